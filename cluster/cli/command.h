@@ -1,0 +1,28 @@
+// One command per file: each adds its subcommand to the program and, when chosen, leaves the exit
+// code. main.cpp lists them; nothing registers itself.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <string>
+
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+// 0 done, 1 failed, 2 wrong input or usage, 3 stopped by the user.
+int exit_code(const Error& error);
+
+// Prints "troupe COMMAND: MESSAGE" to standard error and returns the exit code.
+int report(const std::string& command, const Error& error);
+
+void add_run(CLI::App& program, int& exit_code);
+void add_quickstart(CLI::App& program, int& exit_code);
+void add_make_data(CLI::App& program, int& exit_code);
+void add_init(CLI::App& program, int& exit_code);
+void add_eval(CLI::App& program, int& exit_code);
+void add_generate(CLI::App& program, int& exit_code);
+void add_score(CLI::App& program, int& exit_code);
+void add_bench(CLI::App& program, int& exit_code);
+
+}  // namespace troupe::cluster

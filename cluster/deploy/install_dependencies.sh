@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building Troupe needs. Silent and instant when nothing is
+# missing. As root it calls apt-get, else sudo; where neither works it prints the line to run.
+set -euo pipefail
+
+packages=(
+  build-essential cmake ninja-build pkg-config
+  capnproto libcapnp-dev libssl-dev
+  libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
+  doctest-dev
+)
+wanted=(ccache clang-format)  # Useful, not needed: the build works without them.
+
+missing_of() {
+  dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p' |
+    sort | comm -13 - <(printf '%s\n' "$@" | sort)
+}
+
+missing=$(missing_of "${packages[@]}")
+extra=$(missing_of "${wanted[@]}")
+[ -z "$missing" ] && [ -z "$extra" ] && exit 0
+[ -z "$missing" ] && [ "$(id -u)" != 0 ] && exit 0
+
+line="apt-get install -y --no-install-recommends $(echo $missing $extra)"
+if [ "$(id -u)" = 0 ]; then
+  run=(env DEBIAN_FRONTEND=noninteractive)
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+  run=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+else
+  echo "install_dependencies: not root and no sudo without a password; please run: sudo $line" >&2
+  exit 2
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+echo "installing: $(echo $missing $extra)" >&2
+# Package lists may be old or absent on a fresh machine: refresh them only when needed.
+if ! "${run[@]}" $line >"$log" 2>&1; then
+  if ! { "${run[@]}" apt-get update && "${run[@]}" $line; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "install_dependencies: apt-get failed; the line was: $line" >&2
+    exit 2
+  fi
+fi
