@@ -359,7 +359,6 @@ std::string plain_answer(std::string_view text) {
 std::string comparison_key(std::string_view plain) {
   std::string key;
   key.reserve(plain.size());
-  bool is_word = true;
   for (size_t i = 0; i < plain.size(); ++i) {
     const char c = plain[i];
     if (c == kUprightMark) continue;
@@ -370,7 +369,6 @@ std::string comparison_key(std::string_view plain) {
       if (is_between_digits) key += c;
       continue;
     }
-    is_word = is_word && is_letter(c);
     const bool is_escaped = i > 0 && plain[i - 1] == '\\';
     if (c == '{' && !is_escaped && i + 2 < plain.size() && plain[i + 2] == '}' &&
         std::string_view("{}\\ ").find(plain[i + 1]) == std::string_view::npos) {
@@ -380,9 +378,19 @@ std::string comparison_key(std::string_view plain) {
     }
     key += c;
   }
-  // One letter is a variable or a choice, where case matters less than never confusing x with X.
-  if (is_word && key.size() > 1) std::transform(key.begin(), key.end(), key.begin(), lower);
   return key;
+}
+
+bool is_same_text(std::string_view plain_a, std::string_view plain_b) {
+  std::string a = comparison_key(plain_a);
+  std::string b = comparison_key(plain_b);
+  if (a == b) return true;
+  const bool are_words = a.size() > 1 && std::all_of(a.begin(), a.end(), is_letter) &&
+                         std::all_of(b.begin(), b.end(), is_letter);
+  if (!are_words) return false;
+  std::transform(a.begin(), a.end(), a.begin(), lower);
+  std::transform(b.begin(), b.end(), b.begin(), lower);
+  return a == b;
 }
 
 }  // namespace troupe::actors

@@ -35,7 +35,10 @@ constexpr char kUprightMark = '\x01';
 std::string plain_answer(std::string_view text);
 
 // For comparing answers that are not numbers: spaces (except between digits), upright marks and
-// braces around one character do not count, nor does the case of a word.
+// braces around one character do not count.
 std::string comparison_key(std::string_view plain);
+
+// Equal keys, or words that differ in case only. A single letter keeps its case: x is not X.
+bool is_same_text(std::string_view plain_a, std::string_view plain_b);
 
 }  // namespace troupe::actors

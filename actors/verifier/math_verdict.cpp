@@ -147,7 +147,7 @@ VerdictPart compare(std::string_view candidate, const Gold& gold) {
     }
     return part(VerdictKind::kEqual, texts + " are the same number");
   }
-  if (!names_another && comparison_key(said.value) == comparison_key(wanted.value)) {
+  if (!names_another && is_same_text(said.value, wanted.value)) {
     return part(VerdictKind::kEqual, texts + " are the same text");
   }
   return part(VerdictKind::kUndecided,
