@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <utility>
 
 #include "actors/verifier/answer_text.h"
 #include "schemas/check.h"

@@ -139,11 +139,11 @@ VerdictPart compare(std::string_view candidate, const Gold& gold) {
   }
   if (said_number && wanted_number) {
     if (names_another) return part(VerdictKind::kDifferent, texts + " name different variables");
-    if (!has_gold_value(*said_number, *wanted_number)) {
-      return part(VerdictKind::kDifferent, texts + " are different numbers");
-    }
     if (!said_number->unit.empty() && said_number->unit != wanted_number->unit) {
       return part(VerdictKind::kUndecided, texts + " have units that were not compared");
+    }
+    if (!has_gold_value(*said_number, *wanted_number)) {
+      return part(VerdictKind::kDifferent, texts + " are different numbers");
     }
     return part(VerdictKind::kEqual, texts + " are the same number");
   }

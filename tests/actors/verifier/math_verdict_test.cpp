@@ -226,6 +226,7 @@ TEST_CASE("math verdict: a bare number has the gold's unit, another unit is neve
       {"15\\text{ cm}^2", "15 \\mathrm{cm}^{2}", kEqual},
       {"15\\text{ cm}^2", "15\\text{ cm}^3", kUndecided},
       {"5\\text{ apples}", "6\\text{ apples}", kDifferent},
+      {"3\\text{ hours}", "180\\text{ minutes}", kUndecided},
       {"3", "3\\text{ minutes}", kUndecided},
       {"45^\\circ", "45\xC2\xB0", kEqual},
       {"45^\\circ", "54^\\circ", kDifferent},
