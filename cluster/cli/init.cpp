@@ -16,9 +16,10 @@ JobSpec starter_job() {
   JobSpec job;
   job.name = "my-job";
   job.data.train = "data/train.jsonl";
-  job.data.cold_start = {"data/cold_start.jsonl"};
+  job.data.cold_start = {"data/cold_start_clean.jsonl", "data/cold_start_noisy.jsonl"};
   job.data.held_out = "data/held_out.jsonl";
   job.sft.steps = 300;
+  job.sft.part_shares = {0.7, 0.3};
   job.grpo.steps = 200;
   job.rewards = {{.name = "accuracy", .verifier = "math", .weight = 1.0},
                  {.name = "format", .verifier = "r1_format", .weight = 0.1}};
@@ -36,7 +37,7 @@ Status write_job_file(const std::string& path) {
 
 void add_init(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("init", "Write a commented job file to start from");
-  command->footer("Example:\n  troupe init my-job.toml");
+  command->footer("Example:\n  troupe make-data arithmetic --out data\n  troupe init my-job.toml");
   auto path = std::make_shared<std::string>("job.toml");
   command->add_option("file", *path, "Where to write it; never overwritten")->capture_default_str();
   command->callback([path, &exit_code] {

@@ -10,7 +10,12 @@ namespace {
 std::atomic<bool> interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "the handler may not take a lock");
 
-void on_signal(int) { interrupted.store(true, std::memory_order_relaxed); }
+void on_signal(int) {
+  interrupted.store(true, std::memory_order_relaxed);
+  // A second signal of either kind ends the process, also when no loop looks.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
 
 }  // namespace
 
@@ -18,9 +23,8 @@ void watch_for_interrupts() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  // The handler is gone after one signal of a kind, so that a second one ends the process even when
-  // no loop looks; reads and writes go on, because a torn one is not a clean point.
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  // Reads and writes go on: a torn one is not a clean point.
+  action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }

@@ -328,6 +328,8 @@ std::string_view last_word(std::string_view path) {
 
 // Edits that turn `a` into `b`, a swap of neighbours counting as one.
 size_t edit_distance(std::string_view a, std::string_view b) {
+  constexpr size_t kNameBytesMax = 128;  // `a` comes from a user.
+  a = a.substr(0, kNameBytesMax);
   std::vector<size_t> before_last(b.size() + 1);
   std::vector<size_t> last(b.size() + 1);
   std::vector<size_t> row(b.size() + 1);
