@@ -1,0 +1,28 @@
+#include <cstdio>
+#include <string>
+
+#include "cluster/cli/command.h"
+
+namespace troupe::cluster {
+
+int exit_code(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kInternal:
+      return 1;
+    case ErrorCode::kInvalidArgument:
+      return 2;
+    // Damaged bytes are wrong input too: nothing was changed and running again will not help.
+    case ErrorCode::kCorruption:
+      return 2;
+    case ErrorCode::kStopped:
+      return 3;
+  }
+  return 1;
+}
+
+int report(const std::string& command, const Error& error) {
+  std::fprintf(stderr, "troupe %s: %s\n", command.c_str(), error.message.c_str());
+  return exit_code(error);
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,54 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cluster/cli/command.h"
+#include "cluster/jobs/job_file.h"
+#include "model/formats/file.h"
+#include "schemas/job.h"
+
+namespace troupe::cluster {
+namespace {
+
+// A job that works once its data files are there: `troupe make-data` writes them.
+JobSpec starter_job() {
+  JobSpec job;
+  job.name = "my-job";
+  job.data.train = "data/train.jsonl";
+  job.data.cold_start = {"data/cold_start_clean.jsonl", "data/cold_start_noisy.jsonl"};
+  job.data.held_out = "data/held_out.jsonl";
+  job.sft.steps = 300;
+  job.sft.part_shares = {0.7, 0.3};
+  job.grpo.steps = 200;
+  job.rewards = {{.name = "accuracy", .verifier = "math", .weight = 1.0},
+                 {.name = "format", .verifier = "r1_format", .weight = 0.1}};
+  return job;
+}
+
+Status write_job_file(const std::string& path) {
+  if (::access(path.c_str(), F_OK) == 0) {
+    return invalid_argument(path + " is already there; name another file or move it away");
+  }
+  return model::write_file(path, to_toml(starter_job()));
+}
+
+}  // namespace
+
+void add_init(CLI::App& program, int& exit_code) {
+  CLI::App* command = program.add_subcommand("init", "Write a commented job file to start from");
+  command->footer("Example:\n  troupe make-data arithmetic --out data\n  troupe init my-job.toml");
+  auto path = std::make_shared<std::string>("job.toml");
+  command->add_option("file", *path, "Where to write it; never overwritten")->capture_default_str();
+  command->callback([path, &exit_code] {
+    const Status status = write_job_file(*path);
+    if (!status) {
+      exit_code = report("init", status.error());
+      return;
+    }
+    std::printf("%s is written; edit it, then: troupe run %s\n", path->c_str(), path->c_str());
+    exit_code = 0;
+  });
+}
+
+}  // namespace troupe::cluster

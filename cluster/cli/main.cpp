@@ -1,0 +1,72 @@
+// The program: every command of command.h, and the daemon's name for it.
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "cluster/cli/command.h"
+
+namespace troupe::cluster {
+namespace {
+
+bool is_daemon_name(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0.
+  return name.size() >= 7 && name.substr(name.size() - 7) == "trouped";
+}
+
+int run_daemon() {
+  std::fputs(
+      "trouped: the daemon's commands start with --head or --join, and this build runs jobs in one "
+      "process; use: troupe run JOB.toml\n",
+      stderr);
+  return 2;
+}
+
+// The command that was being read when reading failed, so that its own help can be named.
+std::string chosen_command(const CLI::App& program) {
+  const auto chosen = program.get_subcommands();
+  return chosen.empty() ? "" : " " + chosen.front()->get_name();
+}
+
+int run_command(int argc, char** argv) {
+  CLI::App program{"Troupe trains reasoning language models by reinforcement learning.", "troupe"};
+  program.footer(
+      "Example:\n  troupe quickstart\n\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong input or usage, 3 stopped by the user.");
+  program.require_subcommand(0, 1);
+  int code = 0;
+  add_quickstart(program, code);
+  add_run(program, code);
+  add_init(program, code);
+  add_make_data(program, code);
+  add_eval(program, code);
+  add_generate(program, code);
+  add_score(program, code);
+  add_bench(program, code);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help
+    return program.exit(success);
+  } catch (const CLI::ParseError& error) {
+    const std::string command = chosen_command(program);
+    std::fprintf(stderr, "troupe%s: %s; see: troupe%s --help\n", command.c_str(), error.what(),
+                 command.c_str());
+    return 2;
+  }
+  if (program.get_subcommands().empty()) {
+    std::fputs(program.help().c_str(), stderr);
+    return 2;
+  }
+  return code;
+}
+
+}  // namespace
+}  // namespace troupe::cluster
+
+int main(int argc, char** argv) try {
+  if (argc > 0 && troupe::cluster::is_daemon_name(argv[0])) return troupe::cluster::run_daemon();
+  return troupe::cluster::run_command(argc, argv);
+} catch (const std::exception& exception) {
+  // Only a library or the device throws, and whoever owns it has not caught it: one line, no core.
+  std::fprintf(stderr, "troupe: %s\n", exception.what());
+  return 1;
+}

@@ -1,0 +1,36 @@
+// The job file: TOML tables and keys <-> JobSpec. One table of keys drives reading, --set, the
+// errors, the canonical text behind the specification hash, and the file that `init` writes.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "schemas/job.h"
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+// Reads `text`, which came from the file `origin`, and then applies `overrides` of the form
+// "table.key=value" (strings need no quotes). Relative paths, also those in overrides, are taken
+// relative to the folder of `origin` and become absolute. kInvalidArgument with "origin:line: ..."
+// for what is not TOML, a key that does not exist (naming the nearest one, or ours for a peer's
+// name), a wrong type, a value out of range and a combination that is not a job.
+Result<JobSpec> parse_job(std::string_view text, const std::string& origin,
+                          std::span<const std::string> overrides = {});
+
+Result<JobSpec> load_job(const std::string& path, std::span<const std::string> overrides = {});
+
+// What parse_job checks after reading: kInvalidArgument, naming the keys, unless this version can
+// run the job. For jobs that were made in a program.
+Status validate(const JobSpec& job);
+
+// SHA-256 of everything that decides the history of the job: all keys but [resources], [eval],
+// [prices] and how often checkpoints are written and kept.
+std::string specification_hash(const JobSpec& job);
+
+// A complete, commented job file that parse_job reads back as `job` (paths apart, which become
+// absolute). Optional keys that are not set are there as comments.
+std::string to_toml(const JobSpec& job);
+
+}  // namespace troupe::cluster

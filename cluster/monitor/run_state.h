@@ -1,0 +1,76 @@
+// What a view knows about a run: the events so far, boiled down to what is shown.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/metrics_sink.h"
+#include "schemas/job.h"
+#include "schemas/metrics.h"
+
+namespace troupe::cluster {
+
+// A series of any length in bounded memory: when it is full, neighbours are averaged.
+class Series {
+ public:
+  static constexpr size_t kValuesMax = 4096;
+
+  void add(double value);
+  const std::vector<float>& values() const { return values_; }
+
+ private:
+  std::vector<float> values_{};
+  uint64_t per_value_ = 1;  // Additions behind each of values_.
+  double sum_ = 0;          // Of the `pending_` that are not a value yet.
+  uint64_t pending_ = 0;
+};
+
+// Times are seconds of any one clock, given by the caller.
+struct RunState {
+  static constexpr size_t kNotesMax = 16;
+
+  std::string name{};
+  int64_t num_parameters = 0;
+  double started = 0;
+
+  std::string activity{};  // Empty when nothing long is under way.
+  int64_t activity_done = 0;
+  int64_t activity_total = 0;
+
+  std::optional<StepMetrics> step{};
+  // The stage's first step that was seen, from which its pace is known.
+  int64_t pace_step = 0;
+  double pace_time = 0;
+  double step_time = 0;
+
+  Series losses{};      // SFT
+  Series rewards{};     // GRPO
+  Series accuracies{};  // GRPO
+  double rollout_tokens_per_second = 0;
+  double learner_tokens_per_second = 0;
+
+  std::optional<EvalMetrics> first_evaluation{};
+  std::optional<EvalMetrics> evaluation{};
+  std::optional<actors::Trace> trace{};
+  std::deque<std::string> notes{};  // Newest last.
+
+  std::string end_state{};  // Empty while it runs.
+  std::string weights_sha256{};
+  Ledger ledger{};
+
+  void start(const JobSpec& job, std::string_view weights, int64_t parameters, double now);
+  void progress(std::string_view what, int64_t done, int64_t total);
+  void add(const StepMetrics& metrics, double now);
+  void add(const EvalMetrics& metrics, const std::vector<actors::Trace>& traces);
+  void note(std::string_view line);
+  void end(const Ledger& totals, std::string_view state, std::string_view weights);
+
+  // Seconds until the stage is done at the pace so far; nothing before there is a pace.
+  std::optional<double> stage_seconds_left() const;
+};
+
+}  // namespace troupe::cluster

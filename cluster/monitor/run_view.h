@@ -1,0 +1,101 @@
+// A run as people watch it: a live page on a terminal, plain lines anywhere else.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/metrics_sink.h"
+#include "cluster/monitor/run_state.h"
+
+namespace troupe::cluster {
+
+// Seconds since any fixed moment, never going back.
+using SecondsClock = std::function<double()>;
+SecondsClock monotonic_seconds();
+
+struct ViewSize {
+  int columns = 80;
+  int rows = 24;
+};
+
+enum class Tone : uint8_t { kPlain, kStrong, kFaint, kCurve };
+
+struct ViewLine {
+  std::string text{};
+  Tone tone = Tone::kPlain;
+};
+
+// The page: at most `size.rows` lines of at most `size.columns` columns.
+std::vector<ViewLine> render(const RunState& state, ViewSize size, double now);
+
+// Redraws one page in place, at most 8 times a second. The cursor is where the page ends and is
+// visible between redraws, so that a process that is killed leaves an ordinary terminal behind.
+class TerminalView : public actors::MetricsSink {
+ public:
+  struct Options {
+    bool has_colours = true;
+    SecondsClock now = monotonic_seconds();
+    std::function<ViewSize()> size{};  // Empty: asks the terminal behind `out` at each redraw.
+  };
+
+  // `out` must outlive the view.
+  TerminalView(std::FILE* out, Options options);
+  ~TerminalView() override;
+
+  void run_started(const JobSpec& job, std::string_view weights_sha256,
+                   int64_t num_parameters) override;
+  void progressed(std::string_view activity, int64_t done, int64_t total) override;
+  void step_committed(const StepMetrics& step) override;
+  void evaluated(const EvalMetrics& evaluation, const std::vector<actors::Trace>& traces) override;
+  void noted(std::string_view line) override;
+  void run_ended(const Ledger& ledger, std::string_view state,
+                 std::string_view weights_sha256) override;
+
+ private:
+  void redraw_if_due();
+  void redraw();
+
+  std::FILE* out_;
+  Options options_;
+  RunState state_{};
+  ViewSize drawn_size_{};
+  int drawn_lines_ = 0;
+  bool is_dirty_ = false;
+  std::optional<double> drawn_at_{};
+};
+
+// One line per step, but not more often than every few seconds; one per evaluation and note.
+class PlainView : public actors::MetricsSink {
+ public:
+  // `out` must outlive the view.
+  explicit PlainView(std::FILE* out, SecondsClock now = monotonic_seconds());
+
+  void run_started(const JobSpec& job, std::string_view weights_sha256,
+                   int64_t num_parameters) override;
+  void progressed(std::string_view activity, int64_t done, int64_t total) override;
+  void step_committed(const StepMetrics& step) override;
+  void evaluated(const EvalMetrics& evaluation, const std::vector<actors::Trace>& traces) override;
+  void noted(std::string_view line) override;
+  void run_ended(const Ledger& ledger, std::string_view state,
+                 std::string_view weights_sha256) override;
+
+ private:
+  void print(std::string_view line);
+
+  std::FILE* out_;
+  SecondsClock now_;
+  RunState state_{};
+  std::optional<double> step_printed_at_{};
+  double progress_printed_at_ = 0;
+};
+
+// TerminalView when `out` is a terminal that can move its cursor (TERM is set and not "dumb"),
+// without colours when NO_COLOR is set; PlainView otherwise.
+std::unique_ptr<actors::MetricsSink> make_view(std::FILE* out);
+
+}  // namespace troupe::cluster

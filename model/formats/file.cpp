@@ -1,0 +1,109 @@
+#include "model/formats/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace troupe::model {
+namespace {
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int value) : value_(value) {}
+  ~FileDescriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+
+  int get() const { return value_; }
+  // The last chance to hear of a failed write, so writers call it and look.
+  int close() { return ::close(std::exchange(value_, -1)); }
+
+ private:
+  int value_;
+};
+
+// The system refused: no code of its own, because no caller can do anything but tell the user.
+Error failed(const char* what, const std::string& path) {
+  return {ErrorCode::kInternal, fmt::format("{} {}: {}", what, path, std::strerror(errno))};
+}
+
+Status write_all(int file, std::span<const std::byte> bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return failed("cannot write", path);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return ok();
+}
+
+Status write_and_sync(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
+  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) return failed("cannot create", path);
+  for (const auto& piece : pieces) {
+    if (Status status = write_all(file.get(), piece, path); !status) return status;
+  }
+  if (::fsync(file.get()) != 0) return failed("cannot sync", path);
+  if (file.close() != 0) return failed("cannot write", path);
+  return ok();
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, size_t bytes_max) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) {
+    return invalid_argument(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
+  }
+  std::string text;
+  std::array<char, 65536> buffer{};
+  while (true) {
+    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      return invalid_argument(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
+    }
+    if (count == 0) return text;
+    text.append(buffer.data(), static_cast<size_t>(count));
+    if (text.size() > bytes_max) {
+      return invalid_argument(
+          fmt::format("{} is longer than {} bytes; is it the right file?", path, bytes_max));
+    }
+  }
+}
+
+Status write_file(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
+  // The process id keeps two processes that write the same file from sharing a temporary one.
+  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  if (Status status = write_and_sync(temporary, pieces); !status) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const Error error = failed("cannot rename a temporary file to", path);
+    ::unlink(temporary.c_str());
+    return error;
+  }
+  // Without this the new name itself may be lost in a power failure.
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0 || ::fsync(directory.get()) != 0) return failed("cannot sync", folder);
+  return ok();
+}
+
+Status write_file(const std::string& path, const std::string& text) {
+  const std::span<const std::byte> piece = std::as_bytes(std::span(text.data(), text.size()));
+  return write_file(path, std::span(&piece, 1));
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,363 @@
+#include "cluster/jobs/job_file.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "cluster/jobs/job_keys.h"
+#include "model/formats/file.h"
+#include "tests/support/temp_dir.h"
+
+namespace troupe::cluster {
+namespace {
+
+// The job file of the design's page.
+const std::string kFull = R"(name = "quickstart"
+seed = 7
+
+[policy]
+config = "tiny-moe"
+tokenizer = "bytes"
+attention_form = "latent"
+
+[data]
+train = "data/train.jsonl"
+cold_start = "data/cold_start.jsonl"
+held_out = "/abs/held_out.jsonl"
+template = "r1-zero"
+shuffle = false
+max_prompt_tokens = 64
+
+[sft]
+steps = 300
+batch_tokens = 4096
+learning_rate = 1e-3
+
+[grpo]
+steps = 200
+prompts_per_round = 32
+group_size = 8
+minibatches_per_round = 2
+learning_rate = 1e-4
+kl_estimator = "k1"
+zero_variance_groups = "replace"
+
+[optimizer]
+betas = [0.8, 0.99]
+weight_decay = 0
+
+[rewards]
+format = { verifier = "r1_format", weight = 0.1 }
+accuracy = { verifier = "math", weight = 1 }
+
+[schedule]
+mode = "sync"
+checkpoint_every_steps = 10
+
+[eval]
+every_steps = 20
+)";
+
+const std::string kSmall = R"([data]
+train = "t.jsonl"
+[grpo]
+steps = 10
+[rewards]
+accuracy = { verifier = "math" }
+)";
+
+JobSpec parsed(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const auto job = parse_job(text, "/jobs/a.toml", overrides);
+  CAPTURE((job ? "" : job.error().message));
+  REQUIRE(job);
+  return *job;
+}
+
+std::string error_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const auto job = parse_job(text, "/jobs/a.toml", overrides);
+  REQUIRE_FALSE(job);
+  CHECK(job.error().code == ErrorCode::kInvalidArgument);
+  CHECK(job.error().message.find('\n') == std::string::npos);
+  return job.error().message;
+}
+
+TEST_CASE("job_file: every kind of value arrives where it belongs") {
+  const JobSpec job = parsed(kFull);
+  CHECK(job.name == "quickstart");
+  CHECK(job.seed == 7);
+  CHECK(job.data.template_name == "r1-zero");
+  CHECK_FALSE(job.data.shuffle);
+  CHECK(job.data.max_prompt_tokens == 64);
+  CHECK(job.sft.learning_rate == 1e-3);
+  CHECK(job.grpo.minibatches_per_round == 2);
+  CHECK(job.grpo.kl_estimator == "k1");
+  CHECK(job.optimizer.beta1 == 0.8);
+  CHECK(job.optimizer.beta2 == 0.99);
+  CHECK(job.optimizer.weight_decay == 0.0);
+  CHECK(job.schedule.checkpoint_every_steps == 10);
+}
+
+TEST_CASE("job_file: a missing key means the default") {
+  const JobSpec job = parsed(kSmall);
+  CHECK(job.policy.config == "tiny-moe");
+  CHECK(job.grpo.group_size == GrpoSpec{}.group_size);
+  CHECK(job.rollout.temperature == 1.0);
+  CHECK_FALSE(job.sft.balance_bias_rate);
+}
+
+TEST_CASE("job_file: relative paths are relative to the file") {
+  const JobSpec job = parsed(kFull);
+  CHECK(job.data.train == "/jobs/data/train.jsonl");
+  CHECK(job.data.cold_start == std::vector<std::string>{"/jobs/data/cold_start.jsonl"});
+  CHECK(job.data.held_out == "/abs/held_out.jsonl");
+  CHECK(parsed(kSmall, {"data.train=../x.jsonl"}).data.train == "/x.jsonl");
+}
+
+TEST_CASE("job_file: rewards are in byte order of their names, however they were written") {
+  const JobSpec job = parsed(kFull);
+  REQUIRE(job.rewards.size() == 2);
+  CHECK(job.rewards[0].name == "accuracy");
+  CHECK(job.rewards[1].name == "format");
+  CHECK(job.rewards[1].weight == 0.1);
+}
+
+TEST_CASE("job_file: a misspelt key is answered with the nearest one, at its line") {
+  CHECK(error_of("[grpo]\ngroup_sise = 4\n") ==
+        "/jobs/a.toml:2: unknown key grpo.group_sise; did you mean grpo.group_size?");
+  CHECK(error_of("[rolout]\ntemperature = 1.0\n") ==
+        "/jobs/a.toml:2: unknown key rolout.temperature; did you mean rollout.temperature?");
+  CHECK(error_of("[grpo]\ntemperature = 1.0\n")
+            .find("did you mean rollout.temperature or "
+                  "eval.temperature?") != std::string::npos);
+  CHECK(error_of("[optimizer]\nbeta = [0.9, 0.95]\n").find("did you mean optimizer.betas?") !=
+        std::string::npos);
+  CHECK(error_of("[eval]\nzzzzzz = 1\n").find("[eval] has every_steps, problems, temperature") !=
+        std::string::npos);
+  CHECK(error_of("qqqqqqqq = 1\n").find("the tables are policy, data, sft") != std::string::npos);
+}
+
+TEST_CASE("job_file: a peer's key is answered with ours") {
+  const auto answered = [](const std::string& text, const std::string& answer) {
+    CAPTURE(text);
+    const std::string error = error_of(text);
+    CAPTURE(error);
+    CHECK(error.find("here it is " + answer) != std::string::npos);
+  };
+  answered("[grpo]\nnum_generations = 8\n", "grpo.group_size");
+  answered("[rollout]\nn = 8\n", "grpo.group_size");
+  answered("[actor_rollout_ref.rollout]\nn = 8\n", "grpo.group_size");
+  answered("[rollout]\nn_samples_per_prompt = 8\n", "grpo.group_size");
+  answered("n-samples-per-prompt = 8\n", "grpo.group_size");
+  answered("[grpo]\neps_clip = 0.2\n", "grpo.clip_low and grpo.clip_high");
+  answered("[grpo]\nepsilon_high = 0.28\n", "grpo.clip_high");
+  answered("[grpo]\nkl_loss_coef = 0.1\n", "grpo.kl_coef");
+  answered("[grpo]\nbeta = 0.1\n", "grpo.kl_coef");
+  answered("[data]\nmax_response_length = 512\n", "rollout.max_response_tokens");
+  answered("[rollout]\nmax_new_tokens = 512\n", "rollout.max_response_tokens");
+  answered("[data]\ntrain_batch_size = 512\n", "grpo.prompts_per_round: it counts prompts");
+}
+
+TEST_CASE("job_file: every peer's answer is a key there is") {
+  for (const char* theirs : {"num_generations", "lr", "save_freq", "loss_agg_mode", "test_freq"}) {
+    const std::string advice = advice_for_unknown_key(theirs);
+    const std::string ours = advice.substr(11, advice.find_first_of(" :", 11) - 11);
+    CAPTURE(advice);
+    CHECK(find_job_key(ours) != nullptr);
+  }
+}
+
+TEST_CASE("job_file: a wrong type is named with what was found") {
+  CHECK(error_of("[grpo]\nsteps = \"200\"\n") ==
+        "/jobs/a.toml:2: grpo.steps must be an integer, not \"200\"");
+  CHECK(error_of("[grpo]\nsteps = 1e3\n") ==
+        "/jobs/a.toml:2: grpo.steps must be an integer, not 1000.0");
+  CHECK(error_of("[data]\nshuffle = 1\n") ==
+        "/jobs/a.toml:2: data.shuffle must be true or false, not 1");
+  CHECK(error_of("seed = -1\n").find("not negative") != std::string::npos);
+  CHECK(error_of("[optimizer]\nbetas = [0.9]\n").find("a list of two numbers") !=
+        std::string::npos);
+  CHECK(error_of("[data]\ncold_start = [1]\n").find("a list of strings") != std::string::npos);
+  CHECK(error_of("grpo = 3\n") == "/jobs/a.toml:1: grpo must be a table, not an integer");
+  CHECK(error_of("[rewards]\naccuracy = \"math\"\n").find("must be a table such as") !=
+        std::string::npos);
+  CHECK(error_of("[rewards]\naccuracy = { verifier = \"math\", wieght = 1 }\n")
+            .find("unknown key rewards.accuracy.wieght") != std::string::npos);
+}
+
+TEST_CASE("job_file: what is not TOML is named with its line") {
+  CHECK(error_of("name = \"a\"\n[grpo\n").find("/jobs/a.toml:2: not TOML: ") == 0);
+  CHECK(error_of("[grpo]\nsteps = 1\nsteps = 2\n").find("/jobs/a.toml:3: not TOML: ") == 0);
+}
+
+TEST_CASE("job_file: a missing file is one line with its path") {
+  const auto job = load_job("/no/such/job.toml");
+  REQUIRE_FALSE(job);
+  CHECK(job.error().code == ErrorCode::kInvalidArgument);
+  CHECK(job.error().message == "cannot read /no/such/job.toml: No such file or directory");
+}
+
+TEST_CASE("job_file: values out of range are refused with the range") {
+  const auto refused = [](const std::string& override_text, const std::string& word) {
+    CAPTURE(override_text);
+    const std::string error = error_of(kSmall, {override_text});
+    CAPTURE(error);
+    CHECK(error.find("--set " + override_text + ": ") == 0);
+    CHECK(error.find(word) != std::string::npos);
+  };
+  refused("rollout.temperature=0", "must be above 0");
+  refused("rollout.temperature=nan", "must be above 0");
+  refused("rollout.top_p=0", "must be above 0 and at most 1");
+  refused("rollout.top_p=1.5", "at most 1");
+  refused("grpo.group_size=1", "at least 2");
+  refused("grpo.learning_rate=10", "at most 1");
+  refused("grpo.steps=-1", "at least 0");
+  refused("learner.gradient_lanes=3", "power of two");
+  refused("learner.microbatch_tokens=0", "at least 1");
+  refused("optimizer.betas=[0.9, 1.0]", "below 1");
+  refused("grpo.kl_estimator=k4", "one of k1, k2, k3");
+  refused("grpo.advantage=gae", "one of group_normalised, group_centred");
+  refused("grpo.zero_variance_groups=skip", "one of keep, drop, replace");
+  refused("sft.learning_rate_schedule=linear", "one of constant, cosine");
+  refused("rewards.accuracy.verifier=\"llm\"", "one of math, r1_format");
+  refused("rewards.accuracy.weight=-1", "at least 0");
+  refused("name=a/b", "letters, digits");
+}
+
+TEST_CASE("job_file: line breaks in keys and values do not break the message") {
+  CHECK(error_of(kSmall, {"grpo.steps=3\n"}).find("must be an integer") != std::string::npos);
+  CHECK(error_of("[grpo]\n\"a\\nb\" = 1\n").find("grpo.a?b") != std::string::npos);
+}
+
+TEST_CASE("job_file: eval may be greedy") {
+  CHECK(parsed(kSmall, {"eval.temperature=0"}).eval.temperature == 0.0);
+}
+
+TEST_CASE("job_file: minibatches divide a round and the steps") {
+  CHECK(error_of("[grpo]\nprompts_per_round = 32\nminibatches_per_round = 3\nsteps = 9\n") ==
+        "/jobs/a.toml:3: grpo.minibatches_per_round is 3; it must divide grpo.prompts_per_round, "
+        "32");
+  CHECK(error_of(kSmall, {"grpo.minibatches_per_round=4"}) ==
+        "/jobs/a.toml:4: grpo.steps is 10; it must be a multiple of grpo.minibatches_per_round, 4");
+}
+
+TEST_CASE("job_file: a stage needs its data and its rewards") {
+  CHECK(error_of("name = \"a\"\n").find("sft.steps and grpo.steps are both 0") !=
+        std::string::npos);
+  CHECK(error_of("[grpo]\nsteps = 1\n").find("data.train is not") != std::string::npos);
+  CHECK(error_of("[sft]\nsteps = 1\n").find("data.cold_start is not") != std::string::npos);
+  CHECK(error_of("[data]\ntrain = \"t\"\n[grpo]\nsteps = 1\n").find("[rewards] is empty") !=
+        std::string::npos);
+  CHECK(error_of("[data]\ncold_start = [\"a\", \"b\"]\n[sft]\nsteps = 1\npart_shares = [1.0]\n")
+            .find("one for each of the 2 data.cold_start files") != std::string::npos);
+  const JobSpec job =
+      parsed("[data]\ncold_start = [\"a\", \"b\"]\n[sft]\nsteps = 1\npart_shares = [0.7, 0.3]\n");
+  CHECK(job.data.cold_start == std::vector<std::string>{"/jobs/a", "/jobs/b"});
+}
+
+TEST_CASE("job_file: exactly one of config and model") {
+  CHECK(error_of("[policy]\nconfig = \"tiny-moe\"\nmodel = \"m\"\n") ==
+        "/jobs/a.toml:3: set exactly one of policy.config and policy.model");
+  const JobSpec job = parsed("[policy]\nconfig = \"tiny-moe\"\n" + kSmall, {"policy.model=m"});
+  CHECK(job.policy.model == "/jobs/m");
+  CHECK(job.policy.config.empty());
+  CHECK(error_of(kSmall, {"policy.config="}).find("exactly one") != std::string::npos);
+}
+
+TEST_CASE("job_file: what this version cannot run is refused by name") {
+  const auto refused = [](const std::string& override_text) {
+    CAPTURE(override_text);
+    CHECK(error_of(kSmall, {override_text}).find("is not supported by this version; use ") !=
+          std::string::npos);
+  };
+  refused("schedule.mode=pipelined");
+  refused("schedule.mode=async");
+  refused("resources.learner=2");
+  refused("resources.rollout=2");
+  refused("resources.placement=split");
+  refused("learner.expert_parallel=2");
+  refused("policy.attention_form=expanded");
+  CHECK(error_of(kSmall, {"schedule.lag=1"}).find("must be 0") != std::string::npos);
+}
+
+TEST_CASE("job_file: overrides win, need no quotes for strings, and fail by their own text") {
+  const JobSpec job = parsed(
+      kSmall, {"grpo.steps=20", "grpo.steps=30", "name=my-run", "data.cold_start=[\"a\", \"b\"]",
+               "rewards.format={verifier=\"r1_format\", weight=0.1}", "rewards.accuracy.weight=2",
+               "optimizer.betas=[0.8, 0.9]", "seed=12", "sft.balance_bias_rate=0.01"});
+  CHECK(job.grpo.steps == 30);
+  CHECK(job.name == "my-run");
+  CHECK(job.data.cold_start.size() == 2);
+  CHECK(job.rewards.size() == 2);
+  CHECK(job.rewards[0].weight == 2.0);
+  CHECK(job.rewards[0].verifier == "math");
+  CHECK(job.optimizer.beta1 == 0.8);
+  CHECK(job.sft.balance_bias_rate == 0.01);
+
+  CHECK(error_of(kSmall, {"grpo.steps"}) == "--set grpo.steps: must be table.key=value");
+  CHECK(error_of(kSmall, {"grpo.stps=1"}) ==
+        "--set grpo.stps=1: unknown key grpo.stps; did you mean grpo.steps?");
+  CHECK(error_of(kSmall, {"grpo.steps=many"}) ==
+        "--set grpo.steps=many: grpo.steps must be an integer, not \"many\"");
+}
+
+TEST_CASE("job_file: the specification hash sees what decides the history, and nothing else") {
+  const std::string hash = specification_hash(parsed(kSmall));
+  CHECK(hash.size() == 64);
+  CHECK(hash == specification_hash(parsed("# a comment\n" + kSmall)));
+  CHECK(hash == specification_hash(parsed("seed = 1\n" + kSmall)));
+  for (const char* outside : {"resources.verifier=3", "resources.threads_per_worker=2",
+                              "eval.every_steps=5", "eval.temperature=1", "prices.gpu_hour=3",
+                              "schedule.checkpoint_every_steps=1", "schedule.checkpoints_kept=9"}) {
+    CAPTURE(outside);
+    CHECK(hash == specification_hash(parsed(kSmall, {outside})));
+  }
+  for (const char* inside :
+       {"seed=2", "name=b", "grpo.steps=20", "grpo.kl_coef=0.002", "data.train=u.jsonl",
+        "data.shuffle=false", "optimizer.betas=[0.9, 0.99]", "rewards.accuracy.weight=2",
+        "rollout.rescore_every_rounds=1", "sft.balance_bias_rate=0", "policy.config=small-moe"}) {
+    CAPTURE(inside);
+    CHECK(hash != specification_hash(parsed(kSmall, {inside})));
+  }
+}
+
+TEST_CASE("job_file: what is written is read as the same job") {
+  for (const std::string& text : {kFull, kSmall}) {
+    JobSpec job = parsed(text, {"sft.balance_bias_rate=0.25", "eval.temperature=0.5"});
+    const std::string toml = to_toml(job);
+    CAPTURE(toml);
+    const JobSpec again = parsed(toml);
+    CHECK(specification_hash(again) == specification_hash(job));
+    CHECK(again.eval.temperature == 0.5);
+    CHECK(to_toml(again) == toml);
+  }
+}
+
+TEST_CASE("job_file: the written file explains every key") {
+  const std::string toml = to_toml(parsed(kSmall));
+  for (const Key& key : job_keys()) {
+    CAPTURE(key.path);
+    CHECK_FALSE(key.comment.empty());
+    CHECK(toml.find(std::string(key.name()) + " =") != std::string::npos);
+  }
+  CHECK(toml.find("# balance_bias_rate =") != std::string::npos);
+}
+
+TEST_CASE("job_file: a job made in a program is held to the same rules") {
+  JobSpec job = parsed(kSmall);
+  CHECK(validate(job));
+  job.rollout.top_p = 2;
+  CHECK_FALSE(validate(job));
+}
+
+TEST_CASE("job_file: a file on disk is read with its overrides") {
+  const tests::TempDir dir;
+  REQUIRE(model::write_file(dir.file("job.toml"), kSmall));
+  const std::vector<std::string> overrides = {"grpo.steps=12"};
+  const auto job = load_job(dir.file("job.toml"), overrides);
+  REQUIRE(job);
+  CHECK(job->grpo.steps == 12);
+  CHECK(job->data.train == dir.file("t.jsonl"));
+}
+
+}  // namespace
+}  // namespace troupe::cluster
