@@ -1,0 +1,165 @@
+#include "model/formats/checkpoint.h"
+
+#include <bit>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "model/formats/file.h"
+#include "model/formats/hf_config.h"
+#include "model/formats/safetensors.h"
+#include "model/formats/weights_hash.h"
+#include "schemas/check.h"
+
+namespace troupe::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+uint16_t to_bf16(float x) {
+  const auto u = std::bit_cast<uint32_t>(x);
+  return static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+// The published tensors of `values`, with their bytes.
+struct Published {
+  std::vector<std::vector<std::byte>> storage{};
+  std::vector<TensorView> tensors{};
+};
+
+Published publish(const TransformerConfig& config, const std::vector<float>& values) {
+  const ParameterLayout layout(config);
+  TROUPE_CHECK(static_cast<int64_t>(values.size()) == layout.num_floats());
+  Published published;
+  published.storage.reserve(layout.by_name().size());
+  for (const auto& [shape, offset] : layout.by_name()) {
+    const auto count = static_cast<size_t>(shape.size());
+    const float* from = values.data() + offset;
+    auto& bytes = published.storage.emplace_back(count * (shape.is_float32 ? 4 : 2));
+    if (shape.is_float32) {
+      std::memcpy(bytes.data(), from, bytes.size());
+    } else {
+      for (size_t i = 0; i < count; ++i) {
+        const uint16_t half = to_bf16(from[i]);
+        std::memcpy(bytes.data() + 2 * i, &half, 2);
+      }
+    }
+    std::vector<int64_t> dims{shape.rows};
+    if (shape.is_matrix()) dims.push_back(shape.cols);
+    published.tensors.push_back({.name = shape.name,
+                                 .dtype = shape.is_float32 ? DType::kF32 : DType::kBF16,
+                                 .shape = dims,
+                                 .bytes = bytes});
+  }
+  return published;
+}
+
+Status read_tensor(float* to, const TensorView& tensor, const TensorShape& shape,
+                   const std::string& where) {
+  std::vector<int64_t> dims{shape.rows};
+  if (shape.is_matrix()) dims.push_back(shape.cols);
+  if (tensor.shape != dims) {
+    return invalid_argument(where + ": tensor " + shape.name +
+                            " has another shape than config.json asks for");
+  }
+  const auto count = static_cast<size_t>(shape.size());
+  if (tensor.dtype == DType::kF32) {
+    std::memcpy(to, tensor.bytes.data(), count * 4);
+  } else if (tensor.dtype == DType::kBF16) {
+    for (size_t i = 0; i < count; ++i) {
+      uint16_t half = 0;
+      std::memcpy(&half, tensor.bytes.data() + 2 * i, 2);
+      to[i] = std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
+    }
+  } else {
+    return invalid_argument(where + ": tensor " + shape.name + " is " + name(tensor.dtype) +
+                            "; BF16 and F32 are read");
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<Checkpoint> load_checkpoint(const std::string& folder) {
+  auto config = load_hf_config(folder);
+  if (!config) return config.error();
+  const std::string path = folder + "/model.safetensors";
+  auto file = SafetensorsFile::open(path);
+  if (!file) return file.error();
+
+  Checkpoint checkpoint;
+  checkpoint.config = *config;
+  const ParameterLayout layout(*config);
+  // The file must be there before memory for what config.json claims is.
+  for (const auto& [shape, offset] : layout.by_name()) {
+    if (file->find(shape.name) == nullptr) {
+      return invalid_argument(path + ": tensor " + shape.name + " is missing");
+    }
+  }
+  if (file->tensors().size() != layout.by_name().size()) {
+    for (const auto& tensor : file->tensors()) {
+      bool is_known = false;
+      for (const auto& parameter : layout.by_name()) {
+        is_known = is_known || parameter.shape.name == tensor.name;
+      }
+      if (!is_known) {
+        return invalid_argument(path + ": tensor " + tensor.name +
+                                " does not belong to the model of config.json");
+      }
+    }
+  }
+  checkpoint.values.resize(static_cast<size_t>(layout.num_floats()));
+  for (const auto& [shape, offset] : layout.by_name()) {
+    auto read =
+        read_tensor(checkpoint.values.data() + offset, *file->find(shape.name), shape, path);
+    if (!read) return read.error();
+  }
+
+  const std::string tokenizer_path = folder + "/tokenizer_config.json";
+  if (fs::exists(tokenizer_path)) {
+    auto text = read_file(tokenizer_path, 1 << 20);
+    if (!text) return text.error();
+    const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object()) return invalid_argument(tokenizer_path + ": not a JSON object");
+    const auto text_of = [&](const char* key, std::string& to) {
+      if (json.contains(key) && json[key].is_string()) to = json[key].get<std::string>();
+    };
+    text_of("troupe_tokenizer", checkpoint.tokenizer);
+    text_of("troupe_template", checkpoint.prompt_template);
+    if (checkpoint.tokenizer != "bytes") {
+      return invalid_argument(tokenizer_path + ": troupe_tokenizer = \"" + checkpoint.tokenizer +
+                              "\" is not a tokenizer of this program; there is: bytes");
+    }
+  }
+  return checkpoint;
+}
+
+Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint) {
+  const std::string unfinished = folder + ".unfinished";
+  std::error_code error;
+  fs::remove_all(unfinished, error);
+  fs::create_directories(unfinished, error);
+  if (error) return invalid_argument("cannot create " + unfinished + ": " + error.message());
+  const Published published = publish(checkpoint.config, checkpoint.values);
+  if (auto s = write_file(unfinished + "/config.json", to_hf_config(checkpoint.config)); !s) return s;
+  const nlohmann::ordered_json tokenizer{{"troupe_tokenizer", checkpoint.tokenizer},
+                                         {"troupe_template", checkpoint.prompt_template}};
+  if (auto s = write_file(unfinished + "/tokenizer_config.json", tokenizer.dump(2) + "\n"); !s) {
+    return s;
+  }
+  if (auto s = write_safetensors(unfinished + "/model.safetensors", published.tensors); !s) {
+    return s;
+  }
+  fs::remove_all(folder, error);
+  fs::rename(unfinished, folder, error);
+  if (error) {
+    return Error{ErrorCode::kInternal, "cannot rename " + unfinished + ": " + error.message()};
+  }
+  return ok();
+}
+
+std::string checkpoint_sha256(const TransformerConfig& config, const std::vector<float>& values) {
+  return weights_sha256(publish(config, values).tensors);
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,31 @@
+// A policy in a folder: config.json and model.safetensors, loadable by transformers, vLLM and SGLang
+// as it is, and tokenizer_config.json with what else a prompt needs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/transformer/parameter_layout.h"
+#include "schemas/result.h"
+
+namespace troupe::model {
+
+struct Checkpoint {
+  TransformerConfig config{};
+  std::vector<float> values{};  // By ParameterLayout(config).
+  std::string tokenizer = "bytes";
+  std::string prompt_template = "plain";
+};
+
+// kInvalidArgument, in one line, when the folder or a file in it is missing, damaged, or does not
+// hold exactly the parameters of its configuration.
+Result<Checkpoint> load_checkpoint(const std::string& folder);
+
+// Publishes: bf16 for all but float32 tensors, which values that were rounded keep exactly. Written
+// beside the folder and renamed into place, so that a folder of this name is always whole.
+Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint);
+
+// The identity of the published weights, see weights_hash.h.
+std::string checkpoint_sha256(const TransformerConfig& config, const std::vector<float>& values);
+
+}  // namespace troupe::model
