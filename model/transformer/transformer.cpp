@@ -140,7 +140,6 @@ void Transformer::lay_out(Arena& arena) {
   const int64_t Fe = c_.moe_intermediate_size;
   const int64_t F = std::max(c_.first_k_dense_replace > 0 ? c_.intermediate_size : 0,
                              c_.n_shared_experts * Fe);
-  const int64_t moe_layers = c_.num_hidden_layers - c_.first_k_dense_replace;
   layers_.clear();
   for (int64_t i = 0; i < c_.num_hidden_layers; ++i) {
     layers_.push_back(i == 0 || options_.is_trainable ? lay_out_layer(arena) : layers_[0]);
@@ -159,7 +158,6 @@ void Transformer::lay_out(Arena& arena) {
   logprobs_ = arena.take<float>(M);
   lse_ = arena.take<float>(M);
   entropies_ = arena.take<float>(M);
-  expert_counts_ = arena.take<int64_t>(moe_layers * E);
   dx_ = arena.take<float>(N * D);
   dh_ = arena.take<float>(std::max(N, M) * D);
   da_ = arena.take<float>(std::max(N * F, N * K * Fe));
@@ -328,7 +326,7 @@ void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t lay
   backend_.route(stream(), {.offsets = a.offsets,
                             .row_token = a.row_token,
                             .slot_row = a.slot_row,
-                            .counts = options_.is_trainable
+                            .counts = expert_counts_
                                           ? expert_counts_ + (layer - c_.first_k_dense_replace) * E
                                           : Device<int64_t>{},
                             .expert = a.expert,
@@ -416,8 +414,10 @@ void Transformer::forward(const PolicyWeights& weights, const TokenBatch& batch,
 }
 
 void Transformer::forward_training(const PolicyWeights& weights, const TokenBatch& batch,
-                                   Device<int32_t> target, float temperature) {
+                                   Device<int32_t> target, float temperature,
+                                   Device<int64_t> expert_counts) {
   TROUPE_CHECK(options_.is_trainable);
+  expert_counts_ = expert_counts;
   run_layers(weights, batch, own_cache_);
   backend_.token_logprob(stream(), {.logprob = logprobs_,
                                     .lse = lse_,

@@ -44,9 +44,11 @@ class Transformer {
   void forward(const PolicyWeights& weights, const TokenBatch& batch, const LatentCache& cache);
 
   // The same for whole sequences, keeping what backward needs. logit row i predicts target[i].
-  // Results: logprobs(), entropies().
+  // Results: logprobs(), entropies(). Tokens per expert are added to `expert_counts` (moe layers, E)
+  // when given.
   void forward_training(const PolicyWeights& weights, const TokenBatch& batch,
-                        kernels::Device<int32_t> target, float temperature);
+                        kernels::Device<int32_t> target, float temperature,
+                        kernels::Device<int64_t> expert_counts = {});
 
   // After forward_training: adds the gradient of sum_i dlogprob[i] * logprob[i] to `gradient` (by
   // layout).
@@ -57,8 +59,6 @@ class Transformer {
   kernels::Device<float> logits() const { return logits_; }
   kernels::Device<float> logprobs() const { return logprobs_; }    // (num_logits)
   kernels::Device<float> entropies() const { return entropies_; }  // (num_logits)
-  // Tokens routed to each expert by forward_training calls since they were last zeroed.
-  kernels::Device<int64_t> expert_counts() const { return expert_counts_; }  // (moe layers, E)
 
   kernels::Stream* stream() const { return stream_.get(); }
   const Options& options() const { return options_; }
@@ -123,7 +123,7 @@ class Transformer {
   kernels::Device<float> rope_{};
   kernels::Device<float> final_x_{}, final_rstd_{}, logits_{}, logprobs_{}, lse_{}, entropies_{};
   kernels::Stored final_h_{};
-  kernels::Device<int64_t> expert_counts_{};
+  kernels::Device<int64_t> expert_counts_{};  // Of the current forward; may be absent.
   // Scratch of forward.
   kernels::Device<float> q_{}, router_logits_{}, rows_{};
   // Scratch of backward.

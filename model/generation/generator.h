@@ -1,0 +1,80 @@
+// Samples responses: continuous batching over a paged latent cache.
+//
+// The prompt of a group is computed once and its blocks are shared by the group's samples. When the
+// cache is full the youngest sequence is evicted and later computed again from its tokens. None of
+// this reaches a result: a token is a function of the weights, the tokens before it and its key.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/transformer/transformer.h"
+#include "schemas/result.h"
+#include "schemas/trajectory.h"
+
+namespace troupe::model {
+
+struct GroupRequest {
+  std::vector<int32_t> prompt{};  // At least one token.
+  int32_t num_samples = 1;
+  // seed, stream, round and ordinal of the group; sample and position are filled in per token.
+  kernels::SampleKey key{};
+};
+
+struct Response {
+  std::vector<int32_t> tokens{};   // The stop token included, when one was sampled.
+  std::vector<float> logprobs{};   // Of each token, at the sampling temperature, before top-p.
+  FinishReason finish_reason = FinishReason::kStop;
+};
+
+struct SamplingOptions {
+  float temperature = 1;
+  float top_p = 1;
+  int64_t max_response_tokens = 96;
+  int32_t stop_token = -1;
+};
+
+class Generator {
+ public:
+  struct Options {
+    kernels::Precision precision = kernels::Precision::kBf16;
+    int64_t cache_bytes = 512 << 20;  // Of all threads together.
+    int64_t context_max = 0;          // Longest prompt and response together.
+    int64_t sequences_max = 256;      // In one thread's batch.
+    int64_t batch_tokens_max = 512;   // In one thread's forward.
+  };
+  struct Statistics {
+    int64_t tokens_computed = 0;   // Through the forward, prompts and repetitions included.
+    int64_t sequences_evicted = 0;
+    int64_t tokens_repeated = 0;   // Computed again after an eviction.
+  };
+
+  // kInvalidArgument when the cache does not hold one sequence of context_max tokens per thread.
+  static Result<std::unique_ptr<Generator>> create(const kernels::Backend& backend,
+                                                   const TransformerConfig& config,
+                                                   Threads& threads, Options options);
+  ~Generator();
+
+  // Responses by request and sample. `progressed` is told, from the calling thread, how many
+  // sequences are finished; when it returns false, generation ends early and what is unfinished is
+  // kAborted.
+  std::vector<std::vector<Response>> generate(
+      const PolicyWeights& weights, std::span<const GroupRequest> requests,
+      const SamplingOptions& sampling,
+      const std::function<bool(int64_t sequences_finished)>& progressed = {});
+
+  Statistics statistics() const;
+
+ private:
+  class Engine;
+  Generator(Threads& threads, Options options);
+
+  Threads& threads_;
+  const Options options_;
+  std::vector<std::unique_ptr<Engine>> engines_;
+};
+
+}  // namespace troupe::model
