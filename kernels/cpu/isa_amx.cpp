@@ -1,0 +1,45 @@
+// AVX-512 with the products on AMX tiles.
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/cpu/workspace.h"
+#include "kernels/elementary.h"
+
+#define TROUPE_AMX
+#define TROUPE_TILE_ZERO(tile) _tile_zero(tile)
+#define TROUPE_TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
+#define TROUPE_TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
+#define TROUPE_TILE_DOT(c, a, b) _tile_dpbf16ps(c, a, b)
+
+namespace troupe::kernels::cpu {
+namespace {
+
+inline float bits_to_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
+inline uint32_t float_to_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
+
+// All eight tiles are 16 rows of 64 bytes. The configuration belongs to the thread and a context
+// switch keeps it, so it is loaded once.
+inline void configure_tiles() {
+  static thread_local bool is_configured = false;
+  if (is_configured) return;
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  _tile_loadconfig(&config);
+  is_configured = true;
+}
+
+#include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/product.inl"
+#include "kernels/cpu/ops.inl"
+#include "kernels/cpu/attention.inl"
+#include "kernels/cpu/operations.inl"
+
+}  // namespace
+
+Backend amx_operations() { return operations("amx"); }
+
+}  // namespace troupe::kernels::cpu

@@ -1,0 +1,25 @@
+// The definition: plain C++ for any x86-64.
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/cpu/workspace.h"
+#include "kernels/elementary.h"
+
+namespace troupe::kernels::cpu {
+namespace {
+
+inline float bits_to_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
+inline uint32_t float_to_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
+
+#include "kernels/cpu/lanes_portable.h"
+#include "kernels/cpu/product.inl"
+#include "kernels/cpu/ops.inl"
+#include "kernels/cpu/attention.inl"
+#include "kernels/cpu/operations.inl"
+
+}  // namespace
+
+Backend portable_operations() { return operations("portable"); }
+
+}  // namespace troupe::kernels::cpu

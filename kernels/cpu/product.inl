@@ -1,0 +1,343 @@
+// Matrix products in the arithmetic `cpu-1`: per block of 32 along the inner axis an even and an odd
+// chain of fused multiply-adds from zero, then c += even + odd. Every output is computed by the
+// same chain whatever the shape, so its bits do not depend on the other rows.
+//
+// Left operands are expanded to floats in the workspace (bf16 values are exact in float), right
+// operands are panels of 16 outputs:
+//   bf16   panel[pair][16]  32-bit words, the even element of the pair in the low half
+//   float  panel[k][16]     floats
+// both with the inner axis zero-padded to whole blocks.
+
+constexpr int64_t kRowBlock = 96;  // Rows of the left operand that are expanded at a time.
+
+struct Bf16 {
+  using Element = uint16_t;
+  using Word = uint32_t;
+  static constexpr int64_t kWordsPerK = 8;  // Words of a panel per unit of the inner axis: 16 / 2.
+  static constexpr Precision kPrecision = Precision::kBf16;
+};
+struct Fp32 {
+  using Element = float;
+  using Word = float;
+  static constexpr int64_t kWordsPerK = 16;
+  static constexpr Precision kPrecision = Precision::kFp32;
+};
+
+inline F16 load_stored(const uint16_t* p) { return load_bf16(p); }
+inline F16 load_stored(const float* p) { return load(p); }
+inline F16 load_stored_n(const uint16_t* p, int64_t n) { return load_bf16_n(p, n); }
+inline F16 load_stored_n(const float* p, int64_t n) { return load_n(p, n); }
+inline void store_stored(uint16_t* p, F16 x) { store_bf16(p, x); }
+inline void store_stored(float* p, F16 x) { store(p, x); }
+inline void store_stored_n(uint16_t* p, F16 x, int64_t n) { store_bf16_n(p, x, n); }
+inline void store_stored_n(float* p, F16 x, int64_t n) { store_n(p, x, n); }
+inline float widen(uint16_t x) { return bits_to_float(static_cast<uint32_t>(x) << 16); }
+inline float widen(float x) { return x; }
+// What a float becomes when it is stored.
+template <class S>
+inline F16 rounded(F16 x) {
+  if constexpr (S::kPrecision == Precision::kBf16) {
+    return round_to_bf16(x);
+  } else {
+    return x;
+  }
+}
+template <class S>
+inline typename S::Element to_stored(float x) {
+  if constexpr (S::kPrecision == Precision::kBf16) {
+    const uint32_t u = float_to_bits(x);
+    return static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+  } else {
+    return x;
+  }
+}
+
+// to[0, padded(n)) = from[0, n) as floats, then zeros.
+template <class Element>
+inline void expand_row(float* to, const Element* from, int64_t n) {
+  const int64_t whole = n / 16 * 16;
+  for (int64_t i = 0; i < whole; i += 16) store(to + i, load_stored(from + i));
+  for (int64_t i = whole; i < padded(n); i += 16) {
+    store(to + i, i < n ? load_stored_n(from + i, n - i) : splat(0.0f));
+  }
+}
+
+// One register tile: R rows of A (element (r, k) at a[r * sm + k * sk]) times V vectors of outputs.
+template <int R, int V>
+inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk, const uint32_t* const* b,
+                      int64_t num_blocks) {
+  for (int i = 0; i < R * V; ++i) chain_store(tile + i * Chain::kWidth, chain_zero());
+  for (int64_t block = 0; block < num_blocks; ++block) {
+    Chain even[R][V], odd[R][V];
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < V; ++v) even[r][v] = odd[r][v] = chain_zero();
+    }
+    for (int64_t pair = block * 16; pair < block * 16 + 16; ++pair) {
+      Chain w_even[V], w_odd[V];
+      for (int v = 0; v < V; ++v) chain_pairs(b[v] + pair * 16, w_even[v], w_odd[v]);
+      const float* at = a + 2 * pair * sk;
+      for (int r = 0; r < R; ++r) {
+        for (int v = 0; v < V; ++v) {
+          even[r][v] = chain_fma(at[r * sm], w_even[v], even[r][v]);
+          odd[r][v] = chain_fma(at[r * sm + sk], w_odd[v], odd[r][v]);
+        }
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < V; ++v) {
+        float* c = tile + (r * V + v) * Chain::kWidth;
+        chain_store(c, chain_add(chain_load(c), chain_add(even[r][v], odd[r][v])));
+      }
+    }
+  }
+}
+
+// Calls emit(m, n, values, count) for each row m and run of `count` <= 16 outputs from n on.
+template <int V, class Emit>
+inline void rows_bf16(const float* a, int64_t sm, int64_t sk, int64_t M, const uint32_t* const* b,
+                      int64_t num_blocks, int64_t n0, int64_t N, Emit&& emit) {
+  constexpr int kRows = Chain::kRows;
+  alignas(64) float tile[kRows * V * Chain::kWidth];
+  for (int64_t m = 0; m < M; m += kRows) {
+    const int R = static_cast<int>(M - m < kRows ? M - m : kRows);
+    const float* at = a + m * sm;
+    switch (R) {
+      case 1: tile_bf16<1, V>(tile, at, sm, sk, b, num_blocks); break;
+      case 2: tile_bf16<2, V>(tile, at, sm, sk, b, num_blocks); break;
+      case 3: tile_bf16<3, V>(tile, at, sm, sk, b, num_blocks); break;
+      case 4: tile_bf16<4, V>(tile, at, sm, sk, b, num_blocks); break;
+      case 5: tile_bf16<5, V>(tile, at, sm, sk, b, num_blocks); break;
+      default: tile_bf16<6, V>(tile, at, sm, sk, b, num_blocks); break;
+    }
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < V; ++v) {
+        const int64_t n = n0 + v * Chain::kWidth;
+        const int64_t count = N - n < Chain::kWidth ? N - n : Chain::kWidth;
+        if (count > 0) emit(m + r, n, tile + (r * V + v) * Chain::kWidth, count);
+      }
+    }
+  }
+}
+
+// All outputs of M rows of A against the panels of a right operand with N outputs and an inner axis
+// of num_blocks blocks. `panel_blocks` is how many blocks the panels were packed with.
+#if defined(TROUPE_AMX)
+#include "kernels/cpu/product_amx.inl"
+#else
+template <class Emit>
+inline void multiply(Bf16, Workspace, const float* a, int64_t sm, int64_t sk, int64_t M,
+                     const uint32_t* panels, int64_t N, int64_t num_blocks, int64_t panel_blocks,
+                     Emit&& emit) {
+  constexpr int64_t kWidth = Chain::kWidth;
+  constexpr int V = Chain::kVectors;
+  const auto vector_at = [&](int64_t n) {
+    return panels + n / 16 * (panel_blocks * 16 * 16) + n % 16;
+  };
+  int64_t n = 0;
+  for (; n + (V - 1) * kWidth < N; n += V * kWidth) {
+    const uint32_t* b[V];
+    for (int v = 0; v < V; ++v) b[v] = vector_at(n + v * kWidth);
+    rows_bf16<V>(a, sm, sk, M, b, num_blocks, n, N, emit);
+  }
+  for (; n < N; n += kWidth) {
+    const uint32_t* b[1] = {vector_at(n)};
+    rows_bf16<1>(a, sm, sk, M, b, num_blocks, n, N, emit);
+  }
+}
+#endif
+
+// The checking arithmetic: one chain of multiplications and additions along the inner axis.
+template <class Emit>
+inline void multiply(Fp32, Workspace, const float* a, int64_t sm, int64_t sk, int64_t M,
+                     const float* panels, int64_t N, int64_t num_blocks, int64_t panel_blocks,
+                     Emit&& emit) {
+  alignas(64) float tile[16];
+  for (int64_t n = 0; n < N; n += 16) {
+    const float* b = panels + n / 16 * (panel_blocks * kPadK * 16);
+    for (int64_t m = 0; m < M; ++m) {
+      F16 c = splat(0.0f);
+      for (int64_t k = 0; k < num_blocks * kPadK; ++k) {
+        c = c + splat(a[m * sm + k * sk]) * load(b + k * 16);
+      }
+      store(tile, c);
+      emit(m, n, tile, N - n < 16 ? N - n : 16);
+    }
+  }
+}
+
+// Panels of a right operand given by its outputs' rows: row(n) points to K elements.
+template <class Row>
+inline void pack_rows(Bf16, uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
+                      Row&& row) {
+  const int64_t pairs = panel_blocks * 16;
+  alignas(64) uint32_t rows[16 * 16];
+  for (int64_t n0 = 0; n0 < N; n0 += 16) {
+    uint32_t* panel = panels + n0 / 16 * pairs * 16;
+    for (int64_t p0 = 0; p0 < pairs; p0 += 16) {
+      for (int64_t i = 0; i < 16; ++i) {
+        uint32_t* to = rows + i * 16;
+        const int64_t count = K - 2 * p0 < 32 ? K - 2 * p0 : 32;
+        if (n0 + i >= N || count < 32) std::memset(to, 0, 64);
+        if (n0 + i < N && count > 0) {
+          std::memcpy(to, row(n0 + i) + 2 * p0, static_cast<size_t>(count) * sizeof(uint16_t));
+        }
+      }
+      transpose_words(panel + p0 * 16, rows, 16);
+    }
+  }
+}
+template <class Row>
+inline void pack_rows(Fp32, float* panels, int64_t N, int64_t K, int64_t panel_blocks, Row&& row) {
+  const int64_t depth = panel_blocks * kPadK;
+  for (int64_t n = 0; n < padded(N, kPanelN); ++n) {
+    float* panel = panels + n / 16 * depth * 16 + n % 16;
+    for (int64_t k = 0; k < depth; ++k) panel[k * 16] = n < N && k < K ? row(n)[k] : 0.0f;
+  }
+}
+
+// The same for a right operand given along its inner axis: row(k) points to N elements.
+template <class Row>
+inline void pack_columns(Bf16, uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
+                         Row&& row) {
+  const int64_t pairs = panel_blocks * 16;
+  const int64_t pairs_used = (K + 1) / 2;
+  uint16_t low_tail[16], high_tail[16];
+  for (int64_t pair = 0; pair < pairs_used; ++pair) {
+    const uint16_t* low = row(2 * pair);
+    const uint16_t* high = 2 * pair + 1 < K ? row(2 * pair + 1) : nullptr;
+    for (int64_t n = 0; n < N; n += 16) {
+      uint32_t* to = panels + n / 16 * pairs * 16 + pair * 16;
+      if (N - n >= 16 && high != nullptr) {
+        interleave_halves(to, low + n, high + n);
+      } else {
+        for (int64_t i = 0; i < 16; ++i) {
+          low_tail[i] = n + i < N ? low[n + i] : 0;
+          high_tail[i] = n + i < N && high != nullptr ? high[n + i] : 0;
+        }
+        interleave_halves(to, low_tail, high_tail);
+      }
+    }
+  }
+  for (int64_t n = 0; n < N; n += 16) {
+    std::memset(panels + n / 16 * pairs * 16 + pairs_used * 16, 0,
+                static_cast<size_t>(pairs - pairs_used) * 64);
+  }
+}
+template <class Row>
+inline void pack_columns(Fp32, float* panels, int64_t N, int64_t K, int64_t panel_blocks,
+                         Row&& row) {
+  const int64_t depth = panel_blocks * kPadK;
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t n = 0; n < padded(N, kPanelN); ++n) {
+      panels[n / 16 * depth * 16 + k * 16 + n % 16] = n < N && k < K ? row(k)[n] : 0.0f;
+    }
+  }
+}
+
+constexpr int64_t blocks_of(int64_t K) { return (K + kPadK - 1) / kPadK; }
+
+template <class S>
+int64_t packed_words(int64_t rows, int64_t cols) {
+  return padded(rows, kPanelN) * padded(cols) * S::kWordsPerK / 16;
+}
+
+template <class Element>
+inline void store_row(Element* to, const float* from, int64_t n) {
+  for (int64_t i = 0; i < n; i += 16) store_stored_n(to + i, load_n(from + i, n - i), n - i);
+}
+
+template <class S>
+void pack(S s, Workspace workspace, const Packed& to, const float* from, int64_t ld,
+          bool is_transposed) {
+  using Element = typename S::Element;
+  const int64_t N = to.rows, K = to.cols, blocks = blocks_of(K);
+  auto* panels = reinterpret_cast<typename S::Word*>(to.address);
+  if (is_transposed) {
+    auto* rounded_rows = workspace.take<Element>(2 * padded(N));
+    pack_columns(s, panels, N, K, blocks, [&](int64_t k) -> const Element* {
+      if constexpr (S::kPrecision == Precision::kFp32) {
+        return from + k * ld;
+      } else {
+        Element* row = rounded_rows + k % 2 * padded(N);
+        store_row(row, from + k * ld, N);
+        return row;
+      }
+    });
+    return;
+  }
+  auto* rounded_rows = workspace.take<Element>(16 * padded(K));
+  for (int64_t n0 = 0; n0 < N; n0 += 16) {
+    const int64_t count = N - n0 < 16 ? N - n0 : 16;
+    for (int64_t i = 0; i < count; ++i) {
+      store_row(rounded_rows + i * padded(K), from + (n0 + i) * ld, K);
+    }
+    pack_rows(s, panels + n0 * blocks * kPadK * S::kWordsPerK / 16, count, K, blocks,
+              [&](int64_t i) { return rounded_rows + i * padded(K); });
+  }
+}
+
+template <class S>
+void gemm(S s, Workspace workspace, const Gemm& args) {
+  using Element = typename S::Element;
+  const int64_t K = args.w.cols, N = args.w.rows;
+  const int64_t depth = padded(K);
+  const auto* x = reinterpret_cast<const Element*>(args.x.address);
+  const auto* rows = reinterpret_cast<const int32_t*>(args.x_rows.address);
+  const auto* panels = reinterpret_cast<const typename S::Word*>(args.w.address);
+  auto* y = reinterpret_cast<float*>(args.y.address);
+  auto* y_stored = reinterpret_cast<Element*>(args.y_stored.address);
+  float* a = workspace.take<float>(kRowBlock * depth);
+  for (int64_t m0 = 0; m0 < args.M; m0 += kRowBlock) {
+    const int64_t M = args.M - m0 < kRowBlock ? args.M - m0 : kRowBlock;
+    for (int64_t m = 0; m < M; ++m) {
+      const int64_t row = rows != nullptr ? rows[m0 + m] : m0 + m;
+      expand_row(a + m * depth, x + row * args.ldx, K);
+    }
+    multiply(s, workspace, a, depth, 1, M, panels, N, depth / kPadK, depth / kPadK,
+             [&](int64_t m, int64_t n, const float* values, int64_t count) {
+               if (y == nullptr) {
+                 store_stored_n(y_stored + (m0 + m) * args.ldy + n, load_n(values, count), count);
+                 return;
+               }
+               float* to = y + (m0 + m) * args.ldy + n;
+               F16 value = load_n(values, count);
+               if (args.accumulates) value = load_n(to, count) + value;
+               store_n(to, value, count);
+             });
+  }
+}
+
+template <class S>
+void weight_gradient(S s, Workspace workspace, const WeightGradient& args) {
+  using Element = typename S::Element;
+  const int64_t T = args.T;
+  if (T == 0) return;
+  const int64_t depth = padded(T);
+  const auto* dy = reinterpret_cast<const Element*>(args.dy.address);
+  const auto* x = reinterpret_cast<const Element*>(args.x.address);
+  const auto* dy_rows = reinterpret_cast<const int32_t*>(args.dy_rows.address);
+  const auto* x_rows = reinterpret_cast<const int32_t*>(args.x_rows.address);
+  auto* dw = reinterpret_cast<float*>(args.dw.address);
+  auto* panels = workspace.take<typename S::Word>(packed_words<S>(args.cols, T));
+  float* a = workspace.take<float>(depth * kRowBlock);
+  pack_columns(s, panels, args.cols, T, depth / kPadK, [&](int64_t t) {
+    return x + (x_rows != nullptr ? x_rows[t] : t) * args.ldx;
+  });
+  for (int64_t n0 = 0; n0 < args.rows; n0 += kRowBlock) {
+    const int64_t N = args.rows - n0 < kRowBlock ? args.rows - n0 : kRowBlock;
+    for (int64_t t = 0; t < depth; ++t) {
+      float* to = a + t * kRowBlock;
+      if (t >= T) {
+        for (int64_t i = 0; i < kRowBlock; i += 16) store(to + i, splat(0.0f));
+        continue;
+      }
+      const Element* from = dy + (dy_rows != nullptr ? dy_rows[t] : t) * args.lddy + n0;
+      for (int64_t i = 0; i < N; i += 16) store(to + i, load_stored_n(from + i, N - i));
+    }
+    multiply(s, workspace, a, 1, kRowBlock, N, panels, args.cols, depth / kPadK, depth / kPadK,
+             [&](int64_t m, int64_t n, const float* values, int64_t count) {
+               float* to = dw + (n0 + m) * args.ldw + n;
+               store_n(to, load_n(to, count) + load_n(values, count), count);
+             });
+  }
+}

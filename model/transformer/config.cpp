@@ -1,0 +1,169 @@
+#include "model/transformer/config.h"
+
+#include <algorithm>
+
+namespace troupe::model {
+namespace {
+
+constexpr int64_t kSizeMax = 1 << 20;  // No width, count or vocabulary is larger.
+
+Error refuse(const char* field, int64_t value, const char* rule) {
+  return invalid_argument("model configuration: " + std::string(field) + " = " +
+                          std::to_string(value) + " " + rule);
+}
+
+}  // namespace
+
+Status validate(const TransformerConfig& c) {
+  const std::pair<const char*, int64_t> positive[] = {
+      {"vocab_size", c.vocab_size},
+      {"hidden_size", c.hidden_size},
+      {"num_hidden_layers", c.num_hidden_layers},
+      {"num_attention_heads", c.num_attention_heads},
+      {"kv_lora_rank", c.kv_lora_rank},
+      {"qk_nope_head_dim", c.qk_nope_head_dim},
+      {"qk_rope_head_dim", c.qk_rope_head_dim},
+      {"v_head_dim", c.v_head_dim},
+      {"max_position_embeddings", c.max_position_embeddings},
+  };
+  for (const auto& [field, value] : positive) {
+    if (value < 1 || value > kSizeMax) return refuse(field, value, "must be in 1 .. 1048576");
+  }
+  if (c.q_lora_rank < 0 || c.q_lora_rank > kSizeMax) {
+    return refuse("q_lora_rank", c.q_lora_rank, "must be null or in 1 .. 1048576");
+  }
+  if (c.num_hidden_layers > 1024) return refuse("num_hidden_layers", c.num_hidden_layers, "> 1024");
+  if (c.qk_rope_head_dim % 2 != 0 || c.qk_rope_head_dim > 512) {
+    return refuse("qk_rope_head_dim", c.qk_rope_head_dim, "must be even and at most 512");
+  }
+  if (c.first_k_dense_replace < 0 || c.first_k_dense_replace > c.num_hidden_layers) {
+    return refuse("first_k_dense_replace", c.first_k_dense_replace,
+                  "must be in 0 .. num_hidden_layers");
+  }
+  if (c.first_k_dense_replace > 0 &&
+      (c.intermediate_size < 1 || c.intermediate_size > kSizeMax)) {
+    return refuse("intermediate_size", c.intermediate_size, "must be in 1 .. 1048576");
+  }
+  if (c.first_k_dense_replace < c.num_hidden_layers) {
+    if (c.n_routed_experts < 1 || c.n_routed_experts > 1024) {
+      return refuse("n_routed_experts", c.n_routed_experts, "must be in 1 .. 1024");
+    }
+    if (c.n_shared_experts < 0 || c.n_shared_experts > 64) {
+      return refuse("n_shared_experts", c.n_shared_experts, "must be in 0 .. 64");
+    }
+    if (c.moe_intermediate_size < 1 || c.moe_intermediate_size > kSizeMax) {
+      return refuse("moe_intermediate_size", c.moe_intermediate_size, "must be in 1 .. 1048576");
+    }
+    if (c.n_group < 1 || c.n_routed_experts % c.n_group != 0) {
+      return refuse("n_group", c.n_group, "must divide n_routed_experts");
+    }
+    if (c.topk_group < 1 || c.topk_group > c.n_group) {
+      return refuse("topk_group", c.topk_group, "must be in 1 .. n_group");
+    }
+    if (c.num_experts_per_tok < 1 ||
+        c.num_experts_per_tok > c.n_routed_experts / c.n_group * c.topk_group) {
+      return refuse("num_experts_per_tok", c.num_experts_per_tok,
+                    "must be in 1 .. the experts of the kept groups");
+    }
+  }
+  if (!(c.rms_norm_eps > 0 && c.rms_norm_eps < 1)) {
+    return invalid_argument("model configuration: rms_norm_eps must be in (0, 1)");
+  }
+  if (!(c.rope_theta > 1 && c.rope_theta < 1e12)) {
+    return invalid_argument("model configuration: rope_theta must be in (1, 1e12)");
+  }
+  // The products above are bounded one by one; the whole must be addressable too.
+  double total = 0;
+  for (const auto& shape : parameters(c)) total += static_cast<double>(shape.size());
+  if (total > 1e12) return invalid_argument("model configuration: more than 1e12 parameters");
+  return ok();
+}
+
+Result<TransformerConfig> named_config(std::string_view name) {
+  TransformerConfig c;
+  c.vocab_size = 272;
+  c.first_k_dense_replace = 1;
+  c.n_shared_experts = 1;
+  c.qk_nope_head_dim = 32;
+  c.qk_rope_head_dim = 16;
+  c.v_head_dim = 32;
+  c.max_position_embeddings = 4096;
+  c.bos_token_id = 257;
+  c.eos_token_id = 258;
+  if (name == "tiny-moe") {
+    c.hidden_size = 128;
+    c.num_hidden_layers = 3;
+    c.intermediate_size = 256;
+    c.moe_intermediate_size = 64;
+    c.n_routed_experts = 8;
+    c.num_experts_per_tok = 2;
+    c.num_attention_heads = 4;
+    c.kv_lora_rank = 48;
+    return c;
+  }
+  if (name == "small-moe") {
+    c.hidden_size = 256;
+    c.num_hidden_layers = 6;
+    c.intermediate_size = 768;
+    c.moe_intermediate_size = 128;
+    c.n_routed_experts = 16;
+    c.num_experts_per_tok = 4;
+    c.routed_scaling_factor = 2.0;
+    c.num_attention_heads = 8;
+    c.q_lora_rank = 128;
+    c.kv_lora_rank = 112;
+    return c;
+  }
+  return invalid_argument("policy.config = \"" + std::string(name) +
+                          "\" is not a named architecture; there are: tiny-moe, small-moe");
+}
+
+std::vector<TensorShape> parameters(const TransformerConfig& c) {
+  std::vector<TensorShape> all;
+  const auto add = [&](std::string name, int64_t rows, int64_t cols = 0, bool is_float32 = false) {
+    all.push_back({std::move(name), rows, cols, is_float32});
+  };
+  const auto add_mlp = [&](const std::string& prefix, int64_t inner) {
+    add(prefix + "gate_proj.weight", inner, c.hidden_size);
+    add(prefix + "up_proj.weight", inner, c.hidden_size);
+    add(prefix + "down_proj.weight", c.hidden_size, inner);
+  };
+  add("model.embed_tokens.weight", c.vocab_size, c.hidden_size);
+  add("model.norm.weight", c.hidden_size);
+  add("lm_head.weight", c.vocab_size, c.hidden_size);
+  const int64_t H = c.num_attention_heads;
+  for (int64_t layer = 0; layer < c.num_hidden_layers; ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    const std::string attn = prefix + "self_attn.";
+    add(prefix + "input_layernorm.weight", c.hidden_size);
+    add(prefix + "post_attention_layernorm.weight", c.hidden_size);
+    if (c.q_lora_rank > 0) {
+      add(attn + "q_a_proj.weight", c.q_lora_rank, c.hidden_size);
+      add(attn + "q_a_layernorm.weight", c.q_lora_rank);
+      add(attn + "q_b_proj.weight", H * c.qk_head_dim(), c.q_lora_rank);
+    } else {
+      add(attn + "q_proj.weight", H * c.qk_head_dim(), c.hidden_size);
+    }
+    add(attn + "kv_a_proj_with_mqa.weight", c.kv_lora_rank + c.qk_rope_head_dim, c.hidden_size);
+    add(attn + "kv_a_layernorm.weight", c.kv_lora_rank);
+    add(attn + "kv_b_proj.weight", H * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank);
+    add(attn + "o_proj.weight", c.hidden_size, H * c.v_head_dim);
+    if (c.is_dense(layer)) {
+      add_mlp(prefix + "mlp.", c.intermediate_size);
+      continue;
+    }
+    add(prefix + "mlp.gate.weight", c.n_routed_experts, c.hidden_size);
+    add(prefix + "mlp.gate.e_score_correction_bias", c.n_routed_experts, 0, /*is_float32=*/true);
+    for (int64_t e = 0; e < c.n_routed_experts; ++e) {
+      add_mlp(prefix + "mlp.experts." + std::to_string(e) + ".", c.moe_intermediate_size);
+    }
+    if (c.n_shared_experts > 0) {
+      add_mlp(prefix + "mlp.shared_experts.", c.n_shared_experts * c.moe_intermediate_size);
+    }
+  }
+  std::sort(all.begin(), all.end(),
+            [](const TensorShape& a, const TensorShape& b) { return a.name < b.name; });
+  return all;
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,174 @@
+#include "model/transformer/policy_weights.h"
+
+#include <algorithm>
+
+namespace troupe::model {
+
+using kernels::kChunkElements;
+using kernels::Packed;
+using kernels::Precision;
+
+PolicyWeights::PolicyWeights(const kernels::Backend& backend, const TransformerConfig& config,
+                             const ParameterLayout& layout, Options options)
+    : backend_(backend),
+      config_(config),
+      layout_(layout),
+      options_(options),
+      values_(backend, layout.num_floats()) {
+  // Once to learn the size, then again with addresses.
+  lay_out();
+  packed_ = DeviceBuffer<char>(backend, packed_bytes_);
+  lay_out();
+}
+
+Vector PolicyWeights::vector(const std::string& name) const {
+  const int64_t offset = layout_.offset(name);
+  return {values_.get() + offset, offset};
+}
+
+Packed PolicyWeights::plan(int64_t rows, int64_t cols, int64_t offset, int64_t ld,
+                           bool is_transposed) {
+  const Packed packed{packed_.get().address + static_cast<uint64_t>(packed_bytes_), rows, cols};
+  packed_bytes_ += backend_.packed_bytes(options_.precision, rows, cols);
+  tasks_.push_back({packed, offset, ld, is_transposed});
+  return packed;
+}
+
+Matrix PolicyWeights::matrix(const std::string& name, int64_t rows, int64_t cols) {
+  Matrix m;
+  m.offset = layout_.offset(name);
+  m.ld = cols;
+  m.w = plan(rows, cols, m.offset, cols, false);
+  if (options_.is_trainable) m.wt = plan(cols, rows, m.offset, cols, true);
+  return m;
+}
+
+MatrixList PolicyWeights::experts(const std::string& prefix, const std::string& suffix,
+                                  int64_t rows, int64_t cols) {
+  MatrixList list;
+  list.count = config_.n_routed_experts;
+  const auto name = [&](int64_t e) { return prefix + std::to_string(e) + suffix; };
+  list.stride = list.count > 1 ? layout_.offset(name(1)) - layout_.offset(name(0)) : 0;
+  list.w_stride_bytes = backend_.packed_bytes(options_.precision, rows, cols);
+  list.wt_stride_bytes = backend_.packed_bytes(options_.precision, cols, rows);
+  list.first.offset = layout_.offset(name(0));
+  list.first.ld = cols;
+  // All forward forms first, then all backward forms, so that each has one stride.
+  for (const bool is_transposed : {false, true}) {
+    if (is_transposed && !options_.is_trainable) break;
+    for (int64_t e = 0; e < list.count; ++e) {
+      TROUPE_CHECK(layout_.offset(name(e)) == list.first.offset + e * list.stride);
+      const Packed packed = plan(is_transposed ? cols : rows, is_transposed ? rows : cols,
+                                 layout_.offset(name(e)), cols, is_transposed);
+      if (e == 0) (is_transposed ? list.first.wt : list.first.w) = packed;
+    }
+  }
+  return list;
+}
+
+void PolicyWeights::lay_out() {
+  const TransformerConfig& c = config_;
+  const int64_t D = c.hidden_size, H = c.num_attention_heads, R = c.kv_lora_rank;
+  const int64_t nope = c.qk_nope_head_dim, v = c.v_head_dim;
+  packed_bytes_ = 0;
+  tasks_.clear();
+  layers_.clear();
+  embedding_ = vector("model.embed_tokens.weight");
+  final_norm_ = vector("model.norm.weight");
+  head_ = matrix("lm_head.weight", c.vocab_size, D);
+  for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    const std::string attn = prefix + "self_attn.", mlp = prefix + "mlp.";
+    LayerWeights layer;
+    layer.input_norm = vector(prefix + "input_layernorm.weight");
+    layer.post_norm = vector(prefix + "post_attention_layernorm.weight");
+    if (c.q_lora_rank > 0) {
+      layer.q_a = matrix(attn + "q_a_proj.weight", c.q_lora_rank, D);
+      layer.q_a_norm = vector(attn + "q_a_layernorm.weight");
+      layer.q = matrix(attn + "q_b_proj.weight", H * c.qk_head_dim(), c.q_lora_rank);
+    } else {
+      layer.q = matrix(attn + "q_proj.weight", H * c.qk_head_dim(), D);
+    }
+    layer.kv_a = matrix(attn + "kv_a_proj_with_mqa.weight", R + c.qk_rope_head_dim, D);
+    layer.kv_norm = vector(attn + "kv_a_layernorm.weight");
+    layer.o = matrix(attn + "o_proj.weight", D, H * v);
+
+    // kv_b (H * (nope + v), R): per head the rows that make keys, then those that make values. The
+    // keys' part is used from its other side, because the query is brought into the latent.
+    const int64_t kv_b = layout_.offset(attn + "kv_b_proj.weight");
+    const auto heads = [&](int64_t first_row, int64_t rows, bool is_absorbing) {
+      MatrixList list;
+      list.count = H;
+      list.stride = (nope + v) * R;
+      list.first.offset = kv_b + first_row * R;
+      list.first.ld = R;
+      for (const bool is_backward : {false, true}) {
+        if (is_backward && !options_.is_trainable) break;
+        const bool is_transposed = is_absorbing != is_backward;
+        for (int64_t h = 0; h < H; ++h) {
+          const Packed packed =
+              plan(is_transposed ? R : rows, is_transposed ? rows : R,
+                   list.first.offset + h * list.stride, R, is_transposed);
+          if (h == 0) (is_backward ? list.first.wt : list.first.w) = packed;
+        }
+        const Packed& first = is_backward ? list.first.wt : list.first.w;
+        (is_backward ? list.wt_stride_bytes : list.w_stride_bytes) =
+            backend_.packed_bytes(options_.precision, first.rows, first.cols);
+      }
+      return list;
+    };
+    layer.absorb = heads(0, nope, true);
+    layer.value = heads(nope, v, false);
+
+    const auto add_mlp = [&](const std::string& name, int64_t inner) {
+      MlpWeights weights;
+      weights.gate = matrix(name + "gate_proj.weight", inner, D);
+      weights.up = matrix(name + "up_proj.weight", inner, D);
+      weights.down = matrix(name + "down_proj.weight", D, inner);
+      return weights;
+    };
+    if (c.is_dense(i)) {
+      layer.dense = add_mlp(mlp, c.intermediate_size);
+    } else {
+      layer.router = matrix(mlp + "gate.weight", c.n_routed_experts, D);
+      layer.router_bias = vector(mlp + "gate.e_score_correction_bias");
+      const int64_t F = c.moe_intermediate_size;
+      layer.expert_gate = experts(mlp + "experts.", ".gate_proj.weight", F, D);
+      layer.expert_up = experts(mlp + "experts.", ".up_proj.weight", F, D);
+      layer.expert_down = experts(mlp + "experts.", ".down_proj.weight", D, F);
+      if (c.n_shared_experts > 0) {
+        layer.shared = add_mlp(mlp + "shared_experts.", c.n_shared_experts * F);
+      }
+    }
+    layers_.push_back(layer);
+  }
+}
+
+void PolicyWeights::publish(Threads& threads, const std::vector<kernels::Stream*>& streams,
+                            kernels::Device<float> masters) {
+  TROUPE_CHECK(streams.size() >= static_cast<size_t>(threads.count()));
+  const int64_t total = layout_.num_floats();
+  const int64_t chunks = (total + kChunkElements - 1) / kChunkElements;
+  const bool is_rounded = options_.precision == Precision::kBf16;
+  threads.run(chunks, [&](int64_t chunk, int thread) {
+    const int64_t begin = chunk * kChunkElements;
+    const int64_t count = std::min(kChunkElements, total - begin);
+    kernels::Stream* stream = streams[static_cast<size_t>(thread)];
+    backend_.copy(stream, (values_.get() + begin).address, (masters + begin).address, count * 4);
+    if (is_rounded) backend_.round_bf16(stream, values_.get() + begin, count);
+  });
+  if (is_rounded) {
+    for (const auto& parameter : layout_.by_name()) {
+      if (!parameter.shape.is_float32) continue;
+      backend_.copy(streams[0], (values_.get() + parameter.offset).address,
+                    (masters + parameter.offset).address, parameter.shape.size() * 4);
+    }
+  }
+  threads.run(static_cast<int64_t>(tasks_.size()), [&](int64_t i, int thread) {
+    const PackTask& task = tasks_[static_cast<size_t>(i)];
+    backend_.pack(streams[static_cast<size_t>(thread)], task.to, values_.get() + task.offset,
+                  task.ld, task.is_transposed);
+  });
+}
+
+}  // namespace troupe::model

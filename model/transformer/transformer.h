@@ -1,0 +1,136 @@
+// The policy's forward and backward on one stream. Prefill, decode and training run the same
+// operations in the same order, so a token's log-probability has the same bits in each.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/device.h"
+#include "model/transformer/policy_weights.h"
+
+namespace troupe::model {
+
+// Tokens of several sequences, packed without padding; arrays are on the device.
+struct TokenBatch {
+  int64_t N = 0;
+  kernels::Device<int32_t> token{};     // (N)
+  kernels::Device<int32_t> position{};  // (N)
+  kernels::Device<int32_t> slot{};      // (N)  Cache row of each token.
+  kernels::SequenceBatch sequences{};
+  int64_t num_logits = 0;
+  kernels::Device<int32_t> logit_rows{};  // (num_logits)  Tokens whose next token is wanted.
+};
+
+// Latent rows of all layers.
+struct LatentCache {
+  kernels::Stored rows{};
+  int64_t layer_stride = 0;  // In elements.
+};
+
+class Transformer {
+ public:
+  struct Options {
+    kernels::Precision precision = kernels::Precision::kBf16;
+    int64_t tokens_max = 0;   // Of one forward.
+    int64_t logits_max = 0;   // Of one forward.
+    int64_t context_max = 0;  // Of one sequence.
+    bool is_trainable = false;  // Keeps activations, and has a cache of its own.
+  };
+
+  Transformer(const kernels::Backend& backend, const TransformerConfig& config, Options options);
+
+  // logits() (num_logits, V) of the batch. Tokens' latents are written to the cache first, so a
+  // sequence may start in this batch or continue from an earlier one.
+  void forward(const PolicyWeights& weights, const TokenBatch& batch, const LatentCache& cache);
+
+  // The same for whole sequences, keeping what backward needs. logit row i predicts target[i].
+  // Results: logprobs(), entropies().
+  void forward_training(const PolicyWeights& weights, const TokenBatch& batch,
+                        kernels::Device<int32_t> target, float temperature);
+
+  // After forward_training: adds the gradient of sum_i dlogprob[i] * logprob[i] to `gradient` (by
+  // layout).
+  void backward(const PolicyWeights& weights, const TokenBatch& batch,
+                kernels::Device<int32_t> target, kernels::Device<float> dlogprob,
+                float temperature, kernels::Device<float> gradient);
+
+  kernels::Device<float> logits() const { return logits_; }
+  kernels::Device<float> logprobs() const { return logprobs_; }    // (num_logits)
+  kernels::Device<float> entropies() const { return entropies_; }  // (num_logits)
+  // Tokens routed to each expert by forward_training calls since they were last zeroed.
+  kernels::Device<int64_t> expert_counts() const { return expert_counts_; }  // (moe layers, E)
+
+  kernels::Stream* stream() const { return stream_.get(); }
+  const Options& options() const { return options_; }
+
+ private:
+  // What one layer leaves behind for its backward; in generation all layers share one.
+  struct Activations {
+    kernels::Device<float> x0{}, x1{};  // (N, D)  input, after attention
+    kernels::Device<float> rstd0{}, rstd1{}, rstd_q{}, rstd_kv{};
+    kernels::Stored h0{}, h1{};      // (N, D)
+    kernels::Device<float> qa{};     // (N, q_lora)
+    kernels::Stored qn{};            // (N, q_lora)
+    kernels::Device<float> kv{};     // (N, R + P)
+    kernels::Stored nope{};          // (N, H, nope)
+    kernels::Stored row{};           // (N, H, W)
+    kernels::Device<float> max{}, sum{};  // (N, H)
+    kernels::Stored latent{};        // (N, H, R)
+    kernels::Stored value{};         // (N, H, v)
+    kernels::Device<float> gate{}, up{};  // (N, F)  dense or shared
+    kernels::Stored inner{};              // (N, F)
+    kernels::Device<float> score{};       // (N, E)
+    kernels::Device<int32_t> expert{};    // (N, K)
+    kernels::Device<float> weight{};      // (N, K)
+    kernels::Device<int32_t> offsets{};   // (E+1)
+    kernels::Device<int32_t> row_token{}, slot_row{};  // (N*K)
+    kernels::Device<float> expert_gate{}, expert_up{};  // (N*K, Fe)
+    kernels::Stored expert_inner{};                     // (N*K, Fe)
+  };
+  class Arena;
+
+  void lay_out(Arena& arena);
+  Activations lay_out_layer(Arena& arena) const;
+  void run_layers(const PolicyWeights& weights, const TokenBatch& batch, const LatentCache& cache);
+  void attention_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
+                         kernels::Stored cache, kernels::Device<float> x);
+  void mlp_forward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
+                   kernels::Device<float> x);
+  void head_forward(const PolicyWeights& weights, const TokenBatch& batch);
+  void attention_backward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
+                          kernels::Stored cache, kernels::Device<float> gradient);
+  void mlp_backward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
+                    kernels::Device<float> gradient);
+  // y = x W^T (or += with `accumulates`), x (M, ldx) stored.
+  void multiply(kernels::Device<float> y, kernels::Stored x, const kernels::Packed& w, int64_t M,
+                int64_t ldy, int64_t ldx, bool accumulates = false);
+  // dW += dy^T x.
+  void learn(kernels::Device<float> gradient, const Matrix& matrix, int64_t rows, int64_t cols,
+             kernels::Stored dy, int64_t lddy, kernels::Stored x, int64_t ldx, int64_t T);
+  // dh (N, D) (+)= gradient of a SwiGLU with inner gradient `dx` through its down projection.
+  void swiglu_backward(const MlpWeights& w, Activations& a, int64_t F, int64_t N,
+                       kernels::Device<float> gradient);
+
+  const kernels::Backend& backend_;
+  const TransformerConfig c_;
+  const Options options_;
+  OwnedStream stream_;
+  const int64_t W_;  // Width of a latent row.
+
+  DeviceBuffer<char> memory_;
+  std::vector<Activations> layers_;
+  LatentCache own_cache_{};
+  kernels::Device<float> rope_{};
+  kernels::Device<float> final_x_{}, final_rstd_{}, logits_{}, logprobs_{}, lse_{}, entropies_{};
+  kernels::Stored final_h_{};
+  kernels::Device<int64_t> expert_counts_{};
+  // Scratch of forward.
+  kernels::Device<float> q_{}, router_logits_{}, rows_{};
+  // Scratch of backward.
+  kernels::Device<float> dx_{}, dh_{}, da_{}, dquery_{}, dlatent_{}, dnope_{}, dqn_{}, dqa_{},
+      dweight_{};
+  kernels::Stored dxs_{}, dgate_{}, dup_{}, weighted_{}, drouter_{}, dvalue_{}, dattended_{},
+      dabsorbed_{}, dq_{}, dqas_{}, dkv_{}, dlogits_{};
+};
+
+}  // namespace troupe::model
