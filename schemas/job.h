@@ -19,7 +19,8 @@ struct PolicySpec {
 
 struct DataSpec {
   std::string train{};
-  std::vector<std::string> cold_start{};  // One file, or several that are learned one after another.
+  std::vector<std::string>
+      cold_start{};  // One file, or several that are learned one after another.
   std::string held_out{};
   std::string template_name = "r1-zero";  // Key: template.
   bool shuffle = true;
@@ -68,7 +69,8 @@ struct RolloutSpec {
   double top_p = 1.0;
   int64_t max_response_tokens = 96;
   int64_t cache_mb = 512;
-  int64_t rescore_every_rounds = 10;  // Re-score a sample of tokens with the training forward; 0: no.
+  int64_t rescore_every_rounds =
+      10;  // Re-score a sample of tokens with the training forward; 0: no.
 };
 
 struct LearnerSpec {

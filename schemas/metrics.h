@@ -18,39 +18,39 @@ enum class Stage : uint8_t { kSft = 0, kGrpo = 1 };
 // One optimizer step. Fields of the other stage are 0.
 struct StepMetrics {
   Stage stage = Stage::kSft;
-  PolicyVersion version{};       // After the step.
-  int64_t stage_step = 0;        // 1 .. stage_steps
-  int64_t stage_steps = 0;       //
-  double loss = 0;               // loss
-  double grad_norm = 0;          // grad_norm, before clipping
-  double learning_rate = 0;      // lr
-  bool was_skipped = false;      // Non-finite gradient or empty minibatch: the weights did not move.
-  int64_t tokens_learned = 0;    // Tokens that went through forward and backward, prompts included.
+  PolicyVersion version{};     // After the step.
+  int64_t stage_step = 0;      // 1 .. stage_steps
+  int64_t stage_steps = 0;     //
+  double loss = 0;             // loss
+  double grad_norm = 0;        // grad_norm, before clipping
+  double learning_rate = 0;    // lr
+  bool was_skipped = false;    // Non-finite gradient or empty minibatch: the weights did not move.
+  int64_t tokens_learned = 0;  // Tokens that went through forward and backward, prompts included.
   double expert_load_max_violation = 0;  // moe/max_vio: largest expert load / fair load - 1
 
   // GRPO, over the round that the step belongs to.
   Round round{};
-  double reward_mean = 0;             // reward/mean
-  double reward_std = 0;              // reward/std
-  double accuracy = 0;                // accuracy: share of trajectories whose accuracy part is right
-  double format_share = 0;            // share of trajectories whose format part is right
-  double thinking_share = 0;          // share of responses with a non-empty think part
-  double response_length_mean = 0;    // response_length/mean, tokens, the end token included
-  double response_length_clipped = 0; // response_length/clip_ratio: share cut at the budget
-  double frac_reward_zero_std = 0;    // frac_reward_zero_std: groups without variance
+  double reward_mean = 0;           // reward/mean
+  double reward_std = 0;            // reward/std
+  double accuracy = 0;              // accuracy: share of trajectories whose accuracy part is right
+  double format_share = 0;          // share of trajectories whose format part is right
+  double thinking_share = 0;        // share of responses with a non-empty think part
+  double response_length_mean = 0;  // response_length/mean, tokens, the end token included
+  double response_length_clipped = 0;  // response_length/clip_ratio: share cut at the budget
+  double frac_reward_zero_std = 0;     // frac_reward_zero_std: groups without variance
   // GRPO, over the minibatch.
-  double entropy = 0;                 // entropy, nats per response token
-  double kl = 0;                      // kl: estimator's mean per token against the reference
-  double ppo_kl = 0;                  // ppo_kl: mean of rollout_logprob - logprob
-  double clip_fraction = 0;           // clip_ratio/region_mean
-  double ratio_max = 0;               // largest importance ratio
-  double advantage_abs_mean = 0;      //
+  double entropy = 0;             // entropy, nats per response token
+  double kl = 0;                  // kl: estimator's mean per token against the reference
+  double ppo_kl = 0;              // ppo_kl: mean of rollout_logprob - logprob
+  double clip_fraction = 0;       // clip_ratio/region_mean
+  double ratio_max = 0;           // largest importance ratio
+  double advantage_abs_mean = 0;  //
 
   // Seconds of wall clock; reported, never used in a result.
-  double generate_seconds = 0;        // timing_s/gen, of the round, on its first step
-  double verify_seconds = 0;          // timing_s/reward
-  double learn_seconds = 0;           // timing_s/update_actor
-  int64_t tokens_generated = 0;       // Of the round, on its first step.
+  double generate_seconds = 0;   // timing_s/gen, of the round, on its first step
+  double verify_seconds = 0;     // timing_s/reward
+  double learn_seconds = 0;      // timing_s/update_actor
+  int64_t tokens_generated = 0;  // Of the round, on its first step.
 };
 
 // pass@1 on the held-out problems: one sample per problem.
@@ -82,10 +82,10 @@ struct Ledger {
   int64_t trajectories_learned = 0;
   std::map<std::string, int64_t> trajectories_dropped{};  // By reason.
   std::map<std::string, int64_t> verdicts{};              // By kind, accuracy part.
-  double rollout_seconds = 0;   // core-seconds
-  double verifier_seconds = 0;  // core-seconds
-  double learner_seconds = 0;   // core-seconds
-  double money = 0;             // In the currency of [prices].
+  double rollout_seconds = 0;                             // core-seconds
+  double verifier_seconds = 0;                            // core-seconds
+  double learner_seconds = 0;                             // core-seconds
+  double money = 0;                                       // In the currency of [prices].
 };
 
 }  // namespace troupe

@@ -1,6 +1,6 @@
 @0xa48f9a786190b744;
-# One prompt and one response on their way between a rollout worker, a verifier, the replay store and
-# a learner.
+# One prompt and one response on their way between a rollout worker, a verifier, the replay store
+# and a learner.
 #
 # Evolution: append fields with the next ordinal; a reader that meets an older message sees the
 # default. Never renumber, retype or reuse an ordinal or an enumerant, because stored trajectories

@@ -1,6 +1,6 @@
 // One prompt and one response, as every layer sees it. The wire form is trajectory.capnp; the two
-// meet in trajectory_codec.h. Segments, the loss mask and a policy version per token range are there
-// from the start, so that tools, several turns and weight updates in flight need no new form.
+// meet in trajectory_codec.h. Segments, the loss mask and a policy version per token range are
+// there from the start, so that tools, several turns and weight updates in flight need no new form.
 #pragma once
 
 #include <cstdint>

@@ -94,8 +94,8 @@ Status write_file(const std::string& path, std::span<const std::span<const std::
     return error;
   }
   // Without this the new name itself may be lost in a power failure.
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? std::string(1, '.') : parent.string();
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0 || ::fsync(directory.get()) != 0) return failed("cannot sync", folder);
   return ok();
