@@ -1,0 +1,77 @@
+#include "actors/controller/evaluate.h"
+
+#include <chrono>
+
+#include "actors/verifier/format_verdict.h"
+#include "actors/verifier/reward.h"
+#include "kernels/random.h"
+#include "model/tokenizer/byte_tokenizer.h"
+
+namespace troupe::actors {
+
+size_t accuracy_part(const std::vector<RewardSpec>& rewards) {
+  for (size_t i = 0; i < rewards.size(); ++i) {
+    if (rewards[i].verifier == "math") return i;
+  }
+  return 0;
+}
+
+std::string response_text(const model::Response& response) {
+  return model::ByteTokenizer::decode(response.tokens);
+}
+
+Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeights& weights,
+                            std::span<const PromptTokens> problems,
+                            const std::vector<RewardSpec>& rewards, const EvaluateOptions& options,
+                            const std::function<bool(int64_t)>& progressed) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<model::GroupRequest> requests;
+  for (size_t i = 0; i < problems.size(); ++i) {
+    requests.push_back({.prompt = problems[i].tokens,
+                        .num_samples = 1,
+                        .key = {.seed = options.seed,
+                                .round = number(options.version),
+                                .stream = static_cast<uint32_t>(kernels::StreamId::kEval),
+                                .ordinal = static_cast<uint32_t>(i)}});
+  }
+  bool is_stopped = false;
+  const auto responses = generator.generate(
+      weights, requests,
+      {.temperature = static_cast<float>(options.temperature),
+       .top_p = static_cast<float>(options.top_p),
+       .max_response_tokens = options.max_response_tokens,
+       .stop_token = model::ByteTokenizer::kEos},
+      [&](int64_t finished) {
+        is_stopped = is_stopped || (progressed && !progressed(finished));
+        return !is_stopped;
+      });
+  if (is_stopped) return Error{ErrorCode::kStopped, "stopped while evaluating"};
+
+  Evaluation evaluation;
+  EvalMetrics& metrics = evaluation.metrics;
+  metrics.version = options.version;
+  metrics.temperature = options.temperature;
+  metrics.problems = static_cast<int64_t>(problems.size());
+  const size_t accuracy = accuracy_part(rewards);
+  double thinking = 0;
+  for (size_t i = 0; i < problems.size(); ++i) {
+    const model::Response& response = responses[i][0];
+    const std::string text = response_text(response);
+    const Verdict verdict = judge(rewards, text, problems[i].gold);
+    const bool is_solved = verdict.parts[accuracy].value > 0;
+    metrics.solved += is_solved ? 1 : 0;
+    metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
+    thinking += has_thinking(text) ? 1 : 0;
+    if (i < options.num_traces) {
+      evaluation.traces.push_back({problems[i].text, text, problems[i].gold, is_solved});
+    }
+  }
+  const auto n = static_cast<double>(problems.size());
+  metrics.response_length_mean = static_cast<double>(metrics.tokens_generated) / n;
+  metrics.thinking_share = thinking / n;
+  metrics.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return evaluation;
+}
+
+}  // namespace troupe::actors

@@ -1,0 +1,45 @@
+// pass@1 on a set of problems: one sample per problem, judged by the job's rewards.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actors/controller/job_data.h"
+#include "actors/metrics_sink.h"
+#include "model/generation/generator.h"
+#include "schemas/job.h"
+#include "schemas/metrics.h"
+
+namespace troupe::actors {
+
+struct EvaluateOptions {
+  uint64_t seed = 1;
+  PolicyVersion version{};  // Part of the random numbers' identity.
+  double temperature = 0;
+  double top_p = 1;
+  int64_t max_response_tokens = 96;
+  size_t num_traces = 3;
+};
+
+struct Evaluation {
+  EvalMetrics metrics{};
+  std::vector<Trace> traces{};  // Of the first problems.
+};
+
+// kStopped when `progressed` returned false.
+Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeights& weights,
+                            std::span<const PromptTokens> problems,
+                            const std::vector<RewardSpec>& rewards, const EvaluateOptions& options,
+                            const std::function<bool(int64_t)>& progressed);
+
+// The index of the reward part that says whether an answer is right: the first that is judged by
+// `math`, else the first.
+size_t accuracy_part(const std::vector<RewardSpec>& rewards);
+
+// The text of a response: without its end token.
+std::string response_text(const model::Response& response);
+
+}  // namespace troupe::actors

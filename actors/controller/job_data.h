@@ -1,0 +1,44 @@
+// A job's data as the loop uses it: rendered, tokenised, within bounds, and without what can never be
+// paid.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/job.h"
+#include "schemas/result.h"
+
+namespace troupe::actors {
+
+struct PromptTokens {
+  std::vector<int32_t> tokens{};
+  std::string text{};  // For people.
+  std::string gold{};
+};
+
+struct DemonstrationTokens {
+  std::vector<int32_t> tokens{};     // Prompt, response, end token.
+  std::vector<uint8_t> loss_mask{};  // 1 from the response on.
+};
+
+struct JobData {
+  std::vector<PromptTokens> train{};
+  std::vector<PromptTokens> held_out{};
+  std::vector<std::vector<DemonstrationTokens>> cold_start{};  // By file.
+  std::vector<std::string> notes{};  // What was left out and why, for the log.
+};
+
+// Problems of one file. Prompts longer than `max_prompt_tokens` are left out and counted in a note;
+// kInvalidArgument when none is left.
+Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
+                                               std::string_view template_name,
+                                               int64_t max_prompt_tokens,
+                                               std::vector<std::string>& notes);
+
+// Reads the files of the stages that the job has. kInvalidArgument, naming the file, for anything
+// wrong in them.
+Result<JobData> load_job_data(const JobSpec& job);
+
+}  // namespace troupe::actors

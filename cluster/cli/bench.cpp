@@ -1,0 +1,2 @@
+#include "cluster/cli/command.h"
+namespace troupe::cluster { void add_bench(CLI::App&, int&) {} }

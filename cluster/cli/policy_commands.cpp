@@ -1,0 +1,317 @@
+// eval, generate and score: what can be asked of a checkpoint.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "actors/controller/evaluate.h"
+#include "actors/controller/local_run.h"
+#include "cluster/cli/command.h"
+#include "cluster/cli/interrupt.h"
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/random.h"
+#include "model/data/prompt_template.h"
+#include "model/loaded_policy.h"
+#include "model/tokenizer/byte_tokenizer.h"
+
+namespace troupe::cluster {
+namespace {
+
+constexpr size_t kInputLineBytesMax = 16 << 20;
+
+struct PolicyCommand {
+  std::string model{};
+  std::string data{};
+  std::string precision = "bf16";
+  std::vector<std::string> prompts{};
+  int64_t problems = 500;
+  int64_t samples = 1;
+  int64_t max_response_tokens = 96;
+  int threads = 0;
+  double temperature = 0;
+  double top_p = 1;
+  uint64_t seed = 1;
+  bool is_json = false;
+};
+
+using Loaded = std::unique_ptr<model::LoadedPolicy>;
+
+Result<Loaded> load(const PolicyCommand& command) {
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  return model::LoadedPolicy::load(
+      **backend, command.model,
+      {.precision =
+           command.precision == "fp32" ? kernels::Precision::kFp32 : kernels::Precision::kBf16,
+       .threads = command.threads > 0 ? command.threads : actors::available_cores()});
+}
+
+Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& policy,
+                                                         const PolicyCommand& command,
+                                                         int64_t prompt_tokens_max) {
+  const int64_t context = prompt_tokens_max + command.max_response_tokens;
+  if (context > policy.config().max_position_embeddings) {
+    return invalid_argument(fmt::format("prompt and response of {} tokens exceed the model's {}",
+                                        context, policy.config().max_position_embeddings));
+  }
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  return model::Generator::create(
+      **backend, policy.config(), policy.threads(),
+      {.precision =
+           command.precision == "fp32" ? kernels::Precision::kFp32 : kernels::Precision::kBf16,
+       .context_max = context,
+       .sequences_max = std::max<int64_t>(256, command.samples)});
+}
+
+// The next line of standard input; lines of only white space are skipped.
+Result<bool> next_line(std::string& line, int64_t& number) {
+  while (std::getline(std::cin, line)) {
+    ++number;
+    if (line.size() > kInputLineBytesMax) {
+      return invalid_argument(fmt::format("standard input:{}: longer than {} bytes", number,
+                                          kInputLineBytesMax));
+    }
+    if (line.find_first_not_of(" \t\r") != std::string::npos) return true;
+  }
+  return false;
+}
+
+Status eval(const PolicyCommand& command) {
+  auto policy = load(command);
+  if (!policy) return policy.error();
+  std::vector<std::string> notes;
+  auto problems =
+      actors::load_prompts(command.data, (*policy)->checkpoint().prompt_template,
+                           (*policy)->config().max_position_embeddings, notes);
+  if (!problems) return problems.error();
+  for (const auto& note : notes) fmt::print(stderr, "{}\n", note);
+  const size_t count = std::min(problems->size(), static_cast<size_t>(command.problems));
+  const auto asked = std::span<const actors::PromptTokens>(*problems).first(count);
+  int64_t longest = 1;
+  for (const auto& problem : asked) {
+    longest = std::max(longest, static_cast<int64_t>(problem.tokens.size()));
+  }
+  auto generator = make_generator(**policy, command, longest);
+  if (!generator) return generator.error();
+  watch_for_interrupts();
+  auto evaluation = actors::evaluate(
+      **generator, (*policy)->weights(), asked,
+      {{.name = "accuracy", .verifier = "math"}},
+      {.seed = command.seed,
+       .temperature = command.temperature,
+       .top_p = command.top_p,
+       .max_response_tokens = command.max_response_tokens},
+      [](int64_t) { return !is_interrupted(); });
+  if (!evaluation) return evaluation.error();
+  const EvalMetrics& m = evaluation->metrics;
+  const auto [low, high] = wilson_interval_95(m.solved, m.problems);
+  const double rate = m.seconds > 0 ? static_cast<double>(m.tokens_generated) / m.seconds : 0;
+  if (command.is_json) {
+    const nlohmann::ordered_json json{{"pass_at_1", m.pass_at_1()},
+                                      {"interval_95", {low, high}},
+                                      {"problems", m.problems},
+                                      {"solved", m.solved},
+                                      {"temperature", m.temperature},
+                                      {"response_length_mean", m.response_length_mean},
+                                      {"tokens_per_second", rate}};
+    fmt::print("{}\n", json.dump());
+  } else {
+    fmt::print("pass@1 {:.1f} % [{:.1f}, {:.1f}] on {} problems, {:.1f} tokens a response, "
+               "{:.0f} tokens/s\n",
+               100 * m.pass_at_1(), 100 * low, 100 * high, m.problems, m.response_length_mean,
+               rate);
+  }
+  return ok();
+}
+
+Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
+                    const model::PromptTemplate& prompt_template, const std::string& prompt,
+                    uint32_t ordinal) {
+  auto tokens = prompt_template.render({{.role = "user", .content = prompt}});
+  if (!tokens) return tokens.error();
+  auto generator = make_generator(policy, command, static_cast<int64_t>(tokens->size()));
+  if (!generator) return generator.error();
+  const model::GroupRequest request{
+      .prompt = *tokens,
+      .num_samples = static_cast<int32_t>(command.samples),
+      .key = {.seed = command.seed,
+              .stream = static_cast<uint32_t>(kernels::StreamId::kEval),
+              .ordinal = ordinal}};
+  const auto responses =
+      (*generator)->generate(policy.weights(), std::span(&request, 1),
+                             {.temperature = static_cast<float>(command.temperature),
+                              .top_p = static_cast<float>(command.top_p),
+                              .max_response_tokens = command.max_response_tokens,
+                              .stop_token = policy.config().eos_token_id},
+                             [](int64_t) { return !is_interrupted(); });
+  if (is_interrupted()) return stopped();
+  for (const auto& response : responses[0]) {
+    const std::string text = actors::response_text(response);
+    if (!command.is_json) {
+      fmt::print("{}\n", text);
+      continue;
+    }
+    const nlohmann::ordered_json json{
+        {"prompt", prompt},
+        {"response", text},
+        {"tokens", response.tokens},
+        {"logprobs", response.logprobs},
+        {"finish_reason", response.finish_reason == FinishReason::kStop ? "stop" : "length"}};
+    fmt::print("{}\n",
+               json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  }
+  std::fflush(stdout);
+  return ok();
+}
+
+Status generate(const PolicyCommand& command) {
+  auto policy = load(command);
+  if (!policy) return policy.error();
+  auto prompt_template =
+      model::PromptTemplate::by_name((*policy)->checkpoint().prompt_template);
+  if (!prompt_template) return prompt_template.error();
+  watch_for_interrupts();
+  uint32_t ordinal = 0;
+  for (const auto& prompt : command.prompts) {
+    const Status status = generate_one(**policy, command, *prompt_template, prompt, ordinal++);
+    if (!status) return status;
+  }
+  if (!command.prompts.empty()) return ok();
+  std::string line;
+  int64_t number = 0;
+  while (true) {
+    auto has_line = next_line(line, number);
+    if (!has_line) return has_line.error();
+    if (!*has_line) return ok();
+    const Status status = generate_one(**policy, command, *prompt_template, line, ordinal++);
+    if (!status) return status;
+  }
+}
+
+Result<std::vector<int32_t>> parse_tokens(const std::string& line, int64_t number) {
+  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const std::string where = fmt::format("standard input:{}: ", number);
+  if (!json.is_object() || !json.contains("tokens") || !json["tokens"].is_array()) {
+    return invalid_argument(where + "wanted a JSON object with a list \"tokens\"");
+  }
+  std::vector<int32_t> tokens;
+  for (const auto& token : json["tokens"]) {
+    if (!token.is_number_integer() || token < 0 || token > INT32_MAX) {
+      return invalid_argument(where + "\"tokens\" holds something other than token ids");
+    }
+    tokens.push_back(token.get<int32_t>());
+  }
+  return tokens;
+}
+
+Status score(const PolicyCommand& command) {
+  auto policy = load(command);
+  if (!policy) return policy.error();
+  std::string line;
+  int64_t number = 0;
+  while (true) {
+    auto has_line = next_line(line, number);
+    if (!has_line) return has_line.error();
+    if (!*has_line) return ok();
+    auto tokens = parse_tokens(line, number);
+    if (!tokens) return tokens.error();
+    const std::vector<std::vector<int32_t>> one{std::move(*tokens)};
+    auto scores =
+        (*policy)->score(one, command.temperature > 0 ? static_cast<float>(command.temperature)
+                                                      : 1.0f);
+    if (!scores) {
+      return invalid_argument(fmt::format("standard input:{}: {}", number,
+                                          scores.error().message));
+    }
+    // Nine digits give back every float exactly.
+    std::string out = "{\"logprobs\":[";
+    for (size_t i = 0; i < (*scores)[0].size(); ++i) {
+      out += fmt::format("{}{:.9g}", i == 0 ? "" : ",", (*scores)[0][i]);
+    }
+    fmt::print("{}]}}\n", out);
+    std::fflush(stdout);
+  }
+}
+
+std::shared_ptr<PolicyCommand> add_common(CLI::App* command) {
+  auto state = std::make_shared<PolicyCommand>();
+  command->add_option("--model", state->model, "Folder with config.json and model.safetensors")
+      ->required();
+  command->add_option("--threads", state->threads, "0: all cores of this machine")
+      ->check(CLI::Range(0, 1024));
+  command->add_option("--precision", state->precision, "bf16, or fp32 for checks")
+      ->check(CLI::IsMember({"bf16", "fp32"}))
+      ->capture_default_str();
+  command->add_option("--temperature", state->temperature, "0: the likeliest token each time")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  return state;
+}
+
+void add_sampling(CLI::App* command, PolicyCommand& state) {
+  command->add_option("--top-p", state.top_p, "Share of probability that may be sampled")
+      ->check(CLI::Range(1e-6, 1.0))
+      ->capture_default_str();
+  command->add_option("--max-response-tokens", state.max_response_tokens, "Then a response is cut")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--seed", state.seed, "Of the samples")->capture_default_str();
+  command->add_flag("--json", state.is_json, "JSON on standard output");
+}
+
+}  // namespace
+
+void add_eval(CLI::App& program, int& exit_code) {
+  CLI::App* command = program.add_subcommand("eval", "pass@1 of a policy on a file of problems");
+  command->footer("Example:\n  troupe eval --model runs/quickstart/checkpoints/step_760 "
+                  "--data runs/quickstart/data/held_out.jsonl --temperature 1 --json");
+  auto state = add_common(command);
+  command->add_option("--data", state->data, "Problems, one JSON object a line")->required();
+  command->add_option("--problems", state->problems, "The first so many of the file")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->capture_default_str();
+  add_sampling(command, *state);
+  command->callback([state, &exit_code] {
+    const Status status = eval(*state);
+    exit_code = status ? 0 : report("eval", status.error());
+  });
+}
+
+void add_generate(CLI::App& program, int& exit_code) {
+  CLI::App* command = program.add_subcommand("generate", "Responses of a policy to prompts");
+  command->footer("Prompts come from --prompt or, one a line, from standard input.\n"
+                  "Example:\n  troupe generate --model runs/quickstart/checkpoints/step_760 "
+                  "--prompt '7*4+3+4=?'");
+  auto state = add_common(command);
+  command->add_option("--prompt", state->prompts, "A prompt; may be given several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--samples", state->samples, "Responses to each prompt")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  add_sampling(command, *state);
+  command->callback([state, &exit_code] {
+    const Status status = generate(*state);
+    exit_code = status ? 0 : report("generate", status.error());
+  });
+}
+
+void add_score(CLI::App& program, int& exit_code) {
+  CLI::App* command =
+      program.add_subcommand("score", "Log-probabilities of given tokens under a policy");
+  command->footer("Reads {\"tokens\":[...]} a line, writes {\"logprobs\":[...]} for all but the "
+                  "first token.\n"
+                  "Example:\n  echo '{\"tokens\":[257,55,43,52,61,63]}' | troupe score --model DIR");
+  auto state = add_common(command);
+  command->callback([state, &exit_code] {
+    const Status status = score(*state);
+    exit_code = status ? 0 : report("score", status.error());
+  });
+}
+
+}  // namespace troupe::cluster

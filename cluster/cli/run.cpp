@@ -1,0 +1,89 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "actors/controller/local_run.h"
+#include "cluster/cli/command.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/cli/outcome.h"
+#include "cluster/jobs/job_file.h"
+#include "cluster/monitor/run_view.h"
+#include "kernels/cpu/cpu_backend.h"
+
+namespace troupe::cluster {
+namespace {
+
+struct RunCommand {
+  std::string job{};
+  std::string home{};
+  std::vector<std::string> overrides{};
+  bool is_json = false;
+};
+
+Result<std::string> run(const RunCommand& command) {
+  auto job = load_job(command.job, command.overrides);
+  if (!job) return job.error();
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  watch_for_interrupts();
+  const auto view = make_view(command.is_json ? stderr : stdout);
+  auto outcome = actors::run_local(
+      **backend, *job,
+      {.home = command.home.empty() ? "runs/" + job->name : command.home,
+       .is_interrupted = is_interrupted},
+      *view);
+  if (!outcome) return outcome.error();
+  if (command.is_json) std::printf("%s\n", to_json(*outcome).dump().c_str());
+  return outcome->state;
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const actors::RunOutcome& outcome) {
+  const Ledger& ledger = outcome.ledger;
+  return {{"state", outcome.state},
+          {"steps", outcome.steps},
+          {"weights_sha256", outcome.weights_sha256},
+          {"checkpoint", outcome.checkpoint},
+          {"trajectories",
+           {{"generated", ledger.trajectories_generated},
+            {"regenerated", ledger.trajectories_regenerated},
+            {"learned", ledger.trajectories_learned},
+            {"dropped", ledger.trajectories_dropped}}},
+          {"ledger",
+           {{"tokens_generated", ledger.tokens_generated},
+            {"tokens_regenerated", ledger.tokens_regenerated},
+            {"tokens_learned", ledger.tokens_learned},
+            {"verdicts", ledger.verdicts},
+            {"rollout_seconds", ledger.rollout_seconds},
+            {"verifier_seconds", ledger.verifier_seconds},
+            {"learner_seconds", ledger.learner_seconds},
+            {"money", ledger.money}}},
+          {"seconds", outcome.seconds}};
+}
+
+void add_run(CLI::App& program, int& exit_code) {
+  CLI::App* command = program.add_subcommand("run", "Run a job on this machine, in one process");
+  command->footer(
+      "A live view on a terminal, plain lines otherwise. Checkpoints go to HOME/checkpoints, as\n"
+      "folders that transformers, vLLM and SGLang load.\n"
+      "Example:\n  troupe run job.toml --set grpo.steps=100 --set resources.threads_per_worker=2");
+  auto state = std::make_shared<RunCommand>();
+  command->add_option("job", state->job, "The job file")->required();
+  command->add_option("--home", state->home, "Folder for what the run leaves; default runs/NAME");
+  command->add_option("--set", state->overrides, "table.key=value, over what the file says")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
+  command->callback([state, &exit_code] {
+    const auto ended = run(*state);
+    exit_code = !ended ? report("run", ended.error()) : *ended == "stopped" ? 3 : 0;
+  });
+}
+
+}  // namespace troupe::cluster
