@@ -11,9 +11,11 @@ inline typename S::Element* at(S, Stored p) {
 }
 
 // e^x to 2 ulp for any x: 2^n e^r with |r| <= ln 2 / 2 and a polynomial of degree 6 for e^r.
-// Below the smallest normal number the result is 0, above the largest it stays finite.
+// Below the smallest normal number the result is 0, above the largest it stays finite; what is no
+// number stays none (minimum and maximum give their second operand then), so that a broken step is
+// seen in its loss.
 inline F16 exp16(F16 x) {
-  const F16 clamped = maximum(minimum(x, splat(88.37f)), splat(-87.33f));
+  const F16 clamped = maximum(splat(-87.33f), minimum(splat(88.37f), x));
   // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even.
   const F16 magic = splat(12582912.0f);
   const F16 n = (clamped * splat(0x1.715476p+0f) + magic) - magic;
@@ -123,19 +125,27 @@ void rmsnorm_backward(Workspace workspace, const RmsNormBackward& args) {
   fold_rows(at(args.dweight), partials, D);
 }
 
+// A rounded product. GCC's vectoriser turns a b - c d beside a d + c b into vfmaddsub even under
+// -ffp-contract=off; it cannot see through this.
+inline float product(float a, float b) {
+  float p = a * b;
+  asm("" : "+x"(p));
+  return p;
+}
+
 // Rotates adjacent pairs: (a, b) -> (a cos - b sin, a sin + b cos); table row: cos, sin per pair.
 inline void rotate(float* to, const float* from, const float* table, int64_t P) {
   for (int64_t i = 0; i < P; i += 2) {
     const float a = from[i], b = from[i + 1], c = table[i], s = table[i + 1];
-    to[i] = a * c - b * s;
-    to[i + 1] = a * s + b * c;
+    to[i] = product(a, c) - product(b, s);
+    to[i + 1] = product(a, s) + product(b, c);
   }
 }
 inline void rotate_back(float* to, const float* from, const float* table, int64_t P) {
   for (int64_t i = 0; i < P; i += 2) {
     const float a = from[i], b = from[i + 1], c = table[i], s = table[i + 1];
-    to[i] = a * c + b * s;
-    to[i + 1] = b * c - a * s;
+    to[i] = product(a, c) + product(b, s);
+    to[i + 1] = product(b, c) - product(a, s);
   }
 }
 
@@ -461,14 +471,17 @@ void sample(Workspace workspace, const Sample& args) {
         store(p + i, exp16(load_or_lowest(logit + i, V - i) / splat(temperature) - splat(lse)));
       }
       double total = 0;
-      for (int64_t i = 0; i < V; ++i) total += static_cast<double>(p[i]);
+      for (int64_t i = 0; i < V; ++i) {
+        if (!(p[i] > 0)) p[i] = 0;  // No number: it could not be sorted. Its logprob tells.
+        total += static_cast<double>(p[i]);
+      }
       if (args.top_p < 1) {
         // The most probable ids whose sum first reaches top_p stay; ties go to the smaller id.
         sort_by_probability(order, p, V);
         const double bound = static_cast<double>(args.top_p) * total;
         double kept = 0;
         int64_t count = 0;
-        while (count < V && kept < bound) kept += static_cast<double>(p[order[count++]]);
+        while (count < V && (count == 0 || kept < bound)) kept += static_cast<double>(p[order[count++]]);
         for (int64_t i = count; i < V; ++i) p[order[i]] = 0;
         total = 0;
         for (int64_t i = 0; i < V; ++i) total += static_cast<double>(p[i]);

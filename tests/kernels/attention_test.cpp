@@ -1,0 +1,301 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "tests/support/on_device.h"
+
+namespace troupe::kernels {
+namespace {
+
+using tests::dot;
+using tests::joined;
+using tests::OnDevice;
+using tests::random_values;
+using tests::require_gradient;
+using tests::require_same;
+using tests::require_same_everywhere;
+
+// Sequences that end inside, at and behind a block of 32 keys and a tile of 16 queries.
+struct Shape {
+  int64_t H = 3, R = 37, W = 64;
+  std::vector<int64_t> lengths{1, 5, 16, 33, 64, 71};
+
+  int64_t num_tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
+  int64_t blocks_max() const {
+    return (*std::max_element(lengths.begin(), lengths.end()) + 31) / 32;
+  }
+};
+constexpr float kScale = 0.3f;
+
+// Where token j of sequence s lies: blocks in order, or scattered over the cache.
+std::vector<int32_t> block_table(const Shape& shape, bool is_scattered) {
+  const auto count = static_cast<int64_t>(shape.lengths.size()) * shape.blocks_max();
+  std::vector<int32_t> table;
+  for (int64_t i = 0; i < count; ++i) {
+    table.push_back(static_cast<int32_t>(is_scattered ? (i * 7 + 3) % (count + 4) * 32 : i * 32));
+  }
+  return table;
+}
+int64_t cache_rows(const Shape& shape) {
+  return (static_cast<int64_t>(shape.lengths.size()) * shape.blocks_max() + 4) * 32;
+}
+
+// The cache that holds `latent` (tokens, W); NaN wherever no token is.
+std::vector<float> cache_of(const Shape& shape, const std::vector<float>& latent,
+                            const std::vector<int32_t>& table) {
+  std::vector<float> cache(static_cast<size_t>(cache_rows(shape) * shape.W),
+                           std::numeric_limits<float>::quiet_NaN());
+  int64_t token = 0;
+  for (size_t s = 0; s < shape.lengths.size(); ++s) {
+    for (int64_t j = 0; j < shape.lengths[s]; ++j, ++token) {
+      const auto block = static_cast<size_t>(static_cast<int64_t>(s) * shape.blocks_max() + j / 32);
+      std::copy_n(latent.begin() + token * shape.W, shape.W,
+                  cache.begin() + (table[block] + j % 32) * shape.W);
+    }
+  }
+  return cache;
+}
+
+struct Out {
+  std::vector<float> out, max, sum;
+};
+
+// Queries [begin, end) of every sequence as far as it has them, in one call.
+Out attend(OnDevice& device, const Shape& shape, const std::vector<float>& query, Stored cache,
+           const std::vector<int32_t>& table, int64_t begin, int64_t end) {
+  std::vector<int32_t> offset{0}, context, blocks;
+  std::vector<float> rows;
+  int64_t first = 0;
+  for (size_t s = 0; s < shape.lengths.size(); ++s) {
+    const int64_t length = shape.lengths[s];
+    if (length > begin) {
+      const int64_t last = std::min(end, length), width = shape.H * shape.W;
+      rows.insert(rows.end(), query.begin() + (first + begin) * width,
+                  query.begin() + (first + last) * width);
+      offset.push_back(offset.back() + static_cast<int32_t>(last - begin));
+      context.push_back(static_cast<int32_t>(last));
+      const auto at = table.begin() + static_cast<int64_t>(s) * shape.blocks_max();
+      blocks.insert(blocks.end(), at, at + shape.blocks_max());
+    }
+    first += length;
+  }
+  if (context.empty()) return {};
+  const int64_t N = offset.back();
+  Attention args{.out = device.filled_stored(N * shape.H * shape.R, 7),
+                 .max = device.filled(N * shape.H, 0.0f),
+                 .sum = device.filled(N * shape.H, 0.0f),
+                 .query = device.send_stored(rows),
+                 .cache = cache,
+                 .H = shape.H,
+                 .R = shape.R,
+                 .W = shape.W,
+                 .scale = kScale};
+  args.sequences = {.query_offset = device.send(offset),
+                    .context = device.send(context),
+                    .block_table = device.send(blocks),
+                    .S = static_cast<int64_t>(context.size()),
+                    .blocks_max = shape.blocks_max(),
+                    .context_max = *std::max_element(context.begin(), context.end())};
+  device->attention(device.stream(), args);
+  return {device.receive(args.out, N * shape.H * shape.R), device.receive(args.max, N * shape.H),
+          device.receive(args.sum, N * shape.H)};
+}
+
+Out attend_all(OnDevice& device, const Shape& shape, const std::vector<float>& query,
+               const std::vector<float>& latent, bool is_scattered = false) {
+  const auto table = block_table(shape, is_scattered);
+  const Stored cache = device.send_stored(cache_of(shape, latent, table));
+  return attend(device, shape, query, cache, table, 0, 1000);
+}
+
+// The outputs (tokens, H * R) when every sequence is fed `step` tokens at a time.
+std::vector<float> attend_in_steps(OnDevice& device, const Shape& shape,
+                                   const std::vector<float>& query,
+                                   const std::vector<float>& latent, int64_t step,
+                                   bool is_scattered) {
+  const auto table = block_table(shape, is_scattered);
+  const Stored cache = device.send_stored(cache_of(shape, latent, table));
+  const int64_t width = shape.H * shape.R;
+  std::vector<float> all(static_cast<size_t>(shape.num_tokens() * width));
+  for (int64_t begin = 0; begin < shape.blocks_max() * 32; begin += step) {
+    const auto part = attend(device, shape, query, cache, table, begin, begin + step);
+    auto from = part.out.begin();
+    int64_t first = 0;
+    for (int64_t length : shape.lengths) {
+      for (int64_t t = begin; t < std::min(begin + step, length); ++t, from += width) {
+        std::copy_n(from, width, all.begin() + (first + t) * width);
+      }
+      first += length;
+    }
+  }
+  return all;
+}
+
+struct Gradient {
+  std::vector<float> dquery, dlatent;
+};
+Gradient run_backward(OnDevice& device, const Shape& shape, const std::vector<float>& query,
+                      const std::vector<float>& latent, const std::vector<float>& dout,
+                      bool is_scattered) {
+  const auto forward = attend_all(device, shape, query, latent, is_scattered);
+  const auto table = block_table(shape, is_scattered);
+  std::vector<int32_t> offset{0}, context;
+  for (int64_t length : shape.lengths) {
+    offset.push_back(offset.back() + static_cast<int32_t>(length));
+    context.push_back(static_cast<int32_t>(length));
+  }
+  const int64_t N = shape.num_tokens();
+  AttentionBackward args{.dquery = device.filled(N * shape.H * shape.W, 7.0f),
+                         .dlatent = device.filled(N * shape.W, 7.0f),
+                         .dout = device.send_stored(dout),
+                         .query = device.send_stored(query),
+                         .cache = device.send_stored(cache_of(shape, latent, table)),
+                         .max = device.send(forward.max),
+                         .sum = device.send(forward.sum),
+                         .N = N,
+                         .H = shape.H,
+                         .R = shape.R,
+                         .W = shape.W,
+                         .scale = kScale};
+  args.sequences = {.query_offset = device.send(offset),
+                    .context = device.send(context),
+                    .block_table = device.send(table),
+                    .S = static_cast<int64_t>(context.size()),
+                    .blocks_max = shape.blocks_max(),
+                    .context_max = *std::max_element(context.begin(), context.end())};
+  device->attention_backward(device.stream(), args);
+  return {device.receive(args.dquery, N * shape.H * shape.W),
+          device.receive(args.dlatent, N * shape.W)};
+}
+
+std::vector<float> some_queries(const Shape& shape) {
+  return random_values(shape.num_tokens() * shape.H * shape.W, 1);
+}
+std::vector<float> some_latents(const Shape& shape) {
+  return random_values(shape.num_tokens() * shape.W, 2);
+}
+
+TEST_CASE("attention: is the softmax of the scores times the latent part, causally") {
+  const Shape shape;
+  const auto query = some_queries(shape), latent = some_latents(shape);
+  OnDevice device(*cpu_backends().front(), Precision::kFp32);
+  const auto got = attend_all(device, shape, query, latent).out;
+  int64_t first = 0;
+  for (int64_t length : shape.lengths) {
+    for (int64_t t = 0; t < length; ++t) {
+      for (int64_t h = 0; h < shape.H; ++h) {
+        const int64_t row = (first + t) * shape.H + h;
+        std::vector<double> p;
+        double total = 0;
+        for (int64_t j = 0; j <= t; ++j) {
+          double score = 0;
+          for (int64_t i = 0; i < shape.W; ++i) {
+            score += static_cast<double>(query[static_cast<size_t>(row * shape.W + i)]) *
+                     latent[static_cast<size_t>((first + j) * shape.W + i)];
+          }
+          p.push_back(std::exp(static_cast<double>(kScale) * score));
+          total += p.back();
+        }
+        for (int64_t r = 0; r < shape.R; ++r) {
+          double want = 0;
+          for (int64_t j = 0; j <= t; ++j) {
+            want += p[static_cast<size_t>(j)] / total *
+                    latent[static_cast<size_t>((first + j) * shape.W + r)];
+          }
+          REQUIRE(std::fabs(got[static_cast<size_t>(row * shape.R + r)] - want) < 1e-5);
+        }
+      }
+    }
+    first += length;
+  }
+}
+
+TEST_CASE("attention: prefill, decoding and any chunks give the same bits, blocks in any place") {
+  const Shape shape;
+  const auto query = some_queries(shape), latent = some_latents(shape);
+  for (const Backend* backend : cpu_backends()) {
+    CAPTURE(backend->name);
+    OnDevice device(*backend);
+    const auto prefill = attend_all(device, shape, query, latent).out;
+    for (int64_t step : {1, 7, 16, 40}) {
+      CAPTURE(step);
+      require_same(attend_in_steps(device, shape, query, latent, step, step % 2 == 1), prefill);
+    }
+  }
+}
+
+TEST_CASE("attention: the same bits with every instruction set, forward and backward") {
+  require_same_everywhere([](OnDevice& device) {
+    const Shape shape;
+    const auto query = some_queries(shape), latent = some_latents(shape);
+    const auto dout = random_values(shape.num_tokens() * shape.H * shape.R, 3);
+    const auto forward = attend_all(device, shape, query, latent);
+    const auto back = run_backward(device, shape, query, latent, dout, /*is_scattered=*/true);
+    return joined({forward.out, forward.max, forward.sum, back.dquery, back.dlatent});
+  });
+}
+
+TEST_CASE("attention: backward agrees with finite differences over several tiles and blocks") {
+  const Shape shape{.H = 2, .R = 11, .W = 32, .lengths = {3, 20, 35}};
+  const auto query = some_queries(shape), latent = some_latents(shape);
+  const auto dout = random_values(shape.num_tokens() * shape.H * shape.R, 3);
+  OnDevice device(*cpu_backends().front(), Precision::kFp32);
+  const auto back = run_backward(device, shape, query, latent, dout, /*is_scattered=*/true);
+  require_gradient(query, back.dquery, [&](const auto& moved) {
+    return dot(attend_all(device, shape, moved, latent).out, dout);
+  });
+  require_gradient(latent, back.dlatent, [&](const auto& moved) {
+    return dot(attend_all(device, shape, query, moved).out, dout);
+  });
+}
+
+TEST_CASE("attention: a sequence's gradient does not depend on the sequences beside it") {
+  const Shape three{.H = 2, .R = 11, .W = 32, .lengths = {19, 33, 4}};
+  const Shape one{.H = 2, .R = 11, .W = 32, .lengths = {33}};
+  const auto query = some_queries(three), latent = some_latents(three);
+  const auto dout = random_values(three.num_tokens() * three.H * three.R, 3);
+  const auto part = [](const std::vector<float>& all, int64_t width) {
+    return std::vector<float>(all.begin() + 19 * width, all.begin() + 52 * width);
+  };
+  for (const Backend* backend : cpu_backends()) {
+    OnDevice device(*backend);
+    const auto all = run_backward(device, three, query, latent, dout, /*is_scattered=*/false);
+    const auto alone = run_backward(device, one, part(query, 64), part(latent, 32), part(dout, 22),
+                                    /*is_scattered=*/false);
+    require_same(alone.dquery, part(all.dquery, 64));
+    require_same(alone.dlatent, part(all.dlatent, 32));
+  }
+}
+
+TEST_CASE("attention: scores of any size give numbers, and the largest wins") {
+  const Shape shape{.H = 1, .R = 5, .W = 32, .lengths = {40}};
+  auto query = some_queries(shape), latent = some_latents(shape);
+  for (float& x : query) x *= 1e3f;
+  for (float& x : latent) x *= 1e3f;
+  for (const Backend* backend : cpu_backends()) {
+    OnDevice device(*backend);
+    for (float x : attend_all(device, shape, query, latent).out) REQUIRE(std::isfinite(x));
+    const auto dout = random_values(40 * 5, 3);
+    const auto back = run_backward(device, shape, query, latent, dout, /*is_scattered=*/false);
+    for (float x : back.dquery) REQUIRE(std::isfinite(x));
+    for (float x : back.dlatent) REQUIRE(std::isfinite(x));
+  }
+}
+
+TEST_CASE("attention: a key that is no number shows in every query that sees it") {
+  const Shape shape{.H = 1, .R = 5, .W = 32, .lengths = {40}};
+  auto latent = some_latents(shape);
+  latent[3 * 32 + 20] = std::numeric_limits<float>::quiet_NaN();  // Not in the latent part.
+  for (const Backend* backend : cpu_backends()) {
+    CAPTURE(backend->name);
+    OnDevice device(*backend);
+    const auto out = attend_all(device, shape, some_queries(shape), latent).out;
+    for (size_t t = 0; t < 40; ++t) REQUIRE(std::isnan(out[t * 5]) == (t >= 3));
+  }
+}
+
+}  // namespace
+}  // namespace troupe::kernels
