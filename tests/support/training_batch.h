@@ -13,7 +13,7 @@ class TrainingBatch {
  public:
   TrainingBatch(const kernels::Backend& backend, kernels::Stream* stream,
                 const std::vector<std::vector<int32_t>>& sequences) {
-    std::vector<int32_t> token, position, slot, rows, target, offset{0}, context, table;
+    std::vector<int32_t> token, position, slot, rows, targets, offset{0}, context, table;
     int64_t blocks_max = 1;
     for (const auto& s : sequences) {
       const auto T = static_cast<int64_t>(s.size());
@@ -25,7 +25,7 @@ class TrainingBatch {
       for (size_t i = 0; i < s.size(); ++i) {
         if (i + 1 < s.size()) {
           rows.push_back(static_cast<int32_t>(token.size()));
-          target.push_back(s[i + 1]);
+          targets.push_back(s[i + 1]);
         }
         slot.push_back(static_cast<int32_t>(token.size()));
         token.push_back(s[i]);
@@ -48,7 +48,7 @@ class TrainingBatch {
     batch.slot = send(slot);
     batch.num_logits = static_cast<int64_t>(rows.size());
     batch.logit_rows = send(rows);
-    this->target = send(target);
+    target = send(targets);
     batch.sequences = {.query_offset = send(offset),
                        .context = send(context),
                        .block_table = send(table),
