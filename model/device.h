@@ -21,7 +21,8 @@ class DeviceBuffer {
  public:
   DeviceBuffer() = default;
   DeviceBuffer(const kernels::Backend& backend, int64_t count)
-      : backend_(&backend), data_{backend.allocate(count * static_cast<int64_t>(sizeof(T)))},
+      : backend_(&backend),
+        data_{backend.allocate(count * static_cast<int64_t>(sizeof(T)))},
         count_(count) {
     TROUPE_CHECK(data_);  // Sizes are planned before anything runs; there is nothing to go back to.
   }

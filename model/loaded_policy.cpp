@@ -37,8 +37,7 @@ Result<std::unique_ptr<LoadedPolicy>> LoadedPolicy::load(const kernels::Backend&
                                                          Options options) {
   auto checkpoint = load_checkpoint(folder);
   if (!checkpoint) return checkpoint.error();
-  return std::unique_ptr<LoadedPolicy>(
-      new LoadedPolicy(backend, std::move(*checkpoint), options));
+  return std::unique_ptr<LoadedPolicy>(new LoadedPolicy(backend, std::move(*checkpoint), options));
 }
 
 Result<std::vector<std::vector<float>>> LoadedPolicy::score(
@@ -66,13 +65,13 @@ Result<std::vector<std::vector<float>>> LoadedPolicy::score(
   const int64_t blocks = (length_max + kBlockTokens - 1) / kBlockTokens;
   std::vector<DeviceBuffer<int32_t>> arrays;
   for (int i = 0; i < threads_.count(); ++i) {
-    workers.push_back(std::make_unique<Transformer>(
-        backend_, config(),
-        Transformer::Options{.precision = options_.precision,
-                             .tokens_max = length_max,
-                             .logits_max = length_max,
-                             .context_max = length_max,
-                             .is_trainable = true}));
+    workers.push_back(
+        std::make_unique<Transformer>(backend_, config(),
+                                      Transformer::Options{.precision = options_.precision,
+                                                           .tokens_max = length_max,
+                                                           .logits_max = length_max,
+                                                           .context_max = length_max,
+                                                           .is_trainable = true}));
     arrays.emplace_back(backend_, 5 * length_max + blocks + 8);
   }
   std::vector<std::vector<float>> scores(sequences.size());

@@ -35,16 +35,16 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
                                 .ordinal = static_cast<uint32_t>(i)}});
   }
   bool is_stopped = false;
-  const auto responses = generator.generate(
-      weights, requests,
-      {.temperature = static_cast<float>(options.temperature),
-       .top_p = static_cast<float>(options.top_p),
-       .max_response_tokens = options.max_response_tokens,
-       .stop_token = model::ByteTokenizer::kEos},
-      [&](int64_t finished) {
-        is_stopped = is_stopped || (progressed && !progressed(finished));
-        return !is_stopped;
-      });
+  const auto responses =
+      generator.generate(weights, requests,
+                         {.temperature = static_cast<float>(options.temperature),
+                          .top_p = static_cast<float>(options.top_p),
+                          .max_response_tokens = options.max_response_tokens,
+                          .stop_token = model::ByteTokenizer::kEos},
+                         [&](int64_t finished) {
+                           is_stopped = is_stopped || (progressed && !progressed(finished));
+                           return !is_stopped;
+                         });
   if (is_stopped) return Error{ErrorCode::kStopped, "stopped while evaluating"};
 
   Evaluation evaluation;
@@ -69,8 +69,7 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
   const auto n = static_cast<double>(problems.size());
   metrics.response_length_mean = static_cast<double>(metrics.tokens_generated) / n;
   metrics.thinking_share = thinking / n;
-  metrics.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return evaluation;
 }
 

@@ -1,5 +1,5 @@
-// A job's data as the loop uses it: rendered, tokenised, within bounds, and without what can never be
-// paid.
+// A job's data as the loop uses it: rendered, tokenised, within bounds, and without what can never
+// be paid.
 #pragma once
 
 #include <cstdint>

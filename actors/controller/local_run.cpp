@@ -152,19 +152,19 @@ class LocalRun {
     }
     layout_.emplace(config_);
     if (initial.empty()) initial = model::initial_parameters(config_, *layout_, job_.seed);
-    auto generator = model::Generator::create(
-        backend_, config_, threads_,
-        {.cache_bytes = job_.rollout.cache_mb << 20,
-         .context_max = context_max,
-         .sequences_max = std::max<int64_t>(256, job_.grpo.group_size)});
+    auto generator =
+        model::Generator::create(backend_, config_, threads_,
+                                 {.cache_bytes = job_.rollout.cache_mb << 20,
+                                  .context_max = context_max,
+                                  .sequences_max = std::max<int64_t>(256, job_.grpo.group_size)});
     if (!generator) return generator.error();
     generator_ = std::move(*generator);
-    learner_.emplace(backend_, config_, *layout_, threads_, initial,
-                     model::Learner::Options{
-                         .microbatch_tokens = job_.learner.microbatch_tokens,
-                         .context_max = context_max,
-                         .gradient_lanes = job_.learner.gradient_lanes,
-                         .has_reference = job_.grpo.steps > 0 && job_.grpo.kl_coef != 0});
+    learner_.emplace(
+        backend_, config_, *layout_, threads_, initial,
+        model::Learner::Options{.microbatch_tokens = job_.learner.microbatch_tokens,
+                                .context_max = context_max,
+                                .gradient_lanes = job_.learner.gradient_lanes,
+                                .has_reference = job_.grpo.steps > 0 && job_.grpo.kl_coef != 0});
     if (!options_.home.empty()) {
       std::error_code error;
       fs::create_directories(options_.home + "/checkpoints", error);
@@ -191,8 +191,8 @@ class LocalRun {
     const size_t parts = data_.cold_start.size();
     double end = 0;
     for (size_t i = 0; i + 1 < parts; ++i) {
-      end += job_.sft.part_shares.empty() ? 1.0 / static_cast<double>(parts)
-                                          : job_.sft.part_shares[i];
+      end +=
+          job_.sft.part_shares.empty() ? 1.0 / static_cast<double>(parts) : job_.sft.part_shares[i];
       if (static_cast<double>(step) <= std::round(end * static_cast<double>(job_.sft.steps))) {
         return i;
       }
@@ -222,8 +222,7 @@ class LocalRun {
       std::vector<LearnSequence> batch;
       int64_t tokens = 0, learned = 0;
       while (true) {
-        const auto& one =
-            data_.cold_start[part][static_cast<size_t>(orders[part].at(drawn[part]))];
+        const auto& one = data_.cold_start[part][static_cast<size_t>(orders[part].at(drawn[part]))];
         if (tokens + static_cast<int64_t>(one.tokens.size()) > job_.sft.batch_tokens) break;
         ++drawn[part];
         tokens += static_cast<int64_t>(one.tokens.size());
@@ -235,8 +234,8 @@ class LocalRun {
       metrics.stage = Stage::kSft;
       metrics.stage_step = step;
       metrics.stage_steps = job_.sft.steps;
-      auto options = step_options(rate.at(step), job_.sft.balance_bias_rate.value_or(
-                                                     job_.learner.balance_bias_rate));
+      auto options = step_options(
+          rate.at(step), job_.sft.balance_bias_rate.value_or(job_.learner.balance_bias_rate));
       options.temperature = 1;
       if (Status status = learn(batch, options, metrics); !status) return status;
     }
@@ -252,11 +251,11 @@ class LocalRun {
                                    .clip_high = job_.grpo.clip_high,
                                    .kl_coef = job_.grpo.kl_coef,
                                    .kl_estimator = model::kl_estimator(job_.grpo.kl_estimator)};
-    prompt_order_.emplace(model::PromptOrder::Options{
-        .seed = job_.seed,
-        .count = static_cast<int64_t>(data_.train.size()),
-        .prompts_per_round = P,
-        .shuffle = job_.data.shuffle});
+    prompt_order_.emplace(
+        model::PromptOrder::Options{.seed = job_.seed,
+                                    .count = static_cast<int64_t>(data_.train.size()),
+                                    .prompts_per_round = P,
+                                    .shuffle = job_.data.shuffle});
     learner_->reset_optimizer();
     learner_->refresh_reference();
     if (Status status = evaluate_now(); !status) return status;
@@ -278,10 +277,10 @@ class LocalRun {
         metrics.stage_steps = job_.grpo.steps;
         if (m > 0) metrics.generate_seconds = metrics.verify_seconds = 0;
         if (m > 0) metrics.tokens_generated = 0;
-        const auto batch = minibatch(std::span(result->groups)
-                                         .subspan(static_cast<size_t>(begin),
-                                                  static_cast<size_t>(end - begin)),
-                                     metrics);
+        const auto batch =
+            minibatch(std::span(result->groups)
+                          .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+                      metrics);
         if (Status status = learn(batch, options, metrics); !status) return status;
         if (step % job_.grpo.reference_refresh_steps == 0) learner_->refresh_reference();
         if (job_.schedule.checkpoint_every_steps > 0 &&
@@ -349,17 +348,17 @@ class LocalRun {
     }
     const int64_t total = static_cast<int64_t>(count) * job_.grpo.group_size;
     bool is_stopped = false;
-    auto responses = generator_->generate(
-        learner_->weights(), requests,
-        {.temperature = static_cast<float>(job_.rollout.temperature),
-         .top_p = static_cast<float>(job_.rollout.top_p),
-         .max_response_tokens = job_.rollout.max_response_tokens,
-         .stop_token = model::ByteTokenizer::kEos},
-        [&](int64_t finished) {
-          sink_.progressed("generating", finished, total);
-          is_stopped = is_stopped || options_.is_interrupted();
-          return !is_stopped;
-        });
+    auto responses =
+        generator_->generate(learner_->weights(), requests,
+                             {.temperature = static_cast<float>(job_.rollout.temperature),
+                              .top_p = static_cast<float>(job_.rollout.top_p),
+                              .max_response_tokens = job_.rollout.max_response_tokens,
+                              .stop_token = model::ByteTokenizer::kEos},
+                             [&](int64_t finished) {
+                               sink_.progressed("generating", finished, total);
+                               is_stopped = is_stopped || options_.is_interrupted();
+                               return !is_stopped;
+                             });
     if (is_stopped) return stopped();
     const double generate_seconds = generating.seconds();
     metrics.generate_seconds += generate_seconds;
@@ -411,8 +410,8 @@ class LocalRun {
       group.trajectories.clear();
       return;
     }
-    group.has_variance = std::any_of(rewards.begin(), rewards.end(),
-                                     [&](float r) { return r != rewards[0]; });
+    group.has_variance =
+        std::any_of(rewards.begin(), rewards.end(), [&](float r) { return r != rewards[0]; });
     metrics.frac_reward_zero_std += group.has_variance ? 0 : 1;
   }
 
@@ -533,18 +532,18 @@ class LocalRun {
       sequences.push_back({.tokens = t.tokens, .loss_mask = t.loss_mask});
       sampled.push_back(&t);
     }
-    const auto scores =
-        learner_->score(sequences, static_cast<float>(job_.rollout.temperature));
+    const auto scores = learner_->score(sequences, static_cast<float>(job_.rollout.temperature));
     for (size_t i = 0; i < sampled.size(); ++i) {
       const Trajectory& t = *sampled[i];
       for (size_t token = 0; token < t.tokens.size(); ++token) {
-        if (std::memcmp(&scores[i][token], &t.rollout_logprobs[token], sizeof(float)) == 0) continue;
+        if (std::memcmp(&scores[i][token], &t.rollout_logprobs[token], sizeof(float)) == 0)
+          continue;
         return Error{ErrorCode::kInternal,
                      "rollout and learner disagree: round " + std::to_string(number(round)) +
                          ", ordinal " + std::to_string(t.id.group.ordinal) + ", sample " +
                          std::to_string(t.id.sample) + ", token " + std::to_string(token) +
-                         ": recorded " + std::to_string(t.rollout_logprobs[token]) +
-                         ", scored " + std::to_string(scores[i][token])};
+                         ": recorded " + std::to_string(t.rollout_logprobs[token]) + ", scored " +
+                         std::to_string(scores[i][token])};
       }
     }
     return ok();
@@ -552,8 +551,7 @@ class LocalRun {
 
   Status evaluate_now() {
     if (data_.held_out.empty() || job_.eval.problems == 0) return ok();
-    const size_t count =
-        std::min(data_.held_out.size(), static_cast<size_t>(job_.eval.problems));
+    const size_t count = std::min(data_.held_out.size(), static_cast<size_t>(job_.eval.problems));
     auto evaluation = evaluate(
         *generator_, learner_->weights(), std::span(data_.held_out).first(count), job_.rewards,
         {.seed = job_.seed,

@@ -32,10 +32,10 @@ struct RunOutcome {
   double seconds = 0;                     // Of the stages, evaluations included.
 };
 
-// Runs `job` to its end, or until interrupted, when it stops at a step's boundary with a checkpoint.
-// kInvalidArgument for what is wrong in the job, its data or its model, before anything is written;
-// kInternal when the run cannot go on: a rollout's log-probability that the learner does not give
-// again bit for bit, or too many steps without a finite gradient.
+// Runs `job` to its end, or until interrupted, when it stops at a step's boundary with a
+// checkpoint. kInvalidArgument for what is wrong in the job, its data or its model, before anything
+// is written; kInternal when the run cannot go on: a rollout's log-probability that the learner
+// does not give again bit for bit, or too many steps without a finite gradient.
 Result<RunOutcome> run_local(const kernels::Backend& backend, const JobSpec& job,
                              const LocalRunOptions& options, MetricsSink& sink);
 

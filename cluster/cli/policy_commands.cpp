@@ -73,8 +73,8 @@ Result<bool> next_line(std::string& line, int64_t& number) {
   while (std::getline(std::cin, line)) {
     ++number;
     if (line.size() > kInputLineBytesMax) {
-      return invalid_argument(fmt::format("standard input:{}: longer than {} bytes", number,
-                                          kInputLineBytesMax));
+      return invalid_argument(
+          fmt::format("standard input:{}: longer than {} bytes", number, kInputLineBytesMax));
     }
     if (line.find_first_not_of(" \t\r") != std::string::npos) return true;
   }
@@ -85,9 +85,8 @@ Status eval(const PolicyCommand& command) {
   auto policy = load(command);
   if (!policy) return policy.error();
   std::vector<std::string> notes;
-  auto problems =
-      actors::load_prompts(command.data, (*policy)->checkpoint().prompt_template,
-                           (*policy)->config().max_position_embeddings, notes);
+  auto problems = actors::load_prompts(command.data, (*policy)->checkpoint().prompt_template,
+                                       (*policy)->config().max_position_embeddings, notes);
   if (!problems) return problems.error();
   for (const auto& note : notes) fmt::print(stderr, "{}\n", note);
   const size_t count = std::min(problems->size(), static_cast<size_t>(command.problems));
@@ -99,32 +98,29 @@ Status eval(const PolicyCommand& command) {
   auto generator = make_generator(**policy, command, longest);
   if (!generator) return generator.error();
   watch_for_interrupts();
-  auto evaluation = actors::evaluate(
-      **generator, (*policy)->weights(), asked,
-      {{.name = "accuracy", .verifier = "math"}},
-      {.seed = command.seed,
-       .temperature = command.temperature,
-       .top_p = command.top_p,
-       .max_response_tokens = command.max_response_tokens},
-      [](int64_t) { return !is_interrupted(); });
+  auto evaluation = actors::evaluate(**generator, (*policy)->weights(), asked,
+                                     {{.name = "accuracy", .verifier = "math"}},
+                                     {.seed = command.seed,
+                                      .temperature = command.temperature,
+                                      .top_p = command.top_p,
+                                      .max_response_tokens = command.max_response_tokens},
+                                     [](int64_t) { return !is_interrupted(); });
   if (!evaluation) return evaluation.error();
   const EvalMetrics& m = evaluation->metrics;
   const auto [low, high] = wilson_interval_95(m.solved, m.problems);
   const double rate = m.seconds > 0 ? static_cast<double>(m.tokens_generated) / m.seconds : 0;
   if (command.is_json) {
-    const nlohmann::ordered_json json{{"pass_at_1", m.pass_at_1()},
-                                      {"interval_95", {low, high}},
-                                      {"problems", m.problems},
-                                      {"solved", m.solved},
-                                      {"temperature", m.temperature},
-                                      {"response_length_mean", m.response_length_mean},
-                                      {"tokens_per_second", rate}};
+    const nlohmann::ordered_json json{
+        {"pass_at_1", m.pass_at_1()},   {"interval_95", {low, high}},
+        {"problems", m.problems},       {"solved", m.solved},
+        {"temperature", m.temperature}, {"response_length_mean", m.response_length_mean},
+        {"tokens_per_second", rate}};
     fmt::print("{}\n", json.dump());
   } else {
-    fmt::print("pass@1 {:.1f} % [{:.1f}, {:.1f}] on {} problems, {:.1f} tokens a response, "
-               "{:.0f} tokens/s\n",
-               100 * m.pass_at_1(), 100 * low, 100 * high, m.problems, m.response_length_mean,
-               rate);
+    fmt::print(
+        "pass@1 {:.1f} % [{:.1f}, {:.1f}] on {} problems, {:.1f} tokens a response, "
+        "{:.0f} tokens/s\n",
+        100 * m.pass_at_1(), 100 * low, 100 * high, m.problems, m.response_length_mean, rate);
   }
   return ok();
 }
@@ -142,13 +138,13 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
       .key = {.seed = command.seed,
               .stream = static_cast<uint32_t>(kernels::StreamId::kEval),
               .ordinal = ordinal}};
-  const auto responses =
-      (*generator)->generate(policy.weights(), std::span(&request, 1),
-                             {.temperature = static_cast<float>(command.temperature),
-                              .top_p = static_cast<float>(command.top_p),
-                              .max_response_tokens = command.max_response_tokens,
-                              .stop_token = policy.config().eos_token_id},
-                             [](int64_t) { return !is_interrupted(); });
+  const auto responses = (*generator)
+                             ->generate(policy.weights(), std::span(&request, 1),
+                                        {.temperature = static_cast<float>(command.temperature),
+                                         .top_p = static_cast<float>(command.top_p),
+                                         .max_response_tokens = command.max_response_tokens,
+                                         .stop_token = policy.config().eos_token_id},
+                                        [](int64_t) { return !is_interrupted(); });
   if (is_interrupted()) return stopped();
   for (const auto& response : responses[0]) {
     const std::string text = actors::response_text(response);
@@ -162,8 +158,7 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
         {"tokens", response.tokens},
         {"logprobs", response.logprobs},
         {"finish_reason", response.finish_reason == FinishReason::kStop ? "stop" : "length"}};
-    fmt::print("{}\n",
-               json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   }
   std::fflush(stdout);
   return ok();
@@ -172,8 +167,7 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
 Status generate(const PolicyCommand& command) {
   auto policy = load(command);
   if (!policy) return policy.error();
-  auto prompt_template =
-      model::PromptTemplate::by_name((*policy)->checkpoint().prompt_template);
+  auto prompt_template = model::PromptTemplate::by_name((*policy)->checkpoint().prompt_template);
   if (!prompt_template) return prompt_template.error();
   watch_for_interrupts();
   uint32_t ordinal = 0;
@@ -221,12 +215,10 @@ Status score(const PolicyCommand& command) {
     auto tokens = parse_tokens(line, number);
     if (!tokens) return tokens.error();
     const std::vector<std::vector<int32_t>> one{std::move(*tokens)};
-    auto scores =
-        (*policy)->score(one, command.temperature > 0 ? static_cast<float>(command.temperature)
-                                                      : 1.0f);
+    auto scores = (*policy)->score(
+        one, command.temperature > 0 ? static_cast<float>(command.temperature) : 1.0f);
     if (!scores) {
-      return invalid_argument(fmt::format("standard input:{}: {}", number,
-                                          scores.error().message));
+      return invalid_argument(fmt::format("standard input:{}: {}", number, scores.error().message));
     }
     // Nine digits give back every float exactly.
     std::string out = "{\"logprobs\":[";
@@ -268,8 +260,9 @@ void add_sampling(CLI::App* command, PolicyCommand& state) {
 
 void add_eval(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("eval", "pass@1 of a policy on a file of problems");
-  command->footer("Example:\n  troupe eval --model runs/quickstart/checkpoints/step_760 "
-                  "--data runs/quickstart/data/held_out.jsonl --temperature 1 --json");
+  command->footer(
+      "Example:\n  troupe eval --model runs/quickstart/checkpoints/step_760 "
+      "--data runs/quickstart/data/held_out.jsonl --temperature 1 --json");
   auto state = add_common(command);
   command->add_option("--data", state->data, "Problems, one JSON object a line")->required();
   command->add_option("--problems", state->problems, "The first so many of the file")
@@ -284,9 +277,10 @@ void add_eval(CLI::App& program, int& exit_code) {
 
 void add_generate(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("generate", "Responses of a policy to prompts");
-  command->footer("Prompts come from --prompt or, one a line, from standard input.\n"
-                  "Example:\n  troupe generate --model runs/quickstart/checkpoints/step_760 "
-                  "--prompt '7*4+3+4=?'");
+  command->footer(
+      "Prompts come from --prompt or, one a line, from standard input.\n"
+      "Example:\n  troupe generate --model runs/quickstart/checkpoints/step_760 "
+      "--prompt '7*4+3+4=?'");
   auto state = add_common(command);
   command->add_option("--prompt", state->prompts, "A prompt; may be given several times")
       ->expected(1)
@@ -304,9 +298,10 @@ void add_generate(CLI::App& program, int& exit_code) {
 void add_score(CLI::App& program, int& exit_code) {
   CLI::App* command =
       program.add_subcommand("score", "Log-probabilities of given tokens under a policy");
-  command->footer("Reads {\"tokens\":[...]} a line, writes {\"logprobs\":[...]} for all but the "
-                  "first token.\n"
-                  "Example:\n  echo '{\"tokens\":[257,55,43,52,61,63]}' | troupe score --model DIR");
+  command->footer(
+      "Reads {\"tokens\":[...]} a line, writes {\"logprobs\":[...]} for all but the "
+      "first token.\n"
+      "Example:\n  echo '{\"tokens\":[257,55,43,52,61,63]}' | troupe score --model DIR");
   auto state = add_common(command);
   command->callback([state, &exit_code] {
     const Status status = score(*state);

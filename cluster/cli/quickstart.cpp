@@ -106,8 +106,7 @@ Result<std::string> quickstart(const QuickstartCommand& command) {
   {
     const auto view = make_view(people);
     auto ended = actors::run_local(**backend, *job,
-                                   {.home = command.home, .is_interrupted = is_interrupted},
-                                   *view);
+                                   {.home = command.home, .is_interrupted = is_interrupted}, *view);
     if (!ended) return ended.error();
     outcome = std::move(*ended);
   }

@@ -32,11 +32,11 @@ Result<std::string> run(const RunCommand& command) {
   if (!backend) return backend.error();
   watch_for_interrupts();
   const auto view = make_view(command.is_json ? stderr : stdout);
-  auto outcome = actors::run_local(
-      **backend, *job,
-      {.home = command.home.empty() ? "runs/" + job->name : command.home,
-       .is_interrupted = is_interrupted},
-      *view);
+  auto outcome =
+      actors::run_local(**backend, *job,
+                        {.home = command.home.empty() ? "runs/" + job->name : command.home,
+                         .is_interrupted = is_interrupted},
+                        *view);
   if (!outcome) return outcome.error();
   if (command.is_json) std::printf("%s\n", to_json(*outcome).dump().c_str());
   return outcome->state;

@@ -141,7 +141,8 @@ Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint) 
   fs::create_directories(unfinished, error);
   if (error) return invalid_argument("cannot create " + unfinished + ": " + error.message());
   const Published published = publish(checkpoint.config, checkpoint.values);
-  if (auto s = write_file(unfinished + "/config.json", to_hf_config(checkpoint.config)); !s) return s;
+  if (auto s = write_file(unfinished + "/config.json", to_hf_config(checkpoint.config)); !s)
+    return s;
   const nlohmann::ordered_json tokenizer{{"troupe_tokenizer", checkpoint.tokenizer},
                                          {"troupe_template", checkpoint.prompt_template}};
   if (auto s = write_file(unfinished + "/tokenizer_config.json", tokenizer.dump(2) + "\n"); !s) {

@@ -1,5 +1,5 @@
-// The paged cache's bookkeeping: blocks of kBlockTokens rows, shared by sequences that have the same
-// beginning and counted. Knows no device.
+// The paged cache's bookkeeping: blocks of kBlockTokens rows, shared by sequences that have the
+// same beginning and counted. Knows no device.
 #pragma once
 
 #include <cstdint>

@@ -25,17 +25,17 @@ struct Feed {
   std::atomic<bool> is_stopping{false};
 };
 
-// A sequence in an engine. While `forks` > 0 it is a group's prompt, which becomes that many samples
-// once it is computed.
+// A sequence in an engine. While `forks` > 0 it is a group's prompt, which becomes that many
+// samples once it is computed.
 struct Sequence {
   size_t request = 0;
   int32_t sample = 0;
   int32_t forks = 0;
   std::vector<int32_t> tokens{};
   size_t num_prompt = 0;
-  size_t num_cached = 0;         // Tokens whose latents are in the cache.
+  size_t num_cached = 0;  // Tokens whose latents are in the cache.
   std::vector<int32_t> blocks{};
-  size_t taken = 0;              // Tokens in the current forward.
+  size_t taken = 0;  // Tokens in the current forward.
 };
 
 template <class T>
@@ -194,9 +194,8 @@ class Generator::Engine {
   // Makes [num_cached, num_cached + taken) writable, evicting younger sequences where needed. False
   // when there is no room: the sequence sits this step out.
   bool make_room(size_t index) {
-    const auto needed =
-        static_cast<size_t>(blocks_for(static_cast<int64_t>(running_[index].num_cached +
-                                                            running_[index].taken)));
+    const auto needed = static_cast<size_t>(
+        blocks_for(static_cast<int64_t>(running_[index].num_cached + running_[index].taken)));
     const size_t first_written = running_[index].num_cached / kBlockTokens;
     if (first_written < running_[index].blocks.size() &&
         pool_.is_shared(running_[index].blocks[first_written])) {
@@ -261,8 +260,8 @@ class Generator::Engine {
   }
 
   void build_batch(const Feed& feed) {
-    for (auto* list : {&token_, &position_, &slot_, &logit_rows_, &query_offset_, &context_,
-                       &table_}) {
+    for (auto* list :
+         {&token_, &position_, &slot_, &logit_rows_, &query_offset_, &context_, &table_}) {
       list->host().clear();
     }
     key_.host().clear();
@@ -279,8 +278,8 @@ class Generator::Engine {
         const auto row = static_cast<int32_t>(i % kBlockTokens);
         token_.host().push_back(sequence.tokens[i]);
         position_.host().push_back(static_cast<int32_t>(i));
-        slot_.host().push_back(sequence.blocks[i / kBlockTokens] *
-                                   static_cast<int32_t>(kBlockTokens) + row);
+        slot_.host().push_back(
+            sequence.blocks[i / kBlockTokens] * static_cast<int32_t>(kBlockTokens) + row);
       }
       query_offset_.host().push_back(static_cast<int32_t>(token_.host().size()));
       context_.host().push_back(static_cast<int32_t>(end));
@@ -391,7 +390,8 @@ Result<std::unique_ptr<Generator>> Generator::create(const kernels::Backend& bac
   // One block more than a sequence needs, for the copy of a shared one.
   const int64_t needed = blocks_for(options.context_max) + 1;
   if (num_blocks < needed) {
-    const int64_t mb = (needed * block_bytes(config, options.precision) * threads.count() >> 20) + 1;
+    const int64_t mb =
+        (needed * block_bytes(config, options.precision) * threads.count() >> 20) + 1;
     return invalid_argument("rollout.cache_mb holds " + std::to_string(num_blocks * kBlockTokens) +
                             " tokens per thread, fewer than one sequence of " +
                             std::to_string(options.context_max) + "; give it at least " +
@@ -401,8 +401,8 @@ Result<std::unique_ptr<Generator>> Generator::create(const kernels::Backend& bac
   const int64_t useful = options.sequences_max * (blocks_for(options.context_max) + 1);
   std::unique_ptr<Generator> generator(new Generator(threads, options));
   for (int i = 0; i < threads.count(); ++i) {
-    generator->engines_.push_back(std::make_unique<Engine>(
-        backend, config, generator->options_, std::min(num_blocks, useful)));
+    generator->engines_.push_back(std::make_unique<Engine>(backend, config, generator->options_,
+                                                           std::min(num_blocks, useful)));
   }
   return generator;
 }

@@ -25,8 +25,8 @@ struct GroupRequest {
 };
 
 struct Response {
-  std::vector<int32_t> tokens{};   // The stop token included, when one was sampled.
-  std::vector<float> logprobs{};   // Of each token, at the sampling temperature, before top-p.
+  std::vector<int32_t> tokens{};  // The stop token included, when one was sampled.
+  std::vector<float> logprobs{};  // Of each token, at the sampling temperature, before top-p.
   FinishReason finish_reason = FinishReason::kStop;
 };
 
@@ -47,9 +47,9 @@ class Generator {
     int64_t batch_tokens_max = 512;   // In one thread's forward.
   };
   struct Statistics {
-    int64_t tokens_computed = 0;   // Through the forward, prompts and repetitions included.
+    int64_t tokens_computed = 0;  // Through the forward, prompts and repetitions included.
     int64_t sequences_evicted = 0;
-    int64_t tokens_repeated = 0;   // Computed again after an eviction.
+    int64_t tokens_repeated = 0;  // Computed again after an eviction.
   };
 
   // kInvalidArgument when the cache does not hold one sequence of context_max tokens per thread.

@@ -24,7 +24,8 @@ std::vector<double> group_advantages(std::span<const float> rewards, AdvantageKi
   for (float r : rewards) sum += static_cast<double>(r);
   const double mean = sum / n;
   double squares = 0;
-  for (float r : rewards) squares += (static_cast<double>(r) - mean) * (static_cast<double>(r) - mean);
+  for (float r : rewards)
+    squares += (static_cast<double>(r) - mean) * (static_cast<double>(r) - mean);
   const double scale =
       kind == AdvantageKind::kGroupNormalised ? 1.0 / (std::sqrt(squares / n) + 1e-6) : 1.0;
   for (size_t i = 0; i < rewards.size(); ++i) {

@@ -96,13 +96,13 @@ Learner::Learner(const kernels::Backend& backend, const TransformerConfig& confi
                                             options.microbatch_tokens, options.context_max));
   }
   for (int i = 0; i < threads.count(); ++i) {
-    workers_.push_back(std::make_unique<Transformer>(
-        backend, config,
-        Transformer::Options{.precision = options.precision,
-                             .tokens_max = options.microbatch_tokens,
-                             .logits_max = options.microbatch_tokens,
-                             .context_max = options.context_max,
-                             .is_trainable = true}));
+    workers_.push_back(
+        std::make_unique<Transformer>(backend, config,
+                                      Transformer::Options{.precision = options.precision,
+                                                           .tokens_max = options.microbatch_tokens,
+                                                           .logits_max = options.microbatch_tokens,
+                                                           .context_max = options.context_max,
+                                                           .is_trainable = true}));
     streams_.push_back(workers_.back()->stream());
   }
   int64_t chunks = 0;
@@ -168,8 +168,7 @@ std::vector<Learner::Microbatch> Learner::make_microbatches(
       // Latents lie where their tokens do, so a block begins at every 32nd token of the sequence.
       const auto blocks = (lengths[index] + kBlockTokens - 1) / kBlockTokens;
       for (int64_t b = 0; b < m.blocks_max; ++b) {
-        m.block_table.push_back(
-            b < blocks ? first + static_cast<int32_t>(b * kBlockTokens) : 0);
+        m.block_table.push_back(b < blocks ? first + static_cast<int32_t>(b * kBlockTokens) : 0);
       }
       m.context.push_back(static_cast<int32_t>(lengths[index]));
       m.query_offset.push_back(static_cast<int32_t>(m.token.size()));
@@ -216,8 +215,7 @@ StepResult Learner::step(std::span<const LearnSequence> minibatch, const StepOpt
         const double logprob = static_cast<double>(m.logprob[j]);
         TokenLoss token{.loss = -logprob, .slope = -1};
         if (options.grpo) {
-          const double rollout =
-              static_cast<double>(sequence.rollout_logprobs[m.target_token[j]]);
+          const double rollout = static_cast<double>(sequence.rollout_logprobs[m.target_token[j]]);
           token = grpo_token_loss(*options.grpo, sequence.advantage, logprob, rollout,
                                   has_kl ? static_cast<double>(ref_logprob[j]) : logprob);
           m.sums.ppo_kl += rollout - logprob;
@@ -280,8 +278,7 @@ StepResult Learner::step(std::span<const LearnSequence> minibatch, const StepOpt
 
   beta1_power_ *= options.beta1;
   beta2_power_ *= options.beta2;
-  const bool is_clipped =
-      options.gradient_clip > 0 && result.gradient_norm > options.gradient_clip;
+  const bool is_clipped = options.gradient_clip > 0 && result.gradient_norm > options.gradient_clip;
   kernels::AdamW update;
   update.learning_rate = static_cast<float>(options.learning_rate);
   update.beta1 = static_cast<float>(options.beta1);

@@ -1,6 +1,6 @@
 // The learner: owns the fp32 masters and the optimizer's moments, and turns a minibatch into one
-// step. Results do not depend on the number of threads: micro-batches are dealt to fixed lanes, each
-// lane adds up in order, lanes are folded as a tree, and norms are sums over fixed chunks.
+// step. Results do not depend on the number of threads: micro-batches are dealt to fixed lanes,
+// each lane adds up in order, lanes are folded as a tree, and norms are sums over fixed chunks.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ namespace troupe::model {
 
 // A sequence to learn from. T tokens; entry t of the lists speaks of token t.
 struct LearnSequence {
-  std::span<const int32_t> tokens{};            // (T)
-  std::span<const uint8_t> loss_mask{};         // (T)  1 = learned; the first token never is.
-  std::span<const float> rollout_logprobs{};    // (T)  GRPO only
-  double advantage = 0;                         //      GRPO only
-  double token_weight = 0;                      // Of each learned token in the loss.
+  std::span<const int32_t> tokens{};          // (T)
+  std::span<const uint8_t> loss_mask{};       // (T)  1 = learned; the first token never is.
+  std::span<const float> rollout_logprobs{};  // (T)  GRPO only
+  double advantage = 0;                       //      GRPO only
+  double token_weight = 0;                    // Of each learned token in the loss.
 };
 
 struct StepOptions {
@@ -43,7 +43,7 @@ struct StepResult {
   double gradient_norm = 0;  // Before clipping.
   int64_t tokens = 0;        // Through forward and backward.
   int64_t tokens_learned = 0;
-  double entropy = 0;        // Means over the learned tokens from here on.
+  double entropy = 0;  // Means over the learned tokens from here on.
   double kl = 0;
   double ppo_kl = 0;
   double clip_fraction = 0;
@@ -102,7 +102,7 @@ class Learner {
   DeviceBuffer<float> masters_, m_, v_;
   PolicyWeights weights_;
   std::optional<PolicyWeights> reference_;
-  std::vector<std::unique_ptr<Lane>> lanes_;        // Gradient of each lane.
+  std::vector<std::unique_ptr<Lane>> lanes_;           // Gradient of each lane.
   std::vector<std::unique_ptr<Transformer>> workers_;  // One per thread.
   std::vector<kernels::Stream*> streams_;
   DeviceBuffer<double> square_sums_;

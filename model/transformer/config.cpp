@@ -40,8 +40,7 @@ Status validate(const TransformerConfig& c) {
     return refuse("first_k_dense_replace", c.first_k_dense_replace,
                   "must be in 0 .. num_hidden_layers");
   }
-  if (c.first_k_dense_replace > 0 &&
-      (c.intermediate_size < 1 || c.intermediate_size > kSizeMax)) {
+  if (c.first_k_dense_replace > 0 && (c.intermediate_size < 1 || c.intermediate_size > kSizeMax)) {
     return refuse("intermediate_size", c.intermediate_size, "must be in 1 .. 1048576");
   }
   if (c.first_k_dense_replace < c.num_hidden_layers) {

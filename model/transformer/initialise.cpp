@@ -17,8 +17,7 @@ uint64_t stream_of(std::string_view name) {
 }
 
 // Box and Muller's transform of one block of four words gives two normals.
-void fill_normal(float* to, int64_t count, double deviation, uint64_t seed,
-                 std::string_view name) {
+void fill_normal(float* to, int64_t count, double deviation, uint64_t seed, std::string_view name) {
   const kernels::RandomStream stream(seed, kernels::StreamId::kInit, stream_of(name));
   constexpr double kTwoPi = 6.283185307179586;
   for (int64_t i = 0; i < count; i += 2) {

@@ -9,9 +9,9 @@
 
 namespace troupe::model {
 
-// Floats by layout. Matrices are normal with variance 1 / inputs, those that write into the residual
-// stream (o_proj, down_proj) divided by sqrt(2 * layers), the embedding 0.5, the head half of
-// 1 / sqrt(hidden); norms are 1 and the gate's bias 0.
+// Floats by layout. Matrices are normal with variance 1 / inputs, those that write into the
+// residual stream (o_proj, down_proj) divided by sqrt(2 * layers), the embedding 0.5, the head half
+// of 1 / sqrt(hidden); norms are 1 and the gate's bias 0.
 std::vector<float> initial_parameters(const TransformerConfig& config,
                                       const ParameterLayout& layout, uint64_t seed);
 

@@ -106,9 +106,8 @@ void PolicyWeights::lay_out() {
         if (is_backward && !options_.is_trainable) break;
         const bool is_transposed = is_absorbing != is_backward;
         for (int64_t h = 0; h < H; ++h) {
-          const Packed packed =
-              plan(is_transposed ? R : rows, is_transposed ? rows : R,
-                   list.first.offset + h * list.stride, R, is_transposed);
+          const Packed packed = plan(is_transposed ? R : rows, is_transposed ? rows : R,
+                                     list.first.offset + h * list.stride, R, is_transposed);
           if (h == 0) (is_backward ? list.first.wt : list.first.w) = packed;
         }
         const Packed& first = is_backward ? list.first.wt : list.first.w;

@@ -138,8 +138,8 @@ void Transformer::lay_out(Arena& arena) {
   const int64_t R = c_.kv_lora_rank, P = c_.qk_rope_head_dim, V = c_.vocab_size;
   const int64_t E = c_.n_routed_experts, K = c_.num_experts_per_tok, M = options_.logits_max;
   const int64_t Fe = c_.moe_intermediate_size;
-  const int64_t F = std::max(c_.first_k_dense_replace > 0 ? c_.intermediate_size : 0,
-                             c_.n_shared_experts * Fe);
+  const int64_t F =
+      std::max(c_.first_k_dense_replace > 0 ? c_.intermediate_size : 0, c_.n_shared_experts * Fe);
   layers_.clear();
   for (int64_t i = 0; i < c_.num_hidden_layers; ++i) {
     layers_.push_back(i == 0 || options_.is_trainable ? lay_out_layer(arena) : layers_[0]);
@@ -183,13 +183,9 @@ void Transformer::lay_out(Arena& arena) {
 
 void Transformer::multiply(Device<float> y, Stored x, const Packed& w, int64_t M, int64_t ldy,
                            int64_t ldx, bool accumulates) {
-  backend_.gemm(stream(), {.y = y,
-                           .x = x,
-                           .w = w,
-                           .M = M,
-                           .ldy = ldy,
-                           .ldx = ldx,
-                           .accumulates = accumulates});
+  backend_.gemm(
+      stream(),
+      {.y = y, .x = x, .w = w, .M = M, .ldy = ldy, .ldx = ldx, .accumulates = accumulates});
 }
 
 void Transformer::learn(Device<float> gradient, const Matrix& matrix, int64_t rows, int64_t cols,
@@ -265,17 +261,17 @@ void Transformer::attention_forward(const LayerWeights& w, Activations& a, const
                                  .R = R,
                                  .P = P,
                                  .epsilon = epsilon});
-  backend_.attention(
-      stream(), {.out = a.latent,
-                 .max = a.max,
-                 .sum = a.sum,
-                 .query = a.row,
-                 .cache = cache,
-                 .sequences = batch.sequences,
-                 .H = H,
-                 .R = R,
-                 .W = W_,
-                 .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(nope + P)))});
+  backend_.attention(stream(),
+                     {.out = a.latent,
+                      .max = a.max,
+                      .sum = a.sum,
+                      .query = a.row,
+                      .cache = cache,
+                      .sequences = batch.sequences,
+                      .H = H,
+                      .R = R,
+                      .W = W_,
+                      .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(nope + P)))});
   for (int64_t h = 0; h < H; ++h) {
     backend_.gemm(stream(), {.y_stored = a.value + h * v,
                              .x = a.latent + h * R,
@@ -323,16 +319,16 @@ void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t lay
                            .groups_kept = c_.topk_group,
                            .normalises = c_.norm_topk_prob,
                            .scaling = static_cast<float>(c_.routed_scaling_factor)});
-  backend_.route(stream(), {.offsets = a.offsets,
-                            .row_token = a.row_token,
-                            .slot_row = a.slot_row,
-                            .counts = expert_counts_
-                                          ? expert_counts_ + (layer - c_.first_k_dense_replace) * E
-                                          : Device<int64_t>{},
-                            .expert = a.expert,
-                            .N = N,
-                            .E = E,
-                            .K = K});
+  backend_.route(stream(),
+                 {.offsets = a.offsets,
+                  .row_token = a.row_token,
+                  .slot_row = a.slot_row,
+                  .counts = expert_counts_ ? expert_counts_ + (layer - c_.first_k_dense_replace) * E
+                                           : Device<int64_t>{},
+                  .expert = a.expert,
+                  .N = N,
+                  .E = E,
+                  .K = K});
   const auto grouped = [&](Device<float> y, Stored in, int64_t ldy, int64_t ldx,
                            const MatrixList& list, Device<int32_t> rows) {
     backend_.grouped_gemm(stream(), {.gemm = {.y = y,
@@ -348,11 +344,9 @@ void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t lay
   };
   grouped(a.expert_gate, a.h1, F, D, w.expert_gate, a.row_token);
   grouped(a.expert_up, a.h1, F, D, w.expert_up, a.row_token);
-  backend_.swiglu(stream(), {.y = a.expert_inner,
-                             .gate = a.expert_gate,
-                             .up = a.expert_up,
-                             .N = N * K,
-                             .F = F});
+  backend_.swiglu(
+      stream(),
+      {.y = a.expert_inner, .gate = a.expert_gate, .up = a.expert_up, .N = N * K, .F = F});
   grouped(rows_, a.expert_inner, D, F, w.expert_down, {});
   if (c_.n_shared_experts > 0) plain(w.shared, c_.n_shared_experts * F);
   backend_.combine(stream(), {.out = x,
@@ -434,13 +428,9 @@ void Transformer::swiglu_backward(const MlpWeights& w, Activations& a, int64_t F
   const int64_t D = c_.hidden_size;
   multiply(da_, dxs_, w.down.wt, N, F, D);
   learn(gradient, w.down, D, F, dxs_, D, a.inner, F, N);
-  backend_.swiglu_backward(stream(), {.dgate = dgate_,
-                                      .dup = dup_,
-                                      .da = da_,
-                                      .gate = a.gate,
-                                      .up = a.up,
-                                      .N = N,
-                                      .F = F});
+  backend_.swiglu_backward(
+      stream(),
+      {.dgate = dgate_, .dup = dup_, .da = da_, .gate = a.gate, .up = a.up, .N = N, .F = F});
   multiply(dh_, dgate_, w.gate.wt, N, D, F, /*accumulates=*/true);
   multiply(dh_, dup_, w.up.wt, N, D, F, /*accumulates=*/true);
   learn(gradient, w.gate, F, D, dgate_, F, a.h1, D, N);
@@ -535,19 +525,14 @@ void Transformer::mlp_backward(const LayerWeights& w, Activations& a, int64_t la
 }
 
 // dx_ is the gradient of the layer's middle; on return that of its input.
-void Transformer::attention_backward(const LayerWeights& w, Activations& a,
-                                     const TokenBatch& batch, Stored cache,
-                                     Device<float> gradient) {
+void Transformer::attention_backward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
+                                     Stored cache, Device<float> gradient) {
   const int64_t N = batch.N, D = c_.hidden_size, H = c_.num_attention_heads;
   const int64_t R = c_.kv_lora_rank, P = c_.qk_rope_head_dim;
   const int64_t nope = c_.qk_nope_head_dim, v = c_.v_head_dim, Q = c_.q_lora_rank;
   backend_.store(stream(), dxs_, dx_, N, D, D, D);
-  backend_.gemm(stream(), {.y_stored = dvalue_,
-                           .x = dxs_,
-                           .w = w.o.wt,
-                           .M = N,
-                           .ldy = H * v,
-                           .ldx = D});
+  backend_.gemm(stream(),
+                {.y_stored = dvalue_, .x = dxs_, .w = w.o.wt, .M = N, .ldy = H * v, .ldx = D});
   learn(gradient, w.o, D, H * v, dxs_, D, a.value, H * v, N);
   for (int64_t h = 0; h < H; ++h) {
     const Matrix value = w.value.at(h);

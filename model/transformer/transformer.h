@@ -31,9 +31,9 @@ class Transformer {
  public:
   struct Options {
     kernels::Precision precision = kernels::Precision::kBf16;
-    int64_t tokens_max = 0;   // Of one forward.
-    int64_t logits_max = 0;   // Of one forward.
-    int64_t context_max = 0;  // Of one sequence.
+    int64_t tokens_max = 0;     // Of one forward.
+    int64_t logits_max = 0;     // Of one forward.
+    int64_t context_max = 0;    // Of one sequence.
     bool is_trainable = false;  // Keeps activations, and has a cache of its own.
   };
 
@@ -44,8 +44,8 @@ class Transformer {
   void forward(const PolicyWeights& weights, const TokenBatch& batch, const LatentCache& cache);
 
   // The same for whole sequences, keeping what backward needs. logit row i predicts target[i].
-  // Results: logprobs(), entropies(). Tokens per expert are added to `expert_counts` (moe layers, E)
-  // when given.
+  // Results: logprobs(), entropies(). Tokens per expert are added to `expert_counts` (moe layers,
+  // E) when given.
   void forward_training(const PolicyWeights& weights, const TokenBatch& batch,
                         kernels::Device<int32_t> target, float temperature,
                         kernels::Device<int64_t> expert_counts = {});
@@ -53,8 +53,8 @@ class Transformer {
   // After forward_training: adds the gradient of sum_i dlogprob[i] * logprob[i] to `gradient` (by
   // layout).
   void backward(const PolicyWeights& weights, const TokenBatch& batch,
-                kernels::Device<int32_t> target, kernels::Device<float> dlogprob,
-                float temperature, kernels::Device<float> gradient);
+                kernels::Device<int32_t> target, kernels::Device<float> dlogprob, float temperature,
+                kernels::Device<float> gradient);
 
   kernels::Device<float> logits() const { return logits_; }
   kernels::Device<float> logprobs() const { return logprobs_; }    // (num_logits)
@@ -68,22 +68,22 @@ class Transformer {
   struct Activations {
     kernels::Device<float> x0{}, x1{};  // (N, D)  input, after attention
     kernels::Device<float> rstd0{}, rstd1{}, rstd_q{}, rstd_kv{};
-    kernels::Stored h0{}, h1{};      // (N, D)
-    kernels::Device<float> qa{};     // (N, q_lora)
-    kernels::Stored qn{};            // (N, q_lora)
-    kernels::Device<float> kv{};     // (N, R + P)
-    kernels::Stored nope{};          // (N, H, nope)
-    kernels::Stored row{};           // (N, H, W)
-    kernels::Device<float> max{}, sum{};  // (N, H)
-    kernels::Stored latent{};        // (N, H, R)
-    kernels::Stored value{};         // (N, H, v)
-    kernels::Device<float> gate{}, up{};  // (N, F)  dense or shared
-    kernels::Stored inner{};              // (N, F)
-    kernels::Device<float> score{};       // (N, E)
-    kernels::Device<int32_t> expert{};    // (N, K)
-    kernels::Device<float> weight{};      // (N, K)
-    kernels::Device<int32_t> offsets{};   // (E+1)
-    kernels::Device<int32_t> row_token{}, slot_row{};  // (N*K)
+    kernels::Stored h0{}, h1{};                         // (N, D)
+    kernels::Device<float> qa{};                        // (N, q_lora)
+    kernels::Stored qn{};                               // (N, q_lora)
+    kernels::Device<float> kv{};                        // (N, R + P)
+    kernels::Stored nope{};                             // (N, H, nope)
+    kernels::Stored row{};                              // (N, H, W)
+    kernels::Device<float> max{}, sum{};                // (N, H)
+    kernels::Stored latent{};                           // (N, H, R)
+    kernels::Stored value{};                            // (N, H, v)
+    kernels::Device<float> gate{}, up{};                // (N, F)  dense or shared
+    kernels::Stored inner{};                            // (N, F)
+    kernels::Device<float> score{};                     // (N, E)
+    kernels::Device<int32_t> expert{};                  // (N, K)
+    kernels::Device<float> weight{};                    // (N, K)
+    kernels::Device<int32_t> offsets{};                 // (E+1)
+    kernels::Device<int32_t> row_token{}, slot_row{};   // (N*K)
     kernels::Device<float> expert_gate{}, expert_up{};  // (N*K, Fe)
     kernels::Stored expert_inner{};                     // (N*K, Fe)
   };

@@ -31,7 +31,8 @@ class TrainingBatch {
         token.push_back(s[i]);
         position.push_back(static_cast<int32_t>(i));
       }
-      for (int64_t b = 0; b < blocks_max; ++b) table.push_back(first + static_cast<int32_t>(b) * 32);
+      for (int64_t b = 0; b < blocks_max; ++b)
+        table.push_back(first + static_cast<int32_t>(b) * 32);
       context.push_back(static_cast<int32_t>(s.size()));
       offset.push_back(static_cast<int32_t>(token.size()));
     }

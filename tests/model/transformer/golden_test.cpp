@@ -1,5 +1,5 @@
-// The transformer against values that the reference implementation gives in double (golden/, made by
-// tests/support/oracle/make_golden.py).
+// The transformer against values that the reference implementation gives in double (golden/, made
+// by tests/support/oracle/make_golden.py).
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -97,8 +97,8 @@ double largest(const std::vector<float>& values) {
 }
 
 // Tolerances are some ten times what the reference implementation itself differs by in the same
-// precision: 1.7e-6 for logits and 1.5e-6 of a tensor's largest gradient in float, 4.3e-2 and 3.9e-2
-// in bf16.
+// precision: 1.7e-6 for logits and 1.5e-6 of a tensor's largest gradient in float, 4.3e-2
+// and 3.9e-2 in bf16.
 struct Tolerance {
   Precision precision;
   double logits, loss, gradient;
@@ -118,9 +118,8 @@ void check_case(const std::string& name, const Tolerance& tolerance) {
     // Rows of logits are those with a target: all but each sequence's last.
     const auto V = static_cast<size_t>(golden.checkpoint.config.vocab_size);
     size_t row = 0;
-    const auto logits =
-        tests::download(*backend, policy.transformer.stream(), policy.transformer.logits(),
-                        24 * static_cast<int64_t>(V));
+    const auto logits = tests::download(*backend, policy.transformer.stream(),
+                                        policy.transformer.logits(), 24 * static_cast<int64_t>(V));
     for (size_t s = 0; s < golden.sequences.size(); ++s) {
       const auto& want = golden.tensors.at("logits." + std::to_string(s));
       for (size_t t = 0; t + 1 < golden.sequences[s].size(); ++t, ++row) {
