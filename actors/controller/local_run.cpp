@@ -186,60 +186,92 @@ class LocalRun {
             .balance_bias_rate = bias_rate};
   }
 
-  // Which cold-start file step `step` (from 1) learns from: shares of the steps, one after another.
-  size_t part_of(int64_t step) const {
+  // The cold-start files one after another, each for its share of the steps.
+  Status run_sft() {
     const size_t parts = data_.cold_start.size();
+    int64_t step = 0;
     double end = 0;
-    for (size_t i = 0; i + 1 < parts; ++i) {
-      end +=
-          job_.sft.part_shares.empty() ? 1.0 / static_cast<double>(parts) : job_.sft.part_shares[i];
-      if (static_cast<double>(step) <= std::round(end * static_cast<double>(job_.sft.steps))) {
-        return i;
+    sft_steps_ = job_.sft.steps;
+    for (size_t part = 0; part < parts && job_.sft.steps > 0; ++part) {
+      end += job_.sft.part_shares.empty() ? 1.0 / static_cast<double>(parts)
+                                          : job_.sft.part_shares[part];
+      const bool is_last = part + 1 == parts;
+      const int64_t first = step;
+      const int64_t last =
+          is_last ? job_.sft.steps
+                  : std::llround(std::min(end, 1.0) * static_cast<double>(job_.sft.steps));
+      model::DrawOrder order(
+          {.seed = job_.seed,
+           .deck = model::DrawOrder::kColdStartDeck + static_cast<uint32_t>(part),
+           .count = static_cast<int64_t>(data_.cold_start[part].size()),
+           .shuffle = job_.data.shuffle});
+      int64_t drawn = 0;
+      while (step < last) {
+        if (Status s = imitate(part, order, drawn, ++step); !s) return s;
       }
+      if (is_last || step == first) continue;
+      if (Status s = pass_gate(part, order, drawn, step, step - first); !s) return s;
     }
-    return parts - 1;
+    return ok();
   }
 
-  Status run_sft() {
-    if (job_.sft.steps == 0) return ok();
+  // Prolongs a part, at the learning rate where it ended, until the policy can do what it shows. A
+  // part that was cut short would leave reinforcement without the facts it needs.
+  Status pass_gate(size_t part, model::DrawOrder& order, int64_t& drawn, int64_t step,
+                   int64_t part_steps) {
+    if (job_.sft.gate_pass_at_1 == 0) return ok();
+    const int64_t extension = std::max<int64_t>(1, part_steps / 5);
+    for (int64_t extensions = 0;; ++extensions) {
+      auto evaluation = evaluate_at(0.0);
+      if (!evaluation) return evaluation.error();
+      const double pass_at_1 = evaluation->metrics.pass_at_1();
+      if (pass_at_1 >= job_.sft.gate_pass_at_1) return ok();
+      const std::string reached = data_path(job_.data.cold_start[part]) + " ended at pass@1 " +
+                                  std::to_string(pass_at_1).substr(0, 5) + ", the gate is " +
+                                  std::to_string(job_.sft.gate_pass_at_1).substr(0, 5);
+      if (extensions == job_.sft.gate_extensions_max) {
+        return Error{ErrorCode::kInternal,
+                     "the cold start did not pass its gate: " + reached +
+                         "; raise sft.steps or sft.gate_extensions_max, or lower the gate"};
+      }
+      sink_.noted(reached + ": " + std::to_string(extension) + " steps more");
+      sft_steps_ += extension;
+      for (int64_t i = 0; i < extension; ++i) {
+        if (Status s = imitate(part, order, drawn, step); !s) return s;
+      }
+    }
+  }
+
+  static std::string data_path(const std::string& path) { return fs::path(path).filename(); }
+
+  // One step of the cold start, with the learning rate of `schedule_step`.
+  Status imitate(size_t part, model::DrawOrder& order, int64_t& drawn, int64_t schedule_step) {
+    if (options_.is_interrupted()) return stopped();
     const model::LearningRate rate{.peak = job_.sft.learning_rate,
                                    .warmup_steps = job_.optimizer.warmup_steps,
                                    .steps = job_.sft.steps,
                                    .is_cosine = job_.sft.learning_rate_schedule == "cosine",
                                    .final_fraction = job_.sft.learning_rate_final_fraction};
-    std::vector<model::DrawOrder> orders;
-    std::vector<int64_t> drawn(data_.cold_start.size(), 0);
-    for (size_t i = 0; i < data_.cold_start.size(); ++i) {
-      orders.emplace_back(model::DrawOrder::Options{
-          .seed = job_.seed,
-          .deck = model::DrawOrder::kColdStartDeck + static_cast<uint32_t>(i),
-          .count = static_cast<int64_t>(data_.cold_start[i].size()),
-          .shuffle = job_.data.shuffle});
+    std::vector<LearnSequence> batch;
+    int64_t tokens = 0, learned = 0;
+    while (true) {
+      const auto& one = data_.cold_start[part][static_cast<size_t>(order.at(drawn))];
+      if (tokens + static_cast<int64_t>(one.tokens.size()) > job_.sft.batch_tokens) break;
+      ++drawn;
+      tokens += static_cast<int64_t>(one.tokens.size());
+      learned += std::count(one.loss_mask.begin(), one.loss_mask.end(), 1);
+      batch.push_back({.tokens = one.tokens, .loss_mask = one.loss_mask});
     }
-    for (int64_t step = 1; step <= job_.sft.steps; ++step) {
-      if (options_.is_interrupted()) return stopped();
-      const size_t part = part_of(step);
-      std::vector<LearnSequence> batch;
-      int64_t tokens = 0, learned = 0;
-      while (true) {
-        const auto& one = data_.cold_start[part][static_cast<size_t>(orders[part].at(drawn[part]))];
-        if (tokens + static_cast<int64_t>(one.tokens.size()) > job_.sft.batch_tokens) break;
-        ++drawn[part];
-        tokens += static_cast<int64_t>(one.tokens.size());
-        learned += std::count(one.loss_mask.begin(), one.loss_mask.end(), 1);
-        batch.push_back({.tokens = one.tokens, .loss_mask = one.loss_mask});
-      }
-      for (auto& sequence : batch) sequence.token_weight = 1.0 / static_cast<double>(learned);
-      StepMetrics metrics;
-      metrics.stage = Stage::kSft;
-      metrics.stage_step = step;
-      metrics.stage_steps = job_.sft.steps;
-      auto options = step_options(
-          rate.at(step), job_.sft.balance_bias_rate.value_or(job_.learner.balance_bias_rate));
-      options.temperature = 1;
-      if (Status status = learn(batch, options, metrics); !status) return status;
-    }
-    return ok();
+    for (auto& sequence : batch) sequence.token_weight = 1.0 / static_cast<double>(learned);
+    StepMetrics metrics;
+    metrics.stage = Stage::kSft;
+    metrics.stage_step = static_cast<int64_t>(number(version_)) + 1;
+    metrics.stage_steps = sft_steps_;
+    auto options =
+        step_options(rate.at(schedule_step),
+                     job_.sft.balance_bias_rate.value_or(job_.learner.balance_bias_rate));
+    options.temperature = 1;
+    return learn(batch, options, metrics);
   }
 
   Status run_grpo() {
@@ -551,22 +583,29 @@ class LocalRun {
 
   Status evaluate_now() {
     if (data_.held_out.empty() || job_.eval.problems == 0) return ok();
+    auto evaluation = evaluate_at(job_.eval.temperature);
+    if (!evaluation) return evaluation.error();
+    sink_.evaluated(evaluation->metrics, evaluation->traces);
+    outcome_.evaluations.push_back(std::move(*evaluation));
+    return ok();
+  }
+
+  Result<Evaluation> evaluate_at(double temperature) {
     const size_t count = std::min(data_.held_out.size(), static_cast<size_t>(job_.eval.problems));
     auto evaluation = evaluate(
         *generator_, learner_->weights(), std::span(data_.held_out).first(count), job_.rewards,
         {.seed = job_.seed,
          .version = version_,
-         .temperature = job_.eval.temperature,
+         .temperature = temperature,
          .max_response_tokens = job_.rollout.max_response_tokens},
         [&](int64_t finished) {
           sink_.progressed("evaluating", finished, static_cast<int64_t>(count));
           return !options_.is_interrupted();
         });
-    if (!evaluation) return evaluation.error();
-    outcome_.ledger.rollout_seconds += evaluation->metrics.seconds * threads_.count();
-    sink_.evaluated(evaluation->metrics, evaluation->traces);
-    outcome_.evaluations.push_back(std::move(*evaluation));
-    return ok();
+    if (evaluation) {
+      outcome_.ledger.rollout_seconds += evaluation->metrics.seconds * threads_.count();
+    }
+    return evaluation;
   }
 
   Status save() {
@@ -602,6 +641,7 @@ class LocalRun {
   std::optional<model::PromptOrder> prompt_order_{};
   std::deque<std::string> checkpoints_{};
   PolicyVersion version_{};
+  int64_t sft_steps_ = 0;  // Extensions included.
   int64_t non_finite_in_a_row_ = 0;
   int64_t round_groups_ = 0;
   int64_t round_trajectories_ = 0;

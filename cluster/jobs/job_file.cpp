@@ -181,6 +181,9 @@ Finding check_stages(const JobSpec& job) {
     return Fault{"data.cold_start",
                  fmt::format("data.cold_start must be 1 to {} file names", kColdStartFilesMax)};
   }
+  if (job.sft.gate_pass_at_1 > 0 && job.data.held_out.empty()) {
+    return Fault{"sft.gate_pass_at_1", "sft.gate_pass_at_1 is set but data.held_out is not"};
+  }
   const auto& shares = job.sft.part_shares;
   if (!shares.empty()) {
     double sum = 0;
