@@ -103,6 +103,8 @@ struct Chain {
   static constexpr int kWidth = 8;
   static constexpr int kRows = 6;
   static constexpr int kVectors = 1;
+  static constexpr int kFewRows = 1;  // Up to so many rows take kVectorsOfFew instead.
+  static constexpr int kVectorsOfFew = 2;
   __m256 v;
 };
 inline Chain chain_zero() { return {_mm256_setzero_ps()}; }

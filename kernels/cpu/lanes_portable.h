@@ -112,6 +112,8 @@ struct Chain {
   static constexpr int kWidth = 16;
   static constexpr int kRows = 2;  // Register tile of the product kernel, in rows and vectors.
   static constexpr int kVectors = 1;
+  static constexpr int kFewRows = 1;  // Up to so many rows take kVectorsOfFew instead.
+  static constexpr int kVectorsOfFew = 1;
   F16 v;
 };
 inline Chain chain_zero() { return {splat(0.0f)}; }

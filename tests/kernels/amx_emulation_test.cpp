@@ -181,10 +181,10 @@ void check_multiply(int64_t M, int64_t N, int64_t num_blocks, bool is_transposed
     };
   };
   const int64_t sm = is_transposed ? 1 : K, sk = is_transposed ? M : 1;
-  portable::multiply(portable::Bf16{}, strip.workspace(), left.data(), sm, sk, M, words, N,
-                     num_blocks, panel_blocks, into(want));
-  emulated::multiply(emulated::Bf16{}, strip.workspace(), left.data(), sm, sk, M, words, N,
-                     num_blocks, panel_blocks, into(got));
+  portable::multiply(portable::Bf16{}, strip.workspace(), left.data(), sm, sk, M, words, N, K,
+                     panel_blocks, into(want));
+  emulated::multiply(emulated::Bf16{}, strip.workspace(), left.data(), sm, sk, M, words, N, K,
+                     panel_blocks, into(got));
   require_same(got, want);
 }
 
