@@ -1,6 +1,7 @@
 // `troupe bench`: how fast this machine is, and which part of its limits the kernels reach. All
 // numbers of one run come from one machine in one state, so that their ratios mean something.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -91,8 +92,19 @@ class Bench {
     entries_.push_back(std::move(entry));
   }
 
-  // Peak of multiply-adds of the backend that is measured, in GFLOP/s; 0 where it was not measured.
+  // Limits of all threads together, 0 where not measured: multiply-adds of the backend in GFLOP/s,
+  // and reading from the second and third cache in GB/s.
   double product_bound = 0;
+  double read_l2 = 0;
+  double read_l3 = 0;
+
+  // What a computation of `flops` that moves `bytes`, of each thread its part, can reach.
+  double roof(double flops, double bytes) const {
+    const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    const double l2_bytes = l2 > 0 ? static_cast<double>(l2) : 1 << 20;
+    const double read = bytes <= l2_bytes ? read_l2 : read_l3;
+    return read > 0 ? std::min(product_bound, flops / bytes * read) : product_bound;
+  }
 
  private:
   const kernels::Backend& backend_;
@@ -140,11 +152,11 @@ void bench_ceilings(Bench& bench) {
                                            [](int) { return cpu::tile_loop_amx(20000); });
     if (used == "amx") bench.product_bound = registers;
   }
-  if (!has("avx2") || !(bench.is_wanted("ceiling.read") || bench.is_wanted("ceiling.amx"))) return;
+  if (!has("avx2")) return;
   for (const Level& level : levels) {
-    const bool is_read = bench.is_wanted(level.name);
     const bool is_l2 = std::string_view(level.name) == "ceiling.read.l2";
-    if (!is_read && !(has_amx && is_l2)) continue;
+    const bool is_l3 = std::string_view(level.name) == "ceiling.read.l3";
+    if (!is_l2 && !is_l3 && !bench.is_wanted(level.name)) continue;
     const int64_t bytes = level.bytes / bench.num_threads() / 4096 * 4096;
     const int64_t per_thread = is_l2 ? level.bytes : bytes;
     std::vector<model::DeviceBuffer<char>> memory;
@@ -153,10 +165,11 @@ void bench_ceilings(Bench& bench) {
       return reinterpret_cast<const char*>(memory[static_cast<size_t>(thread)].get().address);
     };
     const std::string shape = fmt::format("{} KiB", per_thread >> 10);
-    if (is_read) {
-      bench.measure(level.name, shape, "GB/s", 0,
-                    [&](int thread) { return cpu::read_loop(1, at(thread), per_thread); });
-    }
+    const double read = bench.measure(level.name, shape, "GB/s", 0, [&](int thread) {
+      return cpu::read_loop(1, at(thread), per_thread);
+    });
+    if (is_l2) bench.read_l2 = read;
+    if (is_l3) bench.read_l3 = read;
     if (has_amx && is_l2) {
       bench.measure("ceiling.amx.l2", shape, "GFLOP/s", 0, [&](int thread) {
         return cpu::tile_loop_amx_loads(1, at(thread), per_thread);
@@ -193,25 +206,23 @@ class LinearLayer {
                  /*is_transposed=*/true);
   }
 
-  double forward() {
+  void forward() {
     backend_.gemm(stream(), {.y = y_.get(),
                              .x = stored(x_),
                              .w = {w_.get().address, N_, K_},
                              .M = M_,
                              .ldy = N_,
                              .ldx = K_});
-    return flops();
   }
-  double backward_x() {
+  void backward_x() {
     backend_.gemm(stream(), {.y = y_.get(),
                              .x = stored(dy_),
                              .w = {w_transposed_.get().address, K_, N_},
                              .M = M_,
                              .ldy = K_,
                              .ldx = N_});
-    return flops();
   }
-  double backward_w() {
+  void backward_w() {
     backend_.weight_gradient(stream(), {.dw = dw_.get(),
                                         .dy = stored(dy_),
                                         .x = stored(x_),
@@ -221,16 +232,16 @@ class LinearLayer {
                                         .ldw = K_,
                                         .lddy = N_,
                                         .ldx = K_});
-    return flops();
+  }
+
+  double flops() const {
+    return 2.0 * static_cast<double>(M_) * static_cast<double>(K_) * static_cast<double>(N_);
   }
 
  private:
   kernels::Stream* stream() const { return stream_.get(); }
   static kernels::Stored stored(const model::DeviceBuffer<uint16_t>& buffer) {
     return {buffer.get().address, 2};
-  }
-  double flops() const {
-    return 2.0 * static_cast<double>(M_) * static_cast<double>(K_) * static_cast<double>(N_);
   }
 
   const kernels::Backend& backend_;
@@ -260,15 +271,19 @@ void bench_products(Bench& bench) {
       layers.push_back(std::make_unique<LinearLayer>(bench.backend(), M, K, N));
     }
     const std::string shape = fmt::format("M={} K={} N={}", M, K, N);
-    const auto product = [&](const char* name, double (LinearLayer::*run)()) {
+    // Each operand once, and a result that is added to twice.
+    const double flops = layers[0]->flops();
+    const auto m = static_cast<double>(M), k = static_cast<double>(K), n = static_cast<double>(N);
+    const auto product = [&](const char* name, double bytes, void (LinearLayer::*run)()) {
       if (!bench.is_wanted(name)) return;
-      bench.measure(name, shape, "GFLOP/s", bench.product_bound, [&](int thread) {
-        return (layers[static_cast<size_t>(thread)].get()->*run)();
+      bench.measure(name, shape, "GFLOP/s", bench.roof(flops, bytes), [&](int thread) {
+        (layers[static_cast<size_t>(thread)].get()->*run)();
+        return flops;
       });
     };
-    product("gemm.forward", &LinearLayer::forward);
-    product("gemm.dx", &LinearLayer::backward_x);
-    product("gemm.dw", &LinearLayer::backward_w);
+    product("gemm.forward", 2 * (m * k + n * k) + 4 * m * n, &LinearLayer::forward);
+    product("gemm.dx", 2 * (m * n + n * k) + 4 * m * k, &LinearLayer::backward_x);
+    product("gemm.dw", 2 * (m * n + m * k) + 8 * n * k, &LinearLayer::backward_w);
   }
 }
 

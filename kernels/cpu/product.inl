@@ -70,14 +70,12 @@ template <int R, int V>
 inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk, const uint32_t* const* b,
                       int64_t num_pairs) {
   for (int i = 0; i < R * V; ++i) chain_store(tile + i * Chain::kWidth, chain_zero());
-  for (int64_t first = 0; first < num_pairs; first += kPairsOfBlock) {
-    const bool is_whole = num_pairs - first >= kPairsOfBlock;
-    const int64_t end = is_whole ? first + kPairsOfBlock : num_pairs;
+  const auto add_block = [&](int64_t first, int64_t count, bool is_whole) {
     Chain even[R][V], odd[R][V];
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) even[r][v] = odd[r][v] = chain_zero();
     }
-    for (int64_t pair = first; pair < end; ++pair) {
+    for (int64_t pair = first; pair < first + count; ++pair) {
       Chain w_even[V], w_odd[V];
       for (int v = 0; v < V; ++v) chain_pairs(b[v] + pair * 16, w_even[v], w_odd[v]);
       const float* at = a + 2 * pair * sk;
@@ -88,21 +86,22 @@ inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk, const
         }
       }
     }
-    if (!is_whole) {
-      for (int r = 0; r < R; ++r) {
-        for (int v = 0; v < V; ++v) {
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < V; ++v) {
+        if (!is_whole) {
           even[r][v] = chain_add(even[r][v], chain_zero());
           odd[r][v] = chain_add(odd[r][v], chain_zero());
         }
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < V; ++v) {
         float* c = tile + (r * V + v) * Chain::kWidth;
         chain_store(c, chain_add(chain_load(c), chain_add(even[r][v], odd[r][v])));
       }
     }
+  };
+  int64_t first = 0;
+  for (; first + kPairsOfBlock <= num_pairs; first += kPairsOfBlock) {
+    add_block(first, kPairsOfBlock, true);
   }
+  if (first < num_pairs) add_block(first, num_pairs - first, false);
 }
 
 // A number that is known when compiling.
