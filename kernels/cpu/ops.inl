@@ -155,6 +155,7 @@ constexpr int64_t kRotatedMax = 512;  // Bound on P, for a buffer on the stack.
 template <class S>
 void mla_query(S s, const MlaQuery& args) {
   const int64_t W = padded(args.R + args.P), P = args.P;
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* table = at(args.table) + at(args.position)[n] * P;
@@ -172,6 +173,7 @@ void mla_query(S s, const MlaQuery& args) {
 template <class S>
 void mla_query_backward(S s, const MlaQueryBackward& args) {
   const int64_t W = padded(args.R + args.P), P = args.P;
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* table = at(args.table) + at(args.position)[n] * P;
@@ -187,6 +189,7 @@ void mla_query_backward(S s, const MlaQueryBackward& args) {
 template <class S>
 void mla_latent(S s, const MlaLatent& args) {
   const int64_t W = padded(args.R + args.P), P = args.P;
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* kv = at(args.kv) + n * (args.R + P);
@@ -204,6 +207,7 @@ void mla_latent_backward(S s, Workspace workspace, const MlaLatentBackward& args
   float* partials = workspace.take<float>(16 * R);
   float* dc = workspace.take<float>(R);
   std::memset(partials, 0, static_cast<size_t>(16 * R) * sizeof(float));
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* dlatent = at(args.dlatent) + n * W;
@@ -218,6 +222,7 @@ void mla_latent_backward(S s, Workspace workspace, const MlaLatentBackward& args
 }
 
 void gate(const Gate& args) {
+  TROUPE_CHECK(args.E <= kExpertsMax);
   const int64_t E = args.E, K = args.K, group_size = E / args.num_groups;
   constexpr float kTaken = -3.0e38f;  // Below every biased score.
   alignas(64) float biased[kExpertsMax];
@@ -280,6 +285,7 @@ void gate(const Gate& args) {
 
 template <class S>
 void gate_backward(S s, const GateBackward& args) {
+  TROUPE_CHECK(args.E <= kExpertsMax);
   const int64_t E = args.E, K = args.K;
   float chosen[kExpertsMax], dweight[kExpertsMax];
   for (int64_t n = 0; n < args.N; ++n) {
@@ -306,6 +312,7 @@ void gate_backward(S s, const GateBackward& args) {
 }
 
 void route(const Route& args) {
+  TROUPE_CHECK(args.E <= kExpertsMax);
   const int64_t slots = args.N * args.K;
   int32_t* offsets = at(args.offsets);
   const int32_t* expert = at(args.expert);
