@@ -1,4 +1,377 @@
+// `troupe bench`: how fast this machine is, and which part of its limits the kernels reach. All
+// numbers of one run come from one machine in one state, so that their ratios mean something.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "cluster/cli/command.h"
+#include "cluster/cli/policy_speed.h"
+#include "kernels/cpu/ceilings.h"
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/random.h"
+#include "model/device.h"
+
 namespace troupe::cluster {
-void add_bench(CLI::App&, int&) {}
+namespace {
+
+using kernels::Precision;
+
+struct Entry {
+  std::string name{};   // "gemm.forward", ...
+  std::string shape{};  // "M=256 K=512 N=256"
+  double value = 0;     // Median.
+  double spread = 0;    // (75th - 25th percentile) / median.
+  std::string unit{};
+  double bound = 0;  // Of the same unit; 0: none is known.
+
+  double fraction() const { return bound > 0 ? value / bound : 0; }
+};
+
+// What one run collects, and the limits that later entries are measured against.
+class Bench {
+ public:
+  Bench(const kernels::Backend& backend, int num_threads, std::string only, bool prints)
+      : backend_(backend), threads_(num_threads), only_(std::move(only)), prints_(prints) {}
+
+  const kernels::Backend& backend() const { return backend_; }
+  int num_threads() const { return threads_.count(); }
+  const std::vector<Entry>& entries() const { return entries_; }
+  bool is_wanted(std::string_view name) const { return name.substr(0, only_.size()) == only_; }
+
+  // Runs work(thread) on every thread at once, which returns how much it did, and adds an entry of
+  // the median of the sum per second in `unit` (of 1e9) over runs of some two milliseconds each.
+  // Returns the best run: what is a limit for others must not be what a busy moment left of it.
+  double measure(const std::string& name, const std::string& shape, const std::string& unit,
+                 double bound, const std::function<double(int thread)>& work) {
+    constexpr int kRuns = 15;
+    constexpr double kRunSeconds = 2e-3;
+    std::vector<double> done(static_cast<size_t>(num_threads()));
+    const auto run_once = [&](int64_t repeats) {
+      const auto start = std::chrono::steady_clock::now();
+      threads_.run(num_threads(), [&](int64_t index, int) {
+        double sum = 0;
+        for (int64_t i = 0; i < repeats; ++i) sum += work(static_cast<int>(index));
+        done[static_cast<size_t>(index)] = sum;
+      });
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    run_once(1);
+    const double once = std::max(run_once(1), 1e-8);
+    const auto repeats = std::max<int64_t>(1, static_cast<int64_t>(kRunSeconds / once));
+    run_once(repeats);
+    std::vector<double> rates;
+    for (int run = 0; run < kRuns; ++run) {
+      const double seconds = run_once(repeats);
+      double total = 0;
+      for (double amount : done) total += amount;
+      rates.push_back(total / seconds * 1e-9);
+    }
+    std::sort(rates.begin(), rates.end());
+    const double median = rates[kRuns / 2];
+    add({name, shape, median, (rates[kRuns * 3 / 4] - rates[kRuns / 4]) / median, unit, bound});
+    return rates.back();
+  }
+
+  void add(Entry entry) {
+    if (!is_wanted(entry.name)) return;
+    if (prints_) {
+      const std::string fraction =
+          entry.bound > 0 ? fmt::format("{:5.1f} % of {:.1f}", entry.fraction() * 100, entry.bound)
+                          : "";
+      fmt::print("{:<32}{:<28}{:>11.2f} {:<8} +-{:>4.1f} %  {}\n", entry.name, entry.shape,
+                 entry.value, entry.unit, entry.spread * 50, fraction);
+      std::fflush(stdout);
+    }
+    entries_.push_back(std::move(entry));
+  }
+
+  // Limits of all threads together, 0 where not measured: multiply-adds of the backend in GFLOP/s,
+  // and reading from the second and third cache in GB/s.
+  double product_bound = 0;
+  double read_l2 = 0;
+  double read_l3 = 0;
+
+  // What a computation of `flops` that moves `bytes`, of each thread its part, can reach.
+  double roof(double flops, double bytes) const {
+    const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    const double l2_bytes = l2 > 0 ? static_cast<double>(l2) : 1 << 20;
+    const double read = bytes <= l2_bytes ? read_l2 : read_l3;
+    return read > 0 ? std::min(product_bound, flops / bytes * read) : product_bound;
+  }
+
+ private:
+  const kernels::Backend& backend_;
+  model::Threads threads_;
+  std::string only_;
+  bool prints_;
+  std::vector<Entry> entries_{};
+};
+
+bool has(std::string_view name) {
+  for (const kernels::Backend* backend : kernels::cpu_backends()) {
+    if (name == backend->name) return true;
+  }
+  return false;
+}
+
+// The limits: multiply-adds per instruction set, and reading from each level of memory. Measured
+// even when not asked for, because the others are given as a fraction of them.
+void bench_ceilings(Bench& bench) {
+  namespace cpu = kernels::cpu;
+  const std::string_view used = bench.backend().name;
+  const auto peak = [&](const char* isa, const std::function<double(int)>& loop) {
+    const std::string name = std::string("ceiling.fma.") + isa;
+    const double best = bench.measure(name, "registers", "GFLOP/s", 0, loop);
+    const double chain = best * cpu::kChainFraction;
+    bench.add({std::string("ceiling.chain.") + isa, "registers", chain, 0, "GFLOP/s", best});
+    if (used == isa) bench.product_bound = chain;
+  };
+  constexpr int64_t kRounds = 100000;
+  if (has("avx2")) peak("avx2", [](int) { return cpu::fma_loop_avx2(kRounds); });
+  if (has("avx512")) peak("avx512", [](int) { return cpu::fma_loop_avx512(kRounds); });
+
+  struct Level {
+    const char* name;
+    int64_t bytes;
+  };
+  // Sizes that fit the level on what we run on: caches of 1 to 2 MiB, and of 32 MiB or more.
+  const Level levels[] = {{"ceiling.read.l2", 512 << 10},
+                          {"ceiling.read.l3", 12 << 20},
+                          {"ceiling.read.memory", 256 << 20}};
+  const bool has_amx = has("amx");
+  if (has_amx) {
+    // The tiles' even and odd chains are in the hardware: its peak is the bound.
+    const double registers = bench.measure("ceiling.amx", "registers", "GFLOP/s", 0,
+                                           [](int) { return cpu::tile_loop_amx(20000); });
+    if (used == "amx") bench.product_bound = registers;
+  }
+  if (!has("avx2")) return;
+  for (const Level& level : levels) {
+    const bool is_l2 = std::string_view(level.name) == "ceiling.read.l2";
+    const bool is_l3 = std::string_view(level.name) == "ceiling.read.l3";
+    if (!is_l2 && !is_l3 && !bench.is_wanted(level.name)) continue;
+    const int64_t bytes = level.bytes / bench.num_threads() / 4096 * 4096;
+    const int64_t per_thread = is_l2 ? level.bytes : bytes;
+    std::vector<model::DeviceBuffer<char>> memory;
+    for (int i = 0; i < bench.num_threads(); ++i) memory.emplace_back(bench.backend(), per_thread);
+    const auto at = [&](int thread) {
+      return reinterpret_cast<const char*>(memory[static_cast<size_t>(thread)].get().address);
+    };
+    const std::string shape = fmt::format("{} KiB", per_thread >> 10);
+    const double read = bench.measure(level.name, shape, "GB/s", 0, [&](int thread) {
+      return cpu::read_loop(1, at(thread), per_thread);
+    });
+    if (is_l2) bench.read_l2 = read;
+    if (is_l3) bench.read_l3 = read;
+    if (has_amx && is_l2) {
+      bench.measure("ceiling.amx.l2", shape, "GFLOP/s", 0, [&](int thread) {
+        return cpu::tile_loop_amx_loads(1, at(thread), per_thread);
+      });
+    }
+  }
+}
+
+// One thread's operands of a linear layer y (M, N) = x (M, K) W^T. Activations are in their stored
+// type, as the operations before leave them; what a product does to them on the way in is measured.
+class LinearLayer {
+ public:
+  LinearLayer(const kernels::Backend& backend, int64_t M, int64_t K, int64_t N)
+      : backend_(backend),
+        M_(M),
+        K_(K),
+        N_(N),
+        stream_(backend, Precision::kBf16, {.tokens_max = M, .width_max = std::max(K, N)}),
+        x_(backend, M * K),
+        dy_(backend, M * N),
+        y_(backend, M * std::max(K, N)),
+        dw_(backend, N * K),
+        w_(backend, backend.packed_bytes(Precision::kBf16, N, K)),
+        w_transposed_(backend, backend.packed_bytes(Precision::kBf16, K, N)) {
+    const model::DeviceBuffer<float> source(backend, std::max({M, K, N}) * std::max(K, N));
+    kernels::RandomStream random(1, kernels::StreamId::kInit);
+    std::vector<float> values(static_cast<size_t>(source.count()));
+    for (float& value : values) value = static_cast<float>(random.uniform() - 0.5);
+    backend.upload(stream(), source.get().address, values.data(), source.count() * 4);
+    backend.store(stream(), stored(x_), source.get(), M, K, K, K);
+    backend.store(stream(), stored(dy_), source.get(), M, N, N, N);
+    backend.pack(stream(), {w_.get().address, N, K}, source.get(), K, /*is_transposed=*/false);
+    backend.pack(stream(), {w_transposed_.get().address, K, N}, source.get(), K,
+                 /*is_transposed=*/true);
+  }
+
+  void forward() {
+    backend_.gemm(stream(), {.y = y_.get(),
+                             .x = stored(x_),
+                             .w = {w_.get().address, N_, K_},
+                             .M = M_,
+                             .ldy = N_,
+                             .ldx = K_});
+  }
+  void backward_x() {
+    backend_.gemm(stream(), {.y = y_.get(),
+                             .x = stored(dy_),
+                             .w = {w_transposed_.get().address, K_, N_},
+                             .M = M_,
+                             .ldy = K_,
+                             .ldx = N_});
+  }
+  void backward_w() {
+    backend_.weight_gradient(stream(), {.dw = dw_.get(),
+                                        .dy = stored(dy_),
+                                        .x = stored(x_),
+                                        .T = M_,
+                                        .rows = N_,
+                                        .cols = K_,
+                                        .ldw = K_,
+                                        .lddy = N_,
+                                        .ldx = K_});
+  }
+
+  double flops() const {
+    return 2.0 * static_cast<double>(M_) * static_cast<double>(K_) * static_cast<double>(N_);
+  }
+
+ private:
+  kernels::Stream* stream() const { return stream_.get(); }
+  static kernels::Stored stored(const model::DeviceBuffer<uint16_t>& buffer) {
+    return {buffer.get().address, 2};
+  }
+
+  const kernels::Backend& backend_;
+  int64_t M_, K_, N_;
+  model::OwnedStream stream_;
+  model::DeviceBuffer<uint16_t> x_, dy_;
+  model::DeviceBuffer<float> y_, dw_;
+  model::DeviceBuffer<char> w_, w_transposed_;
+};
+
+// Products of a layer with K inputs and N outputs over M tokens, weights packed beforehand (once
+// per step), everything warm in the caches where it fits.
+void bench_products(Bench& bench) {
+  struct Shape {
+    int64_t M, K, N;
+  };
+  constexpr Shape kShapes[] = {{256, 512, 256}, {256, 256, 512}, {256, 512, 512}, {64, 512, 256},
+                               {64, 256, 512},  {8, 512, 512},   {8, 512, 2048},  {1, 512, 512},
+                               {1, 512, 2048},  {256, 64, 64},   {17, 100, 100}};
+  if (!bench.is_wanted("gemm.forward") && !bench.is_wanted("gemm.dx") &&
+      !bench.is_wanted("gemm.dw")) {
+    return;
+  }
+  for (const auto& [M, K, N] : kShapes) {
+    std::vector<std::unique_ptr<LinearLayer>> layers;
+    for (int i = 0; i < bench.num_threads(); ++i) {
+      layers.push_back(std::make_unique<LinearLayer>(bench.backend(), M, K, N));
+    }
+    const std::string shape = fmt::format("M={} K={} N={}", M, K, N);
+    // Each operand once, and a result that is added to twice.
+    const double flops = layers[0]->flops();
+    const auto m = static_cast<double>(M), k = static_cast<double>(K), n = static_cast<double>(N);
+    const auto product = [&](const char* name, double bytes, void (LinearLayer::*run)()) {
+      if (!bench.is_wanted(name)) return;
+      bench.measure(name, shape, "GFLOP/s", bench.roof(flops, bytes), [&](int thread) {
+        (layers[static_cast<size_t>(thread)].get()->*run)();
+        return flops;
+      });
+    };
+    product("gemm.forward", 2 * (m * k + n * k) + 4 * m * n, &LinearLayer::forward);
+    product("gemm.dx", 2 * (m * n + n * k) + 4 * m * k, &LinearLayer::backward_x);
+    product("gemm.dw", 2 * (m * n + m * k) + 8 * n * k, &LinearLayer::backward_w);
+  }
+}
+
+// Tokens per second of generation and of learning, against the products' bound alone, and the share
+// of the operations that take most of it.
+void bench_policies(Bench& bench) {
+  using Measure = Result<PolicySpeed> (*)(const kernels::Backend&, std::string_view, int);
+  const std::pair<const char*, Measure> kinds[] = {{"decode", measure_decode},
+                                                   {"train", measure_train}};
+  for (const char* config : {"tiny-moe", "small-moe"}) {
+    for (const auto& [kind, measure] : kinds) {
+      const std::string name = std::string(kind) + "." + config;
+      if (!bench.is_wanted(name)) continue;
+      auto speed = measure(bench.backend(), config, bench.num_threads());
+      TROUPE_CHECK(speed);  // Named architectures fit the cache that is given to them.
+      auto rates = speed->tokens_per_second;
+      std::sort(rates.begin(), rates.end());
+      const double median = rates[rates.size() / 2];
+      bench.add({name, speed->shape, median, (rates.back() - rates.front()) / median, "tokens/s",
+                 bench.product_bound * 1e9 / speed->flops_per_token});
+      constexpr size_t kShown = 6;
+      double rest = speed->seconds;
+      for (size_t i = 0; i < kShown && i < speed->operations.size(); ++i) {
+        const auto& operation = speed->operations[i];
+        rest -= operation.seconds;
+        bench.add({name + "." + operation.name, fmt::format("{} calls", operation.calls),
+                   100 * operation.seconds / speed->seconds, 0, "% time", 0});
+      }
+      bench.add({name + ".rest", "", 100 * rest / speed->seconds, 0, "% time", 0});
+    }
+  }
+}
+
+// Everything that is measured, in order: the limits come first.
+constexpr void (*kBenchmarks[])(Bench&) = {
+    bench_ceilings,
+    bench_products,
+    bench_policies,
+};
+
+struct BenchCommand {
+  std::string only{};
+  int threads = 1;
+  bool is_json = false;
+};
+
+Status run_bench(const BenchCommand& command) {
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  Bench bench(**backend, command.threads, command.only, /*prints=*/!command.is_json);
+  if (!command.is_json) {
+    fmt::print("instruction set {}, arithmetic {}, threads {}\n", (*backend)->name,
+               (*backend)->arithmetic_id, command.threads);
+  }
+  for (const auto& benchmark : kBenchmarks) benchmark(bench);
+  if (bench.entries().empty()) return invalid_argument("nothing starts with " + command.only);
+  if (!command.is_json) return ok();
+  auto json = nlohmann::json::array();
+  for (const Entry& entry : bench.entries()) {
+    json.push_back({{"name", entry.name},
+                    {"shape", entry.shape},
+                    {"value", entry.value},
+                    {"spread", entry.spread},
+                    {"unit", entry.unit},
+                    {"bound", entry.bound},
+                    {"fraction", entry.fraction()}});
+  }
+  fmt::print("{}\n", json.dump(1));
+  return ok();
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program, int& exit_code) {
+  CLI::App* command = program.add_subcommand("bench", "Measure this machine and our kernels on it");
+  auto state = std::make_shared<BenchCommand>();
+  command->footer("Example:\n  troupe bench --only gemm.");
+  command->add_option("--only", state->only, "Only what starts so, e.g. ceiling. or gemm.forward");
+  command->add_option("--threads", state->threads, "Threads that work at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_flag("--json", state->is_json, "One JSON array instead of a table");
+  command->callback([state, &exit_code] {
+    const Status status = run_bench(*state);
+    exit_code = status ? 0 : report("bench", status.error());
+  });
+}
+
 }  // namespace troupe::cluster

@@ -18,12 +18,13 @@ struct KeyRows {
 
 // z[row, j] = scale * (query row . key j) for j < keys, zeros from there to whole blocks.
 template <class S>
-inline void attention_scores(S s, Workspace scratch, float* z, int64_t ldz, const float* a, int64_t rows, int64_t W,
-                             const typename S::Word* panels, int64_t keys, float scale) {
+inline void attention_scores(S s, Workspace scratch, float* z, int64_t ldz, const float* a,
+                             int64_t rows, int64_t W, const typename S::Word* panels, int64_t keys,
+                             float scale) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t j = keys / 16 * 16; j < padded(keys); j += 16) store(z + row * ldz + j, splat(0));
   }
-  multiply(s, scratch, a, W, 1, rows, panels, keys, W / kPadK, W / kPadK,
+  multiply(s, scratch, a, W, 1, rows, panels, keys, W, W / kPadK,
            [&](int64_t m, int64_t n, const float* values, int64_t count) {
              store_n(z + m * ldz + n, load_n(values, count) * splat(scale), count);
            });
@@ -76,7 +77,9 @@ void attention(S s, Workspace workspace, const Attention& args) {
           at(args.sum)[row0 + i] = sums[i];
         }
       }
-      multiply(s, scratch, z, depth, 1, rows, value_panels, R, padded(keys) / kPadK, depth / kPadK,
+      // The values of keys behind the tile are no zeros, as they should be for an incomplete block:
+      // that can only make a sum -0, see below.
+      multiply(s, scratch, z, depth, 1, rows, value_panels, R, keys, depth / kPadK,
                [&](int64_t m, int64_t n, const float* values, int64_t count) {
                  // Adding +0 turns a -0 that flushing may leave into what a longer block gives.
                  const F16 o = load_n(values, count) / splat(sums[m]) + splat(0.0f);
@@ -120,7 +123,7 @@ void attention_backward(S s, Workspace workspace, const AttentionBackward& args)
       for (int64_t i = 0; i < rows; ++i) expand_row(a + i * W, query + (row0 + i) * W, W);
       attention_scores(s, scratch, p, depth, a, rows, W, key_panels, keys, args.scale);
       for (int64_t i = 0; i < rows; ++i) expand_row(a + i * W, dout + (row0 + i) * R, R);
-      multiply(s, scratch, a, W, 1, rows, key_panels, keys, blocks_of(R), W / kPadK,
+      multiply(s, scratch, a, W, 1, rows, key_panels, keys, padded(R), W / kPadK,
                [&](int64_t m, int64_t n, const float* values, int64_t count) {
                  store_n(dp + m * depth + n, load_n(values, count), count);
                });
@@ -153,7 +156,7 @@ void attention_backward(S s, Workspace workspace, const AttentionBackward& args)
           store(dp + i * depth + j, splat(0.0f));
         }
       }
-      multiply(s, scratch, dp, depth, 1, rows, value_panels, W, padded(keys) / kPadK, depth / kPadK,
+      multiply(s, scratch, dp, depth, 1, rows, value_panels, W, padded(keys), depth / kPadK,
                [&](int64_t m, int64_t n, const float* values, int64_t count) {
                  store_n(at(args.dquery) + (row0 + m) * W + n, load_n(values, count), count);
                });
@@ -165,8 +168,8 @@ void attention_backward(S s, Workspace workspace, const AttentionBackward& args)
         float* to = at(args.dlatent) + (first + m) * W + n;
         store_n(to, load_n(to, count) + load_n(values, count), count);
       };
-      multiply(s, scratch, dp, 1, depth, keys, query_panels, W, row_blocks, row_blocks, accumulate);
-      multiply(s, scratch, p, 1, depth, keys, dout_panels, R, row_blocks, row_blocks, accumulate);
+      multiply(s, scratch, dp, 1, depth, keys, query_panels, W, rows, row_blocks, accumulate);
+      multiply(s, scratch, p, 1, depth, keys, dout_panels, R, rows, row_blocks, accumulate);
     }
   }
 }

@@ -22,7 +22,8 @@ double sample_uniform(const SampleKey& key) {
 
 void sort_by_probability(int32_t* order, const float* p, int64_t V) {
   for (int64_t i = 0; i < V; ++i) order[i] = static_cast<int32_t>(i);
-  std::sort(order, order + V, [p](int32_t a, int32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
+  std::sort(order, order + V,
+            [p](int32_t a, int32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
 }
 
 namespace {
@@ -38,8 +39,8 @@ uint64_t allocate(int64_t bytes) {
 
 void release(uint64_t address) { std::free(reinterpret_cast<void*>(address)); }
 
-// The largest demand of any operation: expanded rows of a product and the strip of its AMX form, the
-// panels of a weight gradient, the panels and tiles of attention forward and backward.
+// The largest demand of any operation: expanded rows of a product and the strip of its AMX form,
+// the panels of a weight gradient, the panels and tiles of attention forward and backward.
 int64_t workspace_bytes(const WorkspacePlan& plan) {
   constexpr int64_t kWord = 4, kRows = 128;
   const int64_t width = padded(plan.width_max), tokens = padded(plan.tokens_max);
@@ -98,7 +99,10 @@ Backend complete(Backend table) {
 }
 
 // Feature bits, never family or model: those are masked on many virtual machines.
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+}
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");

@@ -32,11 +32,14 @@ inline void configure_tiles() {
   is_configured = true;
 }
 
+// Each is written in terms of those before it.
+// clang-format off
 #include "kernels/cpu/lanes_avx512.h"
 #include "kernels/cpu/product.inl"
 #include "kernels/cpu/ops.inl"
 #include "kernels/cpu/attention.inl"
 #include "kernels/cpu/operations.inl"
+// clang-format on
 
 }  // namespace
 

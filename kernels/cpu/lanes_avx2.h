@@ -32,8 +32,9 @@ inline F16 load_bf16(const uint16_t* p) {
           widen_bf16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
 }
 inline F16 load_bf16_n(const uint16_t* p, int64_t n) {
+  if (n >= 16) return load_bf16(p);
   uint16_t all[16] = {};
-  for (int64_t i = 0; i < (n < 16 ? n : 16); ++i) all[i] = p[i];
+  for (int64_t i = 0; i < n; ++i) all[i] = p[i];
   return load_bf16(all);
 }
 inline __m256i rounded_bits(__m256 x) {
@@ -48,9 +49,13 @@ inline void store_bf16(uint16_t* p, F16 x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
 inline void store_bf16_n(uint16_t* p, F16 x, int64_t n) {
+  if (n >= 16) {
+    store_bf16(p, x);
+    return;
+  }
   uint16_t all[16];
   store_bf16(all, x);
-  for (int64_t i = 0; i < (n < 16 ? n : 16); ++i) p[i] = all[i];
+  for (int64_t i = 0; i < n; ++i) p[i] = all[i];
 }
 inline __m256 round_half(__m256 x) {
   return _mm256_castsi256_ps(
@@ -71,12 +76,8 @@ inline F16 operator/(F16 a, F16 b) {
   return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
 }
 inline F16 square_root(F16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
-inline F16 maximum(F16 a, F16 b) {
-  return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
-}
-inline F16 minimum(F16 a, F16 b) {
-  return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
-}
+inline F16 maximum(F16 a, F16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+inline F16 minimum(F16 a, F16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
 inline F16 select_less(F16 a, F16 b, F16 x, F16 y) {
   return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
           _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
@@ -103,6 +104,8 @@ struct Chain {
   static constexpr int kWidth = 8;
   static constexpr int kRows = 6;
   static constexpr int kVectors = 1;
+  static constexpr int kFewRows = 1;  // Up to so many rows take kVectorsOfFew instead.
+  static constexpr int kVectorsOfFew = 2;
   __m256 v;
 };
 inline Chain chain_zero() { return {_mm256_setzero_ps()}; }
@@ -121,7 +124,8 @@ inline void chain_pairs(const uint32_t* p, Chain& even, Chain& odd) {
 
 inline void transpose_words_8(uint32_t* to, const uint32_t* from, int64_t ldfrom) {
   __m256 r[8], t[8];
-  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(reinterpret_cast<const float*>(from + i * ldfrom));
+  for (int i = 0; i < 8; ++i)
+    r[i] = _mm256_loadu_ps(reinterpret_cast<const float*>(from + i * ldfrom));
   for (int i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);

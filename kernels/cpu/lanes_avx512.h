@@ -75,6 +75,8 @@ struct Chain {
   static constexpr int kWidth = 16;
   static constexpr int kRows = 6;
   static constexpr int kVectors = 2;
+  static constexpr int kFewRows = 2;  // Up to so many rows take kVectorsOfFew instead.
+  static constexpr int kVectorsOfFew = 4;
   __m512 v;
 };
 inline Chain chain_zero() { return {_mm512_setzero_ps()}; }

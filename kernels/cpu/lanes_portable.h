@@ -1,5 +1,5 @@
-// Sixteen floats and the chain vector in plain C++: the definition of the arithmetic. Included inside
-// an anonymous namespace of the one source that is compiled for this instruction set.
+// Sixteen floats and the chain vector in plain C++: the definition of the arithmetic. Included
+// inside an anonymous namespace of the one source that is compiled for this instruction set.
 
 struct F16 {
   float v[16];
@@ -23,9 +23,7 @@ inline F16 load_n(const float* p, int64_t n) {  // Lanes from n on are 0.
   return r;
 }
 inline void store(float* p, F16 x) { TROUPE_EACH_LANE p[i] = x.v[i]; }
-inline void store_n(float* p, F16 x, int64_t n) {
-  TROUPE_EACH_LANE if (i < n) p[i] = x.v[i];
-}
+inline void store_n(float* p, F16 x, int64_t n) { TROUPE_EACH_LANE if (i < n) p[i] = x.v[i]; }
 inline F16 load_bf16(const uint16_t* p) {
   F16 r;
   TROUPE_EACH_LANE r.v[i] = bits_to_float(static_cast<uint32_t>(p[i]) << 16);
@@ -112,6 +110,8 @@ struct Chain {
   static constexpr int kWidth = 16;
   static constexpr int kRows = 2;  // Register tile of the product kernel, in rows and vectors.
   static constexpr int kVectors = 1;
+  static constexpr int kFewRows = 1;  // Up to so many rows take kVectorsOfFew instead.
+  static constexpr int kVectorsOfFew = 1;
   F16 v;
 };
 inline Chain chain_zero() { return {splat(0.0f)}; }

@@ -72,21 +72,21 @@ void grouped_weight_gradient(S s, Workspace workspace, const GroupedWeightGradie
   }
 }
 
-#define TROUPE_IN_PRECISION(name, Args)                                              \
-  table.name = [](Stream* stream, const Args& args) {                                \
+#define TROUPE_IN_PRECISION(name, Args)                                                   \
+  table.name = [](Stream* stream, const Args& args) {                                     \
     in_precision(stream, [&](auto s, Workspace workspace) { name(s, workspace, args); }); \
   }
-#define TROUPE_IN_PRECISION_PLAIN(name, Args)                                  \
-  table.name = [](Stream* stream, const Args& args) {                          \
-    in_precision(stream, [&](auto s, Workspace) { name(s, args); });           \
+#define TROUPE_IN_PRECISION_PLAIN(name, Args)                        \
+  table.name = [](Stream* stream, const Args& args) {                \
+    in_precision(stream, [&](auto s, Workspace) { name(s, args); }); \
   }
-#define TROUPE_IN_FLOAT(name, Args)                                            \
-  table.name = [](Stream* stream, const Args& args) {                          \
-    in_float(stream, [&](Workspace workspace) { name(workspace, args); });     \
+#define TROUPE_IN_FLOAT(name, Args)                                        \
+  table.name = [](Stream* stream, const Args& args) {                      \
+    in_float(stream, [&](Workspace workspace) { name(workspace, args); }); \
   }
-#define TROUPE_IN_FLOAT_PLAIN(name, Args)                                      \
-  table.name = [](Stream* stream, const Args& args) {                          \
-    in_float(stream, [&](Workspace) { name(args); });                          \
+#define TROUPE_IN_FLOAT_PLAIN(name, Args)             \
+  table.name = [](Stream* stream, const Args& args) { \
+    in_float(stream, [&](Workspace) { name(args); }); \
   }
 
 Backend operations(const char* isa) {
@@ -105,8 +105,7 @@ Backend operations(const char* isa) {
   };
   table.store = [](Stream* stream, Stored to, Device<float> from, int64_t N, int64_t n,
                    int64_t ldto, int64_t ldfrom) {
-    in_precision(stream,
-                 [&](auto s, Workspace) { store_rows(s, to, from, N, n, ldto, ldfrom); });
+    in_precision(stream, [&](auto s, Workspace) { store_rows(s, to, from, N, n, ldto, ldfrom); });
   };
   table.round_bf16 = [](Stream* stream, Device<float> x, int64_t n) {
     in_float(stream, [&](Workspace) { round_in_place(at(x), n); });

@@ -81,12 +81,13 @@ void rmsnorm(S s, const RmsNorm& args) {
   const int32_t* rows = at(args.x_rows);
   for (int64_t n = 0; n < args.N; ++n) {
     const float* x = at(args.x) + (rows != nullptr ? rows[n] : n) * args.ldx;
-    at(args.rstd)[n] = rmsnorm_row(s, at(s, args.y) + n * args.ldy, x, at(args.weight), args.D,
-                                   args.epsilon);
+    at(args.rstd)[n] =
+        rmsnorm_row(s, at(s, args.y) + n * args.ldy, x, at(args.weight), args.D, args.epsilon);
   }
 }
 
-// dx (+)= rstd * (dy w - x rstd^2 mean(dy w x)); partials of dweight collect dy x rstd by row mod 16.
+// dx (+)= rstd * (dy w - x rstd^2 mean(dy w x)); partials of dweight collect dy x rstd by row
+// mod 16.
 inline void rmsnorm_backward_row(float* dx, float* partial, const float* dy, const float* x,
                                  const float* weight, float rstd, int64_t D, bool overwrites) {
   const float dot = sum16(D, [&](int64_t i, int64_t n) {
@@ -119,8 +120,8 @@ void rmsnorm_backward(Workspace workspace, const RmsNormBackward& args) {
   for (int64_t n = 0; n < args.N; ++n) {
     const int64_t row = rows != nullptr ? rows[n] : n;
     rmsnorm_backward_row(at(args.dx) + row * args.ldx, partials + n % 16 * D,
-                         at(args.dy) + n * args.lddy, at(args.x) + row * args.ldx,
-                         at(args.weight), at(args.rstd)[n], D, args.overwrites);
+                         at(args.dy) + n * args.lddy, at(args.x) + row * args.ldx, at(args.weight),
+                         at(args.rstd)[n], D, args.overwrites);
   }
   fold_rows(at(args.dweight), partials, D);
 }
@@ -154,6 +155,7 @@ constexpr int64_t kRotatedMax = 512;  // Bound on P, for a buffer on the stack.
 template <class S>
 void mla_query(S s, const MlaQuery& args) {
   const int64_t W = padded(args.R + args.P), P = args.P;
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* table = at(args.table) + at(args.position)[n] * P;
@@ -171,6 +173,7 @@ void mla_query(S s, const MlaQuery& args) {
 template <class S>
 void mla_query_backward(S s, const MlaQueryBackward& args) {
   const int64_t W = padded(args.R + args.P), P = args.P;
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* table = at(args.table) + at(args.position)[n] * P;
@@ -186,6 +189,7 @@ void mla_query_backward(S s, const MlaQueryBackward& args) {
 template <class S>
 void mla_latent(S s, const MlaLatent& args) {
   const int64_t W = padded(args.R + args.P), P = args.P;
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* kv = at(args.kv) + n * (args.R + P);
@@ -203,6 +207,7 @@ void mla_latent_backward(S s, Workspace workspace, const MlaLatentBackward& args
   float* partials = workspace.take<float>(16 * R);
   float* dc = workspace.take<float>(R);
   std::memset(partials, 0, static_cast<size_t>(16 * R) * sizeof(float));
+  TROUPE_CHECK(args.P <= kRotatedMax);
   float rotated[kRotatedMax];
   for (int64_t n = 0; n < args.N; ++n) {
     const float* dlatent = at(args.dlatent) + n * W;
@@ -217,6 +222,7 @@ void mla_latent_backward(S s, Workspace workspace, const MlaLatentBackward& args
 }
 
 void gate(const Gate& args) {
+  TROUPE_CHECK(args.E <= kExpertsMax);
   const int64_t E = args.E, K = args.K, group_size = E / args.num_groups;
   constexpr float kTaken = -3.0e38f;  // Below every biased score.
   alignas(64) float biased[kExpertsMax];
@@ -268,7 +274,8 @@ void gate(const Gate& args) {
     }
     float* weight = at(args.weight) + n * K;
     for (int64_t k = 0; k < K; ++k) weight[k] = score[expert[k]];
-    const float total = sum16(K, [&](int64_t i, int64_t count) { return load_n(weight + i, count); });
+    const float total =
+        sum16(K, [&](int64_t i, int64_t count) { return load_n(weight + i, count); });
     for (int64_t k = 0; k < K; ++k) {
       if (args.normalises) weight[k] = weight[k] / (total + 1e-20f);
       weight[k] = weight[k] * args.scaling;
@@ -278,6 +285,7 @@ void gate(const Gate& args) {
 
 template <class S>
 void gate_backward(S s, const GateBackward& args) {
+  TROUPE_CHECK(args.E <= kExpertsMax);
   const int64_t E = args.E, K = args.K;
   float chosen[kExpertsMax], dweight[kExpertsMax];
   for (int64_t n = 0; n < args.N; ++n) {
@@ -292,9 +300,8 @@ void gate_backward(S s, const GateBackward& args) {
     float total = 1, shared = 0;
     if (args.normalises) {
       total = sum16(K, [&](int64_t i, int64_t c) { return load_n(chosen + i, c); }) + 1e-20f;
-      shared = sum16(K, [&](int64_t i, int64_t c) {
-        return load_n(dweight + i, c) * load_n(chosen + i, c);
-      });
+      shared = sum16(
+          K, [&](int64_t i, int64_t c) { return load_n(dweight + i, c) * load_n(chosen + i, c); });
       shared = shared / (total * total);
     }
     for (int64_t k = 0; k < K; ++k) {
@@ -305,6 +312,7 @@ void gate_backward(S s, const GateBackward& args) {
 }
 
 void route(const Route& args) {
+  TROUPE_CHECK(args.E <= kExpertsMax);
   const int64_t slots = args.N * args.K;
   int32_t* offsets = at(args.offsets);
   const int32_t* expert = at(args.expert);
@@ -429,8 +437,7 @@ void token_logprob(const TokenLogprob& args) {
     at(args.logprob)[n] = logit[at(args.token)[n]] / args.temperature - lse;
     if (!args.entropy) continue;
     at(args.entropy)[n] = lse - sum16(V, [&](int64_t i, int64_t count) {
-                            const F16 p =
-                                exp16(load_or_lowest(logit + i, count) / t - splat(lse));
+                            const F16 p = exp16(load_or_lowest(logit + i, count) / t - splat(lse));
                             return p * (load_n(logit + i, count) / t);
                           });
   }
@@ -481,7 +488,8 @@ void sample(Workspace workspace, const Sample& args) {
         const double bound = static_cast<double>(args.top_p) * total;
         double kept = 0;
         int64_t count = 0;
-        while (count < V && (count == 0 || kept < bound)) kept += static_cast<double>(p[order[count++]]);
+        while (count < V && (count == 0 || kept < bound))
+          kept += static_cast<double>(p[order[count++]]);
         for (int64_t i = count; i < V; ++i) p[order[i]] = 0;
         total = 0;
         for (int64_t i = 0; i < V; ++i) total += static_cast<double>(p[i]);

@@ -1,5 +1,5 @@
-// Matrix products in the arithmetic `cpu-1`: per block of 32 along the inner axis an even and an odd
-// chain of fused multiply-adds from zero, then c += even + odd. Every output is computed by the
+// Matrix products in the arithmetic `cpu-1`: per block of 32 along the inner axis an even and an
+// odd chain of fused multiply-adds from zero, then c += even + odd. Every output is computed by the
 // same chain whatever the shape, so its bits do not depend on the other rows.
 //
 // Left operands are expanded to floats in the workspace (bf16 values are exact in float), right
@@ -9,6 +9,7 @@
 // both with the inner axis zero-padded to whole blocks.
 
 constexpr int64_t kRowBlock = 96;  // Rows of the left operand that are expanded at a time.
+constexpr int64_t kPairsOfBlock = kPadK / 2;
 
 struct Bf16 {
   using Element = uint16_t;
@@ -63,16 +64,18 @@ inline void expand_row(float* to, const Element* from, int64_t n) {
 }
 
 // One register tile: R rows of A (element (r, k) at a[r * sm + k * sk]) times V vectors of outputs.
+// The pairs that would only fill the last block are left out: adding +0 to a chain gives what they
+// would, whose only effect is that a -0 becomes +0.
 template <int R, int V>
 inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk, const uint32_t* const* b,
-                      int64_t num_blocks) {
+                      int64_t num_pairs) {
   for (int i = 0; i < R * V; ++i) chain_store(tile + i * Chain::kWidth, chain_zero());
-  for (int64_t block = 0; block < num_blocks; ++block) {
+  const auto add_block = [&](int64_t first, int64_t count, bool is_whole) {
     Chain even[R][V], odd[R][V];
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) even[r][v] = odd[r][v] = chain_zero();
     }
-    for (int64_t pair = block * 16; pair < block * 16 + 16; ++pair) {
+    for (int64_t pair = first; pair < first + count; ++pair) {
       Chain w_even[V], w_odd[V];
       for (int v = 0; v < V; ++v) chain_pairs(b[v] + pair * 16, w_even[v], w_odd[v]);
       const float* at = a + 2 * pair * sk;
@@ -85,30 +88,52 @@ inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk, const
     }
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) {
+        if (!is_whole) {
+          even[r][v] = chain_add(even[r][v], chain_zero());
+          odd[r][v] = chain_add(odd[r][v], chain_zero());
+        }
         float* c = tile + (r * V + v) * Chain::kWidth;
         chain_store(c, chain_add(chain_load(c), chain_add(even[r][v], odd[r][v])));
       }
     }
+  };
+  int64_t first = 0;
+  for (; first + kPairsOfBlock <= num_pairs; first += kPairsOfBlock) {
+    add_block(first, kPairsOfBlock, true);
   }
+  if (first < num_pairs) add_block(first, num_pairs - first, false);
 }
+
+// A number that is known when compiling.
+template <int N>
+struct Count {
+  static constexpr int value = N;
+};
 
 // Calls emit(m, n, values, count) for each row m and run of `count` <= 16 outputs from n on.
 template <int V, class Emit>
 inline void rows_bf16(const float* a, int64_t sm, int64_t sk, int64_t M, const uint32_t* const* b,
-                      int64_t num_blocks, int64_t n0, int64_t N, Emit&& emit) {
-  constexpr int kRows = Chain::kRows;
+                      int64_t num_pairs, int64_t n0, int64_t N, Emit&& emit) {
+  constexpr int kRows = V > Chain::kVectors ? Chain::kFewRows : Chain::kRows;
   alignas(64) float tile[kRows * V * Chain::kWidth];
   for (int64_t m = 0; m < M; m += kRows) {
     const int R = static_cast<int>(M - m < kRows ? M - m : kRows);
     const float* at = a + m * sm;
-    switch (R) {
-      case 1: tile_bf16<1, V>(tile, at, sm, sk, b, num_blocks); break;
-      case 2: tile_bf16<2, V>(tile, at, sm, sk, b, num_blocks); break;
-      case 3: tile_bf16<3, V>(tile, at, sm, sk, b, num_blocks); break;
-      case 4: tile_bf16<4, V>(tile, at, sm, sk, b, num_blocks); break;
-      case 5: tile_bf16<5, V>(tile, at, sm, sk, b, num_blocks); break;
-      default: tile_bf16<6, V>(tile, at, sm, sk, b, num_blocks); break;
+    const auto run = [&](auto rows) {
+      tile_bf16<decltype(rows)::value, V>(tile, at, sm, sk, b, num_pairs);
+    };
+    if constexpr (kRows >= 6) {
+      if (R == 6) run(Count<6>{});
+      if (R == 5) run(Count<5>{});
     }
+    if constexpr (kRows >= 4) {
+      if (R == 4) run(Count<4>{});
+      if (R == 3) run(Count<3>{});
+    }
+    if constexpr (kRows >= 2) {
+      if (R == 2) run(Count<2>{});
+    }
+    if (R == 1) run(Count<1>{});
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) {
         const int64_t n = n0 + v * Chain::kWidth;
@@ -119,44 +144,47 @@ inline void rows_bf16(const float* a, int64_t sm, int64_t sk, int64_t M, const u
   }
 }
 
-// All outputs of M rows of A against the panels of a right operand with N outputs and an inner axis
-// of num_blocks blocks. `panel_blocks` is how many blocks the panels were packed with.
+// All outputs of M rows of A against the panels of a right operand with N outputs, over the first K
+// elements of the inner axis; A and the panels are zero from there to the end of the block.
+// `panel_blocks` is how many blocks the panels were packed with.
 #if defined(TROUPE_AMX)
 #include "kernels/cpu/product_amx.inl"
 #else
 template <class Emit>
 inline void multiply(Bf16, Workspace, const float* a, int64_t sm, int64_t sk, int64_t M,
-                     const uint32_t* panels, int64_t N, int64_t num_blocks, int64_t panel_blocks,
+                     const uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
                      Emit&& emit) {
   constexpr int64_t kWidth = Chain::kWidth;
-  constexpr int V = Chain::kVectors;
+  const int64_t num_pairs = (K + 1) / 2;
   const auto vector_at = [&](int64_t n) {
     return panels + n / 16 * (panel_blocks * 16 * 16) + n % 16;
   };
   int64_t n = 0;
-  for (; n + (V - 1) * kWidth < N; n += V * kWidth) {
-    const uint32_t* b[V];
-    for (int v = 0; v < V; ++v) b[v] = vector_at(n + v * kWidth);
-    rows_bf16<V>(a, sm, sk, M, b, num_blocks, n, N, emit);
-  }
-  for (; n < N; n += kWidth) {
-    const uint32_t* b[1] = {vector_at(n)};
-    rows_bf16<1>(a, sm, sk, M, b, num_blocks, n, N, emit);
-  }
+  const auto columns = [&](auto vectors) {
+    constexpr int V = decltype(vectors)::value;
+    for (; n + (V - 1) * kWidth < N; n += V * kWidth) {
+      const uint32_t* b[V];
+      for (int v = 0; v < V; ++v) b[v] = vector_at(n + v * kWidth);
+      rows_bf16<V>(a, sm, sk, M, b, num_pairs, n, N, emit);
+    }
+  };
+  // Few rows have few chains: more vectors side by side hide the latency of an addition.
+  if (M <= Chain::kFewRows) columns(Count<Chain::kVectorsOfFew>{});
+  columns(Count<Chain::kVectors>{});
+  columns(Count<1>{});
 }
 #endif
 
 // The checking arithmetic: one chain of multiplications and additions along the inner axis.
 template <class Emit>
 inline void multiply(Fp32, Workspace, const float* a, int64_t sm, int64_t sk, int64_t M,
-                     const float* panels, int64_t N, int64_t num_blocks, int64_t panel_blocks,
-                     Emit&& emit) {
+                     const float* panels, int64_t N, int64_t K, int64_t panel_blocks, Emit&& emit) {
   alignas(64) float tile[16];
   for (int64_t n = 0; n < N; n += 16) {
     const float* b = panels + n / 16 * (panel_blocks * kPadK * 16);
     for (int64_t m = 0; m < M; ++m) {
       F16 c = splat(0.0f);
-      for (int64_t k = 0; k < num_blocks * kPadK; ++k) {
+      for (int64_t k = 0; k < padded(K); ++k) {
         c = c + splat(a[m * sm + k * sk]) * load(b + k * 16);
       }
       store(tile, c);
@@ -293,7 +321,7 @@ void gemm(S s, Workspace workspace, const Gemm& args) {
       const int64_t row = rows != nullptr ? rows[m0 + m] : m0 + m;
       expand_row(a + m * depth, x + row * args.ldx, K);
     }
-    multiply(s, workspace, a, depth, 1, M, panels, N, depth / kPadK, depth / kPadK,
+    multiply(s, workspace, a, depth, 1, M, panels, N, K, depth / kPadK,
              [&](int64_t m, int64_t n, const float* values, int64_t count) {
                if (y == nullptr) {
                  store_stored_n(y_stored + (m0 + m) * args.ldy + n, load_n(values, count), count);
@@ -320,9 +348,8 @@ void weight_gradient(S s, Workspace workspace, const WeightGradient& args) {
   auto* dw = reinterpret_cast<float*>(args.dw.address);
   auto* panels = workspace.take<typename S::Word>(packed_words<S>(args.cols, T));
   float* a = workspace.take<float>(depth * kRowBlock);
-  pack_columns(s, panels, args.cols, T, depth / kPadK, [&](int64_t t) {
-    return x + (x_rows != nullptr ? x_rows[t] : t) * args.ldx;
-  });
+  pack_columns(s, panels, args.cols, T, depth / kPadK,
+               [&](int64_t t) { return x + (x_rows != nullptr ? x_rows[t] : t) * args.ldx; });
   for (int64_t n0 = 0; n0 < args.rows; n0 += kRowBlock) {
     const int64_t N = args.rows - n0 < kRowBlock ? args.rows - n0 : kRowBlock;
     for (int64_t t = 0; t < depth; ++t) {
@@ -334,7 +361,7 @@ void weight_gradient(S s, Workspace workspace, const WeightGradient& args) {
       const Element* from = dy + (dy_rows != nullptr ? dy_rows[t] : t) * args.lddy + n0;
       for (int64_t i = 0; i < N; i += 16) store(to + i, load_stored_n(from + i, N - i));
     }
-    multiply(s, workspace, a, 1, kRowBlock, N, panels, args.cols, depth / kPadK, depth / kPadK,
+    multiply(s, workspace, a, 1, kRowBlock, N, panels, args.cols, T, depth / kPadK,
              [&](int64_t m, int64_t n, const float* values, int64_t count) {
                float* to = dw + (n0 + m) * args.ldw + n;
                store_n(to, load_n(to, count) + load_n(values, count), count);

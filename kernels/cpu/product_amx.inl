@@ -38,10 +38,11 @@ inline void strip_to_tiles(uint32_t* to, const float* a, int64_t sm, int64_t sk,
 
 template <class Emit>
 inline void multiply(Bf16, Workspace workspace, const float* a, int64_t sm, int64_t sk, int64_t M,
-                     const uint32_t* panels, int64_t N, int64_t num_blocks, int64_t panel_blocks,
+                     const uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
                      Emit&& emit) {
   TROUPE_CHECK(sk == 1 || sm == 1);
   configure_tiles();
+  const int64_t num_blocks = (K + kPadK - 1) / kPadK;
   const int64_t panel_words = panel_blocks * 256;
   uint32_t* strip = workspace.take<uint32_t>(num_blocks * 512);
   alignas(64) float out[32 * 32];
