@@ -13,9 +13,9 @@ namespace troupe::cluster {
 
 struct PolicySpeed {
   std::string shape{};
-  std::vector<double> tokens_per_second{};  // One entry per run.
-  double flops_per_token = 0;               // Of matrix products.
-  double seconds = 0;                       // Of one run, all threads together.
+  std::vector<double> tokens_per_second{};           // One entry per run.
+  double flops_per_token = 0;                        // Of matrix products.
+  double seconds = 0;                                // Of one run, all threads together.
   std::vector<kernels::OperationTime> operations{};  // Of a run that was profiled.
 };
 

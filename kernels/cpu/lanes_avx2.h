@@ -1,4 +1,5 @@
 // Sixteen floats as two AVX2 registers; same results as lanes_portable.h.
+#pragma once
 
 struct F16 {
   __m256 lo;

@@ -1,4 +1,5 @@
 // Sixteen floats as one AVX-512 register; same results as lanes_portable.h.
+#pragma once
 
 struct F16 {
   __m512 v;
