@@ -9,21 +9,22 @@
 namespace troupe::kernels {
 namespace {
 
-#define TROUPE_PROFILED_OPERATIONS(X)                                                              \
-  X(copy)                                                                                          \
-  X(fill_zero)                                                                                     \
-  X(pack) X(store) X(round_bf16) X(gemm) X(grouped_gemm) X(weight_gradient)                        \
-      X(grouped_weight_gradient) X(rmsnorm) X(rmsnorm_backward) X(mla_query) X(mla_query_backward) \
-          X(mla_latent) X(mla_latent_backward) X(attention) X(attention_backward) X(gate)          \
-              X(gate_backward) X(route) X(combine) X(swiglu) X(swiglu_backward) X(embedding)       \
-                  X(embedding_backward) X(token_logprob) X(token_logprob_backward) X(sample)       \
-                      X(add) X(square_sums) X(adamw)
+// clang-format off
+#define TROUPE_PROFILED_OPERATIONS(X) \
+  X(copy) X(fill_zero) X(pack) X(store) X(round_bf16) \
+  X(gemm) X(grouped_gemm) X(weight_gradient) X(grouped_weight_gradient) \
+  X(rmsnorm) X(rmsnorm_backward) X(mla_query) X(mla_query_backward) \
+  X(mla_latent) X(mla_latent_backward) X(attention) X(attention_backward) \
+  X(gate) X(gate_backward) X(route) X(combine) X(swiglu) X(swiglu_backward) \
+  X(embedding) X(embedding_backward) X(token_logprob) X(token_logprob_backward) \
+  X(sample) X(add) X(square_sums) X(adamw)
+// clang-format on
 
 enum Operation : size_t {
 #define TROUPE_ENUMERATOR(name) k_##name,
   TROUPE_PROFILED_OPERATIONS(TROUPE_ENUMERATOR)
 #undef TROUPE_ENUMERATOR
-      kNumOperations
+      kNumOperations,
 };
 
 // Functions of the table are plain pointers, so what they call and count cannot be theirs.

@@ -1,6 +1,5 @@
 // Sixteen floats and the chain vector in plain C++: the definition of the arithmetic. Included
 // inside an anonymous namespace of the one source that is compiled for this instruction set.
-#pragma once
 
 struct F16 {
   float v[16];
