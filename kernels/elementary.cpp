@@ -11,7 +11,9 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // 2^n for -1022 <= n <= 1023.
-double power_of_two(int64_t n) { return std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52); }
+double power_of_two(int64_t n) {
+  return std::bit_cast<double>(static_cast<uint64_t>(n + 1023) << 52);
+}
 
 // x = k * (pi/2) + the result, |result| <= pi/4. pi/2 in three parts of 33, 33 and 53 bits, so that
 // k times each of the first two is exact for |k| < 2^20.
@@ -112,10 +114,14 @@ double sin_exact(double x) {
   int64_t k = 0;
   const double r = reduce_quarter_turns(x, k);
   switch (k & 3) {
-    case 0: return sin_series(r);
-    case 1: return cos_series(r);
-    case 2: return -sin_series(r);
-    default: return -cos_series(r);
+    case 0:
+      return sin_series(r);
+    case 1:
+      return cos_series(r);
+    case 2:
+      return -sin_series(r);
+    default:
+      return -cos_series(r);
   }
 }
 
@@ -123,10 +129,14 @@ double cos_exact(double x) {
   int64_t k = 0;
   const double r = reduce_quarter_turns(x, k);
   switch (k & 3) {
-    case 0: return cos_series(r);
-    case 1: return -sin_series(r);
-    case 2: return -cos_series(r);
-    default: return sin_series(r);
+    case 0:
+      return cos_series(r);
+    case 1:
+      return -sin_series(r);
+    case 2:
+      return -cos_series(r);
+    default:
+      return sin_series(r);
   }
 }
 

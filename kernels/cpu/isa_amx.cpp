@@ -34,7 +34,7 @@ inline void configure_tiles() {
 
 // Each is written in terms of those before it.
 // clang-format off
-#include "kernels/cpu/lanes_avx512.h"
+#include "kernels/cpu/lanes_avx512.inl"
 #include "kernels/cpu/product.inl"
 #include "kernels/cpu/ops.inl"
 #include "kernels/cpu/attention.inl"

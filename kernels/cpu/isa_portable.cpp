@@ -14,7 +14,7 @@ inline uint32_t float_to_bits(float x) { return __builtin_bit_cast(uint32_t, x);
 
 // Each is written in terms of those before it.
 // clang-format off
-#include "kernels/cpu/lanes_portable.h"
+#include "kernels/cpu/lanes_portable.inl"
 #include "kernels/cpu/product.inl"
 #include "kernels/cpu/ops.inl"
 #include "kernels/cpu/attention.inl"

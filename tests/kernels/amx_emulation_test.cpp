@@ -92,7 +92,7 @@ void tile_dot(int c, int a, int b) {
 }
 
 namespace portable {
-#include "kernels/cpu/lanes_portable.h"
+#include "kernels/cpu/lanes_portable.inl"
 #include "kernels/cpu/product.inl"
 }  // namespace portable
 
@@ -102,7 +102,7 @@ namespace portable {
 #define TROUPE_TILE_STORE(tile, to, stride) tile_store(tile, to, stride)
 #define TROUPE_TILE_DOT(c, a, b) tile_dot(c, a, b)
 namespace emulated {
-#include "kernels/cpu/lanes_portable.h"
+#include "kernels/cpu/lanes_portable.inl"
 #include "kernels/cpu/product.inl"
 }  // namespace emulated
 #undef TROUPE_AMX

@@ -1,4 +1,4 @@
-// Sixteen floats as one AVX-512 register; same results as lanes_portable.h.
+// Sixteen floats as one AVX-512 register; same results as lanes_portable.inl.
 
 struct F16 {
   __m512 v;

@@ -1,4 +1,4 @@
-// Sixteen floats as two AVX2 registers; same results as lanes_portable.h.
+// Sixteen floats as two AVX2 registers; same results as lanes_portable.inl.
 
 struct F16 {
   __m256 lo;
