@@ -70,7 +70,9 @@ template <int R, int V>
 inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk, const uint32_t* const* b,
                       int64_t num_pairs) {
   for (int i = 0; i < R * V; ++i) chain_store(tile + i * Chain::kWidth, chain_zero());
-  const auto add_block = [&](int64_t first, int64_t count, bool is_whole) {
+  // Inlined twice, so that a whole block has a known length and the chains stay in registers.
+  const auto add_block = [&](int64_t first, int64_t count, bool is_whole)
+      __attribute__((always_inline)) {
     Chain even[R][V], odd[R][V];
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) even[r][v] = odd[r][v] = chain_zero();
