@@ -87,7 +87,7 @@ class Bench {
       const std::string fraction =
           entry.bound > 0 ? fmt::format("{:5.1f} % of {:.1f}", entry.fraction() * 100, entry.bound)
                           : "";
-      fmt::print("{:<32}{:<28}{:>11.2f} {:<8} +-{:>4.1f} %  {}\n", entry.name, entry.shape,
+      fmt::print("{:<42}{:<36}{:>10.5g} {:<8} +-{:>4.1f} %  {}\n", entry.name, entry.shape,
                  entry.value, entry.unit, entry.spread * 50, fraction);
       std::fflush(stdout);
     }
@@ -319,10 +319,102 @@ void bench_policies(Bench& bench) {
   }
 }
 
+// One thread's sequences of `context` tokens, of which the last `num_queries` ask.
+class AttentionCase {
+ public:
+  static constexpr int64_t kSequences = 8, kHeads = 8, kLatent = 64, kWidth = 96;
+
+  AttentionCase(const kernels::Backend& backend, int64_t context, int64_t num_queries)
+      : backend_(backend),
+        context_(context),
+        num_queries_(num_queries),
+        stream_(backend, Precision::kBf16,
+                {.tokens_max = kSequences * num_queries,
+                 .width_max = kHeads * kWidth,
+                 .heads = kHeads,
+                 .latent_width = kWidth,
+                 .context_max = context}),
+        query_(backend, kSequences * num_queries * kHeads * kWidth),
+        out_(backend, kSequences * num_queries * kHeads * kLatent),
+        cache_(backend, kSequences * kernels::padded(context) * kWidth),
+        offset_(backend, kSequences + 1),
+        context_of_(backend, kSequences),
+        table_(backend, kSequences * blocks()) {
+    std::vector<int32_t> offset, contexts(kSequences, static_cast<int32_t>(context)), table;
+    for (int64_t s = 0; s <= kSequences; ++s) {
+      offset.push_back(static_cast<int32_t>(s * num_queries));
+    }
+    for (int64_t i = 0; i < kSequences * blocks(); ++i) {
+      table.push_back(static_cast<int32_t>(i * kernels::kBlockTokens));
+    }
+    const auto send = [&](const model::DeviceBuffer<int32_t>& to,
+                          const std::vector<int32_t>& from) {
+      backend.upload(stream_.get(), to.get().address, from.data(), to.count() * 4);
+    };
+    send(offset_, offset);
+    send(context_of_, contexts);
+    send(table_, table);
+    // One value in bf16 everywhere: what is drawn changes no time.
+    for (const auto* buffer : {&query_, &cache_}) {
+      const std::vector<uint16_t> ones(static_cast<size_t>(buffer->count()), 0x3e00);
+      backend.upload(stream_.get(), buffer->get().address, ones.data(), buffer->count() * 2);
+    }
+  }
+
+  double run() {
+    kernels::Attention args{.out = {out_.get().address, 2},
+                            .query = {query_.get().address, 2},
+                            .cache = {cache_.get().address, 2},
+                            .H = kHeads,
+                            .R = kLatent,
+                            .W = kWidth,
+                            .scale = 0.125f};
+    args.sequences = {.query_offset = offset_.get(),
+                      .context = context_of_.get(),
+                      .block_table = table_.get(),
+                      .S = kSequences,
+                      .blocks_max = blocks(),
+                      .context_max = context_};
+    backend_.attention(stream_.get(), args);
+    return static_cast<double>(kSequences * num_queries_) * 1e3;  // Of 1e-3: the unit is 1e6.
+  }
+
+ private:
+  int64_t blocks() const { return kernels::padded(context_) / kernels::kBlockTokens; }
+
+  const kernels::Backend& backend_;
+  int64_t context_, num_queries_;
+  model::OwnedStream stream_;
+  model::DeviceBuffer<uint16_t> query_, out_, cache_;
+  model::DeviceBuffer<int32_t> offset_, context_of_, table_;
+};
+
+// Attention of one layer, in millions of queries per second: a token per sequence, and whole
+// sequences.
+void bench_attention(Bench& bench) {
+  for (int64_t context : {32, 128, 512}) {
+    const auto attend = [&](const char* name, int64_t num_queries) {
+      if (!bench.is_wanted(name)) return;
+      std::vector<std::unique_ptr<AttentionCase>> cases;
+      for (int i = 0; i < bench.num_threads(); ++i) {
+        cases.push_back(std::make_unique<AttentionCase>(bench.backend(), context, num_queries));
+      }
+      const std::string shape = fmt::format("S={} H={} R={} W={} context={}",
+                                            AttentionCase::kSequences, AttentionCase::kHeads,
+                                            AttentionCase::kLatent, AttentionCase::kWidth, context);
+      bench.measure(name, shape, "Mquery/s", 0,
+                    [&](int thread) { return cases[static_cast<size_t>(thread)]->run(); });
+    };
+    attend("attention.decode", 1);
+    attend("attention.prefill", context);
+  }
+}
+
 // Everything that is measured, in order: the limits come first.
 constexpr void (*kBenchmarks[])(Bench&) = {
     bench_ceilings,
     bench_products,
+    bench_attention,
     bench_policies,
 };
 

@@ -53,8 +53,7 @@ struct alignas(64) TileConfig {
 
 }  // namespace
 
-// The tiles are given back at the end: product_amx.inl's own configuration of this thread is the
-// same, but the loops run on threads of their own anyway.
+// Leaves the tiles configured as product_amx.inl has them, which takes its own for given.
 __attribute__((target("amx-tile,amx-bf16"))) double tile_loop_amx(int64_t rounds) {
   const TileConfig config;
   _tile_loadconfig(&config);

@@ -67,10 +67,12 @@ inline void expand_row(float* to, const Element* from, int64_t n) {
 // The pairs that would only fill the last block are left out: adding +0 to a chain gives what they
 // would, whose only effect is that a -0 becomes +0.
 template <int R, int V>
-inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk, const uint32_t* const* b,
-                      int64_t num_pairs) {
+[[gnu::always_inline]] inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk,
+                                             const uint32_t* const* b, int64_t num_pairs) {
   for (int i = 0; i < R * V; ++i) chain_store(tile + i * Chain::kWidth, chain_zero());
-  const auto add_block = [&](int64_t first, int64_t count, bool is_whole) {
+  // Inlined twice, so that a whole block has a known length and the chains stay in registers.
+  const auto add_block = [&](int64_t first, int64_t count, bool is_whole)
+      __attribute__((always_inline)) {
     Chain even[R][V], odd[R][V];
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) even[r][v] = odd[r][v] = chain_zero();
