@@ -4,26 +4,24 @@
 #include <memory>
 
 #include "cluster/cli/command.h"
+#include "cluster/jobs/embedded_jobs.h"
 #include "cluster/jobs/job_file.h"
 #include "model/formats/file.h"
+#include "schemas/check.h"
 #include "schemas/job.h"
 
 namespace troupe::cluster {
 namespace {
 
-// A job that works once its data files are there: `troupe make-data` writes them.
+// The quickstart's job, which works once `troupe make-data` has written its files beside it.
 JobSpec starter_job() {
-  JobSpec job;
-  job.name = "my-job";
-  job.data.train = "data/train.jsonl";
-  job.data.cold_start = {"data/cold_start_clean.jsonl", "data/cold_start_noisy.jsonl"};
-  job.data.held_out = "data/held_out.jsonl";
-  job.sft.steps = 300;
-  job.sft.part_shares = {0.7, 0.3};
-  job.grpo.steps = 200;
-  job.rewards = {{.name = "accuracy", .verifier = "math", .weight = 1.0},
-                 {.name = "format", .verifier = "r1_format", .weight = 0.1}};
-  return job;
+  auto job = parse_job(quickstart_job(), "quickstart.toml");
+  TROUPE_CHECK(job);
+  job->name = "my-job";
+  job->data.train = "data/train.jsonl";
+  job->data.cold_start = {"data/cold_start_clean.jsonl", "data/cold_start_noisy.jsonl"};
+  job->data.held_out = "data/held_out.jsonl";
+  return *job;
 }
 
 Status write_job_file(const std::string& path) {

@@ -63,12 +63,18 @@ void print_summary(std::FILE* out, const QuickstartCommand& command,
              outcome.steps, outcome.seconds, count(static_cast<double>(ledger.tokens_generated)),
              count(static_cast<double>(ledger.tokens_learned)),
              count(static_cast<double>(ledger.trajectories_generated)), ledger.money);
-  fmt::print(out,
-             "\nWhat this shows: the cold start knew the digit tables but imitated demonstrations "
-             "of which half\nguess and some are wrong; {:.0f} % of its responses thought, now "
-             "{:.0f} % do. Reinforcement taught it\nthat working a problem out pays and to make "
-             "fewer slips. It taught no new arithmetic.\n",
-             100 * first.metrics.thinking_share, 100 * last.metrics.thinking_share);
+  const double before = first.metrics.thinking_share, after = last.metrics.thinking_share;
+  fmt::print(out, "\n{:.0f} % of the responses thought after the cold start, {:.0f} % do now. ",
+             100 * before, 100 * after);
+  if (last.metrics.pass_at_1() > first.metrics.pass_at_1() + 0.1) {
+    fmt::print(out,
+               "The demonstrations guessed half of\nthe time and were sometimes wrong; "
+               "reinforcement taught the policy that working a problem out\npays, and to make "
+               "fewer slips on the way. It taught no new arithmetic: the digit tables are the\n"
+               "cold start's.\n");
+  } else {
+    fmt::print(out, "This run was too short to teach\nmore; it shows that the parts work.\n");
+  }
   fmt::print(out,
              "\nNext:\n"
              "  troupe generate --model {0} --prompt '7*4+3+4=?' --temperature 1\n"

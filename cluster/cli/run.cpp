@@ -71,7 +71,7 @@ void add_run(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("run", "Run a job on this machine, in one process");
   command->footer(
       "A live view on a terminal, plain lines otherwise. Checkpoints go to HOME/checkpoints, as\n"
-      "folders that transformers, vLLM and SGLang load.\n"
+      "Hugging Face folders.\n"
       "Example:\n  troupe run job.toml --set grpo.steps=100 --set resources.threads_per_worker=2");
   auto state = std::make_shared<RunCommand>();
   command->add_option("job", state->job, "The job file")->required();

@@ -33,6 +33,10 @@ inline __m256i bf16_of(F16 x) {
 inline void store_bf16(uint16_t* p, F16 x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bf16_of(x));
 }
+inline void store_exact_bf16(uint16_t* p, F16 x) {
+  const __m512i halves = _mm512_srli_epi32(_mm512_castps_si512(x.v), 16);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(halves));
+}
 inline void store_bf16_n(uint16_t* p, F16 x, int64_t n) {
   _mm256_mask_storeu_epi16(p, mask_of(n), bf16_of(x));
 }

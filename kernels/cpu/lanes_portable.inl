@@ -41,6 +41,10 @@ inline void store_bf16(uint16_t* p, F16 x) {
     p[i] = static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
   }
 }
+// For values that bf16 holds exactly.
+inline void store_exact_bf16(uint16_t* p, F16 x) {
+  TROUPE_EACH_LANE p[i] = static_cast<uint16_t>(float_to_bits(x.v[i]) >> 16);
+}
 inline void store_bf16_n(uint16_t* p, F16 x, int64_t n) {
   uint16_t all[16];
   store_bf16(all, x);

@@ -20,14 +20,14 @@ inline void strip_to_tiles(uint32_t* to, const float* a, int64_t sm, int64_t sk,
         for (int64_t r = 0; r < 16; ++r) {
           auto* row = reinterpret_cast<uint16_t*>(to + r * 16);
           const float* from = a + (half * 16 + r) * sm + block * kPadK;
-          store_bf16(row, r < rows ? load(from) : splat(0.0f));
-          store_bf16(row + 16, r < rows ? load(from + 16) : splat(0.0f));
+          store_exact_bf16(row, r < rows ? load(from) : splat(0.0f));
+          store_exact_bf16(row + 16, r < rows ? load(from + 16) : splat(0.0f));
         }
       } else {
         for (int64_t pair = 0; pair < 16; ++pair) {
           const float* from = a + half * 16 * sm + (block * kPadK + 2 * pair) * sk;
-          store_bf16(low, load_n(from, rows));
-          store_bf16(high, load_n(from + sk, rows));
+          store_exact_bf16(low, load_n(from, rows));
+          store_exact_bf16(high, load_n(from + sk, rows));
           interleave_halves(words + pair * 16, low, high);
         }
         transpose_words(to, words, 16);

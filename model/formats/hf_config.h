@@ -1,5 +1,5 @@
 // config.json as Hugging Face writes it for DeepseekV3ForCausalLM: what makes a folder of weights
-// loadable by transformers, vLLM and SGLang, and by this program.
+// loadable by transformers, and by this program.
 #pragma once
 
 #include <string>
