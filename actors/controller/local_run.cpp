@@ -1,6 +1,7 @@
 #include "actors/controller/local_run.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -60,6 +61,10 @@ struct RoundResult {
   std::vector<Group> groups{};  // In ordinal order, replacements last.
   StepMetrics metrics{};        // The fields that belong to the round.
 };
+
+int64_t physical_memory_bytes() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
 
 Error stopped() { return {ErrorCode::kStopped, "stopped by the user"}; }
 
@@ -151,6 +156,20 @@ class LocalRun {
           " is smaller than one sequence of up to " + std::to_string(context_max) + " tokens");
     }
     layout_.emplace(config_);
+    const model::Learner::Options learner_options{
+        .microbatch_tokens = job_.learner.microbatch_tokens,
+        .context_max = context_max,
+        .gradient_lanes = job_.learner.gradient_lanes,
+        .has_reference = job_.grpo.steps > 0 && job_.grpo.kl_coef != 0};
+    const int64_t needed = model::Learner::memory_bytes(backend_, config_, *layout_,
+                                                        threads_.count(), learner_options) +
+                           (job_.rollout.cache_mb << 20);
+    if (needed > physical_memory_bytes()) {
+      return invalid_argument(
+          "the job needs about " + std::to_string(needed >> 20) +
+          " MB of memory, this machine has " + std::to_string(physical_memory_bytes() >> 20) +
+          " MB; lower learner.microbatch_tokens, learner.gradient_lanes or rollout.cache_mb");
+    }
     if (initial.empty()) initial = model::initial_parameters(config_, *layout_, job_.seed);
     auto generator =
         model::Generator::create(backend_, config_, threads_,
@@ -159,12 +178,7 @@ class LocalRun {
                                   .sequences_max = std::max<int64_t>(256, job_.grpo.group_size)});
     if (!generator) return generator.error();
     generator_ = std::move(*generator);
-    learner_.emplace(
-        backend_, config_, *layout_, threads_, initial,
-        model::Learner::Options{.microbatch_tokens = job_.learner.microbatch_tokens,
-                                .context_max = context_max,
-                                .gradient_lanes = job_.learner.gradient_lanes,
-                                .has_reference = job_.grpo.steps > 0 && job_.grpo.kl_coef != 0});
+    learner_.emplace(backend_, config_, *layout_, threads_, initial, learner_options);
     if (!options_.home.empty()) {
       std::error_code error;
       fs::create_directories(options_.home + "/checkpoints", error);

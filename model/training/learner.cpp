@@ -121,6 +121,25 @@ Learner::Learner(const kernels::Backend& backend, const TransformerConfig& confi
 
 Learner::~Learner() = default;
 
+int64_t Learner::memory_bytes(const kernels::Backend& backend, const TransformerConfig& config,
+                              const ParameterLayout& layout, int num_threads,
+                              const Options& options) {
+  // Activations are linear in the tokens, so two small forwards tell the slope.
+  const auto activations = [&](int64_t tokens) {
+    return Transformer(backend, config,
+                       {.precision = options.precision,
+                        .tokens_max = tokens,
+                        .logits_max = tokens,
+                        .context_max = 32,
+                        .is_trainable = true})
+        .memory_bytes();
+  };
+  const int64_t per_token = (activations(64) - activations(32)) / 32;
+  // Masters, moments, published values, both packed forms, the reference, one gradient a lane.
+  const int64_t arrays = 6 + (options.has_reference ? 2 : 0) + options.gradient_lanes;
+  return num_threads * per_token * options.microbatch_tokens + arrays * layout.num_floats() * 4;
+}
+
 std::vector<float> Learner::published() const {
   std::vector<float> values(static_cast<size_t>(layout_.num_floats()));
   backend_.download(streams_[0], values.data(), weights_.values().address,

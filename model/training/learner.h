@@ -61,6 +61,11 @@ class Learner {
     bool has_reference = false;
   };
 
+  // What a learner will hold in memory, to a few per cent; to be asked before it is made.
+  static int64_t memory_bytes(const kernels::Backend& backend, const TransformerConfig& config,
+                              const ParameterLayout& layout, int num_threads,
+                              const Options& options);
+
   Learner(const kernels::Backend& backend, const TransformerConfig& config,
           const ParameterLayout& layout, Threads& threads, std::span<const float> initial,
           Options options);

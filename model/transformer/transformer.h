@@ -61,7 +61,7 @@ class Transformer {
   kernels::Device<float> entropies() const { return entropies_; }  // (num_logits)
 
   kernels::Stream* stream() const { return stream_.get(); }
-  const Options& options() const { return options_; }
+  int64_t memory_bytes() const { return memory_.count(); }  // Activations; linear in tokens_max.
 
  private:
   // What one layer leaves behind for its backward; in generation all layers share one.
