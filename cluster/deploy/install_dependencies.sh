@@ -24,10 +24,10 @@ extra=$(missing_of "${wanted[@]}")
 line="apt-get install -y --no-install-recommends $(echo $missing $extra)"
 if [ "$(id -u)" = 0 ]; then
   run=(env DEBIAN_FRONTEND=noninteractive)
-elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-  run=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+  run=(sudo env DEBIAN_FRONTEND=noninteractive)
 else
-  echo "install_dependencies: not root and no sudo without a password; please run: sudo $line" >&2
+  echo "install_dependencies: not root and no sudo that works unasked; please run: sudo $line" >&2
   exit 2
 fi
 
