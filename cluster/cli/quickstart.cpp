@@ -15,6 +15,7 @@
 #include "cluster/cli/outcome.h"
 #include "cluster/jobs/embedded_jobs.h"
 #include "cluster/jobs/job_file.h"
+#include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -111,6 +112,7 @@ Result<std::string> quickstart(const QuickstartCommand& command) {
   actors::RunOutcome outcome;
   {
     const auto view = make_view(people);
+    MetricsLog log(command.home + "/metrics.jsonl", *view);
     auto ended = actors::run_local(**backend, *job,
                                    {.home = command.home, .is_interrupted = is_interrupted}, *view);
     if (!ended) return ended.error();

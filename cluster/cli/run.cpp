@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,6 +11,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/outcome.h"
 #include "cluster/jobs/job_file.h"
+#include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
 #include "kernels/cpu/cpu_backend.h"
 
@@ -71,7 +71,7 @@ void add_run(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("run", "Run a job on this machine, in one process");
   command->footer(
       "A live view on a terminal, plain lines otherwise. Checkpoints go to HOME/checkpoints, as\n"
-      "Hugging Face folders.\n"
+      "Hugging Face folders, and metrics to HOME/metrics.jsonl.\n"
       "Example:\n  troupe run job.toml --set grpo.steps=100 --set resources.threads_per_worker=2");
   auto state = std::make_shared<RunCommand>();
   command->add_option("job", state->job, "The job file")->required();

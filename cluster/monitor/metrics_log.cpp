@@ -1,0 +1,86 @@
+#include "cluster/monitor/metrics_log.h"
+
+#include <nlohmann/json.hpp>
+
+namespace troupe::cluster {
+
+using Json = nlohmann::ordered_json;
+
+std::string to_json_line(const StepMetrics& step) {
+  Json json{{"policy_version", number(step.version)},
+            {"stage", step.stage == Stage::kSft ? "sft" : "grpo"},
+            {"step", step.stage_step},
+            {"loss", step.loss},
+            {"grad_norm", step.grad_norm},
+            {"lr", step.learning_rate},
+            {"skipped", step.was_skipped},
+            {"tokens/learned", step.tokens_learned},
+            {"moe/max_vio", step.expert_load_max_violation},
+            {"entropy", step.entropy},
+            {"timing_s/update_actor", step.learn_seconds}};
+  if (step.stage == Stage::kGrpo) {
+    json["round"] = number(step.round);
+    json["reward/mean"] = step.reward_mean;
+    json["reward/std"] = step.reward_std;
+    json["accuracy"] = step.accuracy;
+    json["format"] = step.format_share;
+    json["thinking"] = step.thinking_share;
+    json["response_length/mean"] = step.response_length_mean;
+    json["response_length/clip_ratio"] = step.response_length_clipped;
+    json["frac_reward_zero_std"] = step.frac_reward_zero_std;
+    json["kl"] = step.kl;
+    json["ppo_kl"] = step.ppo_kl;
+    json["clip_ratio/region_mean"] = step.clip_fraction;
+    json["ratio/max"] = step.ratio_max;
+    json["advantage/abs_mean"] = step.advantage_abs_mean;
+    json["timing_s/gen"] = step.generate_seconds;
+    json["timing_s/reward"] = step.verify_seconds;
+    json["tokens/generated"] = step.tokens_generated;
+  }
+  return json.dump();
+}
+
+std::string to_json_line(const EvalMetrics& evaluation) {
+  const auto [low, high] = wilson_interval_95(evaluation.solved, evaluation.problems);
+  return Json{{"policy_version", number(evaluation.version)},
+              {"eval/pass_at_1", evaluation.pass_at_1()},
+              {"eval/interval_95", {low, high}},
+              {"eval/problems", evaluation.problems},
+              {"eval/temperature", evaluation.temperature},
+              {"eval/response_length/mean", evaluation.response_length_mean},
+              {"eval/thinking", evaluation.thinking_share}}
+      .dump();
+}
+
+void MetricsLog::write(const std::string& line) {
+  if (!file_) return;
+  std::fwrite(line.data(), 1, line.size(), file_.get());
+  std::fputc('\n', file_.get());
+  std::fflush(file_.get());
+}
+
+void MetricsLog::run_started(const JobSpec& job, std::string_view weights_sha256,
+                             int64_t num_parameters) {
+  file_.reset(std::fopen(path_.c_str(), "w"));
+  view_.run_started(job, weights_sha256, num_parameters);
+  if (!file_) view_.noted("cannot write " + path_ + "; metrics are shown but not kept");
+}
+void MetricsLog::progressed(std::string_view activity, int64_t done, int64_t total) {
+  view_.progressed(activity, done, total);
+}
+void MetricsLog::step_committed(const StepMetrics& step) {
+  write(to_json_line(step));
+  view_.step_committed(step);
+}
+void MetricsLog::evaluated(const EvalMetrics& evaluation,
+                           const std::vector<actors::Trace>& traces) {
+  write(to_json_line(evaluation));
+  view_.evaluated(evaluation, traces);
+}
+void MetricsLog::noted(std::string_view line) { view_.noted(line); }
+void MetricsLog::run_ended(const Ledger& ledger, std::string_view state,
+                           std::string_view weights_sha256) {
+  view_.run_ended(ledger, state, weights_sha256);
+}
+
+}  // namespace troupe::cluster
