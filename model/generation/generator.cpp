@@ -207,6 +207,7 @@ class Generator::Engine {
       if (pool_.is_shared(block)) {
         const int32_t own = pool_.take();
         copy_block(own, block);
+        ++statistics.blocks_copied;
         pool_.release(block);
         block = own;
       }
@@ -435,6 +436,7 @@ Generator::Statistics Generator::statistics() const {
     all.tokens_computed += engine->statistics.tokens_computed;
     all.sequences_evicted += engine->statistics.sequences_evicted;
     all.tokens_repeated += engine->statistics.tokens_repeated;
+    all.blocks_copied += engine->statistics.blocks_copied;
   }
   return all;
 }
