@@ -427,6 +427,11 @@ std::vector<std::vector<Response>> Generator::generate(
     engines_[static_cast<size_t>(index)]->run(weights, sampling, feed,
                                               reports ? &progressed : nullptr);
   });
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (!results[i].empty()) continue;  // Never begun.
+    results[i].resize(static_cast<size_t>(requests[i].num_samples));
+    for (auto& response : results[i]) response.finish_reason = FinishReason::kAborted;
+  }
   return results;
 }
 
