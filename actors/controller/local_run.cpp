@@ -124,10 +124,7 @@ class LocalRun {
       config_ = checkpoint->config;
       initial = std::move(checkpoint->values);
     }
-    if (config_.vocab_size < model::ByteTokenizer::kVocabularySize) {
-      return invalid_argument("the model's vocabulary of " + std::to_string(config_.vocab_size) +
-                              " is smaller than the byte tokenizer's");
-    }
+    if (Status status = check_vocabulary(config_); !status) return status.error();
     int64_t context_max = 1;
     for (const auto* prompts : {&data_.train, &data_.held_out}) {
       for (const auto& prompt : *prompts) {
