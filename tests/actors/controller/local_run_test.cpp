@@ -536,6 +536,27 @@ TEST_CASE("run: steps without a finite gradient are skipped, and too many in a r
   CHECK(sink.notes.size() == 3);
 }
 
+void sum_wrongly(kernels::Stream* stream, kernels::Device<double> sums, kernels::Device<float> x,
+                 int64_t n) {
+  honest->square_sums(stream, sums, x, n);
+  const double infinity = HUGE_VAL;
+  honest->upload(stream, sums.address, &infinity, sizeof(infinity));
+}
+
+TEST_CASE("run: a step that was skipped has learned no trajectory") {
+  honest = &backend();
+  kernels::Backend lying = backend();
+  lying.square_sums = sum_wrongly;
+  RecordingSink sink;
+  const auto outcome = run_local(lying, guesser_job(2, 1), {}, sink);
+  REQUIRE(outcome);
+  CHECK(outcome->weights_sha256 == sink.first_weights);
+  CHECK(outcome->steps == 2);
+  CHECK(outcome->ledger.trajectories_learned == 0);
+  CHECK(outcome->ledger.trajectories_dropped.at("not_finite") == 2 * 6 * 4);
+  check_all_counted(outcome->ledger);
+}
+
 TEST_CASE("run: what is wrong is refused before anything is written") {
   const tests::TempDir dir;
   const auto refusal = [&](const JobSpec& job) {
