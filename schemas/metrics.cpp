@@ -12,7 +12,9 @@ std::pair<double, double> wilson_interval_95(int64_t successes, int64_t trials) 
   const double z = 1.959963984540054;
   const double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
   const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+  // At the ends the bounds are 0 and 1 exactly, which rounding would miss.
+  return {successes == 0 ? 0.0 : std::max(0.0, centre - half),
+          successes == trials ? 1.0 : std::min(1.0, centre + half)};
 }
 
 }  // namespace troupe

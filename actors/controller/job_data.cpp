@@ -44,6 +44,13 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
   return prompts;
 }
 
+Status check_vocabulary(const model::TransformerConfig& config) {
+  if (config.vocab_size == ByteTokenizer::kVocabularySize) return ok();
+  return invalid_argument("the model's vocabulary of " + std::to_string(config.vocab_size) +
+                          " is not the byte tokenizer's " +
+                          std::to_string(ByteTokenizer::kVocabularySize));
+}
+
 Result<JobData> load_job_data(const JobSpec& job) {
   JobData data;
   if (job.grpo.steps > 0) {

@@ -129,10 +129,7 @@ class LocalRun {
       config_ = checkpoint->config;
       initial = std::move(checkpoint->values);
     }
-    if (config_.vocab_size < model::ByteTokenizer::kVocabularySize) {
-      return invalid_argument("the model's vocabulary of " + std::to_string(config_.vocab_size) +
-                              " is smaller than the byte tokenizer's");
-    }
+    if (Status status = check_vocabulary(config_); !status) return status.error();
     int64_t context_max = 1;
     for (const auto* prompts : {&data_.train, &data_.held_out}) {
       for (const auto& prompt : *prompts) {
@@ -312,9 +309,14 @@ class LocalRun {
       if (Status status = rescore(round, result->groups); !status) return status;
       const auto num_groups = static_cast<int64_t>(result->groups.size());
       for (int64_t m = 0; m < M; ++m) {
-        if (options_.is_interrupted()) return stopped();
-        ++step;
         const int64_t begin = std::min(m * P / M, num_groups);
+        if (options_.is_interrupted()) {
+          for (int64_t i = begin; i < num_groups; ++i) {
+            outcome_.ledger.trajectories_dropped["stopped"] += job_.grpo.group_size;
+          }
+          return stopped();
+        }
+        ++step;
         const int64_t end = std::min((m + 1) * P / M, num_groups);
         auto options = step_options(rate.at(step), job_.learner.balance_bias_rate);
         options.grpo = objective;
@@ -548,7 +550,10 @@ class LocalRun {
     Ledger& ledger = outcome_.ledger;
     ledger.learner_seconds += metrics.learn_seconds * threads_.count();
     ledger.tokens_learned += step.tokens;
-    if (options.grpo) ledger.trajectories_learned += static_cast<int64_t>(batch.size());
+    if (options.grpo && !batch.empty()) {
+      (step.was_finite ? ledger.trajectories_learned : ledger.trajectories_dropped["not_finite"]) +=
+          static_cast<int64_t>(batch.size());
+    }
     sink_.step_committed(metrics);
     non_finite_in_a_row_ = step.was_finite ? 0 : non_finite_in_a_row_ + 1;
     if (!step.was_finite) {

@@ -53,6 +53,7 @@ Result<Loaded> load(const PolicyCommand& command) {
 Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& policy,
                                                          const PolicyCommand& command,
                                                          int64_t prompt_tokens_max) {
+  if (Status status = actors::check_vocabulary(policy.config()); !status) return status.error();
   const int64_t context = prompt_tokens_max + command.max_response_tokens;
   if (context > policy.config().max_position_embeddings) {
     return invalid_argument(fmt::format("prompt and response of {} tokens exceed the model's {}",

@@ -54,28 +54,31 @@ Published publish(const TransformerConfig& config, const std::vector<float>& val
   return published;
 }
 
-Status read_tensor(float* to, const TensorView& tensor, const TensorShape& shape,
-                   const std::string& where) {
+Status check_tensor(const TensorView& tensor, const TensorShape& shape, const std::string& where) {
   std::vector<int64_t> dims{shape.rows};
   if (shape.is_matrix()) dims.push_back(shape.cols);
   if (tensor.shape != dims) {
     return invalid_argument(where + ": tensor " + shape.name +
                             " has another shape than config.json asks for");
   }
+  if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kBF16) {
+    return invalid_argument(where + ": tensor " + shape.name + " is " + name(tensor.dtype) +
+                            "; BF16 and F32 are read");
+  }
+  return ok();
+}
+
+void read_tensor(float* to, const TensorView& tensor, const TensorShape& shape) {
   const auto count = static_cast<size_t>(shape.size());
   if (tensor.dtype == DType::kF32) {
     std::memcpy(to, tensor.bytes.data(), count * 4);
-  } else if (tensor.dtype == DType::kBF16) {
+  } else {
     for (size_t i = 0; i < count; ++i) {
       uint16_t half = 0;
       std::memcpy(&half, tensor.bytes.data() + 2 * i, 2);
       to[i] = std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
     }
-  } else {
-    return invalid_argument(where + ": tensor " + shape.name + " is " + name(tensor.dtype) +
-                            "; BF16 and F32 are read");
   }
-  return ok();
 }
 
 }  // namespace
@@ -90,11 +93,13 @@ Result<Checkpoint> load_checkpoint(const std::string& folder) {
   Checkpoint checkpoint;
   checkpoint.config = *config;
   const ParameterLayout layout(*config);
-  // The file must be there before memory for what config.json claims is.
+  // The bytes must be there before memory for what config.json claims is.
   for (const auto& [shape, offset] : layout.by_name()) {
-    if (file->find(shape.name) == nullptr) {
+    const TensorView* tensor = file->find(shape.name);
+    if (tensor == nullptr) {
       return invalid_argument(path + ": tensor " + shape.name + " is missing");
     }
+    if (Status status = check_tensor(*tensor, shape, path); !status) return status.error();
   }
   if (file->tensors().size() != layout.by_name().size()) {
     for (const auto& tensor : file->tensors()) {
@@ -110,9 +115,7 @@ Result<Checkpoint> load_checkpoint(const std::string& folder) {
   }
   checkpoint.values.resize(static_cast<size_t>(layout.num_floats()));
   for (const auto& [shape, offset] : layout.by_name()) {
-    auto read =
-        read_tensor(checkpoint.values.data() + offset, *file->find(shape.name), shape, path);
-    if (!read) return read.error();
+    read_tensor(checkpoint.values.data() + offset, *file->find(shape.name), shape);
   }
 
   const std::string tokenizer_path = folder + "/tokenizer_config.json";

@@ -207,6 +207,7 @@ class Generator::Engine {
       if (pool_.is_shared(block)) {
         const int32_t own = pool_.take();
         copy_block(own, block);
+        ++statistics.blocks_copied;
         pool_.release(block);
         block = own;
       }
@@ -426,6 +427,11 @@ std::vector<std::vector<Response>> Generator::generate(
     engines_[static_cast<size_t>(index)]->run(weights, sampling, feed,
                                               reports ? &progressed : nullptr);
   });
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (!results[i].empty()) continue;  // Never begun.
+    results[i].resize(static_cast<size_t>(requests[i].num_samples));
+    for (auto& response : results[i]) response.finish_reason = FinishReason::kAborted;
+  }
   return results;
 }
 
@@ -435,6 +441,7 @@ Generator::Statistics Generator::statistics() const {
     all.tokens_computed += engine->statistics.tokens_computed;
     all.sequences_evicted += engine->statistics.sequences_evicted;
     all.tokens_repeated += engine->statistics.tokens_repeated;
+    all.blocks_copied += engine->statistics.blocks_copied;
   }
   return all;
 }

@@ -1,0 +1,226 @@
+// Checkpoints: what is saved comes back bit for bit, and what is not a whole one is refused.
+#include "model/formats/checkpoint.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "model/formats/file.h"
+#include "model/formats/hf_config.h"
+#include "model/formats/safetensors.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tiny_policy.h"
+
+namespace troupe::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+Checkpoint tiny_checkpoint(uint64_t seed = 4) {
+  const auto config = tests::tiny_config();
+  Checkpoint checkpoint{.config = config,
+                        .values = initial_parameters(config, ParameterLayout(config), seed),
+                        .prompt_template = "r1-zero"};
+  const auto bias =
+      ParameterLayout(config).offset("model.layers.1.mlp.gate.e_score_correction_bias");
+  checkpoint.values[static_cast<size_t>(bias)] = 0.123456789f;  // No bf16 value.
+  return checkpoint;
+}
+
+// A saved checkpoint whose parts a test may damage.
+struct Saved {
+  Saved() { REQUIRE(save_checkpoint(folder, checkpoint)); }
+
+  std::string path(const std::string& name) const { return folder + "/" + name; }
+  std::string read(const std::string& name) const { return *read_file(path(name), 1 << 26); }
+  void write(const std::string& name, const std::string& text) const {
+    REQUIRE(write_file(path(name), text));
+  }
+  // Changes config.json.
+  void configure(const std::string& field, const nlohmann::json& value) const {
+    auto json = nlohmann::json::parse(read("config.json"));
+    json[field] = value;
+    write("config.json", json.dump());
+  }
+  // Writes the tensors again after `change`.
+  template <class Change>
+  void rewrite(Change change) const {
+    const std::string bytes = read("model.safetensors");
+    auto file = parse_safetensors(std::as_bytes(std::span(bytes)));
+    REQUIRE(file);
+    auto tensors = file->tensors;
+    change(tensors);
+    REQUIRE(write_safetensors(path("model.safetensors"), tensors));
+  }
+  // The one line with which loading is refused.
+  std::string refusal() const {
+    const auto loaded = load_checkpoint(folder);
+    REQUIRE_FALSE(loaded);
+    CHECK(loaded.error().code != ErrorCode::kInternal);  // Exit code 2.
+    CHECK(loaded.error().message.find('\n') == std::string::npos);
+    CHECK(loaded.error().message.find(folder) != std::string::npos);
+    return loaded.error().message;
+  }
+
+  tests::TempDir dir{};
+  std::string folder = dir.file("policy");
+  Checkpoint checkpoint = tiny_checkpoint();
+};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("checkpoint: what was published comes back bit for bit, and so does its hash") {
+  const Saved saved;
+  const auto loaded = load_checkpoint(saved.folder);
+  REQUIRE(loaded);
+  CHECK(loaded->config == saved.checkpoint.config);
+  CHECK(loaded->prompt_template == "r1-zero");
+  CHECK(loaded->tokenizer == "bytes");
+  const std::string hash = checkpoint_sha256(saved.checkpoint.config, saved.checkpoint.values);
+  CHECK(checkpoint_sha256(loaded->config, loaded->values) == hash);
+  // The same bytes when it is saved again, over the old one.
+  const std::string bytes = saved.read("model.safetensors");
+  REQUIRE(save_checkpoint(saved.folder, *loaded));
+  CHECK(saved.read("model.safetensors") == bytes);
+  const auto again = load_checkpoint(saved.folder);
+  REQUIRE(again);
+  CHECK(again->values == loaded->values);
+  CHECK_FALSE(fs::exists(saved.folder + ".unfinished"));
+  // The bias keeps all its bits; a matrix is rounded.
+  const ParameterLayout layout(loaded->config);
+  const auto bias =
+      static_cast<size_t>(layout.offset("model.layers.1.mlp.gate.e_score_correction_bias"));
+  CHECK(loaded->values[bias] == 0.123456789f);
+  CHECK(loaded->values != saved.checkpoint.values);
+}
+
+TEST_CASE("checkpoint: the hash names every bit, and not what is lost in publishing") {
+  Checkpoint a = tiny_checkpoint();
+  const std::string hash = checkpoint_sha256(a.config, a.values);
+  a.values[0] = -a.values[0];
+  CHECK(checkpoint_sha256(a.config, a.values) != hash);
+}
+
+TEST_CASE("checkpoint: a folder or file that is not there is named") {
+  const Saved saved;
+  CHECK_FALSE(load_checkpoint(saved.dir.file("none")));
+  fs::remove(saved.path("model.safetensors"));
+  CHECK(contains(saved.refusal(), "model.safetensors"));
+  saved.write("model.safetensors", "");
+  fs::remove(saved.path("config.json"));
+  CHECK(contains(saved.refusal(), "config.json"));
+}
+
+TEST_CASE("checkpoint: a missing, an extra and a misshapen tensor are named") {
+  const std::string name = "model.layers.1.mlp.experts.2.up_proj.weight";
+  {
+    const Saved saved;
+    saved.rewrite([&](auto& tensors) {
+      std::erase_if(tensors, [&](const auto& t) { return t.name == name; });
+    });
+    CHECK(contains(saved.refusal(), name));
+  }
+  {
+    const Saved saved;
+    saved.rewrite([&](auto& tensors) {
+      auto more = tensors.front();
+      more.name = "model.layers.9.mlp.up_proj.weight";
+      tensors.push_back(more);
+    });
+    CHECK(contains(saved.refusal(), "model.layers.9.mlp.up_proj.weight"));
+  }
+  {
+    const Saved saved;
+    saved.rewrite([&](auto& tensors) {
+      for (auto& t : tensors) {
+        if (t.name == name) std::swap(t.shape[0], t.shape[1]);
+      }
+    });
+    CHECK(contains(saved.refusal(), name));
+  }
+  {
+    const Saved saved;
+    saved.rewrite([&](auto& tensors) {
+      for (auto& t : tensors) {
+        if (t.name == name) t.dtype = DType::kF16;
+      }
+    });
+    CHECK(contains(saved.refusal(), "F16"));
+  }
+}
+
+TEST_CASE("checkpoint: weights of another configuration are refused") {
+  for (const auto& [field, value] : {std::pair("hidden_size", 48),
+                                     {"num_hidden_layers", 3},
+                                     {"n_routed_experts", 8},
+                                     {"vocab_size", 49},
+                                     {"first_k_dense_replace", 0},
+                                     {"q_lora_rank", 8}}) {
+    CAPTURE(field);
+    const Saved saved;
+    saved.configure(field, value);
+    if (std::string(field) == "n_routed_experts") saved.configure("num_experts_per_tok", 2);
+    saved.refusal();
+  }
+}
+
+TEST_CASE("checkpoint: a file cut anywhere is refused") {
+  const Saved saved;
+  const std::string whole = saved.read("model.safetensors");
+  for (size_t length :
+       {size_t{0}, size_t{7}, size_t{8}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
+    CAPTURE(length);
+    saved.write("model.safetensors", whole.substr(0, length));
+    CHECK(contains(saved.refusal(), "model.safetensors"));
+  }
+  saved.write("model.safetensors", whole + "x");
+  saved.refusal();
+}
+
+TEST_CASE("checkpoint: sizes that config.json only claims take no memory") {
+  const Saved saved;
+  // Allowed one by one and together, and 2 TB of floats.
+  saved.configure("hidden_size", 1 << 18);
+  saved.configure("vocab_size", 1 << 20);
+  CHECK(contains(saved.refusal(), "shape"));
+}
+
+TEST_CASE("checkpoint: hostile numbers in config.json are refused") {
+  for (const nlohmann::json& value :
+       {nlohmann::json(0), nlohmann::json(-1), nlohmann::json(INT64_MAX),
+        nlohmann::json(UINT64_MAX), nlohmann::json(1e300), nlohmann::json("32"),
+        nlohmann::json(nullptr), nlohmann::json(nlohmann::json::array({32}))}) {
+    for (const char* field : {"hidden_size", "vocab_size", "num_hidden_layers", "kv_lora_rank",
+                              "max_position_embeddings", "qk_rope_head_dim"}) {
+      CAPTURE(field);
+      CAPTURE(value.dump());
+      const Saved saved;
+      saved.configure(field, value);
+      CHECK(contains(saved.refusal(), field));
+    }
+  }
+  const Saved saved;
+  saved.write("config.json", "{");
+  saved.refusal();
+  saved.write("config.json", std::string(2 << 20, ' '));
+  saved.refusal();
+}
+
+TEST_CASE("checkpoint: another tokenizer is refused, and no tokenizer file is a plain one") {
+  const Saved saved;
+  saved.write("tokenizer_config.json", "{\"troupe_tokenizer\": \"bpe\"}");
+  CHECK(contains(saved.refusal(), "bpe"));
+  saved.write("tokenizer_config.json", "[");
+  saved.refusal();
+  fs::remove(saved.path("tokenizer_config.json"));
+  const auto loaded = load_checkpoint(saved.folder);
+  REQUIRE(loaded);
+  CHECK(loaded->prompt_template == "plain");
+}
+
+}  // namespace
+}  // namespace troupe::model
