@@ -38,8 +38,8 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
                                                int64_t max_prompt_tokens,
                                                std::vector<std::string>& notes);
 
-// kInvalidArgument unless the policy's tokens are exactly the byte tokenizer's: a smaller vocabulary
-// has no row for some prompts, a larger one samples what is no text.
+// kInvalidArgument unless the policy's tokens are exactly the byte tokenizer's: a smaller
+// vocabulary has no row for some prompts, a larger one samples what is no text.
 Status check_vocabulary(const model::TransformerConfig& config);
 
 // Reads the files of the stages that the job has. kInvalidArgument, naming the file, for anything
