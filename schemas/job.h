@@ -34,10 +34,9 @@ struct SftSpec {
   std::string learning_rate_schedule = "constant";  // constant | cosine, after the warm-up.
   double learning_rate_final_fraction = 0.1;        // Cosine ends at this share of learning_rate.
   std::vector<double> part_shares{};  // Share of `steps` for each cold_start file; empty: equal.
-  // A part but the last is prolonged, a fifth of its steps at a time, until greedy pass@1 on the
-  // held-out problems reaches this; 0: no gate. The job fails when `gate_extensions_max` do not do.
+  // A part but the last goes on until greedy pass@1 on the held-out problems reaches this, with
+  // steps that the next part lends, at most half of its own; 0: no gate.
   double gate_pass_at_1 = 0;
-  int64_t gate_extensions_max = 5;
   std::optional<double> balance_bias_rate{};  // Overrides learner.balance_bias_rate in this stage.
 };
 

@@ -1,5 +1,6 @@
 #include "actors/controller/local_run.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -200,63 +201,60 @@ class LocalRun {
   // The cold-start files one after another, each for its share of the steps.
   Status run_sft() {
     const size_t parts = data_.cold_start.size();
+    std::vector<int64_t> ends;  // Of each part, in steps.
+    double share = 0;
+    for (size_t part = 0; part < parts; ++part) {
+      share += job_.sft.part_shares.empty() ? 1.0 / static_cast<double>(parts)
+                                            : job_.sft.part_shares[part];
+      ends.push_back(std::llround(std::min(share, 1.0) * static_cast<double>(job_.sft.steps)));
+    }
     int64_t step = 0;
-    double end = 0;
-    sft_steps_ = job_.sft.steps;
     for (size_t part = 0; part < parts && job_.sft.steps > 0; ++part) {
-      end += job_.sft.part_shares.empty() ? 1.0 / static_cast<double>(parts)
-                                          : job_.sft.part_shares[part];
       const bool is_last = part + 1 == parts;
-      const int64_t first = step;
-      const int64_t last =
-          is_last ? job_.sft.steps
-                  : std::llround(std::min(end, 1.0) * static_cast<double>(job_.sft.steps));
+      const int64_t end = is_last ? job_.sft.steps : ends[part];
+      // At most half of the next part may be lent to this one, see pass_gate.
+      const int64_t limit = is_last ? end : end + (ends[part + 1] - end) / 2;
       model::DrawOrder order(
           {.seed = job_.seed,
            .deck = model::DrawOrder::kColdStartDeck + static_cast<uint32_t>(part),
            .count = static_cast<int64_t>(data_.cold_start[part].size()),
            .shuffle = job_.data.shuffle});
       int64_t drawn = 0;
-      while (step < last) {
+      while (step < end) {
         if (Status s = imitate(part, order, drawn, ++step); !s) return s;
       }
-      if (is_last || step == first) continue;
-      if (Status s = pass_gate(part, order, drawn, step, step - first); !s) return s;
+      if (is_last || job_.sft.gate_pass_at_1 == 0) continue;
+      if (Status s = pass_gate(part, order, drawn, step, limit); !s) return s;
     }
     return ok();
   }
 
-  // Prolongs a part, at the learning rate where it ended, until the policy can do what it shows. A
-  // part that was cut short would leave reinforcement without the facts it needs.
-  Status pass_gate(size_t part, model::DrawOrder& order, int64_t& drawn, int64_t step,
-                   int64_t part_steps) {
-    if (job_.sft.gate_pass_at_1 == 0) return ok();
-    const int64_t extension = std::max<int64_t>(1, part_steps / 5);
-    for (int64_t extensions = 0;; ++extensions) {
+  // Prolongs a part at the expense of the next one until the policy can do what the part shows: a
+  // part that was cut short would leave reinforcement without the facts it needs. The number of
+  // steps, and so the policy's version, stays what the job says.
+  Status pass_gate(size_t part, model::DrawOrder& order, int64_t& drawn, int64_t& step,
+                   int64_t limit) {
+    const int64_t extension = std::max<int64_t>(1, job_.sft.steps / 20);
+    while (true) {
       auto evaluation = evaluate_at(0.0);
       if (!evaluation) return evaluation.error();
       const double pass_at_1 = evaluation->metrics.pass_at_1();
       if (pass_at_1 >= job_.sft.gate_pass_at_1) return ok();
-      const std::string reached = data_path(job_.data.cold_start[part]) + " ended at pass@1 " +
-                                  std::to_string(pass_at_1).substr(0, 5) + ", the gate is " +
-                                  std::to_string(job_.sft.gate_pass_at_1).substr(0, 5);
-      if (extensions == job_.sft.gate_extensions_max) {
-        return Error{ErrorCode::kInternal,
-                     "the cold start did not pass its gate: " + reached +
-                         "; raise sft.steps or sft.gate_extensions_max, or lower the gate"};
-      }
-      sink_.noted(reached + ": " + std::to_string(extension) + " steps more");
-      sft_steps_ += extension;
-      for (int64_t i = 0; i < extension; ++i) {
-        if (Status s = imitate(part, order, drawn, step); !s) return s;
+      const int64_t end = std::min(step + extension, limit);
+      sink_.noted(fmt::format("{} ended at pass@1 {:.3f}, the gate is {:.3f}: {}",
+                              fs::path(job_.data.cold_start[part]).filename().string(), pass_at_1,
+                              job_.sft.gate_pass_at_1,
+                              end > step ? fmt::format("{} steps more", end - step)
+                                         : "going on all the same; raise sft.steps"));
+      if (end == step) return ok();
+      while (step < end) {
+        if (Status s = imitate(part, order, drawn, ++step); !s) return s;
       }
     }
   }
 
-  static std::string data_path(const std::string& path) { return fs::path(path).filename(); }
-
-  // One step of the cold start, with the learning rate of `schedule_step`.
-  Status imitate(size_t part, model::DrawOrder& order, int64_t& drawn, int64_t schedule_step) {
+  // Step `step` of the cold start, on the next demonstrations of a part.
+  Status imitate(size_t part, model::DrawOrder& order, int64_t& drawn, int64_t step) {
     if (options_.is_interrupted()) return stopped();
     const model::LearningRate rate{.peak = job_.sft.learning_rate,
                                    .warmup_steps = job_.optimizer.warmup_steps,
@@ -276,11 +274,10 @@ class LocalRun {
     for (auto& sequence : batch) sequence.token_weight = 1.0 / static_cast<double>(learned);
     StepMetrics metrics;
     metrics.stage = Stage::kSft;
-    metrics.stage_step = static_cast<int64_t>(number(version_)) + 1;
-    metrics.stage_steps = sft_steps_;
-    auto options =
-        step_options(rate.at(schedule_step),
-                     job_.sft.balance_bias_rate.value_or(job_.learner.balance_bias_rate));
+    metrics.stage_step = step;
+    metrics.stage_steps = job_.sft.steps;
+    auto options = step_options(
+        rate.at(step), job_.sft.balance_bias_rate.value_or(job_.learner.balance_bias_rate));
     options.temperature = 1;
     return learn(batch, options, metrics);
   }
@@ -660,7 +657,6 @@ class LocalRun {
   std::optional<model::PromptOrder> prompt_order_{};
   std::deque<std::string> checkpoints_{};
   PolicyVersion version_{};
-  int64_t sft_steps_ = 0;  // Extensions included.
   int64_t non_finite_in_a_row_ = 0;
   int64_t round_groups_ = 0;
   int64_t round_trajectories_ = 0;

@@ -78,10 +78,7 @@ const std::array kKeys = {
         .range = {0, 1, true}, .comment = "share of steps per cold_start file; not set: equal"},
     Key{.path = "sft.gate_pass_at_1", .slot = at<&JobSpec::sft, &SftSpec::gate_pass_at_1>,
         .range = kShare,
-        .comment = "a part but the last goes on until greedy pass@1 is this; 0: no gate"},
-    Key{.path = "sft.gate_extensions_max",
-        .slot = at<&JobSpec::sft, &SftSpec::gate_extensions_max>, .range = {0, 1000},
-        .comment = "times a fifth of the part's steps; then the job fails"},
+        .comment = "a part borrows steps from the next until greedy pass@1 is this; 0: no gate"},
     Key{.path = "sft.balance_bias_rate", .slot = at<&JobSpec::sft, &SftSpec::balance_bias_rate>,
         .range = kShare, .comment = "instead of learner.balance_bias_rate in this stage"},
 

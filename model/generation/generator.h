@@ -50,7 +50,7 @@ class Generator {
     int64_t tokens_computed = 0;  // Through the forward, prompts and repetitions included.
     int64_t sequences_evicted = 0;
     int64_t tokens_repeated = 0;  // Computed again after an eviction.
-    int64_t blocks_copied = 0;      // Shared blocks that somebody had to write into.
+    int64_t blocks_copied = 0;    // Shared blocks that somebody had to write into.
   };
 
   // kInvalidArgument when the cache does not hold one sequence of context_max tokens per thread.
