@@ -1,7 +1,6 @@
 // troupe quickstart: from random weights to a policy that thinks, on this machine, in minutes.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -104,11 +103,6 @@ Result<std::string> quickstart(const QuickstartCommand& command) {
     return written.error();
   }
   std::vector<std::string> overrides{"seed=" + std::to_string(command.seed)};
-  // The gate belongs to the whole cold start: one that is shortened on purpose cannot pass it.
-  const bool is_shortened =
-      std::any_of(command.overrides.begin(), command.overrides.end(),
-                  [](const std::string& one) { return one.starts_with("sft.steps="); });
-  if (!is_shortened) overrides.push_back("sft.gate_pass_at_1=0.9");
   overrides.insert(overrides.end(), command.overrides.begin(), command.overrides.end());
   auto job = load_job(job_path, overrides);
   if (!job) return job.error();
