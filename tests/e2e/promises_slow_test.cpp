@@ -73,6 +73,15 @@ TEST_CASE("run: the quickstart's job ends the same for all instruction sets and 
   }
 }
 
+TEST_CASE("run: the quickstart's job can be shortened, to exactly the steps that are asked for") {
+  const Quickstart quickstart;
+  const Ended ended =
+      troupe({"run", quickstart.dir.file("job.toml"), "--json", "--home",
+              quickstart.dir.file("home"), "--set", "sft.steps=20", "--set", "grpo.steps=12"});
+  REQUIRE_MESSAGE(ended.exit_code == 0, ended.error);
+  CHECK(json::parse(ended.out)["steps"] == 32);
+}
+
 TEST_CASE("run: the portable instruction set ends the same for one and two threads") {
   const Quickstart quickstart;
   CHECK(quickstart.run("portable", kShortest) == quickstart.run("portable", kShortest, 2));

@@ -113,6 +113,7 @@ JobSpec guesser_job(int64_t steps, int64_t minibatches) {
   job.grpo.learning_rate = 1e-3;
   job.grpo.prompts_per_round = 6;
   job.grpo.kl_coef = 0.01;
+  job.rollout.temperature = 1.4;  // Responses of different lengths.
   return job;
 }
 
@@ -155,7 +156,8 @@ struct Oracle {
                 .ordinal = static_cast<uint32_t>(ordinal)}};
     group.responses = (*generator)
                           ->generate(learner.weights(), std::span(&request, 1),
-                                     {.max_response_tokens = job.rollout.max_response_tokens,
+                                     {.temperature = static_cast<float>(job.rollout.temperature),
+                                      .max_response_tokens = job.rollout.max_response_tokens,
                                       .stop_token = ByteTokenizer::kEos})
                           .at(0);
     for (const auto& response : group.responses) {
@@ -211,6 +213,7 @@ struct Oracle {
         row.advantage = advantages[i];
         row.length = static_cast<double>(response.tokens.size());
         total += row.length;
+        lengths.insert(response.tokens.size());
         rows.push_back(std::move(row));
       }
     }
@@ -231,6 +234,7 @@ struct Oracle {
         learner.step(batch, {.grpo = model::GrpoObjective{.clip_low = job.grpo.clip_low,
                                                           .clip_high = job.grpo.clip_high,
                                                           .kl_coef = job.grpo.kl_coef},
+                             .temperature = static_cast<float>(job.rollout.temperature),
                              .learning_rate = job.grpo.learning_rate * warm,
                              .balance_bias_rate = job.learner.balance_bias_rate});
     learned += static_cast<int64_t>(rows.size());
@@ -262,6 +266,7 @@ struct Oracle {
   int64_t generated = 0, learned = 0, dropped = 0;
   std::vector<size_t> admitted_by_round{};
   std::vector<double> losses{};
+  std::set<size_t> lengths{};  // Of the responses that were learned.
 };
 
 void check_against_oracle(const JobSpec& job) {
@@ -284,6 +289,7 @@ void check_against_oracle(const JobSpec& job) {
   }
   CHECK(dropped == oracle.dropped);
   CHECK(oracle.generated == oracle.learned + oracle.dropped);
+  CHECK(oracle.lengths.size() > 2);  // Else it would not matter how sequences are weighed.
   REQUIRE(sink.steps.size() == oracle.losses.size());
   for (size_t i = 0; i < oracle.losses.size(); ++i) {
     CHECK(sink.steps[i].loss == oracle.losses[i]);
@@ -324,7 +330,6 @@ TEST_CASE("run: every sequence weighs the same unless tokens do") {
   // every group, whatever the lengths of its responses.
   JobSpec job = guesser_job(1, 1);
   job.grpo.kl_coef = 0;
-  job.rollout.temperature = 1.6;  // Lengths that differ.
   RecordingSink by_sequence, by_token;
   run(job, by_sequence);
   CHECK(std::fabs(by_sequence.steps[0].loss) < 1e-9);

@@ -330,7 +330,8 @@ TEST_CASE("generator: stopping early aborts what is unfinished and leaves it usa
         }
       }
     }
-    CHECK(aborted > 0);
+    // With a second thread it is a race how much was done when the first is asked.
+    if (threads_count == 1) CHECK(aborted > 0);
     if (threads_count == 1) CHECK(finished > 0);
     check_equal((*generator)->generate(world.learner.weights(), requests, sampling), whole);
   }
