@@ -124,20 +124,27 @@ class Generator::Engine {
   Statistics statistics{};
 
  private:
-  // Sequences that samples of unforked prompts will become count too: logits are per sample.
+  // Logits are per sample, so a prompt that is not forked yet counts for all its samples, also when
+  // it was evicted before.
+  static int64_t rows_of(const Sequence& sequence) { return std::max(1, sequence.forks); }
   int64_t rows_in_use() const {
     int64_t rows = 0;
-    for (const auto& sequence : running_) rows += std::max(1, sequence.forks);
+    for (const auto& sequence : running_) rows += rows_of(sequence);
     return rows;
   }
 
   void admit(Feed& feed) {
     int64_t rows = rows_in_use();
-    while (!waiting_.empty() && rows < options_.sequences_max &&
-           pool_.num_free() > blocks_for(static_cast<int64_t>(waiting_.front().tokens.size()))) {
+    while (!waiting_.empty()) {
+      const Sequence& first = waiting_.front();
+      const int64_t needed = rows_of(first);
+      if (rows + needed > options_.sequences_max ||
+          pool_.num_free() <= blocks_for(static_cast<int64_t>(first.tokens.size()))) {
+        break;
+      }
+      rows += needed;
       running_.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
-      ++rows;
     }
     while (waiting_.empty()) {
       // A group is begun only where all its samples have room for their first block.

@@ -222,6 +222,24 @@ TEST_CASE("generator: tokens and log-probabilities do not depend on batch, cache
   CHECK(cut > 50);
 }
 
+// One thread, so that which prompts are evicted before they are forked does not depend on luck.
+TEST_CASE("generator: however full cache and batch are, nothing is lost or exceeded") {
+  World world(*kernels::cpu_backends().front(), tests::tiny_config(), 8, kernels::Precision::kBf16);
+  kernels::RandomStream random(31, kernels::StreamId::kMakeData);
+  const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_token = kStop};
+  for (int trial = 0; trial < 150; ++trial) {
+    CAPTURE(trial);
+    const auto requests = random_requests(random, 12, 6);
+    const Responses plain = generate_plainly(world, requests, sampling);
+    const auto blocks = static_cast<int64_t>(5 + random.below(4));
+    const Run run = generate(world, requests, sampling, 1,
+                             {.cache_bytes = blocks * block_bytes(world),
+                              .sequences_max = static_cast<int64_t>(6 + random.below(4)),
+                              .batch_tokens_max = static_cast<int64_t>(1 + random.below(20))});
+    check_equal(run.responses, plain);
+  }
+}
+
 TEST_CASE("generator: instruction sets give the same tokens and log-probabilities") {
   Responses first;
   for (const kernels::Backend* backend : kernels::cpu_backends()) {
