@@ -352,7 +352,6 @@ class LocalRun {
     const int64_t replacement_rounds =
         job_.grpo.zero_variance_groups == "replace" ? job_.grpo.replacement_rounds_max : 0;
     uint32_t next_ordinal = 0;
-    std::vector<Group> base;
     for (int64_t attempt = 0; attempt <= replacement_rounds; ++attempt) {
       const auto missing = P - static_cast<uint32_t>(result.groups.size());
       if (missing == 0) break;
