@@ -32,6 +32,13 @@ struct QuickstartCommand {
   bool is_json = false;
 };
 
+// How this program can be called again from here.
+std::string program_path() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? "troupe" : std::filesystem::proximate(path, error).string();
+}
+
 std::string percent(const EvalMetrics& m) {
   const auto [low, high] = wilson_interval_95(m.solved, m.problems);
   return fmt::format("{:5.1f} %  [{:.1f}, {:.1f}]", 100 * m.pass_at_1(), 100 * low, 100 * high);
@@ -78,11 +85,11 @@ void print_summary(std::FILE* out, const QuickstartCommand& command,
   }
   fmt::print(out,
              "\nNext:\n"
-             "  troupe generate --model {0} --prompt '7*4+3+4=?' --temperature 1\n"
-             "  troupe eval --model {0} --data {1}/data/held_out.jsonl\n"
-             "  troupe run {1}/job.toml --set grpo.zero_variance_groups=drop\n"
-             "  troupe init my-job.toml\n",
-             outcome.checkpoint, command.home);
+             "  {2} generate --model {0} --prompt '7*4+3+4=?' --temperature 1\n"
+             "  {2} eval --model {0} --data {1}/data/held_out.jsonl --temperature 1\n"
+             "  {2} run {1}/job.toml --set grpo.zero_variance_groups=drop\n"
+             "  {2} init my-job.toml\n",
+             outcome.checkpoint, command.home, program_path());
 }
 
 Result<std::string> quickstart(const QuickstartCommand& command) {
