@@ -12,8 +12,9 @@ packages=(
 wanted=(ccache clang-format)  # Useful, not needed: the build works without them.
 
 missing_of() {
-  dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p' |
-    sort | comm -13 - <(printf '%s\n' "$@" | sort)
+  # dpkg-query fails for a package that it has never heard of, which is an answer here.
+  { dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null || true; } |
+    sed -n 's/^ii *//p' | sort | comm -13 - <(printf '%s\n' "$@" | sort)
 }
 
 missing=$(missing_of "${packages[@]}")
