@@ -64,7 +64,9 @@ Result<std::vector<std::vector<float>>> LoadedPolicy::score(
   std::vector<std::unique_ptr<Transformer>> workers;
   const int64_t blocks = (length_max + kBlockTokens - 1) / kBlockTokens;
   std::vector<DeviceBuffer<int32_t>> arrays;
-  for (int i = 0; i < threads_.count(); ++i) {
+  // One sequence is worked on by the calling thread.
+  const int num_workers = sequences.size() == 1 ? 1 : threads_.count();
+  for (int i = 0; i < num_workers; ++i) {
     workers.push_back(
         std::make_unique<Transformer>(backend_, config(),
                                       Transformer::Options{.precision = options_.precision,

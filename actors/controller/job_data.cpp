@@ -1,5 +1,6 @@
 #include "actors/controller/job_data.h"
 
+#include "actors/verifier/math_verdict.h"
 #include "model/data/dataset.h"
 #include "model/data/prompt_template.h"
 #include "model/tokenizer/byte_tokenizer.h"
@@ -17,7 +18,7 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
   auto problems = model::load_problems(path);
   if (!problems) return problems.error();
   std::vector<PromptTokens> prompts;
-  int64_t num_long = 0;
+  int64_t num_long = 0, num_unpayable = 0;
   for (auto& problem : *problems) {
     auto tokens = prompt_template->render(problem.prompt);
     if (!tokens) {
@@ -28,6 +29,11 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
       ++num_long;
       continue;
     }
+    // An answer that no verifier can read can never be paid.
+    if (verify_math_answer("0", problem.gold).kind == VerdictKind::kGoldUnparseable) {
+      ++num_unpayable;
+      continue;
+    }
     prompts.push_back({.tokens = std::move(*tokens),
                        .text = problem.prompt.back().content,
                        .gold = std::move(problem.gold)});
@@ -36,6 +42,14 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
     notes.push_back(path + ": left out " + std::to_string(num_long) + " of " +
                     std::to_string(problems->size()) + " prompts longer than max_prompt_tokens = " +
                     std::to_string(max_prompt_tokens));
+  }
+  if (num_unpayable > 0) {
+    notes.push_back(path + ": left out " + std::to_string(num_unpayable) + " of " +
+                    std::to_string(problems->size()) +
+                    " prompts whose reference answer cannot be read");
+  }
+  if (prompts.empty() && num_unpayable > 0) {
+    return invalid_argument(path + ": no prompt has a reference answer that can be read");
   }
   if (prompts.empty()) {
     return invalid_argument(path + ": every prompt is longer than data.max_prompt_tokens = " +

@@ -49,6 +49,10 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+// Held-out problems that the cold start's gate is measured on. Not [eval]'s: the gate decides the
+// history of a job, and [eval] must not.
+constexpr int64_t kGateProblems = 500;
+
 // One prompt and its judged responses.
 struct Group {
   GroupId id{};
@@ -108,9 +112,6 @@ class LocalRun {
   // Everything that can be refused is refused here, before anything is written.
   Status prepare() {
     if (auto verifiers = find_verifiers(job_.rewards); !verifiers) return verifiers.error();
-    if (job_.rewards.empty()) {
-      return invalid_argument("the job has no [rewards]; add accuracy = { verifier = \"math\" }");
-    }
     if (job_.policy.tokenizer != "bytes") {
       return invalid_argument("policy.tokenizer = \"" + job_.policy.tokenizer +
                               "\" is not known; there is: bytes");
@@ -236,7 +237,7 @@ class LocalRun {
                    int64_t limit) {
     const int64_t extension = std::max<int64_t>(1, job_.sft.steps / 20);
     while (true) {
-      auto evaluation = evaluate_at(0.0);
+      auto evaluation = evaluate_on(kGateProblems, 0.0);
       if (!evaluation) return evaluation.error();
       const double pass_at_1 = evaluation->metrics.pass_at_1();
       if (pass_at_1 >= job_.sft.gate_pass_at_1) return ok();
@@ -551,7 +552,9 @@ class LocalRun {
           static_cast<int64_t>(batch.size());
     }
     sink_.step_committed(metrics);
-    non_finite_in_a_row_ = step.was_finite ? 0 : non_finite_in_a_row_ + 1;
+    // A step without anything to learn says nothing about the gradient.
+    if (!step.was_finite) ++non_finite_in_a_row_;
+    if (step.was_finite && !step.was_skipped) non_finite_in_a_row_ = 0;
     if (!step.was_finite) {
       sink_.noted("step " + std::to_string(number(version_)) +
                   ": the gradient was not finite; the step was skipped");
@@ -597,16 +600,16 @@ class LocalRun {
   }
 
   Status evaluate_now() {
-    if (data_.held_out.empty() || job_.eval.problems == 0) return ok();
-    auto evaluation = evaluate_at(job_.eval.temperature);
+    if (data_.held_out.empty()) return ok();
+    auto evaluation = evaluate_on(job_.eval.problems, job_.eval.temperature);
     if (!evaluation) return evaluation.error();
     sink_.evaluated(evaluation->metrics, evaluation->traces);
     outcome_.evaluations.push_back(std::move(*evaluation));
     return ok();
   }
 
-  Result<Evaluation> evaluate_at(double temperature) {
-    const size_t count = std::min(data_.held_out.size(), static_cast<size_t>(job_.eval.problems));
+  Result<Evaluation> evaluate_on(int64_t problems, double temperature) {
+    const size_t count = std::min(data_.held_out.size(), static_cast<size_t>(problems));
     auto evaluation = evaluate(
         *generator_, learner_->weights(), std::span(data_.held_out).first(count), job_.rewards,
         {.seed = job_.seed,

@@ -1,6 +1,7 @@
 // eval, generate and score: what can be asked of a checkpoint.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -71,11 +72,18 @@ Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& po
 
 // The next line of standard input; lines of only white space are skipped.
 Result<bool> next_line(std::string& line, int64_t& number) {
-  while (std::getline(std::cin, line)) {
+  while (std::cin) {
+    line.clear();
+    // A line is never held beyond the limit, whatever is sent.
+    int c = std::cin.get();
+    if (c == std::char_traits<char>::eof()) return false;
     ++number;
-    if (line.size() > kInputLineBytesMax) {
-      return invalid_argument(
-          fmt::format("standard input:{}: longer than {} bytes", number, kInputLineBytesMax));
+    for (; c != std::char_traits<char>::eof() && c != '\n'; c = std::cin.get()) {
+      if (line.size() == kInputLineBytesMax) {
+        return invalid_argument(
+            fmt::format("standard input:{}: longer than {} bytes", number, kInputLineBytesMax));
+      }
+      line.push_back(static_cast<char>(c));
     }
     if (line.find_first_not_of(" \t\r") != std::string::npos) return true;
   }
@@ -144,7 +152,7 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
                                         {.temperature = static_cast<float>(command.temperature),
                                          .top_p = static_cast<float>(command.top_p),
                                          .max_response_tokens = command.max_response_tokens,
-                                         .stop_token = policy.config().eos_token_id},
+                                         .stop_token = model::ByteTokenizer::kEos},
                                         [](int64_t) { return !is_interrupted(); });
   if (is_interrupted()) return stopped();
   for (const auto& response : responses[0]) {
@@ -221,10 +229,13 @@ Status score(const PolicyCommand& command) {
     if (!scores) {
       return invalid_argument(fmt::format("standard input:{}: {}", number, scores.error().message));
     }
-    // Nine digits give back every float exactly.
+    // The shortest digits that give back every float exactly.
     std::string out = "{\"logprobs\":[";
     for (size_t i = 0; i < (*scores)[0].size(); ++i) {
-      out += fmt::format("{}{:.9g}", i == 0 ? "" : ",", (*scores)[0][i]);
+      // JSON has no number for what is not finite.
+      const float value = (*scores)[0][i];
+      out += i == 0 ? "" : ",";
+      out += std::isfinite(value) ? fmt::format("{}", value) : "null";
     }
     fmt::print("{}]}}\n", out);
     std::fflush(stdout);
@@ -262,7 +273,7 @@ void add_sampling(CLI::App* command, PolicyCommand& state) {
 void add_eval(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("eval", "pass@1 of a policy on a file of problems");
   command->footer(
-      "Example:\n  troupe eval --model runs/quickstart/checkpoints/step_760 "
+      "Example:\n  troupe eval --model runs/quickstart/checkpoints/step_2560 "
       "--data runs/quickstart/data/held_out.jsonl --temperature 1 --json");
   auto state = add_common(command);
   command->add_option("--data", state->data, "Problems, one JSON object a line")->required();
@@ -280,7 +291,7 @@ void add_generate(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("generate", "Responses of a policy to prompts");
   command->footer(
       "Prompts come from --prompt or, one a line, from standard input.\n"
-      "Example:\n  troupe generate --model runs/quickstart/checkpoints/step_760 "
+      "Example:\n  troupe generate --model runs/quickstart/checkpoints/step_2560 "
       "--prompt '7*4+3+4=?'");
   auto state = add_common(command);
   command->add_option("--prompt", state->prompts, "A prompt; may be given several times")

@@ -59,10 +59,10 @@ void print_summary(std::FILE* out, const QuickstartCommand& command,
   const actors::Evaluation& last = outcome.evaluations.back();
   const Ledger& ledger = outcome.ledger;
   fmt::print(out,
-             "\nheld-out problems solved, one sample each at temperature 1, 95 % interval\n"
+             "\nheld-out problems solved, one sample each at temperature {}, 95 % interval\n"
              "  after the cold start      {}\n"
              "  after reinforcement       {}\n",
-             percent(first.metrics), percent(last.metrics));
+             first.metrics.temperature, percent(first.metrics), percent(last.metrics));
   print_traces(out, "before", first);
   print_traces(out, "after", last);
   fmt::print(out,
@@ -87,7 +87,7 @@ void print_summary(std::FILE* out, const QuickstartCommand& command,
              "\nNext:\n"
              "  {2} generate --model {0} --prompt '7*4+3+4=?' --temperature 1\n"
              "  {2} eval --model {0} --data {1}/data/held_out.jsonl --temperature 1\n"
-             "  {2} run {1}/job.toml --set grpo.zero_variance_groups=drop\n"
+             "  {2} run {1}/job.toml --home runs/drop --set grpo.zero_variance_groups=drop\n"
              "  {2} init my-job.toml\n",
              outcome.checkpoint, command.home, program_path());
 }
@@ -95,6 +95,12 @@ void print_summary(std::FILE* out, const QuickstartCommand& command,
 Result<std::string> quickstart(const QuickstartCommand& command) {
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
+  // Everything that can be refused is, before anything is written.
+  const std::string job_path = command.home + "/job.toml";
+  std::vector<std::string> overrides{"seed=" + std::to_string(command.seed)};
+  overrides.insert(overrides.end(), command.overrides.begin(), command.overrides.end());
+  auto job = parse_job(quickstart_job(), job_path, overrides);
+  if (!job) return job.error();
   std::error_code error;
   std::filesystem::create_directories(command.home, error);
   if (error) {
@@ -105,14 +111,12 @@ Result<std::string> quickstart(const QuickstartCommand& command) {
   if (Status made = model::make_arithmetic(data, command.home + "/data"); !made) {
     return made.error();
   }
-  const std::string job_path = command.home + "/job.toml";
-  if (Status written = model::write_file(job_path, std::string(quickstart_job())); !written) {
-    return written.error();
-  }
-  std::vector<std::string> overrides{"seed=" + std::to_string(command.seed)};
-  overrides.insert(overrides.end(), command.overrides.begin(), command.overrides.end());
-  auto job = load_job(job_path, overrides);
-  if (!job) return job.error();
+  // The job as it runs, seed and overrides included, with the data beside it.
+  JobSpec written = *job;
+  written.data.train = "data/train.jsonl";
+  written.data.cold_start = {"data/cold_start_clean.jsonl", "data/cold_start_noisy.jsonl"};
+  written.data.held_out = "data/held_out.jsonl";
+  if (Status s = model::write_file(job_path, to_toml(written)); !s) return s.error();
 
   watch_for_interrupts();
   std::FILE* people = command.is_json ? stderr : stdout;
@@ -121,7 +125,7 @@ Result<std::string> quickstart(const QuickstartCommand& command) {
     const auto view = make_view(people);
     MetricsLog log(command.home + "/metrics.jsonl", *view);
     auto ended = actors::run_local(**backend, *job,
-                                   {.home = command.home, .is_interrupted = is_interrupted}, *view);
+                                   {.home = command.home, .is_interrupted = is_interrupted}, log);
     if (!ended) return ended.error();
     outcome = std::move(*ended);
   }

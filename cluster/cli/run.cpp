@@ -31,12 +31,11 @@ Result<std::string> run(const RunCommand& command) {
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
   watch_for_interrupts();
+  const std::string home = command.home.empty() ? "runs/" + job->name : command.home;
   const auto view = make_view(command.is_json ? stderr : stdout);
+  MetricsLog log(home + "/metrics.jsonl", *view);
   auto outcome =
-      actors::run_local(**backend, *job,
-                        {.home = command.home.empty() ? "runs/" + job->name : command.home,
-                         .is_interrupted = is_interrupted},
-                        *view);
+      actors::run_local(**backend, *job, {.home = home, .is_interrupted = is_interrupted}, log);
   if (!outcome) return outcome.error();
   if (command.is_json) std::printf("%s\n", to_json(*outcome).dump().c_str());
   return outcome->state;

@@ -250,6 +250,7 @@ Finding check_supported(const JobSpec& job) {
   const std::pair<std::string_view, int64_t> counts[] = {
       {"resources.rollout", job.resources.rollout},
       {"resources.learner", job.resources.learner},
+      {"resources.verifier", job.resources.verifier},
       {"learner.expert_parallel", job.learner.expert_parallel}};
   for (const auto& [path, count] : counts) {
     if (count != 1) return refuse(path, std::to_string(count), "1");

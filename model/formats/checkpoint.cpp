@@ -1,5 +1,6 @@
 #include "model/formats/checkpoint.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <filesystem>
@@ -103,11 +104,12 @@ Result<Checkpoint> load_checkpoint(const std::string& folder) {
   }
   if (file->tensors().size() != layout.by_name().size()) {
     for (const auto& tensor : file->tensors()) {
-      bool is_known = false;
-      for (const auto& parameter : layout.by_name()) {
-        is_known = is_known || parameter.shape.name == tensor.name;
-      }
-      if (!is_known) {
+      const auto& known = layout.by_name();  // In byte order of names.
+      const auto found = std::lower_bound(known.begin(), known.end(), tensor.name,
+                                          [](const Parameter& parameter, const std::string& name) {
+                                            return parameter.shape.name < name;
+                                          });
+      if (found == known.end() || found->shape.name != tensor.name) {
         return invalid_argument(path + ": tensor " + tensor.name +
                                 " does not belong to the model of config.json");
       }

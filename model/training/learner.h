@@ -61,7 +61,8 @@ class Learner {
     bool has_reference = false;
   };
 
-  // What a learner will hold in memory, to a few per cent; to be asked before it is made.
+  // What a learner will hold in parameters and activations, the greater part of its memory; to be
+  // asked before it is made.
   static int64_t memory_bytes(const kernels::Backend& backend, const TransformerConfig& config,
                               const ParameterLayout& layout, int num_threads,
                               const Options& options);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -63,6 +64,13 @@ TEST_CASE("run --json: one object with the state, the weights and what was done"
   CHECK(result["ledger"]["tokens_generated"] > 16);
   CHECK(result["ledger"]["tokens_learned"] > 16);
   CHECK(result["ledger"]["money"] > 0);
+  // A line of metrics for each step lies beside the checkpoints.
+  std::ifstream metrics(ran().model + "/../../metrics.jsonl");
+  int64_t steps = 0;
+  for (std::string line; std::getline(metrics, line);) {
+    steps += json::parse(line).contains("loss") ? 1 : 0;
+  }
+  CHECK(steps == result["steps"]);
   // The folder that it names is a checkpoint with the hash that it says.
   const auto checkpoint = model::load_checkpoint(ran().model);
   REQUIRE(checkpoint);

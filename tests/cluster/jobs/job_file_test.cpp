@@ -204,8 +204,8 @@ TEST_CASE("job_file: values out of range are refused with the range") {
     CHECK(error.find("--set " + override_text + ": ") == 0);
     CHECK(error.find(word) != std::string::npos);
   };
-  refused("rollout.temperature=0", "must be above 0");
-  refused("rollout.temperature=nan", "must be above 0");
+  refused("rollout.temperature=0", "at least 0.001");
+  refused("rollout.temperature=nan", "at least 0.001");
   refused("rollout.top_p=0", "must be above 0 and at most 1");
   refused("rollout.top_p=1.5", "at most 1");
   refused("grpo.group_size=1", "at least 2");
@@ -213,7 +213,7 @@ TEST_CASE("job_file: values out of range are refused with the range") {
   refused("grpo.steps=-1", "at least 0");
   refused("learner.gradient_lanes=3", "power of two");
   refused("learner.microbatch_tokens=0", "at least 1");
-  refused("optimizer.betas=[0.9, 1.0]", "below 1");
+  refused("optimizer.betas=[0.9, 1.0]", "at most 0.999999");
   refused("grpo.kl_estimator=k4", "one of k1, k2, k3");
   refused("grpo.advantage=gae", "one of group_normalised, group_centred");
   refused("grpo.zero_variance_groups=skip", "one of keep, drop, replace");
@@ -305,9 +305,9 @@ TEST_CASE("job_file: the specification hash sees what decides the history, and n
   CHECK(hash.size() == 64);
   CHECK(hash == specification_hash(parsed("# a comment\n" + kSmall)));
   CHECK(hash == specification_hash(parsed("seed = 1\n" + kSmall)));
-  for (const char* outside : {"resources.verifier=3", "resources.threads_per_worker=2",
-                              "eval.every_steps=5", "eval.temperature=1", "prices.gpu_hour=3",
-                              "schedule.checkpoint_every_steps=1", "schedule.checkpoints_kept=9"}) {
+  for (const char* outside :
+       {"resources.threads_per_worker=2", "eval.every_steps=5", "eval.temperature=1",
+        "prices.gpu_hour=3", "schedule.checkpoint_every_steps=1", "schedule.checkpoints_kept=9"}) {
     CAPTURE(outside);
     CHECK(hash == specification_hash(parsed(kSmall, {outside})));
   }
