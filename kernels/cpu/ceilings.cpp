@@ -55,7 +55,7 @@ struct alignas(64) TileConfig {
 
 // Leaves the tiles configured as product_amx.inl has them, which takes its own for given.
 __attribute__((target("amx-tile,amx-bf16"))) double tile_loop_amx(int64_t rounds) {
-  const TileConfig config;
+  static constexpr TileConfig config;
   _tile_loadconfig(&config);
   _tile_zero(4);
   _tile_zero(5);
@@ -77,7 +77,7 @@ __attribute__((target("amx-tile,amx-bf16"))) double tile_loop_amx(int64_t rounds
 __attribute__((target("amx-tile,amx-bf16"))) double tile_loop_amx_loads(int64_t rounds,
                                                                         const char* memory,
                                                                         int64_t bytes) {
-  const TileConfig config;
+  static constexpr TileConfig config;
   _tile_loadconfig(&config);
   _tile_zero(0);
   _tile_zero(1);

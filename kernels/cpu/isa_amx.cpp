@@ -10,6 +10,8 @@
 #define TROUPE_TILE_ZERO(tile) _tile_zero(tile)
 #define TROUPE_TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
 #define TROUPE_TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
+// GCC 12 does not know that loading a tile reads memory: what was written must be there before.
+#define TROUPE_TILE_FENCE() asm volatile("" ::: "memory")
 #define TROUPE_TILE_DOT(c, a, b) _tile_dpbf16ps(c, a, b)
 
 namespace troupe::kernels::cpu {
@@ -18,17 +20,23 @@ namespace {
 inline float bits_to_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 inline uint32_t float_to_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
 
-// All eight tiles are 16 rows of 64 bytes. The configuration belongs to the thread and a context
-// switch keeps it, so it is loaded once.
+// All eight tiles are 16 rows of 64 bytes. Constant data, because GCC 12 believes that loading a
+// configuration reads its first eight bytes only and may drop what is stored behind them.
+struct alignas(64) TileConfiguration {
+  uint8_t palette = 1;
+  uint8_t start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+static_assert(sizeof(TileConfiguration) == 64);
+constexpr TileConfiguration kTileConfiguration;
+
+// The configuration belongs to the thread and a context switch keeps it, so it is loaded once.
 inline void configure_tiles() {
   static thread_local bool is_configured = false;
   if (is_configured) return;
-  struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } config;
-  _tile_loadconfig(&config);
+  _tile_loadconfig(&kTileConfiguration);
   is_configured = true;
 }
 

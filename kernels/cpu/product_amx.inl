@@ -49,6 +49,7 @@ inline void multiply(Bf16, Workspace workspace, const float* a, int64_t sm, int6
   for (int64_t m0 = 0; m0 < M; m0 += kStripRows) {
     const int64_t rows = M - m0 < kStripRows ? M - m0 : kStripRows;
     strip_to_tiles(strip, a + m0 * sm, sm, sk, rows, num_blocks);
+    TROUPE_TILE_FENCE();
     for (int64_t n0 = 0; n0 < N; n0 += 32) {
       const uint32_t* left = panels + n0 / 16 * panel_words;
       const bool has_right = n0 + 16 < N, has_lower = rows > 16;

@@ -100,6 +100,7 @@ namespace portable {
 #define TROUPE_TILE_ZERO(tile) tile_zero(tile)
 #define TROUPE_TILE_LOAD(tile, from, stride) tile_load(tile, from, stride)
 #define TROUPE_TILE_STORE(tile, to, stride) tile_store(tile, to, stride)
+#define TROUPE_TILE_FENCE() static_cast<void>(0)
 #define TROUPE_TILE_DOT(c, a, b) tile_dot(c, a, b)
 namespace emulated {
 #include "kernels/cpu/lanes_portable.inl"
