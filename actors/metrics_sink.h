@@ -11,14 +11,6 @@
 
 namespace troupe::actors {
 
-// A response as people see it.
-struct Trace {
-  std::string prompt{};
-  std::string response{};
-  std::string gold{};
-  bool is_solved = false;
-};
-
 class MetricsSink {
  public:
   virtual ~MetricsSink() = default;
@@ -30,6 +22,8 @@ class MetricsSink {
   virtual void progressed(std::string_view activity, int64_t done, int64_t total) = 0;
   virtual void step_committed(const StepMetrics& step) = 0;
   virtual void evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) = 0;
+  // Twice a second and when a worker comes or goes.
+  virtual void sampled(const RunSample& sample) = 0;
   // Something a person should know: a skipped step, a dropped group, a checkpoint.
   virtual void noted(std::string_view line) = 0;
   virtual void run_ended(const Ledger& ledger, std::string_view state,

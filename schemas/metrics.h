@@ -25,6 +25,7 @@ struct StepMetrics {
   double grad_norm = 0;        // grad_norm, before clipping
   double learning_rate = 0;    // lr
   bool was_skipped = false;    // Non-finite gradient or empty minibatch: the weights did not move.
+  bool was_finite = true;      // The gradient, where there was one.
   int64_t tokens_learned = 0;  // Tokens that went through forward and backward, prompts included.
   double expert_load_max_violation = 0;  // moe/max_vio: largest expert load / fair load - 1
 
@@ -69,6 +70,14 @@ struct EvalMetrics {
   }
 };
 
+// A response as people see it.
+struct Trace {
+  std::string prompt{};
+  std::string response{};
+  std::string gold{};
+  bool is_solved = false;
+};
+
 // Wilson's 95 % interval for `successes` of `trials`.
 std::pair<double, double> wilson_interval_95(int64_t successes, int64_t trials);
 
@@ -82,10 +91,38 @@ struct Ledger {
   int64_t trajectories_learned = 0;
   std::map<std::string, int64_t> trajectories_dropped{};  // By reason.
   std::map<std::string, int64_t> verdicts{};              // By kind, accuracy part.
-  double rollout_seconds = 0;                             // core-seconds
-  double verifier_seconds = 0;                            // core-seconds
-  double learner_seconds = 0;                             // core-seconds
-  double money = 0;                                       // In the currency of [prices].
+  int64_t steps_redone = 0;     // Learned again after a learner was lost, to the same bits.
+  int64_t workers_lost = 0;     //
+  double rollout_seconds = 0;   // core-seconds
+  double verifier_seconds = 0;  // core-seconds
+  double learner_seconds = 0;   // core-seconds
+  double wasted_seconds = 0;    // Of the three above: work that was lost and done again.
+  double money = 0;             // In the currency of [prices].
+};
+
+// What a worker process is and does.
+struct WorkerStatus {
+  uint32_t slot = 0;
+  std::string roles{};     // "rollout+learner"
+  std::string activity{};  // "generating 64 groups", "starting", "lost: killed by signal 9"
+  uint64_t pid = 0;
+  uint64_t epoch = 0;  // Of its lease; each new process of a slot gets a higher one.
+  bool is_ready = false;
+};
+
+// The state of a run between its events, for people who watch: workers, queues, bill.
+struct RunSample {
+  std::vector<WorkerStatus> workers{};
+  int64_t groups_waiting = 0;     // For a rollout worker.
+  int64_t groups_generating = 0;  // Held by one.
+  int64_t groups_judging = 0;     // Waiting for or held by a verifier.
+  int64_t groups_committing = 0;  // On their way into the store.
+  int64_t steps_learning = 0;     // Given to the learner.
+  double rollout_busy_share = 0;  // Of the role's workers, since the sample before.
+  double verifier_busy_share = 0;
+  double learner_busy_share = 0;
+  double verdicts_per_second = 0;  // Since the sample before.
+  Ledger ledger{};
 };
 
 }  // namespace troupe

@@ -15,6 +15,9 @@ enum class ErrorCode : uint8_t {
   kInvalidArgument = 2,  // The user's input is wrong: exit code 2, nothing was changed.
   kCorruption = 3,       // Bytes do not match their schema or checksum: quarantine them.
   kStopped = 4,          // The user asked for the stop: exit code 3.
+  kStaleEpoch = 5,       // The writer was replaced: it must stop, its successor goes on.
+  kOverloaded = 6,       // A bound was reached: ask again later.
+  kUnknownOutcome = 7,   // No answer in time; the request may have been done. Ask with the same id.
 };
 
 struct Error {

@@ -1,19 +1,20 @@
 #include "schemas/trajectory_codec.h"
 
-#include <capnp/message.h>
-#include <capnp/serialize.h>
 #include <fmt/format.h>
-#include <kj/exception.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string>
 
 #include "schemas/check.h"
 #include "schemas/trajectory.capnp.h"
+#include "schemas/wire.h"
 
 namespace troupe {
+
+using wire::to_list;
+using wire::to_vector;
+
 namespace {
 
 Error corrupt(std::string what) {
@@ -113,19 +114,6 @@ Status validate_verdict(const Verdict& verdict) {
   return ok();
 }
 
-template <class To, class List>
-std::vector<To> to_vector(const List& list) {
-  std::vector<To> values;
-  values.reserve(list.size());
-  for (auto value : list) values.push_back(value);
-  return values;
-}
-
-template <class T>
-kj::ArrayPtr<const T> to_list(const std::vector<T>& values) {
-  return kj::arrayPtr(values.data(), values.size());
-}
-
 // Every list is taken from the message once, because each access counts against the traversal
 // limit, and its size is bounded before anything is allocated for it.
 Result<Trajectory> from_wire(wire::Trajectory::Reader wire) {
@@ -170,14 +158,12 @@ Result<Trajectory> from_wire(wire::Trajectory::Reader wire) {
         {PolicyVersion{range.getVersion()}, range.getBegin(), range.getEnd()});
   }
   for (auto part : parts) {
-    const auto part_name = part.getName();
-    const auto reason = part.getReason();
     trajectory.verdict.parts.push_back({
-        .name = std::string(part_name.begin(), part_name.end()),
+        .name = wire::to_string(part.getName()),
         .kind = static_cast<VerdictKind>(part.getKind()),
         .value = part.getValue(),
         .weight = part.getWeight(),
-        .reason = std::string(reason.begin(), reason.end()),
+        .reason = wire::to_string(part.getReason()),
     });
   }
   if (Status valid = validate(trajectory); !valid) return valid.error();
@@ -223,34 +209,18 @@ std::vector<std::byte> encode(const Trajectory& trajectory) {
   auto parts = wire.initVerdict(static_cast<unsigned>(trajectory.verdict.parts.size()));
   for (unsigned i = 0; i < parts.size(); ++i) {
     const VerdictPart& part = trajectory.verdict.parts[i];
-    parts[i].setName(kj::StringPtr(part.name.c_str(), part.name.size()));
+    parts[i].setName(wire::to_text(part.name));
     parts[i].setKind(static_cast<uint8_t>(part.kind));
     parts[i].setValue(part.value);
     parts[i].setWeight(part.weight);
-    parts[i].setReason(kj::StringPtr(part.reason.c_str(), part.reason.size()));
+    parts[i].setReason(wire::to_text(part.reason));
   }
 
-  const auto words = capnp::messageToFlatArray(message);
-  const auto bytes = std::as_bytes(std::span(words.begin(), words.size()));
-  return {bytes.begin(), bytes.end()};
+  return wire::to_bytes(message);
 }
 
-Result<Trajectory> decode_trajectory(std::span<const std::byte> bytes) try {
-  if (bytes.size() % sizeof(capnp::word) != 0) {
-    return corrupt(fmt::format("{} bytes are not whole words", bytes.size()));
-  }
-  // Readers need word alignment, which a network buffer does not promise.
-  auto words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
-  if (!bytes.empty()) std::memcpy(words.begin(), bytes.data(), bytes.size());
-  // The traversal limit stops a small message whose pointers make one part be read many times.
-  capnp::ReaderOptions options;
-  options.traversalLimitInWords = words.size() + 64;
-  options.nestingLimit = 16;
-  capnp::FlatArrayMessageReader message(words, options);
-  if (message.getEnd() != words.end()) return corrupt("bytes follow the message");
-  return from_wire(message.getRoot<wire::Trajectory>());
-} catch (const kj::Exception& exception) {
-  return corrupt(exception.getDescription().cStr());
+Result<Trajectory> decode_trajectory(std::span<const std::byte> bytes) {
+  return wire::read_message<wire::Trajectory>(bytes, "trajectory", from_wire);
 }
 
 }  // namespace troupe

@@ -8,6 +8,9 @@ namespace troupe::cluster {
 int exit_code(const Error& error) {
   switch (error.code) {
     case ErrorCode::kInternal:
+    case ErrorCode::kStaleEpoch:
+    case ErrorCode::kOverloaded:
+    case ErrorCode::kUnknownOutcome:
       return 1;
     case ErrorCode::kInvalidArgument:
       return 2;

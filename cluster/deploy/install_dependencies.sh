@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build pkg-config
   capnproto libcapnp-dev libssl-dev
+  libcaf-dev libzmq3-dev cppzmq-dev librocksdb-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
   doctest-dev
 )

@@ -73,10 +73,11 @@ void MetricsLog::step_committed(const StepMetrics& step) {
   view_.step_committed(step);
 }
 void MetricsLog::evaluated(const EvalMetrics& evaluation,
-                           const std::vector<actors::Trace>& traces) {
+                           const std::vector<Trace>& traces) {
   write(to_json_line(evaluation));
   view_.evaluated(evaluation, traces);
 }
+void MetricsLog::sampled(const RunSample& sample) { view_.sampled(sample); }
 void MetricsLog::noted(std::string_view line) { view_.noted(line); }
 void MetricsLog::run_ended(const Ledger& ledger, std::string_view state,
                            std::string_view weights_sha256) {

@@ -20,7 +20,8 @@ class MetricsLog : public actors::MetricsSink {
                    int64_t num_parameters) override;
   void progressed(std::string_view activity, int64_t done, int64_t total) override;
   void step_committed(const StepMetrics& step) override;
-  void evaluated(const EvalMetrics& evaluation, const std::vector<actors::Trace>& traces) override;
+  void evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) override;
+  void sampled(const RunSample& sample) override;
   void noted(std::string_view line) override;
   void run_ended(const Ledger& ledger, std::string_view state,
                  std::string_view weights_sha256) override;

@@ -56,15 +56,20 @@ void RunState::add(const StepMetrics& metrics, double now) {
   }
 }
 
-void RunState::add(const EvalMetrics& metrics, const std::vector<actors::Trace>& traces) {
+void RunState::add(const EvalMetrics& metrics, const std::vector<Trace>& traces) {
   activity.clear();
   if (!first_evaluation) first_evaluation = metrics;
   evaluation = metrics;
   if (!traces.empty()) {
-    const actors::Trace& first = traces.front();
-    trace = actors::Trace{printable(first.prompt), printable(first.response), printable(first.gold),
+    const Trace& first = traces.front();
+    trace = Trace{printable(first.prompt), printable(first.response), printable(first.gold),
                           first.is_solved};
   }
+}
+
+void RunState::sample(const RunSample& sample) {
+  latest = sample;
+  ledger = sample.ledger;
 }
 
 void RunState::note(std::string_view line) {

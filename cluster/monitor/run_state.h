@@ -55,8 +55,10 @@ struct RunState {
 
   std::optional<EvalMetrics> first_evaluation{};
   std::optional<EvalMetrics> evaluation{};
-  std::optional<actors::Trace> trace{};
+  std::optional<Trace> trace{};
   std::deque<std::string> notes{};  // Newest last.
+
+  std::optional<RunSample> latest{};  // Workers, queues, bill.
 
   std::string end_state{};  // Empty while it runs.
   std::string weights_sha256{};
@@ -65,7 +67,8 @@ struct RunState {
   void start(const JobSpec& job, std::string_view weights, int64_t parameters, double now);
   void progress(std::string_view what, int64_t done, int64_t total);
   void add(const StepMetrics& metrics, double now);
-  void add(const EvalMetrics& metrics, const std::vector<actors::Trace>& traces);
+  void add(const EvalMetrics& metrics, const std::vector<Trace>& traces);
+  void sample(const RunSample& sample);
   void note(std::string_view line);
   void end(const Ledger& totals, std::string_view state, std::string_view weights);
 

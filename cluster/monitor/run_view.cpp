@@ -134,7 +134,7 @@ void add_curve(const RunState& state, int columns, int rows, std::vector<ViewLin
 
 void add_trace(const RunState& state, int columns, int rows, std::vector<ViewLine>& lines) {
   if (!state.trace || rows < 2) return;
-  const actors::Trace& trace = *state.trace;
+  const Trace& trace = *state.trace;
   lines.push_back(
       {fmt::format("{} {}  (answer {})", trace.is_solved ? "✓" : "✗", trace.prompt, trace.gold),
        Tone::kStrong});
@@ -256,8 +256,13 @@ void TerminalView::step_committed(const StepMetrics& step) {
 }
 
 void TerminalView::evaluated(const EvalMetrics& evaluation,
-                             const std::vector<actors::Trace>& traces) {
+                             const std::vector<Trace>& traces) {
   state_.add(evaluation, traces);
+  redraw_if_due();
+}
+
+void TerminalView::sampled(const RunSample& sample) {
+  state_.sample(sample);
   redraw_if_due();
 }
 
@@ -344,7 +349,7 @@ void PlainView::step_committed(const StepMetrics& step) {
   print(text);
 }
 
-void PlainView::evaluated(const EvalMetrics& evaluation, const std::vector<actors::Trace>& traces) {
+void PlainView::evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) {
   state_.add(evaluation, traces);
   print(fmt::format(
       "eval version {}  pass@1 {}  of {}  temperature {:g}  length {:.1f}  "
@@ -352,6 +357,8 @@ void PlainView::evaluated(const EvalMetrics& evaluation, const std::vector<actor
       number(evaluation.version), pass_at_1(evaluation), evaluation.problems,
       evaluation.temperature, evaluation.response_length_mean, evaluation.thinking_share));
 }
+
+void PlainView::sampled(const RunSample& sample) { state_.sample(sample); }
 
 void PlainView::noted(std::string_view line) {
   state_.note(line);

@@ -26,11 +26,12 @@ class RecordingSink : public actors::MetricsSink {
                      " v" + std::to_string(number(step.version)));
     steps.push_back(step);
   }
-  void evaluated(const EvalMetrics& evaluation, const std::vector<actors::Trace>& some) override {
+  void evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& some) override {
     events.push_back("evaluated v" + std::to_string(number(evaluation.version)));
     evaluations.push_back(evaluation);
     traces = some;
   }
+  void sampled(const RunSample& sample) override { samples.push_back(sample); }
   void noted(std::string_view line) override { notes.emplace_back(line); }
   void run_ended(const Ledger& final_ledger, std::string_view state,
                  std::string_view weights_sha256) override {
@@ -43,7 +44,8 @@ class RecordingSink : public actors::MetricsSink {
   std::vector<std::string> notes{};
   std::vector<StepMetrics> steps{};
   std::vector<EvalMetrics> evaluations{};
-  std::vector<actors::Trace> traces{};
+  std::vector<Trace> traces{};
+  std::vector<RunSample> samples{};
   Ledger ledger{};
   std::string first_weights{}, last_weights{};
   int64_t num_parameters = 0;

@@ -1,0 +1,109 @@
+// The store: what is acknowledged here survives kill -9 of anything at any moment.
+//
+// One RocksDB per head, opened by that process alone. Keys are job / kind / number / ordinal, so
+// that a range reads in history's order. A value carries its schema's version, the epoch of its
+// writer and the number of the commit that wrote it, around the encoded record. Every commit is one
+// atomic batch; commits that come together are synced together.
+//
+// Damage is detected: a commit counter in the database is written again, with a checksum, to one of
+// two slots of a mark file after the log is synced and before anyone is told. A database that is
+// behind its mark has lost what was acknowledged and is refused.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "schemas/result.h"
+
+namespace troupe::actors {
+
+// Values are stored: append, never renumber.
+enum class RecordKind : uint8_t {
+  kJob = 1,
+  kEpoch = 2,
+  kRound = 3,
+  kGroup = 4,
+  kDrop = 5,
+  kAttempt = 6,
+  kStep = 7,
+  kEvaluation = 8,
+  kPoint = 9,
+  kLedger = 10,
+};
+
+struct RecordKey {
+  uint64_t job = 0;
+  RecordKind kind = RecordKind::kJob;
+  uint64_t number = 0;   // Round, policy version, ...
+  uint32_t ordinal = 0;  // Of a group within its round.
+  auto operator<=>(const RecordKey&) const = default;
+};
+
+struct Write {
+  RecordKey key{};
+  std::vector<std::byte> value{};  // An encoded record.
+};
+
+// Keys of one kind with number in [first, end) are forgotten.
+struct Erase {
+  RecordKind kind = RecordKind::kGroup;
+  uint64_t first = 0;
+  uint64_t end = 0;
+};
+
+// All of it or nothing.
+struct Batch {
+  uint64_t job = 0;
+  uint64_t epoch = 0;  // Refused with kStaleEpoch unless it is the job's current one.
+  std::vector<Write> writes{};
+  std::vector<Erase> erases{};  // Applied before the writes.
+};
+
+struct StoredRecord {
+  RecordKey key{};
+  uint64_t epoch = 0;   // Of the writer.
+  uint64_t commit = 0;  // Number of the batch, from 1.
+  std::vector<std::byte> value{};
+};
+
+class ReplayStore {
+ public:
+  // Creates the folder when it is missing. kInvalidArgument when another process has it open or it
+  // cannot be created; kCorruption, saying what is damaged and what to do, when the database cannot
+  // be read or is behind its mark.
+  static Result<std::unique_ptr<ReplayStore>> open(const std::string& folder);
+  ~ReplayStore();
+
+  // A new writer of `job` takes over: from now on older epochs are refused. Durable; returns the
+  // epoch, from 1.
+  Result<uint64_t> begin_epoch(uint64_t job);
+
+  // Each batch is atomic, they are applied in order, and all are synced before this returns. One
+  // status per batch: kStaleEpoch for a fenced writer (the others are not affected); kInternal when
+  // the disk failed or is full, after which nothing of that batch or of any later one is there.
+  std::vector<Status> commit(std::span<const Batch> batches);
+
+  Result<std::optional<StoredRecord>> find(const RecordKey& key) const;
+
+  // Records of one kind with number in [first, end), in order.
+  Result<std::vector<StoredRecord>> list(uint64_t job, RecordKind kind, uint64_t first = 0,
+                                         uint64_t end = UINT64_MAX) const;
+
+  // Jobs that have a kJob record, in order.
+  Result<std::vector<uint64_t>> jobs() const;
+
+  uint64_t num_commits() const;
+
+ private:
+  class Implementation;
+  explicit ReplayStore(std::unique_ptr<Implementation> implementation);
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace troupe::actors

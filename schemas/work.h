@@ -1,0 +1,216 @@
+// What the head and a worker say to each other. Every message travels in an Envelope; a worker's
+// only inputs are these messages and the policy files and recovery points that they name, so what
+// it computes is a function of them.
+//
+//   worker                      head
+//     Hello           ──▶                      who it is; its slot's token proves it
+//                     ◀──       Lease          epoch, roles, job, where to start from
+//     WorkerReady     ──▶                      its version and the identity of its weights
+//     Heartbeat       ──▶                      four times a second
+//                     ◀──       GenerateGroups, JudgeGroups, LearnStep, SavePoint, ...
+//     GroupsGenerated, GroupsJudged, StepLearned, PointSaved, ..., or WorkFailed
+//                     ◀──       Drain          finish nothing more and exit
+//
+// The envelope's request id names the work that an answer belongs to, its epoch the lease: messages
+// of an older lease are dropped by both sides.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "schemas/ids.h"
+#include "schemas/job.h"
+#include "schemas/metrics.h"
+#include "schemas/records.h"
+#include "schemas/result.h"
+#include "schemas/trajectory.h"
+#include "schemas/verdict.h"
+
+namespace troupe {
+
+// Roles that a worker plays; several in one process share its weights.
+struct Roles {
+  bool rollout = false;
+  bool learner = false;
+  bool verifier = false;
+  bool operator==(const Roles&) const = default;
+};
+std::string to_string(Roles roles);  // "rollout+learner"
+
+// ---- From a worker.
+
+struct Hello {
+  uint32_t slot = 0;
+  std::string token{};  // Given to the process when it was started.
+  uint64_t pid = 0;
+  std::string arithmetic_id{};    // "cpu-1"
+  std::string instruction_set{};  // "avx512"; another one gives the same bits.
+  uint32_t cores = 0;
+};
+
+// The lease is taken and everything that it asks for is in memory.
+struct WorkerReady {
+  PolicyVersion version{};       // Of the learner, where there is one.
+  std::string weights_sha256{};  // Of the learner's published weights, where there is one.
+  int64_t num_parameters = 0;
+};
+
+struct Heartbeat {
+  uint64_t beat = 0;            // 1, 2, ... within a lease.
+  uint64_t request_id = 0;      // What it works on; 0: nothing.
+  int64_t sequences_done = 0;   // Of the groups that it generates.
+  int64_t sequences_total = 0;  //
+};
+
+struct SampledResponse {
+  std::vector<int32_t> tokens{};  // The stop token included, when one was sampled.
+  std::vector<float> logprobs{};  // Of each token, at the sampling temperature, before top-p.
+  FinishReason finish_reason = FinishReason::kStop;
+};
+
+// What a group is generated for. Values cross the wire.
+enum class GroupPurpose : uint8_t {
+  kTrain = 0,     // id.round is the round.
+  kEvaluate = 1,  // id.round is the policy version; another stream of random numbers.
+};
+
+struct GeneratedGroup {
+  GroupId id{};
+  GroupPurpose purpose = GroupPurpose::kTrain;
+  PolicyVersion version{};
+  std::vector<SampledResponse> responses{};
+};
+
+// Some groups of a GenerateGroups; `is_last` ends it.
+struct GroupsGenerated {
+  std::vector<GeneratedGroup> groups{};
+  bool is_last = false;
+  double core_seconds = 0;  // Since the request's last message.
+};
+
+struct JudgedGroup {
+  GroupId id{};
+  GroupPurpose purpose = GroupPurpose::kTrain;
+  std::vector<Verdict> verdicts{};  // One per response.
+};
+
+struct GroupsJudged {
+  std::vector<JudgedGroup> groups{};
+  double core_seconds = 0;
+};
+
+struct StepLearned {
+  StepMetrics metrics{};  // The learner's fields; `version` is after the step.
+  double core_seconds = 0;
+};
+
+// A file with the published weights of a version is there, for workers of the same host to map.
+struct PolicyPublished {
+  PolicyVersion version{};
+  std::string path{};
+  std::string weights_sha256{};
+};
+
+struct PolicyLoaded {
+  PolicyVersion version{};
+  std::string weights_sha256{};
+};
+
+struct PointSaved {
+  PointRecord point{};
+  double core_seconds = 0;
+};
+
+// The request cannot be done: a bug or the device, not the model's text. kInvalidArgument and
+// kCorruption fail the job; anything else counts as an attempt.
+struct WorkFailed {
+  Error error{};
+};
+
+// ---- To a worker.
+
+struct Lease {
+  uint32_t slot = 0;
+  Roles roles{};
+  uint32_t rollout_threads = 1;
+  uint32_t learner_threads = 1;
+  JobSpec job{};
+  int64_t context_max = 0;   // Longest prompt and response together.
+  std::string point_path{};  // The learner starts from this recovery point; empty: fresh weights.
+  PointRecord point{};       // What the point must be.
+};
+
+struct PromptGroup {
+  GroupId id{};
+  GroupPurpose purpose = GroupPurpose::kTrain;
+  std::vector<int32_t> prompt{};
+  uint32_t num_samples = 1;
+};
+
+struct GenerateGroups {
+  PolicyVersion version{};
+  float temperature = 1;
+  float top_p = 1;
+  int64_t max_response_tokens = 0;
+  std::vector<PromptGroup> groups{};
+};
+
+// Generation of this and of every earlier request id is given up; nothing more is sent for it.
+struct CancelGeneration {};
+
+struct GroupToJudge {
+  GroupId id{};
+  GroupPurpose purpose = GroupPurpose::kTrain;
+  std::string gold{};
+  std::vector<std::string> responses{};  // Text, without the end token.
+};
+
+struct JudgeGroups {
+  std::vector<GroupToJudge> groups{};
+};
+
+struct Demonstration {
+  std::vector<int32_t> tokens{};
+  std::vector<uint8_t> loss_mask{};
+};
+
+// One optimizer step: on demonstrations (SFT) or on groups (GRPO), in this order.
+struct LearnStep {
+  PolicyVersion version{};  // After the step; the learner must be at the one before.
+  Stage stage = Stage::kSft;
+  double learning_rate = 0;
+  double balance_bias_rate = 0;
+  bool begins_stage = false;         // Before: moments start again, the reference is the current.
+  bool refreshes_reference = false;  // After: the reference becomes the new version.
+  bool rescores = false;  // Before: compare a sample of log-probabilities bit by bit, or fail.
+  std::vector<Demonstration> demonstrations{};
+  std::vector<std::vector<std::byte>> groups{};  // Encoded GroupRecords.
+};
+
+struct PublishPolicy {
+  PolicyVersion version{};  // Must be the learner's current one.
+  std::string path{};
+};
+
+struct LoadPolicy {
+  PolicyVersion version{};
+  std::string path{};
+  std::string weights_sha256{};
+};
+
+struct SavePoint {
+  PolicyVersion version{};  // Must be the learner's current one.
+  std::string folder{};     // Must not exist; whoever asked renames it.
+};
+
+struct Drain {};
+
+using FromWorker = std::variant<Hello, WorkerReady, Heartbeat, GroupsGenerated, GroupsJudged,
+                                StepLearned, PolicyPublished, PolicyLoaded, PointSaved, WorkFailed>;
+using ToWorker = std::variant<Lease, GenerateGroups, CancelGeneration, JudgeGroups, LearnStep,
+                              PublishPolicy, LoadPolicy, SavePoint, Drain>;
+
+}  // namespace troupe
