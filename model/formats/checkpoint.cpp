@@ -84,16 +84,11 @@ void read_tensor(float* to, const TensorView& tensor, const TensorShape& shape) 
 
 }  // namespace
 
-Result<Checkpoint> load_checkpoint(const std::string& folder) {
-  auto config = load_hf_config(folder);
-  if (!config) return config.error();
-  const std::string path = folder + "/model.safetensors";
+Result<std::vector<float>> read_policy_file(const std::string& path,
+                                            const TransformerConfig& config) {
   auto file = SafetensorsFile::open(path);
   if (!file) return file.error();
-
-  Checkpoint checkpoint;
-  checkpoint.config = *config;
-  const ParameterLayout layout(*config);
+  const ParameterLayout layout(config);
   // The bytes must be there before memory for what config.json claims is.
   for (const auto& [shape, offset] : layout.by_name()) {
     const TensorView* tensor = file->find(shape.name);
@@ -115,10 +110,25 @@ Result<Checkpoint> load_checkpoint(const std::string& folder) {
       }
     }
   }
-  checkpoint.values.resize(static_cast<size_t>(layout.num_floats()));
+  std::vector<float> values(static_cast<size_t>(layout.num_floats()));
   for (const auto& [shape, offset] : layout.by_name()) {
-    read_tensor(checkpoint.values.data() + offset, *file->find(shape.name), shape);
+    read_tensor(values.data() + offset, *file->find(shape.name), shape);
   }
+  return values;
+}
+
+Status write_policy_file(const std::string& path, const TransformerConfig& config,
+                         const std::vector<float>& values) {
+  return write_safetensors(path, publish(config, values).tensors, {{"format", "pt"}},
+                           Durability::kNone);
+}
+
+Result<Checkpoint> load_checkpoint(const std::string& folder) {
+  auto config = load_hf_config(folder);
+  if (!config) return config.error();
+  auto values = read_policy_file(folder + "/model.safetensors", *config);
+  if (!values) return values.error();
+  Checkpoint checkpoint{.config = *config, .values = std::move(*values)};
 
   const std::string tokenizer_path = folder + "/tokenizer_config.json";
   if (fs::exists(tokenizer_path)) {

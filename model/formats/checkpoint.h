@@ -25,6 +25,13 @@ Result<Checkpoint> load_checkpoint(const std::string& folder);
 // beside the folder and renamed into place, so that a folder of this name is always whole.
 Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint);
 
+// Only the published tensors, as one file for other processes of this host to map. Whole or not
+// there, but not synced: it is worth nothing after a crash. Reading gives the values by layout.
+Status write_policy_file(const std::string& path, const TransformerConfig& config,
+                         const std::vector<float>& values);
+Result<std::vector<float>> read_policy_file(const std::string& path,
+                                            const TransformerConfig& config);
+
 // The identity of the published weights, see weights_hash.h.
 std::string checkpoint_sha256(const TransformerConfig& config, const std::vector<float>& values);
 

@@ -46,13 +46,16 @@ Status write_all(int file, std::span<const std::byte> bytes, const std::string& 
   return ok();
 }
 
-Status write_and_sync(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
+Status write_new(const std::string& path, std::span<const std::span<const std::byte>> pieces,
+                 Durability durability) {
   FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (file.get() < 0) return failed("cannot create", path);
   for (const auto& piece : pieces) {
     if (Status status = write_all(file.get(), piece, path); !status) return status;
   }
-  if (::fsync(file.get()) != 0) return failed("cannot sync", path);
+  if (durability == Durability::kSynced && ::fsync(file.get()) != 0) {
+    return failed("cannot sync", path);
+  }
   if (file.close() != 0) return failed("cannot write", path);
   return ok();
 }
@@ -81,10 +84,11 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
   }
 }
 
-Status write_file(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
+Status write_file(const std::string& path, std::span<const std::span<const std::byte>> pieces,
+                  Durability durability) {
   // The process id keeps two processes that write the same file from sharing a temporary one.
   const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
-  if (Status status = write_and_sync(temporary, pieces); !status) {
+  if (Status status = write_new(temporary, pieces, durability); !status) {
     ::unlink(temporary.c_str());
     return status;
   }
@@ -93,17 +97,22 @@ Status write_file(const std::string& path, std::span<const std::span<const std::
     ::unlink(temporary.c_str());
     return error;
   }
+  if (durability == Durability::kNone) return ok();
   // Without this the new name itself may be lost in a power failure.
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
   const std::string folder = parent.empty() ? std::string(1, '.') : parent.string();
-  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0 || ::fsync(directory.get()) != 0) return failed("cannot sync", folder);
-  return ok();
+  return sync_folder(folder);
 }
 
 Status write_file(const std::string& path, const std::string& text) {
   const std::span<const std::byte> piece = std::as_bytes(std::span(text.data(), text.size()));
   return write_file(path, std::span(&piece, 1));
+}
+
+Status sync_folder(const std::string& folder) {
+  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0 || ::fsync(directory.get()) != 0) return failed("cannot sync", folder);
+  return ok();
 }
 
 }  // namespace troupe::model

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,9 +14,19 @@ namespace troupe::model {
 // kInvalidArgument when the file cannot be read or is longer than `bytes_max`.
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
 
-// Writes `pieces`, one after another, to a temporary file beside `path`, syncs it and renames it to
-// `path`: after a crash the old file or the new one is there, whole.
-Status write_file(const std::string& path, std::span<const std::span<const std::byte>> pieces);
+// What is left of a file when the machine stops.
+enum class Durability : uint8_t {
+  kSynced,  // The old file or the new one, whole.
+  kNone,    // Anything. For files that nobody reads after a crash.
+};
+
+// Writes `pieces`, one after another, to a temporary file beside `path` and renames it to `path`,
+// so that a reader finds the old file or the new one, whole.
+Status write_file(const std::string& path, std::span<const std::span<const std::byte>> pieces,
+                  Durability durability = Durability::kSynced);
 Status write_file(const std::string& path, const std::string& text);
+
+// Makes the names in a folder durable.
+Status sync_folder(const std::string& folder);
 
 }  // namespace troupe::model

@@ -295,7 +295,8 @@ SafetensorsFile::~SafetensorsFile() {
 }
 
 Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
-                         const std::map<std::string, std::string>& metadata) {
+                         const std::map<std::string, std::string>& metadata,
+                         Durability durability) {
   std::vector<const TensorView*> in_file;
   std::set<std::string_view> names;
   for (const TensorView& tensor : tensors) {
@@ -335,7 +336,7 @@ Status write_safetensors(const std::string& path, std::span<const TensorView> te
   pieces.push_back(std::as_bytes(std::span(&header_bytes, 1)));
   pieces.push_back(std::as_bytes(std::span(text.data(), text.size())));
   for (const TensorView* tensor : in_file) pieces.push_back(tensor->bytes);
-  return write_file(path, pieces);
+  return write_file(path, pieces, durability);
 }
 
 }  // namespace troupe::model

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/formats/file.h"
 #include "schemas/result.h"
 
 namespace troupe::model {
@@ -88,6 +89,7 @@ class SafetensorsFile {
 // give the same bytes. kInvalidArgument when two names are equal or one is reserved; the bytes of
 // every tensor must match its shape.
 Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
-                         const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+                         const std::map<std::string, std::string>& metadata = {{"format", "pt"}},
+                         Durability durability = Durability::kSynced);
 
 }  // namespace troupe::model

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <mutex>
 #include <string>
 
 #include "model/generation/block_pool.h"
@@ -23,6 +24,16 @@ struct Feed {
   std::atomic<size_t> next{0};
   std::atomic<int64_t> finished{0};
   std::atomic<bool> is_stopping{false};
+  std::vector<std::atomic<int32_t>> unfinished{};  // Samples of each request.
+  const Generator::Observer* observer = nullptr;
+  std::mutex observing{};
+
+  void finish_one(size_t request) {
+    finished.fetch_add(1);
+    if (unfinished[request].fetch_sub(1) > 1 || !observer->group_finished) return;
+    const std::lock_guard lock(observing);
+    observer->group_finished(request, std::move((*results)[request]));
+  }
 };
 
 // A sequence in an engine. While `forks` > 0 it is a group's prompt, which becomes that many
@@ -358,7 +369,7 @@ class Generator::Engine {
         if (is_stopped || is_long) {
           response.finish_reason = is_stopped ? FinishReason::kStop : FinishReason::kLength;
           release(one);
-          feed.finished.fetch_add(1);
+          feed.finish_one(one.request);
         } else {
           next.push_back(std::move(one));
         }
@@ -389,22 +400,29 @@ class Generator::Engine {
 Generator::Generator(Threads& threads, Options options) : threads_(threads), options_(options) {}
 Generator::~Generator() = default;
 
-Result<std::unique_ptr<Generator>> Generator::create(const kernels::Backend& backend,
-                                                     const TransformerConfig& config,
-                                                     Threads& threads, Options options) {
-  options.batch_tokens_max = std::max(options.batch_tokens_max, options.sequences_max);
+Status Generator::check(const TransformerConfig& config, int num_threads, const Options& options) {
   const int64_t num_blocks =
-      options.cache_bytes / threads.count() / block_bytes(config, options.precision);
+      options.cache_bytes / num_threads / block_bytes(config, options.precision);
   // One block more than a sequence needs, for the copy of a shared one.
   const int64_t needed = blocks_for(options.context_max) + 1;
   if (num_blocks < needed) {
     const int64_t mb =
-        (needed * block_bytes(config, options.precision) * threads.count() >> 20) + 1;
+        (needed * block_bytes(config, options.precision) * num_threads >> 20) + 1;
     return invalid_argument("rollout.cache_mb holds " + std::to_string(num_blocks * kBlockTokens) +
                             " tokens per thread, fewer than one sequence of " +
                             std::to_string(options.context_max) + "; give it at least " +
                             std::to_string(mb));
   }
+  return ok();
+}
+
+Result<std::unique_ptr<Generator>> Generator::create(const kernels::Backend& backend,
+                                                     const TransformerConfig& config,
+                                                     Threads& threads, Options options) {
+  if (Status status = check(config, threads.count(), options); !status) return status.error();
+  options.batch_tokens_max = std::max(options.batch_tokens_max, options.sequences_max);
+  const int64_t num_blocks =
+      options.cache_bytes / threads.count() / block_bytes(config, options.precision);
   // No more than every sequence at its longest.
   const int64_t useful = options.sequences_max * (blocks_for(options.context_max) + 1);
   std::unique_ptr<Generator> generator(new Generator(threads, options));
@@ -417,11 +435,14 @@ Result<std::unique_ptr<Generator>> Generator::create(const kernels::Backend& bac
 
 std::vector<std::vector<Response>> Generator::generate(
     const PolicyWeights& weights, std::span<const GroupRequest> requests,
-    const SamplingOptions& sampling, const std::function<bool(int64_t)>& progressed) {
+    const SamplingOptions& sampling, const Observer& observer) {
   std::vector<std::vector<Response>> results(requests.size());
   Feed feed;
   feed.requests = requests;
   feed.results = &results;
+  feed.observer = &observer;
+  feed.unfinished = std::vector<std::atomic<int32_t>>(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) feed.unfinished[i] = requests[i].num_samples;
   for (const auto& request : requests) {
     TROUPE_CHECK(!request.prompt.empty());
     TROUPE_CHECK(request.num_samples <= options_.sequences_max);
@@ -430,12 +451,13 @@ std::vector<std::vector<Response>> Generator::generate(
   }
   threads_.run(static_cast<int64_t>(engines_.size()), [&](int64_t index, int thread) {
     // Only the calling thread reports.
-    const bool reports = thread == 0 && progressed;
+    const bool reports = thread == 0 && observer.progressed;
     engines_[static_cast<size_t>(index)]->run(weights, sampling, feed,
-                                              reports ? &progressed : nullptr);
+                                              reports ? &observer.progressed : nullptr);
   });
   for (size_t i = 0; i < requests.size(); ++i) {
-    if (!results[i].empty()) continue;  // Never begun.
+    // What was begun has its responses, or has given them away.
+    if (!results[i].empty() || feed.unfinished[i] == 0) continue;
     results[i].resize(static_cast<size_t>(requests[i].num_samples));
     for (auto& response : results[i]) response.finish_reason = FinishReason::kAborted;
   }

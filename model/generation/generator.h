@@ -54,18 +54,29 @@ class Generator {
   };
 
   // kInvalidArgument when the cache does not hold one sequence of context_max tokens per thread.
+  static Status check(const TransformerConfig& config, int num_threads, const Options& options);
+
+  // As check() fails.
   static Result<std::unique_ptr<Generator>> create(const kernels::Backend& backend,
                                                    const TransformerConfig& config,
                                                    Threads& threads, Options options);
   ~Generator();
 
-  // Responses by request and sample. `progressed` is told, from the calling thread, how many
-  // sequences are finished; when it returns false, generation ends early and what is unfinished is
-  // kAborted.
-  std::vector<std::vector<Response>> generate(
-      const PolicyWeights& weights, std::span<const GroupRequest> requests,
-      const SamplingOptions& sampling,
-      const std::function<bool(int64_t sequences_finished)>& progressed = {});
+  // How a caller follows a generation that is under way.
+  struct Observer {
+    // Told, from the calling thread, how many sequences are finished; when it returns false,
+    // generation ends early and what is unfinished is kAborted.
+    std::function<bool(int64_t sequences_finished)> progressed{};
+    // Given each group as its last sample is finished, from any thread, one call at a time; such
+    // groups are then empty in the result.
+    std::function<void(size_t request, std::vector<Response> responses)> group_finished{};
+  };
+
+  // Responses by request and sample.
+  std::vector<std::vector<Response>> generate(const PolicyWeights& weights,
+                                              std::span<const GroupRequest> requests,
+                                              const SamplingOptions& sampling,
+                                              const Observer& observer = {});
 
   Statistics statistics() const;
 

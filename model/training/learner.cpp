@@ -147,6 +147,40 @@ std::vector<float> Learner::published() const {
   return values;
 }
 
+LearnerState Learner::state() const {
+  LearnerState state;
+  const auto take = [this](std::vector<float>& to, kernels::Device<float> from) {
+    to.resize(static_cast<size_t>(layout_.num_floats()));
+    backend_.download(streams_[0], to.data(), from.address, layout_.num_floats() * 4);
+  };
+  take(state.masters, masters_.get());
+  take(state.m, m_.get());
+  take(state.v, v_.get());
+  if (reference_) take(state.reference, reference_->values());
+  state.beta1_power = beta1_power_;
+  state.beta2_power = beta2_power_;
+  return state;
+}
+
+void Learner::set_state(const LearnerState& state) {
+  const auto put = [this](kernels::Device<float> to, const std::vector<float>& from) {
+    TROUPE_CHECK(static_cast<int64_t>(from.size()) == layout_.num_floats());
+    backend_.upload(streams_[0], to.address, from.data(), layout_.num_floats() * 4);
+  };
+  TROUPE_CHECK(state.reference.empty() == !reference_);
+  if (reference_) {
+    // Rounding what is rounded changes nothing, so that the masters' place can be borrowed.
+    put(masters_.get(), state.reference);
+    reference_->publish(threads_, streams_, masters_.get());
+  }
+  put(masters_.get(), state.masters);
+  put(m_.get(), state.m);
+  put(v_.get(), state.v);
+  weights_.publish(threads_, streams_, masters_.get());
+  beta1_power_ = state.beta1_power;
+  beta2_power_ = state.beta2_power;
+}
+
 void Learner::reset_optimizer() {
   backend_.fill_zero(streams_[0], m_.get().address, layout_.num_floats() * 4);
   backend_.fill_zero(streams_[0], v_.get().address, layout_.num_floats() * 4);

@@ -51,6 +51,15 @@ struct StepResult {
   double expert_load_max_violation = 0;
 };
 
+// Everything that the steps to come depend on. N = floats of the layout.
+struct LearnerState {
+  std::vector<float> masters{};    // (N)
+  std::vector<float> m{}, v{};     // (N)
+  std::vector<float> reference{};  // (N)  As published; empty without a reference.
+  double beta1_power = 1;
+  double beta2_power = 1;
+};
+
 class Learner {
  public:
   struct Options {
@@ -77,6 +86,11 @@ class Learner {
 
   // The published values by layout, on the host.
   std::vector<float> published() const;
+
+  // A learner that is given the state of another goes on as that one would, bit for bit. The sizes
+  // and the presence of a reference must be this learner's.
+  LearnerState state() const;
+  void set_state(const LearnerState& state);
 
   // One optimizer update, published before it returns.
   StepResult step(std::span<const LearnSequence> minibatch, const StepOptions& options);

@@ -1,0 +1,53 @@
+#include "actors/controller/checkpoints.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "model/formats/file.h"
+
+namespace troupe::actors {
+
+namespace fs = std::filesystem;
+
+std::string Checkpoints::unfinished(PolicyVersion version) const {
+  return folder() + "/step_" + std::to_string(number(version)) + ".epoch_" +
+         std::to_string(epoch_) + ".unfinished";
+}
+
+std::string Checkpoints::path(const PointRecord& point) const {
+  return folder() + "/" + point.folder;
+}
+
+Status Checkpoints::finish(PointRecord& point) const {
+  point.folder = "step_" + std::to_string(number(point.version));
+  std::error_code error;
+  // Left by an attempt whose record did not come to be; a point with a record is never made again.
+  fs::remove_all(path(point), error);
+  fs::rename(unfinished(point.version), path(point), error);
+  if (error) {
+    return Error{ErrorCode::kInternal,
+                 "cannot rename " + unfinished(point.version) + ": " + error.message()};
+  }
+  return model::sync_folder(folder());
+}
+
+void Checkpoints::forget(const PointRecord& point) const {
+  std::error_code ignored;
+  fs::remove_all(path(point), ignored);
+}
+
+void Checkpoints::sweep(const std::vector<PointRecord>& points) const {
+  std::error_code error;
+  std::vector<fs::path> unknown;
+  for (const auto& entry : fs::directory_iterator(folder(), error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("step_", 0) != 0) continue;
+    const bool is_known = std::any_of(points.begin(), points.end(), [&](const PointRecord& point) {
+      return point.folder == name;
+    });
+    if (!is_known) unknown.push_back(entry.path());
+  }
+  for (const auto& path : unknown) fs::remove_all(path, error);
+}
+
+}  // namespace troupe::actors

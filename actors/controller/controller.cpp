@@ -1,0 +1,897 @@
+#include "actors/controller/controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "actors/verifier/format_verdict.h"
+#include "actors/verifier/reward.h"
+#include "model/tokenizer/byte_tokenizer.h"
+#include "model/training/learning_rate.h"
+#include "schemas/check.h"
+#include "schemas/metrics_codec.h"
+#include "schemas/records_codec.h"
+
+namespace troupe::actors {
+namespace {
+
+// Held-out problems that the cold start's gate is measured on. Not [eval]'s: the gate decides the
+// history of a job, and [eval] must not.
+constexpr int64_t kGateProblems = 500;
+// Steps that the learner may have before it: enough that it never waits for a message.
+constexpr uint64_t kStepsInFlight = 6;
+// The cold start's steps are small: its recovery points are this many times rarer.
+constexpr int64_t kSftPointFactor = 10;
+// Judged again elsewhere so many times when the verifier itself fails.
+constexpr int kInfraErrorsMax = 2;
+constexpr size_t kTraces = 3;
+
+std::string text_of(const SampledResponse& response) {
+  return model::ByteTokenizer::decode(response.tokens);
+}
+
+// A worker of ours writes nothing else; the store and the tokenizer believe it.
+bool is_sane(const GeneratedGroup& group) {
+  return std::all_of(
+      group.responses.begin(), group.responses.end(), [](const SampledResponse& response) {
+        return !response.tokens.empty() && response.tokens.size() == response.logprobs.size() &&
+               response.finish_reason <= FinishReason::kLength &&
+               std::all_of(response.tokens.begin(), response.tokens.end(),
+                           [](int32_t token) {
+                             return token >= 0 && token < model::ByteTokenizer::kVocabularySize;
+                           }) &&
+               std::all_of(response.logprobs.begin(), response.logprobs.end(),
+                           [](float logprob) { return std::isfinite(logprob); });
+      });
+}
+
+bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
+
+void add_sums(double core_seconds, const PricesSpec& prices, double& seconds, double& money) {
+  seconds += core_seconds;
+  money += core_seconds / 3600.0 * prices.cpu_core_hour;
+}
+
+}  // namespace
+
+Controller::Controller(const JobSpec& job, const JobData& data, RunHistory history, Options options,
+                       MetricsSink& sink)
+    : job_(job),
+      data_(data),
+      options_(options),
+      sink_(sink),
+      evaluations_(std::move(history.evaluations)),
+      points_(std::move(history.points)),
+      ledger_(std::move(history.ledger)) {
+  if (job.grpo.steps > 0) {
+    prompt_order_.emplace(
+        model::PromptOrder::Options{.seed = job.seed,
+                                    .count = static_cast<int64_t>(data.train.size()),
+                                    .prompts_per_round = job.grpo.prompts_per_round,
+                                    .shuffle = job.data.shuffle});
+  }
+  for (const StepRecord& step : history.steps) {
+    frontier_ = number(step.metrics.version);
+    recorded_[frontier_] = step.metrics;
+    if (!step.metrics.was_finite) ++non_finite_in_a_row_;
+    if (step.metrics.was_finite && !step.metrics.was_skipped) non_finite_in_a_row_ = 0;
+  }
+}
+
+// ---- Events.
+
+void Controller::learner_ready(PolicyVersion version, double now) {
+  if (is_ended_) return;
+  TROUPE_CHECK(!is_learner_ready_);
+  is_learner_ready_ = true;
+  version_learned_ = version;
+  version_sent_ = number(version);
+  // The cold start is gone through again up to where the learner is.
+  sft_.emplace(job_, data_.cold_start);
+  while (static_cast<uint64_t>(sft_->steps()) < std::min(version_sent_, sft_steps())) {
+    if (sft_->next() == SftPlan::Next::kStep) {
+      static_cast<void>(sft_->take_step());
+      continue;
+    }
+    const EvaluationRecord* gate =
+        find_evaluation(static_cast<uint64_t>(sft_->steps()), /*is_gate=*/true);
+    if (gate == nullptr) {
+      fail({ErrorCode::kCorruption,
+            fmt::format("the store has no gate at step {}, which lies before the recovery point "
+                        "of version {}",
+                        sft_->steps(), number(version))});
+      return;
+    }
+    static_cast<void>(sft_->pass_gate(gate->metrics.pass_at_1()));
+  }
+  advance(now);
+}
+
+void Controller::learner_lost() {
+  if (is_ended_ || !is_learner_ready_) return;
+  is_learner_ready_ = false;
+  ++generation_;
+  round_.reset();
+  evaluation_.reset();
+  point_asked_.reset();
+  consumed_.clear();
+  commands_.push_back(command::CancelGeneration{});
+  // Without a learner nothing more can be finished cleanly; the store has all that matters.
+  if (stopping_) end(*stopping_);
+}
+
+void Controller::worker_lost() { ++ledger_.workers_lost; }
+
+void Controller::step_learned(const StepLearned& learned, double now) {
+  if (is_ended_ || !is_learner_ready_) return;
+  add_sums(learned.core_seconds, job_.prices, ledger_.learner_seconds, ledger_.money);
+  if (!take_over(learned)) return;
+  advance(now);
+}
+
+// False when the job has failed by it.
+bool Controller::take_over(const StepLearned& learned) {
+  const uint64_t version = number(learned.metrics.version);
+  if (version != number(version_learned_) + 1 || version > version_sent_) {
+    fail({ErrorCode::kInternal, fmt::format("the learner says that it learned step {}, but after "
+                                            "step {} it was asked for steps up to {}",
+                                            version, number(version_learned_), version_sent_)});
+    return false;
+  }
+  version_learned_ = learned.metrics.version;
+  auto consumed = consumed_.extract(version);
+  if (version <= frontier_) {
+    ++ledger_.steps_redone;
+    ledger_.wasted_seconds += learned.core_seconds;
+    const auto found = recorded_.find(version);
+    if (found != recorded_.end() && (!same_bits(found->second.loss, learned.metrics.loss) ||
+                                     !same_bits(found->second.grad_norm,
+                                                learned.metrics.grad_norm))) {
+      fail({ErrorCode::kInternal,
+            fmt::format("step {} gave another result when it was learned again: loss {} and then "
+                        "{}, grad norm {} and then {}",
+                        version, found->second.loss, learned.metrics.loss,
+                        found->second.grad_norm, learned.metrics.grad_norm)});
+      return false;
+    }
+    return true;
+  }
+  frontier_ = version;
+  StepRecord record;
+  StepMetrics& metrics = record.metrics;
+  const bool is_grpo = version > sft_steps();
+  if (is_grpo) {
+    TROUPE_CHECK(round_ && round_->has_metrics);
+    metrics = round_->metrics;
+    const auto step = static_cast<int64_t>(version - sft_steps());
+    const bool is_first = (step - 1) % job_.grpo.minibatches_per_round == 0;
+    metrics.stage_step = step;
+    metrics.stage_steps = job_.grpo.steps;
+    metrics.generate_seconds = is_first ? round_->generate_seconds : 0;
+    metrics.verify_seconds = is_first ? round_->verify_seconds : 0;
+    if (!is_first) metrics.tokens_generated = 0;
+    if (!consumed.empty()) record.consumed = std::move(consumed.mapped());
+  } else {
+    metrics.stage_step = static_cast<int64_t>(version);
+    metrics.stage_steps = job_.sft.steps;
+  }
+  const StepMetrics& from = learned.metrics;
+  metrics.stage = is_grpo ? Stage::kGrpo : Stage::kSft;
+  metrics.version = from.version;
+  metrics.loss = from.loss;
+  metrics.grad_norm = from.grad_norm;
+  metrics.learning_rate = from.learning_rate;
+  metrics.was_skipped = from.was_skipped;
+  metrics.was_finite = from.was_finite;
+  metrics.tokens_learned = from.tokens_learned;
+  metrics.expert_load_max_violation = from.expert_load_max_violation;
+  metrics.entropy = from.entropy;
+  metrics.kl = from.kl;
+  metrics.ppo_kl = from.ppo_kl;
+  metrics.clip_fraction = from.clip_fraction;
+  metrics.ratio_max = from.ratio_max;
+  metrics.advantage_abs_mean = from.advantage_abs_mean;
+  metrics.learn_seconds = from.learn_seconds;
+
+  ledger_.tokens_learned += metrics.tokens_learned;
+  if (!record.consumed.empty()) {
+    const auto trajectories =
+        static_cast<int64_t>(record.consumed.size()) * job_.grpo.group_size;
+    (metrics.was_finite ? ledger_.trajectories_learned
+                        : ledger_.trajectories_dropped["not_finite"]) += trajectories;
+  }
+  recorded_[version] = metrics;
+  Batch batch = batch_with_ledger();
+  batch.writes.push_back(
+      {{options_.job_id, RecordKind::kStep, version, 0}, encode(record)});
+  Pending pending;
+  pending.step = metrics;
+  commit(std::move(batch), std::move(pending));
+
+  // A step without anything to learn says nothing about the gradient.
+  if (!metrics.was_finite) ++non_finite_in_a_row_;
+  if (metrics.was_finite && !metrics.was_skipped) non_finite_in_a_row_ = 0;
+  if (non_finite_in_a_row_ >= job_.optimizer.non_finite_steps_max) {
+    fail({ErrorCode::kInternal,
+          std::to_string(non_finite_in_a_row_) +
+              " steps in a row had no finite gradient; lower the learning rate, or raise "
+              "optimizer.non_finite_steps_max to go on"});
+    return false;
+  }
+  return true;
+}
+
+void Controller::point_saved(const PointRecord& point, double core_seconds, double now) {
+  if (is_ended_) return;
+  add_sums(core_seconds, job_.prices, ledger_.learner_seconds, ledger_.money);
+  Batch batch = batch_with_ledger();
+  std::vector<PointRecord> kept = points_;
+  kept.push_back(point);
+  while (static_cast<int64_t>(kept.size()) > job_.schedule.checkpoints_kept) {
+    const uint64_t first = number(kept.front().version);
+    batch.erases.push_back({RecordKind::kPoint, first, first + 1});
+    kept.erase(kept.begin());
+  }
+  // What lies before every point that is kept is never asked for again.
+  const uint64_t oldest = number(kept.front().version);
+  if (oldest > sft_steps()) {
+    const auto round =
+        (oldest - sft_steps()) / static_cast<uint64_t>(job_.grpo.minibatches_per_round);
+    batch.erases.push_back({RecordKind::kGroup, 0, round});
+  }
+  batch.writes.push_back(
+      {{options_.job_id, RecordKind::kPoint, number(point.version), 0}, encode(point)});
+  Pending pending;
+  pending.point = point;
+  commit(std::move(batch), std::move(pending));
+  advance(now);
+}
+
+void Controller::groups_generated(const GroupsGenerated& generated, double now) {
+  if (is_ended_) return;
+  add_sums(generated.core_seconds, job_.prices, ledger_.rollout_seconds, ledger_.money);
+  for (const GeneratedGroup& one : generated.groups) {
+    if (!is_sane(one)) {
+      fail({ErrorCode::kInternal,
+            fmt::format("a rollout worker sent a response that cannot be: round {}, group {}",
+                        number(one.id.round), one.id.ordinal)});
+      return;
+    }
+    if (one.purpose == GroupPurpose::kEvaluate) {
+      if (!evaluation_ || one.id.round != Round{number(evaluation_->version)}) continue;
+      const size_t index = one.id.ordinal;
+      if (index >= evaluation_->responses.size() || evaluation_->responses[index] ||
+          one.responses.size() != 1) {
+        continue;
+      }
+      evaluation_->responses[index] = one.responses[0];
+      judge(one.id, one.purpose, data_.held_out[index], {text_of(one.responses[0])});
+      continue;
+    }
+    if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
+    const auto found = round_->groups.find(one.id.ordinal);
+    if (found == round_->groups.end() || found->second.place != Place::kGenerating) continue;
+    if (static_cast<int64_t>(one.responses.size()) != job_.grpo.group_size) continue;
+    Group& group = found->second;
+    group.place = Place::kJudging;
+    std::vector<std::string> texts;
+    for (uint32_t i = 0; i < one.responses.size(); ++i) {
+      group.record.trajectories.push_back(
+          make_trajectory(one.id, i, one.version, one.responses[i]));
+      texts.push_back(text_of(one.responses[i]));
+    }
+    round_->generate_seconds = now - round_->asked_at;
+    round_->sequences_generated += static_cast<int64_t>(one.responses.size());
+    sink_.progressed("generating", round_->sequences_generated, round_->sequences_total);
+    judge(one.id, one.purpose, prompt_of(one.id), std::move(texts));
+  }
+}
+
+void Controller::groups_judged(const GroupsJudged& judged, double now) {
+  if (is_ended_) return;
+  add_sums(judged.core_seconds, job_.prices, ledger_.verifier_seconds, ledger_.money);
+  for (const JudgedGroup& one : judged.groups) {
+    if (one.purpose == GroupPurpose::kEvaluate) {
+      if (!evaluation_ || one.id.round != Round{number(evaluation_->version)}) continue;
+      const size_t index = one.id.ordinal;
+      if (index >= evaluation_->verdicts.size() || !evaluation_->responses[index] ||
+          evaluation_->verdicts[index] || one.verdicts.size() != 1) {
+        continue;
+      }
+      evaluation_->verdicts[index] = one.verdicts[0];
+      ++evaluation_->num_judged;
+      continue;
+    }
+    if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
+    const auto found = round_->groups.find(one.id.ordinal);
+    if (found == round_->groups.end() || found->second.place != Place::kJudging) continue;
+    Group& group = found->second;
+    if (one.verdicts.size() != group.record.trajectories.size()) continue;
+    round_->verify_seconds += judged.core_seconds / static_cast<double>(judged.groups.size());
+    std::vector<std::string> texts;
+    std::string failure;
+    for (size_t i = 0; i < one.verdicts.size(); ++i) {
+      Trajectory& trajectory = group.record.trajectories[i];
+      trajectory.verdict = one.verdicts[i];
+      for (const VerdictPart& part : trajectory.verdict.parts) {
+        if (!is_payable(part.kind)) failure = name(part.kind);
+      }
+    }
+    if (failure == name(VerdictKind::kInfraError) && ++group.infra_errors <= kInfraErrorsMax) {
+      for (const Trajectory& trajectory : group.record.trajectories) {
+        const auto from = trajectory.segments.back().begin;
+        texts.push_back(model::ByteTokenizer::decode(std::span(trajectory.tokens).subspan(from)));
+      }
+      judge(one.id, one.purpose, prompt_of(one.id), std::move(texts));
+      continue;
+    }
+    if (!failure.empty()) {
+      drop_group(one.id.ordinal, failure);
+      continue;
+    }
+    group.place = Place::kCommitting;
+    const float first = group.record.trajectories[0].verdict.reward();
+    int64_t tokens = 0;
+    for (const Trajectory& trajectory : group.record.trajectories) {
+      group.has_variance |= trajectory.verdict.reward() != first;
+      tokens += trajectory.num_response_tokens();
+      ++ledger_.verdicts[name(trajectory.verdict.parts[accuracy_part(job_.rewards)].kind)];
+    }
+    const auto count = static_cast<int64_t>(group.record.trajectories.size());
+    ledger_.tokens_generated += tokens;
+    ledger_.trajectories_generated += count;
+    if (group.is_again) {
+      ledger_.tokens_regenerated += tokens;
+      ledger_.trajectories_regenerated += count;
+    }
+    if (job_.grpo.zero_variance_groups != "keep" && !group.has_variance) {
+      ledger_.trajectories_dropped["zero_variance"] += count;
+    }
+    group.encoded = encode(group.record);
+    Batch batch = batch_with_ledger();
+    batch.writes.push_back({{options_.job_id, RecordKind::kGroup, number(one.id.round),
+                             one.id.ordinal},
+                            group.encoded});
+    Pending pending;
+    pending.ordinal = one.id.ordinal;
+    pending.round = one.id.round;
+    commit(std::move(batch), std::move(pending));
+  }
+  if (evaluation_) {
+    sink_.progressed("evaluating", static_cast<int64_t>(evaluation_->num_judged),
+                     static_cast<int64_t>(evaluation_->verdicts.size()));
+    finish_evaluation(now);
+  }
+  advance(now);
+}
+
+void Controller::group_retried(const AttemptRecord& record, double core_seconds) {
+  if (is_ended_) return;
+  ledger_.wasted_seconds += core_seconds;
+  if (!round_ || record.id.round != round_->round) return;
+  const auto found = round_->groups.find(record.id.ordinal);
+  if (found == round_->groups.end()) return;
+  if (found->second.place == Place::kGenerating) found->second.is_again = true;
+  Batch batch = batch_with_ledger();
+  batch.writes.push_back({{options_.job_id, RecordKind::kAttempt, number(record.id.round),
+                           record.id.ordinal},
+                          encode(record)});
+  commit(std::move(batch), {});
+}
+
+void Controller::group_abandoned(GroupId id, GroupPurpose purpose, const std::string& reason,
+                                 double now) {
+  if (is_ended_) return;
+  if (purpose == GroupPurpose::kEvaluate) {
+    if (!evaluation_ || id.round != Round{number(evaluation_->version)}) return;
+    const size_t index = id.ordinal;
+    if (index >= evaluation_->verdicts.size() || evaluation_->verdicts[index]) return;
+    if (evaluation_->left_out.insert(index).second) ++evaluation_->num_judged;
+    sink_.noted(fmt::format("evaluation: problem {} is left out: {}", index, reason));
+    finish_evaluation(now);
+  } else if (round_ && id.round == round_->round) {
+    const auto found = round_->groups.find(id.ordinal);
+    if (found == round_->groups.end() || found->second.place == Place::kCommitting ||
+        found->second.place == Place::kDurable) {
+      return;
+    }
+    drop_group(id.ordinal, reason);
+  }
+  advance(now);
+}
+
+void Controller::drop_group(uint32_t ordinal, const std::string& reason) {
+  Group& group = round_->groups.at(ordinal);
+  const auto count = static_cast<uint32_t>(job_.grpo.group_size);
+  group.is_dropped = true;
+  group.place = Place::kCommitting;
+  // Every trajectory that was generated is somewhere.
+  for (const Trajectory& trajectory : group.record.trajectories) {
+    ledger_.tokens_generated += trajectory.num_response_tokens();
+  }
+  ledger_.trajectories_generated += static_cast<int64_t>(group.record.trajectories.size());
+  if (!group.record.trajectories.empty()) ledger_.trajectories_dropped[reason] += count;
+  group.record.trajectories.clear();
+  const GroupId id{round_->round, ordinal};
+  sink_.noted(fmt::format("round {}, group {}: dropped: {}", number(id.round), ordinal, reason));
+  Batch batch = batch_with_ledger();
+  batch.writes.push_back({{options_.job_id, RecordKind::kDrop, number(id.round), ordinal},
+                          encode(DropRecord{id, reason, count})});
+  Pending pending;
+  pending.ordinal = ordinal;
+  pending.round = id.round;
+  commit(std::move(batch), std::move(pending));
+}
+
+void Controller::committed(uint64_t ticket, double now) {
+  TROUPE_CHECK(!pending_.empty() && pending_.front().first == ticket);
+  const Pending pending = std::move(pending_.front().second);
+  pending_.pop_front();
+  if (is_ended_) return;
+  if (pending.step) {
+    sink_.step_committed(*pending.step);
+    if (!pending.step->was_finite) {
+      sink_.noted("step " + std::to_string(number(pending.step->version)) +
+                  ": the gradient was not finite; the step was skipped");
+    }
+  }
+  if (pending.evaluation) {
+    const EvaluationRecord& record = *pending.evaluation;
+    if (!record.is_gate) sink_.evaluated(record.metrics, record.traces);
+    evaluations_.push_back(record);
+    if (evaluation_ && evaluation_->is_committing) evaluation_.reset();
+  }
+  if (pending.point) {
+    if (!has_point(number(pending.point->version))) points_.push_back(*pending.point);
+    if (point_asked_ == number(pending.point->version)) point_asked_.reset();
+    while (static_cast<int64_t>(points_.size()) > job_.schedule.checkpoints_kept) {
+      commands_.push_back(command::ForgetPoint{points_.front()});
+      points_.erase(points_.begin());
+    }
+    // What lies before the oldest point is never learned again.
+    recorded_.erase(recorded_.begin(), recorded_.upper_bound(number(points_.front().version)));
+  }
+  // A group that was on its way when the learner was lost is loaded again with the others.
+  if (pending.ordinal && pending.generation == generation_ && round_ && round_->is_loaded &&
+      round_->round == pending.round) {
+    admit(*pending.ordinal);
+  }
+  if (is_ending_) {
+    if (pending_.empty()) end(end_.state, end_.error);
+    return;
+  }
+  advance(now);
+}
+
+void Controller::round_loaded(Round round, std::vector<GroupRecord> groups,
+                              const std::vector<DropRecord>& drops, bool was_begun, double now) {
+  if (is_ended_ || !round_ || round_->round != round || round_->is_loaded) return;
+  round_->is_loaded = true;
+  round_->was_begun = was_begun;
+  std::map<uint32_t, GroupRecord*> by_ordinal;
+  for (GroupRecord& record : groups) {
+    by_ordinal[record.trajectories.front().id.group.ordinal] = &record;
+  }
+  std::set<uint32_t> dropped;
+  for (const DropRecord& drop : drops) dropped.insert(drop.id.ordinal);
+  // Replacements are wanted only once their predecessors are decided.
+  bool is_moving = true;
+  while (is_moving && !round_->plan.is_complete()) {
+    is_moving = false;
+    for (uint32_t ordinal : std::vector<uint32_t>(round_->plan.wanted())) {
+      const auto found = by_ordinal.find(ordinal);
+      if (found == by_ordinal.end() && dropped.count(ordinal) == 0) continue;
+      Group& group = round_->groups[ordinal];
+      if (found != by_ordinal.end()) {
+        group.record = std::move(*found->second);
+        group.encoded = encode(group.record);
+        const float first = group.record.trajectories[0].verdict.reward();
+        for (const Trajectory& trajectory : group.record.trajectories) {
+          group.has_variance |= trajectory.verdict.reward() != first;
+        }
+      } else {
+        group.is_dropped = true;
+      }
+      admit(ordinal);
+      is_moving = true;
+    }
+  }
+  advance(now);
+}
+
+void Controller::stop(JobState state, double now) {
+  if (is_ended_ || is_ending_ || stopping_) return;
+  stopping_ = state;
+  // A group that is on its way into the store is finished; everything else comes out the same
+  // when the job goes on.
+  commands_.push_back(command::CancelGeneration{});
+  evaluation_.reset();
+  if (!is_learner_ready_) {
+    end(state);
+    return;
+  }
+  advance(now);
+}
+
+void Controller::fail(Error error) {
+  if (is_ended_) return;
+  is_ending_ = true;
+  end_ = {JobState::kFailed, std::move(error)};
+  if (pending_.empty()) end(end_.state, end_.error);
+}
+
+void Controller::abort(Error error) {
+  if (!is_ended_) end(JobState::kFailed, std::move(error));
+}
+
+std::vector<ControllerCommand> Controller::take_commands() {
+  return std::exchange(commands_, {});
+}
+
+// ---- What is next.
+
+bool Controller::is_evaluation_due(uint64_t version) const {
+  if (data_.held_out.empty() || job_.eval.problems == 0) return false;
+  if (version == last_version()) return true;
+  if (job_.grpo.steps == 0 || version < sft_steps()) return false;
+  if (version == sft_steps()) return true;
+  return job_.eval.every_steps > 0 &&
+         (version - sft_steps()) % static_cast<uint64_t>(job_.eval.every_steps) == 0;
+}
+
+bool Controller::is_point_due(uint64_t version) const {
+  if (!options_.saves_points || version == 0) return false;
+  if (version == last_version()) return true;
+  const auto every = static_cast<uint64_t>(job_.schedule.checkpoint_every_steps);
+  if (every == 0) return false;
+  if (version < sft_steps()) return version % (every * kSftPointFactor) == 0;
+  return (version - sft_steps()) % every == 0;
+}
+
+const EvaluationRecord* Controller::find_evaluation(uint64_t version, bool is_gate) const {
+  for (const EvaluationRecord& one : evaluations_) {
+    if (number(one.metrics.version) == version && one.is_gate == is_gate) return &one;
+  }
+  return nullptr;
+}
+
+bool Controller::is_evaluation_pending() const {
+  return std::any_of(pending_.begin(), pending_.end(),
+                     [](const auto& one) { return one.second.evaluation.has_value(); });
+}
+
+bool Controller::has_point(uint64_t version) const {
+  return std::any_of(points_.begin(), points_.end(), [version](const PointRecord& one) {
+    return number(one.version) == version;
+  });
+}
+
+// One thing after another until something has to be waited for.
+void Controller::advance(double now) {
+  while (!is_ended_ && !is_ending_ && is_learner_ready_ && !evaluation_) {
+    const bool is_caught_up = number(version_learned_) == version_sent_;
+    if (stopping_) {
+      if (!is_caught_up || point_asked_) return;
+      if (options_.saves_points && !has_point(version_sent_) && version_sent_ > 0) {
+        save_point(version_sent_);
+        return;
+      }
+      is_ending_ = true;
+      end_ = {*stopping_, {}};
+      if (pending_.empty()) end(*stopping_);
+      return;
+    }
+    if (is_evaluation_pending()) return;
+    if (is_evaluation_due(version_sent_) && find_evaluation(version_sent_, false) == nullptr) {
+      if (!is_caught_up) return;
+      begin_evaluation(version_sent_, /*is_gate=*/false, now);
+      return;
+    }
+    if (version_sent_ == last_version()) {
+      if (!is_caught_up || point_asked_) return;
+      is_ending_ = true;
+      end_ = {JobState::kFinished, {}};
+      if (pending_.empty()) end(JobState::kFinished);
+      return;
+    }
+    if (version_sent_ - number(version_learned_) >= kStepsInFlight) return;
+    if (!(version_sent_ < sft_steps() ? advance_sft(now) : advance_round(now))) return;
+  }
+}
+
+bool Controller::advance_sft(double now) {
+  if (sft_->next() == SftPlan::Next::kStep) {
+    send_step(sft_->take_step());
+    return true;
+  }
+  TROUPE_CHECK(sft_->next() == SftPlan::Next::kGate);
+  if (const EvaluationRecord* gate = find_evaluation(version_sent_, true)) {
+    const bool is_new = version_sent_ >= frontier_;
+    const auto note = sft_->pass_gate(gate->metrics.pass_at_1());
+    if (note && is_new) sink_.noted(*note);
+    return true;
+  }
+  if (number(version_learned_) == version_sent_) begin_evaluation(version_sent_, true, now);
+  return false;
+}
+
+bool Controller::advance_round(double now) {
+  const auto M = static_cast<uint64_t>(job_.grpo.minibatches_per_round);
+  const uint64_t step = version_sent_ - sft_steps();
+  const Round round{step / M};
+  if (!round_ || round_->round != round) {
+    // The metrics of a round belong to its steps, so it stays until they are recorded.
+    if (number(version_learned_) != version_sent_) return false;
+    round_.emplace(RoundState{.round = round, .plan = RoundPlan(job_.grpo)});
+    commands_.push_back(command::LoadRound{round});
+    return false;
+  }
+  if (!round_->is_loaded) return false;
+  if (!round_->plan.is_complete()) {
+    request_groups(now);
+    return false;
+  }
+  if (!round_->has_metrics) complete_round_metrics();
+  send_step(minibatch_step(static_cast<int64_t>(step % M)));
+  return true;
+}
+
+void Controller::send_step(LearnStep step) {
+  version_sent_ = number(step.version);
+  commands_.push_back(command::Learn{std::move(step)});
+  if (is_point_due(version_sent_) && !has_point(version_sent_)) save_point(version_sent_);
+}
+
+void Controller::save_point(uint64_t version) {
+  point_asked_ = version;
+  commands_.push_back(command::SavePoint{PolicyVersion{version}});
+}
+
+void Controller::request_groups(double now) {
+  GenerateGroups request;
+  request.version = version_learned_;
+  request.temperature = static_cast<float>(job_.rollout.temperature);
+  request.top_p = static_cast<float>(job_.rollout.top_p);
+  request.max_response_tokens = job_.rollout.max_response_tokens;
+  for (uint32_t ordinal : round_->plan.wanted()) {
+    Group& group = round_->groups[ordinal];
+    if (group.place != Place::kWanted) continue;
+    group.place = Place::kGenerating;
+    // Begun by a head that is gone.
+    group.is_again = round_->was_begun && ordinal < static_cast<uint32_t>(
+                                                        job_.grpo.prompts_per_round);
+    const GroupId id{round_->round, ordinal};
+    request.groups.push_back({.id = id,
+                              .purpose = GroupPurpose::kTrain,
+                              .prompt = prompt_of(id).tokens,
+                              .num_samples = static_cast<uint32_t>(job_.grpo.group_size)});
+  }
+  if (request.groups.empty()) return;
+  round_->asked_at = now - round_->generate_seconds;
+  round_->sequences_total +=
+      static_cast<int64_t>(request.groups.size()) * job_.grpo.group_size;
+  if (!round_->was_begun) {
+    round_->was_begun = true;
+    Batch batch;
+    batch.job = options_.job_id;
+    batch.epoch = options_.epoch;
+    batch.writes.push_back({{options_.job_id, RecordKind::kRound, number(round_->round), 0},
+                            encode(RoundRecord{round_->round, version_learned_})});
+    commit(std::move(batch), {});
+  }
+  commands_.push_back(command::Generate{std::move(request)});
+}
+
+void Controller::admit(uint32_t ordinal) {
+  Group& group = round_->groups.at(ordinal);
+  group.place = Place::kDurable;
+  const bool keeps = job_.grpo.zero_variance_groups == "keep" || group.has_variance;
+  round_->plan.decide(ordinal, !group.is_dropped && keeps);
+}
+
+// Sums in ordinal order, so that they do not depend on who finished first.
+void Controller::complete_round_metrics() {
+  StepMetrics metrics;
+  metrics.stage = Stage::kGrpo;
+  metrics.round = round_->round;
+  double count = 0, groups = 0, reward_squares = 0;
+  const size_t accuracy = accuracy_part(job_.rewards);
+  for (const auto& [ordinal, group] : round_->groups) {
+    if (group.is_dropped || group.record.trajectories.empty()) continue;
+    groups += 1;
+    metrics.frac_reward_zero_std += group.has_variance ? 0 : 1;
+    for (const Trajectory& trajectory : group.record.trajectories) {
+      const double reward = static_cast<double>(trajectory.verdict.reward());
+      count += 1;
+      metrics.reward_mean += reward;
+      reward_squares += reward * reward;
+      metrics.accuracy += trajectory.verdict.parts[accuracy].value > 0 ? 1 : 0;
+      for (size_t part = 0; part < trajectory.verdict.parts.size(); ++part) {
+        if (job_.rewards[part].verifier != "r1_format") continue;
+        metrics.format_share += trajectory.verdict.parts[part].value > 0 ? 1 : 0;
+      }
+      const auto from = trajectory.segments.back().begin;
+      const std::string text =
+          model::ByteTokenizer::decode(std::span(trajectory.tokens).subspan(from));
+      metrics.thinking_share += has_thinking(text) ? 1 : 0;
+      metrics.response_length_clipped +=
+          trajectory.finish_reason == FinishReason::kLength ? 1 : 0;
+      metrics.tokens_generated += trajectory.num_response_tokens();
+    }
+  }
+  if (count > 0) {
+    metrics.reward_mean /= count;
+    metrics.reward_std = std::sqrt(
+        std::max(0.0, reward_squares / count - metrics.reward_mean * metrics.reward_mean));
+    metrics.accuracy /= count;
+    metrics.format_share /= count;
+    metrics.thinking_share /= count;
+    metrics.response_length_clipped /= count;
+    metrics.response_length_mean = static_cast<double>(metrics.tokens_generated) / count;
+    metrics.frac_reward_zero_std /= groups;
+  }
+  round_->metrics = metrics;
+  round_->has_metrics = true;
+}
+
+LearnStep Controller::minibatch_step(int64_t minibatch) {
+  const auto M = static_cast<int64_t>(job_.grpo.minibatches_per_round);
+  const model::LearningRate rate{.peak = job_.grpo.learning_rate,
+                                 .warmup_steps = job_.optimizer.warmup_steps,
+                                 .steps = job_.grpo.steps};
+  LearnStep step;
+  step.version = PolicyVersion{version_sent_ + 1};
+  const auto stage_step = static_cast<int64_t>(number(step.version) - sft_steps());
+  step.stage = Stage::kGrpo;
+  step.learning_rate = rate.at(stage_step);
+  step.balance_bias_rate = job_.learner.balance_bias_rate;
+  step.begins_stage = stage_step == 1;
+  step.refreshes_reference = stage_step % job_.grpo.reference_refresh_steps == 0;
+  const int64_t every = job_.rollout.rescore_every_rounds;
+  step.rescores = minibatch == 0 && every > 0 && (stage_step - 1) / M % every == 0;
+  const auto [begin, end] = round_->plan.minibatch(minibatch);
+  auto& consumed = consumed_[number(step.version)];
+  for (size_t i = begin; i < end; ++i) {
+    const uint32_t ordinal = round_->plan.admitted()[i];
+    step.groups.push_back(round_->groups.at(ordinal).encoded);
+    consumed.push_back({round_->round, ordinal});
+  }
+  return step;
+}
+
+// ---- Evaluation.
+
+void Controller::begin_evaluation(uint64_t version, bool is_gate, double now) {
+  const int64_t problems = is_gate ? kGateProblems : job_.eval.problems;
+  const size_t count = std::min(data_.held_out.size(), static_cast<size_t>(problems));
+  evaluation_.emplace();
+  evaluation_->version = PolicyVersion{version};
+  evaluation_->is_gate = is_gate;
+  evaluation_->temperature = is_gate ? 0.0 : job_.eval.temperature;
+  evaluation_->begun_at = now;
+  evaluation_->responses.resize(count);
+  evaluation_->verdicts.resize(count);
+  GenerateGroups request;
+  request.version = evaluation_->version;
+  request.temperature = static_cast<float>(evaluation_->temperature);
+  request.max_response_tokens = job_.rollout.max_response_tokens;
+  for (size_t i = 0; i < count; ++i) {
+    request.groups.push_back({.id = {Round{version}, static_cast<uint32_t>(i)},
+                              .purpose = GroupPurpose::kEvaluate,
+                              .prompt = data_.held_out[i].tokens,
+                              .num_samples = 1});
+  }
+  commands_.push_back(command::Generate{std::move(request)});
+  sink_.progressed("evaluating", 0, static_cast<int64_t>(count));
+}
+
+void Controller::finish_evaluation(double now) {
+  EvaluationState& state = *evaluation_;
+  if (state.num_judged < state.verdicts.size() || state.is_committing) return;
+  state.is_committing = true;
+  EvaluationRecord record;
+  record.is_gate = state.is_gate;
+  EvalMetrics& metrics = record.metrics;
+  metrics.version = state.version;
+  metrics.temperature = state.temperature;
+  double thinking = 0;
+  for (size_t i = 0; i < state.verdicts.size(); ++i) {
+    if (state.left_out.count(i) > 0) continue;
+    const SampledResponse& response = *state.responses[i];
+    const std::string text = text_of(response);
+    const PromptTokens& problem = data_.held_out[i];
+    const bool is_solved =
+        state.verdicts[i]->parts[accuracy_part(job_.rewards)].value > 0;
+    ++metrics.problems;
+    metrics.solved += is_solved ? 1 : 0;
+    metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
+    thinking += has_thinking(text) ? 1 : 0;
+    if (record.traces.size() < kTraces) {
+      record.traces.push_back({problem.text, text, problem.gold, is_solved});
+    }
+  }
+  const auto n = static_cast<double>(std::max<int64_t>(1, metrics.problems));
+  metrics.response_length_mean = static_cast<double>(metrics.tokens_generated) / n;
+  metrics.thinking_share = thinking / n;
+  metrics.seconds = now - state.begun_at;
+  Batch batch = batch_with_ledger();
+  batch.writes.push_back({{options_.job_id, RecordKind::kEvaluation, number(metrics.version),
+                           state.is_gate ? 1u : 0u},
+                          encode(record)});
+  Pending pending;
+  pending.evaluation = std::move(record);
+  commit(std::move(batch), std::move(pending));
+}
+
+// ---- Parts.
+
+void Controller::judge(GroupId id, GroupPurpose purpose, const PromptTokens& prompt,
+                       std::vector<std::string> texts) {
+  commands_.push_back(command::Judge{
+      {.id = id, .purpose = purpose, .gold = prompt.gold, .responses = std::move(texts)}});
+}
+
+const PromptTokens& Controller::prompt_of(GroupId id) const {
+  return data_.train[static_cast<size_t>(prompt_order_->at(
+      static_cast<int64_t>(number(id.round)), static_cast<int64_t>(id.ordinal)))];
+}
+
+Trajectory Controller::make_trajectory(GroupId id, uint32_t sample, PolicyVersion version,
+                                       const SampledResponse& response) const {
+  const PromptTokens& prompt = prompt_of(id);
+  Trajectory t;
+  t.id = {id, sample};
+  t.prompt_index = static_cast<uint64_t>(&prompt - data_.train.data());
+  t.tokens = prompt.tokens;
+  const auto begin = static_cast<uint32_t>(t.tokens.size());
+  t.tokens.insert(t.tokens.end(), response.tokens.begin(), response.tokens.end());
+  const auto end = static_cast<uint32_t>(t.tokens.size());
+  t.loss_mask.assign(begin, 0);
+  t.loss_mask.resize(end, 1);
+  t.rollout_logprobs.assign(begin, 0.0f);
+  t.rollout_logprobs.insert(t.rollout_logprobs.end(), response.logprobs.begin(),
+                            response.logprobs.end());
+  t.segments = {{SegmentRole::kPrompt, 0, begin}, {SegmentRole::kPolicy, begin, end}};
+  t.versions = {{version, begin, end}};
+  t.finish_reason = response.finish_reason;
+  return t;
+}
+
+// The bill is charged in the batch of the work that it is for.
+Batch Controller::batch_with_ledger() {
+  Batch batch;
+  batch.job = options_.job_id;
+  batch.epoch = options_.epoch;
+  batch.writes.push_back({{options_.job_id, RecordKind::kLedger, 0, 0}, encode(ledger_)});
+  return batch;
+}
+
+void Controller::commit(Batch batch, Pending pending) {
+  pending.generation = generation_;
+  const uint64_t ticket = next_ticket_++;
+  pending_.emplace_back(ticket, std::move(pending));
+  commands_.push_back(command::Commit{ticket, std::move(batch)});
+}
+
+void Controller::end(JobState state, Error error) {
+  is_ended_ = true;
+  commands_.push_back(command::CancelGeneration{});
+  commands_.push_back(command::End{state, std::move(error)});
+}
+
+RunSample Controller::sample() const {
+  RunSample sample;
+  sample.ledger = ledger_;
+  sample.steps_learning = static_cast<int64_t>(version_sent_ - number(version_learned_));
+  if (round_) {
+    for (const auto& [ordinal, group] : round_->groups) {
+      if (group.place == Place::kJudging) ++sample.groups_judging;
+      if (group.place == Place::kCommitting) ++sample.groups_committing;
+    }
+  }
+  return sample;
+}
+
+}  // namespace troupe::actors

@@ -1,0 +1,91 @@
+// One job under way: its controller and its workers, joined. Still a state machine: it hears
+// events with their time and acts through ports, which are CAF, processes and the store in a head,
+// and one seeded clock in a simulation.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/controller/controller.h"
+#include "actors/controller/prepared_job.h"
+#include "actors/scheduler/worker_pool.h"
+
+namespace troupe::actors {
+
+// What JobRun needs done. None of these may call back into it.
+class RunPorts {
+ public:
+  virtual ~RunPorts() = default;
+
+  virtual void start_worker(uint32_t slot) = 0;  // Answered by worker_started or _start_failed.
+  virtual void kill_worker(uint32_t slot, uint64_t pid) = 0;
+  virtual void send(const pool::Send& message) = 0;
+  virtual void commit(uint64_t ticket, Batch batch) = 0;  // Answered by committed(), in order.
+  virtual void load_round(Round round) = 0;               // Answered by round_loaded().
+  // Where a learner writes a point, what gives it its name, and where it is then.
+  virtual std::string unfinished_point(PolicyVersion version) = 0;
+  virtual Status finish_point(PointRecord& point) = 0;
+  virtual std::string point_path(const PointRecord& point) = 0;
+  virtual void forget_point(const PointRecord& point) = 0;
+};
+
+class JobRun {
+ public:
+  struct Options {
+    uint64_t job_id = 0;
+    uint64_t epoch = 0;  // Of this writer.
+    WorkerPool::Options pool{};
+    std::vector<SlotPlan> slots{};
+    std::string policies_folder{};
+  };
+
+  // All references outlive it.
+  JobRun(const PreparedJob& prepared, RunHistory history,
+         const std::vector<AttemptRecord>& attempts, Options options, RunPorts& ports,
+         MetricsSink& sink);
+
+  void start(double now);
+  void worker_started(uint32_t slot, std::string token, uint64_t pid, double now);
+  void worker_start_failed(uint32_t slot, const std::string& reason, double now);
+  // The epoch of the lease that was given; nothing when the caller is not believed.
+  std::optional<uint64_t> worker_hello(const Hello& hello, double now);
+  void worker_said(uint32_t slot, uint64_t epoch, uint64_t request_id, FromWorker message,
+                   double now);
+  void worker_ended(const ProcessEnd& end, double now);
+  void worker_disconnected(uint32_t slot, uint64_t epoch, double now);
+  void committed(uint64_t ticket, const Status& status, double now);
+  void round_loaded(Round round, std::vector<GroupRecord> groups,
+                    const std::vector<DropRecord>& drops, bool was_begun, double now);
+  void stop(JobState state, double now);
+  void fail(Error error, double now);
+  // Several times a second: time passes.
+  void tick(double now);
+
+  // Set once the job has ended; its workers are told to go by then.
+  const std::optional<command::End>& end() const { return end_; }
+  const Controller& controller() const { return controller_; }
+  const std::string& weights_sha256() const { return weights_sha256_; }
+
+ private:
+  void pump(double now);
+  void obey(ControllerCommand command, double now);
+  void obey(PoolCommand command, double now);
+  void answer(FromWorker message, double now);
+  void sample(double now);
+
+  const PreparedJob& prepared_;
+  RunPorts& ports_;
+  MetricsSink& sink_;
+  WorkerPool pool_;
+  Controller controller_;
+  bool is_announced_ = false;
+  bool is_pumping_ = false;
+  double sampled_at_ = 0;
+  std::string weights_sha256_{};  // At the newest recovery point.
+  std::optional<command::End> end_{};
+};
+
+}  // namespace troupe::actors

@@ -1,0 +1,145 @@
+#include "actors/controller/prepared_job.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "actors/verifier/reward.h"
+#include "model/formats/checkpoint.h"
+#include "model/formats/file.h"
+#include "model/generation/generator.h"
+#include "schemas/hash.h"
+
+namespace troupe::actors {
+namespace {
+
+constexpr size_t kDataFileBytesMax = size_t{1} << 34;
+
+int64_t physical_memory_bytes() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
+
+int shared_out(const JobSpec& job, int64_t workers) {
+  if (job.resources.threads_per_worker > 0) {
+    return static_cast<int>(job.resources.threads_per_worker);
+  }
+  return std::max(1, available_cores() / static_cast<int>(std::max<int64_t>(1, workers)));
+}
+
+// Contents only: a folder may be moved.
+Result<std::string> hash_data(const JobSpec& job, const std::string& policy_sha256) {
+  Sha256 hash;
+  const auto add = [&hash](std::string_view text) {
+    const auto size = static_cast<uint64_t>(text.size());
+    hash.update(std::as_bytes(std::span(&size, 1)));
+    hash.update(std::as_bytes(std::span(text.data(), text.size())));
+  };
+  add(policy_sha256);
+  std::vector<std::string> files;
+  if (job.grpo.steps > 0) files.push_back(job.data.train);
+  if (job.sft.steps > 0) {
+    files.insert(files.end(), job.data.cold_start.begin(), job.data.cold_start.end());
+  }
+  // The gate decides the history, evaluations do not.
+  if (job.sft.gate_pass_at_1 > 0) files.push_back(job.data.held_out);
+  for (const auto& path : files) {
+    auto text = model::read_file(path, kDataFileBytesMax);
+    if (!text) return text.error();
+    add(*text);
+  }
+  return hash.hex();
+}
+
+}  // namespace
+
+int available_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int rollout_threads(const JobSpec& job) { return shared_out(job, job.resources.rollout); }
+int learner_threads(const JobSpec& job) { return shared_out(job, job.resources.learner); }
+
+model::Learner::Options learner_options(const JobSpec& job, int64_t context_max) {
+  return {.microbatch_tokens = job.learner.microbatch_tokens,
+          .context_max = context_max,
+          .gradient_lanes = job.learner.gradient_lanes,
+          .has_reference = job.grpo.steps > 0 && job.grpo.kl_coef != 0};
+}
+
+Result<PreparedJob> prepare_job(const kernels::Backend& backend, const JobSpec& job) {
+  PreparedJob prepared;
+  prepared.job = job;
+  if (auto verifiers = find_verifiers(job.rewards); !verifiers) return verifiers.error();
+  if (job.policy.tokenizer != "bytes") {
+    return invalid_argument("policy.tokenizer = \"" + job.policy.tokenizer +
+                            "\" is not known; there is: bytes");
+  }
+  auto data = load_job_data(job);
+  if (!data) return data.error();
+  prepared.data = std::move(*data);
+
+  std::string policy_sha256;
+  if (job.policy.model.empty()) {
+    auto config = model::named_config(job.policy.config);
+    if (!config) return config.error();
+    prepared.config = *config;
+  } else {
+    auto checkpoint = model::load_checkpoint(job.policy.model);
+    if (!checkpoint) return checkpoint.error();
+    prepared.config = checkpoint->config;
+    policy_sha256 = model::checkpoint_sha256(checkpoint->config, checkpoint->values);
+  }
+  const model::TransformerConfig& config = prepared.config;
+  if (Status status = check_vocabulary(config); !status) return status.error();
+  for (const auto* prompts : {&prepared.data.train, &prepared.data.held_out}) {
+    for (const auto& prompt : *prompts) {
+      prepared.context_max =
+          std::max(prepared.context_max,
+                   static_cast<int64_t>(prompt.tokens.size()) + job.rollout.max_response_tokens);
+    }
+  }
+  for (const auto& part : prepared.data.cold_start) {
+    for (const auto& one : part) {
+      prepared.context_max =
+          std::max(prepared.context_max, static_cast<int64_t>(one.tokens.size()));
+    }
+  }
+  if (prepared.context_max > config.max_position_embeddings) {
+    return invalid_argument("prompt and response together may have " +
+                            std::to_string(prepared.context_max) +
+                            " tokens, the model's limit is " +
+                            std::to_string(config.max_position_embeddings));
+  }
+  if (prepared.context_max > job.learner.microbatch_tokens) {
+    return invalid_argument("learner.microbatch_tokens = " +
+                            std::to_string(job.learner.microbatch_tokens) +
+                            " is smaller than one sequence of up to " +
+                            std::to_string(prepared.context_max) + " tokens");
+  }
+  const model::ParameterLayout layout(config);
+  const int64_t needed =
+      model::Learner::memory_bytes(backend, config, layout, learner_threads(job),
+                                   learner_options(job, prepared.context_max)) +
+      job.resources.rollout * (job.rollout.cache_mb << 20);
+  if (needed > physical_memory_bytes()) {
+    return invalid_argument(
+        "the job needs about " + std::to_string(needed >> 20) + " MB of memory, this machine has " +
+        std::to_string(physical_memory_bytes() >> 20) +
+        " MB; lower learner.microbatch_tokens, learner.gradient_lanes or rollout.cache_mb");
+  }
+  const model::Generator::Options generator{.cache_bytes = job.rollout.cache_mb << 20,
+                                            .context_max = prepared.context_max};
+  if (Status s = model::Generator::check(config, rollout_threads(job), generator); !s) {
+    return s.error();
+  }
+  auto digest = hash_data(job, policy_sha256);
+  if (!digest) return digest.error();
+  prepared.data_sha256 = std::move(*digest);
+  return prepared;
+}
+
+}  // namespace troupe::actors

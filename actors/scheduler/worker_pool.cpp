@@ -1,0 +1,538 @@
+#include "actors/scheduler/worker_pool.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "schemas/check.h"
+
+namespace troupe::actors {
+namespace {
+
+std::string exit_text(const ProcessEnd& end) {
+  return end.signal != 0 ? fmt::format("killed by signal {}", end.signal)
+                         : fmt::format("exited with code {}", end.exit_code);
+}
+
+constexpr int kSigkill = 9;
+
+}  // namespace
+
+std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int learner_threads) {
+  const ResourcesSpec& resources = job.resources;
+  std::vector<SlotPlan> slots;
+  const auto add = [&](Roles roles) {
+    slots.push_back({.roles = roles,
+                     .rollout_threads = static_cast<uint32_t>(rollout_threads),
+                     .learner_threads = static_cast<uint32_t>(learner_threads)});
+  };
+  if (resources.placement == "colocated") {
+    for (int64_t i = 0; i < std::max(resources.rollout, resources.learner); ++i) {
+      add({.rollout = i < resources.rollout, .learner = i < resources.learner});
+    }
+  } else {
+    for (int64_t i = 0; i < resources.learner; ++i) add({.learner = true});
+    for (int64_t i = 0; i < resources.rollout; ++i) add({.rollout = true});
+  }
+  for (int64_t i = 0; i < resources.verifier; ++i) add({.verifier = true});
+  return slots;
+}
+
+WorkerPool::WorkerPool(std::vector<SlotPlan> slots, Lease lease, Options options)
+    : lease_(std::move(lease)), options_(std::move(options)), next_epoch_(options_.first_epoch) {
+  for (SlotPlan& plan : slots) {
+    slots_.emplace_back();
+    slots_.back().plan = plan;
+  }
+}
+
+std::string WorkerPool::title(uint32_t index) const {
+  return fmt::format("worker {} ({})", index, to_string(slots_[index].plan.roles));
+}
+
+WorkerPool::Slot* WorkerPool::learner_slot() {
+  for (Slot& slot : slots_) {
+    if (slot.plan.roles.learner) return &slot;
+  }
+  return nullptr;
+}
+
+void WorkerPool::set_point(std::string path, PointRecord point) {
+  lease_.point_path = std::move(path);
+  lease_.point = std::move(point);
+}
+
+// ---- Processes.
+
+void WorkerPool::start(double now) {
+  sampled_at_ = now;
+  for (uint32_t i = 0; i < slots_.size(); ++i) start_slot(i, now);
+}
+
+void WorkerPool::start_slot(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  TROUPE_CHECK(slot.state == State::kDown);
+  slot.state = State::kStarting;
+  slot.since = slot.heard = now;
+  slot.disconnected_at.reset();
+  slot.epoch = next_epoch_++;
+  slot.pid = 0;
+  slot.token.clear();
+  commands_.push_back(pool::Start{index});
+}
+
+void WorkerPool::started(uint32_t index, std::string token, uint64_t pid, double now) {
+  Slot& slot = slots_[index];
+  if (is_shut_down_ || slot.state != State::kStarting) {
+    commands_.push_back(pool::Kill{index, pid});
+    return;
+  }
+  slot.token = std::move(token);
+  slot.pid = pid;
+  slot.since = now;
+}
+
+void WorkerPool::start_failed(uint32_t index, const std::string& reason, double now) {
+  if (slots_[index].state != State::kStarting) return;
+  lose(index, Loss::kFault, "cannot be started: " + reason, now);
+}
+
+std::optional<uint64_t> WorkerPool::hello(const Hello& hello, double now) {
+  if (is_shut_down_ || hello.slot >= slots_.size()) return std::nullopt;
+  Slot& slot = slots_[hello.slot];
+  if (slot.state != State::kStarting || slot.token.empty() || hello.token != slot.token) {
+    return std::nullopt;
+  }
+  if (hello.arithmetic_id != options_.arithmetic_id) {
+    commands_.push_back(pool::GiveUp{
+        JobState::kFailed,
+        {ErrorCode::kInternal,
+         fmt::format("{} computes with arithmetic {}, the job was begun with {}; they are never "
+                     "mixed in one history",
+                     title(hello.slot), hello.arithmetic_id, options_.arithmetic_id)}});
+    return std::nullopt;
+  }
+  slot.state = State::kLeasing;
+  slot.since = slot.heard = now;
+  Lease lease = lease_;
+  lease.slot = hello.slot;
+  lease.roles = slot.plan.roles;
+  lease.rollout_threads = slot.plan.rollout_threads;
+  lease.learner_threads = slot.plan.learner_threads;
+  send(hello.slot, 0, options_.start_max, std::move(lease));
+  return slot.epoch;
+}
+
+void WorkerPool::ended(const ProcessEnd& end, double now) {
+  if (end.slot >= slots_.size()) return;
+  Slot& slot = slots_[end.slot];
+  if (slot.state == State::kDown || slot.pid != end.pid) return;  // Known already.
+  const bool is_killed = end.signal == kSigkill;
+  lose(end.slot, is_killed ? Loss::kKilled : Loss::kFault, exit_text(end), now);
+}
+
+void WorkerPool::disconnected(uint32_t index, uint64_t epoch, double now) {
+  if (index >= slots_.size()) return;
+  Slot& slot = slots_[index];
+  if (slot.epoch != epoch || (slot.state != State::kLeasing && slot.state != State::kReady)) return;
+  // How the process ended says more, and is on its way unless the machine is gone.
+  if (!slot.disconnected_at) slot.disconnected_at = now;
+}
+
+void WorkerPool::restore_attempts(const std::vector<AttemptRecord>& attempts) {
+  for (const AttemptRecord& one : attempts) {
+    tries_[key_of(one.id, GroupPurpose::kTrain)] = {one.faults, one.kills};
+  }
+}
+
+void WorkerPool::tick(double now) {
+  if (is_shut_down_) return;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    const auto overdue = [&](bool has_work, double since, double patience) {
+      return has_work && now - since > patience;
+    };
+    if (slot.state == State::kDown) {
+      if (now >= slot.retry_at) start_slot(i, now);
+    } else if (slot.disconnected_at && now - *slot.disconnected_at > options_.disconnected_max) {
+      lose(i, Loss::kKilled, "its connection is gone", now);
+    } else if (slot.state == State::kStarting || slot.state == State::kLeasing) {
+      if (now - slot.since > options_.start_max) {
+        lose(i, Loss::kFault, fmt::format("not ready {:.0f} s after its start", options_.start_max),
+             now);
+      } else if (slot.state == State::kLeasing && now - slot.heard > options_.silence_max) {
+        lose(i, Loss::kKilled, fmt::format("silent for {:.1f} s", now - slot.heard), now);
+      }
+    } else if (now - slot.heard > options_.silence_max) {
+      lose(i, Loss::kKilled, fmt::format("silent for {:.1f} s", now - slot.heard), now);
+    } else if (overdue(slot.generation != 0, slot.generation_since, options_.generate_max)) {
+      lose(i, Loss::kFault,
+           fmt::format("{} groups not generated within {:.0f} s", slot.generating.size(),
+                       options_.generate_max),
+           now);
+    } else if (overdue(slot.judgement != 0, slot.judgement_since, options_.judge_max)) {
+      lose(i, Loss::kFault,
+           fmt::format("{} groups not judged within {:.0f} s", slot.judging.size(),
+                       options_.judge_max),
+           now);
+    } else if (overdue(!slot.learning.empty(), slot.learning_since, options_.learn_max)) {
+      lose(i, Loss::kFault,
+           fmt::format("{} not done within {:.0f} s", slot.learning.front().second,
+                       options_.learn_max),
+           now);
+    }
+  }
+  dispatch(now);
+}
+
+// Fences a slot: nothing that its process still says counts. Its work goes to others.
+void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double now) {
+  Slot& slot = slots_[index];
+  const uint64_t pid = slot.pid;
+  const bool was_ready = slot.state == State::kReady;
+  if (pid != 0) commands_.push_back(pool::Kill{index, pid});
+  note(fmt::format("{} is lost: {}", title(index), why));
+  slot.state = State::kDown;
+  slot.epoch = 0;
+  slot.pid = 0;
+  slot.last_loss = why;
+  slot.loaded.reset();
+  slot.is_loading = false;
+  commands_.push_back(pool::WorkerLost{index});
+  // A process that had been at work is replaced at once; one that does not come up, ever later.
+  slot.losses_in_a_row = was_ready ? 1 : slot.losses_in_a_row + 1;
+  double wait = 0;
+  for (uint32_t i = 1; i < slot.losses_in_a_row && wait < options_.back_off_max; ++i) {
+    wait = wait == 0 ? options_.back_off_first : wait * 2;
+  }
+  slot.retry_at = now + std::min(wait, options_.back_off_max);
+
+  // Give back what it had, in order, before what waits.
+  if (slot.generation != 0) {
+    const double spent = (now - slot.generation_since) * slot.plan.rollout_threads;
+    slot.rollout_busy += now - slot.rollout_from;
+    const auto count = static_cast<double>(std::max<size_t>(1, slot.generating.size()));
+    auto groups = std::move(slot.generating);
+    slot.generating.clear();
+    slot.generation = 0;
+    for (auto it = groups.rbegin(); it != groups.rend(); ++it) {
+      PromptGroup& group = it->second;
+      if (count_loss(group.id, group.purpose, loss, spent / count, why)) {
+        waiting_.push_front(std::move(group));
+      }
+    }
+  }
+  if (slot.judgement != 0) {
+    slot.verifier_busy += now - slot.verifier_from;
+    auto groups = std::move(slot.judging);
+    slot.judging.clear();
+    slot.judgement = 0;
+    for (auto it = groups.rbegin(); it != groups.rend(); ++it) {
+      if (count_loss(it->id, it->purpose, loss, 0, why)) to_judge_.push_front(std::move(*it));
+    }
+  }
+  if (slot.plan.roles.learner) {
+    if (!slot.learning.empty()) slot.learner_busy += now - slot.learner_from;
+    const std::string at = slot.learning.empty() ? "" : " at " + slot.learning.front().second;
+    slot.learning.clear();
+    is_publishing_ = false;
+    published_.reset();
+    if (was_ready) commands_.push_back(pool::LearnerLost{});
+    if (loss == Loss::kFault && ++learner_faults_ >= options_.learner_faults_max) {
+      commands_.push_back(pool::GiveUp{
+          JobState::kFailed,
+          {ErrorCode::kInternal, fmt::format("the learner was lost {} times in a row{}: {}",
+                                             learner_faults_, at, why)}});
+    }
+  }
+  dispatch(now);
+}
+
+// False when the group is given up.
+bool WorkerPool::count_loss(GroupId id, GroupPurpose purpose, Loss loss, double core_seconds,
+                            const std::string& why) {
+  Tries& tries = tries_[key_of(id, purpose)];
+  ++(loss == Loss::kFault ? tries.faults : tries.kills);
+  if (tries.faults >= options_.faults_max) {
+    commands_.push_back(pool::GroupAbandoned{
+        id, purpose, fmt::format("attempts ({} of its workers ended: {})", tries.faults, why)});
+    return false;
+  }
+  if (tries.kills >= options_.kills_max) {
+    commands_.push_back(pool::GiveUp{
+        JobState::kPaused,
+        {ErrorCode::kInternal,
+         fmt::format("round {}, group {}: its worker was killed {} times in a row; look for who "
+                     "kills it (memory?), then resume",
+                     number(id.round), id.ordinal, tries.kills)}});
+  }
+  commands_.push_back(
+      pool::GroupRetried{{id, tries.faults, tries.kills}, purpose, core_seconds});
+  return true;
+}
+
+// ---- Messages.
+
+void WorkerPool::send(uint32_t index, uint64_t request_id, double patience, ToWorker message) {
+  commands_.push_back(pool::Send{index, slots_[index].epoch, request_id,
+                                 static_cast<int64_t>(patience * 1000), std::move(message)});
+}
+
+void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, FromWorker message,
+                          double now) {
+  if (is_shut_down_ || index >= slots_.size()) return;
+  Slot& slot = slots_[index];
+  if (slot.state == State::kDown || slot.state == State::kStarting || epoch != slot.epoch) return;
+  slot.heard = now;
+  if (const auto* beat = std::get_if<Heartbeat>(&message)) {
+    slot.sequences_done = beat->sequences_done;
+    slot.sequences_total = beat->sequences_total;
+    return;
+  }
+  if (const auto* failed = std::get_if<WorkFailed>(&message)) {
+    commands_.push_back(pool::GiveUp{JobState::kFailed, failed->error});
+    return;
+  }
+  if (const auto* ready = std::get_if<WorkerReady>(&message)) {
+    if (slot.state != State::kLeasing) return;
+    slot.state = State::kReady;
+    slot.since = now;
+    if (!slot.last_loss.empty()) note(title(index) + " is back");
+    slot.last_loss.clear();
+    if (slot.plan.roles.learner) {
+      slot.learner_from = now;
+      commands_.push_back(pool::LearnerReady{*ready});
+    }
+    dispatch(now);
+    return;
+  }
+  if (slot.state != State::kReady) return;
+  if (auto* generated = std::get_if<GroupsGenerated>(&message)) {
+    if (request_id != slot.generation) return;
+    std::erase_if(generated->groups, [&](const GeneratedGroup& group) {
+      return slot.generating.erase(key_of(group.id, group.purpose)) == 0;
+    });
+    slot.losses_in_a_row = 0;
+    slot.generation_since = now;
+    if (generated->is_last) {
+      slot.generation = 0;
+      slot.rollout_busy += now - slot.rollout_from;
+      // What it left out is not lost on purpose; somebody else may do it.
+      for (auto& [key, group] : slot.generating) waiting_.push_back(std::move(group));
+      slot.generating.clear();
+    }
+    commands_.push_back(pool::Answer{std::move(message)});
+  } else if (auto* judged = std::get_if<GroupsJudged>(&message)) {
+    if (request_id != slot.judgement) return;
+    slot.judgement = 0;
+    slot.judging.clear();
+    slot.losses_in_a_row = 0;
+    slot.verifier_busy += now - slot.verifier_from;
+    for (const JudgedGroup& group : judged->groups) {
+      verdicts_since_sample_ += static_cast<int64_t>(group.verdicts.size());
+      tries_.erase(key_of(group.id, group.purpose));
+    }
+    commands_.push_back(pool::Answer{std::move(message)});
+  } else if (const auto* loaded = std::get_if<PolicyLoaded>(&message)) {
+    slot.is_loading = false;
+    slot.loaded = loaded->version;
+  } else if (!slot.learning.empty() && slot.learning.front().first == request_id) {
+    slot.learning.pop_front();
+    slot.learning_since = now;
+    if (slot.learning.empty()) slot.learner_busy += now - slot.learner_from;
+    slot.losses_in_a_row = 0;
+    learner_faults_ = 0;
+    if (auto* published = std::get_if<PolicyPublished>(&message)) {
+      is_publishing_ = false;
+      published_ = std::move(*published);
+    } else {
+      commands_.push_back(pool::Answer{std::move(message)});
+    }
+  }
+  dispatch(now);
+}
+
+// ---- Work.
+
+void WorkerPool::send_to_learner(ToWorker message, std::string what, double now) {
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (!slot.plan.roles.learner || slot.state != State::kReady) continue;
+    const uint64_t request = next_request_++;
+    if (slot.learning.empty()) slot.learning_since = slot.learner_from = now;
+    slot.learning.emplace_back(request, std::move(what));
+    send(i, request, options_.learn_max, std::move(message));
+    return;
+  }
+  // Lost in the meantime: the controller hears of it and says everything again.
+}
+
+void WorkerPool::learn(LearnStep step, double now) {
+  std::string what = fmt::format("learning step {}", number(step.version));
+  send_to_learner(std::move(step), std::move(what), now);
+}
+
+void WorkerPool::save_point(PolicyVersion version, std::string folder, double now) {
+  send_to_learner(SavePoint{version, std::move(folder)},
+                  fmt::format("saving version {}", number(version)), now);
+}
+
+void WorkerPool::generate(GenerateGroups request, double now) {
+  waiting_.insert(waiting_.end(), std::make_move_iterator(request.groups.begin()),
+                  std::make_move_iterator(request.groups.end()));
+  request.groups.clear();
+  request_ = std::move(request);
+  const auto rollouts = static_cast<size_t>(std::count_if(
+      slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.plan.roles.rollout; }));
+  share_ = std::max<size_t>(1, (waiting_.size() + rollouts - 1) / rollouts);
+  dispatch(now);
+}
+
+void WorkerPool::judge(GroupToJudge group, double now) {
+  to_judge_.push_back(std::move(group));
+  dispatch(now);
+}
+
+void WorkerPool::cancel_groups(double now) {
+  waiting_.clear();
+  to_judge_.clear();
+  request_.reset();
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.generation != 0) {
+      slot.rollout_busy += now - slot.rollout_from;
+      send(i, slot.generation, 0, CancelGeneration{});
+    }
+    slot.generation = 0;
+    slot.generating.clear();
+    if (slot.judgement != 0) slot.verifier_busy += now - slot.verifier_from;
+    slot.judgement = 0;
+    slot.judging.clear();
+  }
+}
+
+void WorkerPool::shut_down(double now) {
+  if (is_shut_down_) return;
+  cancel_groups(now);
+  is_shut_down_ = true;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    // They hold nothing that is not in the store.
+    if (slot.pid != 0) commands_.push_back(pool::Kill{i, slot.pid});
+    slot.state = State::kDown;
+    slot.epoch = 0;
+  }
+}
+
+void WorkerPool::dispatch(double now) {
+  if (is_shut_down_) return;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].state != State::kReady) continue;
+    if (slots_[i].plan.roles.rollout) dispatch_generation(i, now);
+    if (slots_[i].plan.roles.verifier) dispatch_judgement(i, now);
+  }
+}
+
+void WorkerPool::dispatch_generation(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  if (waiting_.empty() || !request_ || slot.generation != 0 || slot.is_loading) return;
+  // A worker with a learner generates by the learner's version, which the controller holds still
+  // for as long as it wants groups.
+  if (!slot.plan.roles.learner && slot.loaded != request_->version) {
+    if (published_ && published_->version == request_->version) {
+      slot.is_loading = true;
+      send(index, next_request_++, options_.start_max,
+           LoadPolicy{published_->version, published_->path, published_->weights_sha256});
+    } else if (!is_publishing_) {
+      Slot* learner = learner_slot();
+      if (learner == nullptr || learner->state != State::kReady) return;
+      is_publishing_ = true;
+      const std::string path = fmt::format("{}/version_{}.epoch_{}.safetensors", policies_folder_,
+                                           number(request_->version), learner->epoch);
+      send_to_learner(PublishPolicy{request_->version, path},
+                      fmt::format("publishing version {}", number(request_->version)), now);
+    }
+    return;
+  }
+  GenerateGroups request = *request_;
+  slot.generation = next_request_++;
+  slot.generation_since = slot.rollout_from = now;
+  slot.sequences_done = slot.sequences_total = 0;
+  for (size_t i = 0; i < share_ && !waiting_.empty(); ++i) {
+    PromptGroup& group = waiting_.front();
+    slot.generating.emplace(key_of(group.id, group.purpose), group);
+    request.groups.push_back(std::move(group));
+    waiting_.pop_front();
+  }
+  send(index, slot.generation, options_.generate_max, std::move(request));
+}
+
+void WorkerPool::dispatch_judgement(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  if (to_judge_.empty() || slot.judgement != 0) return;
+  slot.judgement = next_request_++;
+  slot.judgement_since = slot.verifier_from = now;
+  JudgeGroups request;
+  while (!to_judge_.empty() && request.groups.size() < options_.judge_batch) {
+    slot.judging.push_back(to_judge_.front());
+    request.groups.push_back(std::move(to_judge_.front()));
+    to_judge_.pop_front();
+  }
+  send(index, slot.judgement, options_.judge_max, std::move(request));
+}
+
+std::vector<PoolCommand> WorkerPool::take_commands() { return std::exchange(commands_, {}); }
+
+void WorkerPool::describe(RunSample& sample, double now) {
+  sample.groups_waiting = static_cast<int64_t>(waiting_.size());
+  const double elapsed = std::max(1e-6, now - sampled_at_);
+  double busy[3] = {}, count[3] = {};
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    WorkerStatus status{.slot = i,
+                        .roles = to_string(slot.plan.roles),
+                        .pid = slot.pid,
+                        .epoch = slot.epoch,
+                        .is_ready = slot.state == State::kReady};
+    sample.groups_generating += static_cast<int64_t>(slot.generating.size());
+    if (slot.state == State::kDown) {
+      status.activity = slot.last_loss.empty() ? "down" : "lost: " + slot.last_loss;
+    } else if (slot.state == State::kStarting) {
+      status.activity = "starting";
+    } else if (slot.state == State::kLeasing) {
+      status.activity = "preparing";
+    } else if (!slot.learning.empty()) {
+      status.activity = slot.learning.front().second;
+    } else if (slot.generation != 0) {
+      status.activity = fmt::format("generating {} groups", slot.generating.size());
+    } else if (slot.is_loading) {
+      status.activity = "loading a policy";
+    } else if (slot.judgement != 0) {
+      status.activity = fmt::format("judging {} groups", slot.judging.size());
+    } else {
+      status.activity = "idle";
+    }
+    sample.workers.push_back(std::move(status));
+    const auto add = [&](size_t role, bool has, bool is_busy, double& sum, double& from) {
+      if (!has) return;
+      count[role] += 1;
+      busy[role] += sum + (is_busy ? now - from : 0);
+      sum = 0;
+      from = now;
+    };
+    add(0, slot.plan.roles.rollout, slot.generation != 0, slot.rollout_busy, slot.rollout_from);
+    add(1, slot.plan.roles.verifier, slot.judgement != 0, slot.verifier_busy, slot.verifier_from);
+    add(2, slot.plan.roles.learner, !slot.learning.empty(), slot.learner_busy, slot.learner_from);
+  }
+  const auto share = [&](size_t role) {
+    return count[role] == 0 ? 0 : std::min(1.0, busy[role] / elapsed / count[role]);
+  };
+  sample.rollout_busy_share = share(0);
+  sample.verifier_busy_share = share(1);
+  sample.learner_busy_share = share(2);
+  sample.verdicts_per_second = static_cast<double>(verdicts_since_sample_) / elapsed;
+  verdicts_since_sample_ = 0;
+  sampled_at_ = now;
+}
+
+}  // namespace troupe::actors
