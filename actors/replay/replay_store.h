@@ -7,7 +7,11 @@
 //
 // Damage is detected: a commit counter in the database is written again, with a checksum, to one of
 // two slots of a mark file after the log is synced and before anyone is told. A database that is
-// behind its mark has lost what was acknowledged and is refused.
+// behind its mark has lost what was acknowledged and is refused, untouched.
+//
+// Threads: begin_epoch and commit are called by one thread at a time, the writer (group_commit.h
+// owns one); find, list, jobs and num_commits by any thread at any moment. A reader sees each call
+// of commit whole or not at all, possibly a moment before it is acknowledged.
 #pragma once
 
 #include <cstddef>
@@ -60,8 +64,9 @@ struct Erase {
 // All of it or nothing.
 struct Batch {
   uint64_t job = 0;
-  uint64_t epoch = 0;  // Refused with kStaleEpoch unless it is the job's current one.
-  std::vector<Write> writes{};
+  // Refused with kStaleEpoch unless it is the job's current one, which is 0 before the first.
+  uint64_t epoch = 0;
+  std::vector<Write> writes{};  // Of this job, and not of kind kEpoch, which is the store's own.
   std::vector<Erase> erases{};  // Applied before the writes.
 };
 
@@ -86,7 +91,9 @@ class ReplayStore {
 
   // Each batch is atomic, they are applied in order, and all are synced before this returns. One
   // status per batch: kStaleEpoch for a fenced writer (the others are not affected); kInternal when
-  // the disk failed or is full, after which nothing of that batch or of any later one is there.
+  // the disk failed or is full, for that batch and every later one of the call. Such a batch may
+  // turn out to be there after all, as after a crash; to commit the same again is safe. The next
+  // call tries again, so a full disk is survived once there is space; reads go on meanwhile.
   std::vector<Status> commit(std::span<const Batch> batches);
 
   Result<std::optional<StoredRecord>> find(const RecordKey& key) const;
@@ -98,7 +105,10 @@ class ReplayStore {
   // Jobs that have a kJob record, in order.
   Result<std::vector<uint64_t>> jobs() const;
 
+  // Batches and epochs acknowledged so far, over all openings.
   uint64_t num_commits() const;
+  // How often this object waited for the disk to sync.
+  uint64_t num_syncs() const;
 
  private:
   class Implementation;

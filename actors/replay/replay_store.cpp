@@ -1,0 +1,425 @@
+#include "actors/replay/replay_store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+
+#include "actors/replay/mark_file.h"
+#include "actors/replay/record_bytes.h"
+#include "schemas/check.h"
+
+namespace troupe::actors {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Its length is no record's key. The value is the number of the last commit, as text.
+constexpr char kCommitKey[] = "commit";
+
+// What is synced at once is built in memory first.
+constexpr size_t kGroupBytesMax = 32 << 20;
+
+// RocksDB's own log file asserts when the disk is full, which would end the head at the moment it
+// is to go on. Every failure is also a status.
+class NoLog : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+rocksdb::Options store_options() {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.paranoid_checks = true;
+  // The default mode opens silently with what lies before the first damage.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.write_buffer_size = 16 << 20;
+  options.max_total_wal_size = 64 << 20;
+  options.max_background_jobs = 2;
+  options.max_open_files = 256;
+  options.compression = rocksdb::kLZ4Compression;
+  options.skip_stats_update_on_db_open = true;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.info_log = std::make_shared<NoLog>();
+  return options;
+}
+
+// Nobody else may open the folder while one of these is held, by this process or another.
+class FolderLock {
+ public:
+  static Result<FolderLock> take(const std::string& folder) {
+    const std::string path = folder + "/lock";
+    FolderLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (lock.file_ < 0) {
+      return invalid_argument(fmt::format("cannot open {}: {}", path, std::strerror(errno)));
+    }
+    if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0) {
+      return invalid_argument(folder + " is in use by another process");
+    }
+    return lock;
+  }
+  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  ~FolderLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+
+ private:
+  explicit FolderLock(int file) : file_(file) {}
+  int file_;
+};
+
+std::string database_path(const std::string& folder) { return folder + "/db"; }
+
+Error from_rocksdb(const rocksdb::Status& status, const std::string& path) {
+  const auto code = status.IsCorruption() ? ErrorCode::kCorruption : ErrorCode::kInternal;
+  const char* const advice =
+      status.IsCorruption() ? "; it is damaged: restore the folder from a copy" : "";
+  return {code, fmt::format("{}: {}{}", path, status.ToString(), advice)};
+}
+
+Result<uint64_t> commit_number(rocksdb::DB& database, const std::string& path) {
+  std::string text;
+  const rocksdb::Status status = database.Get({}, kCommitKey, &text);
+  if (status.IsNotFound()) return uint64_t{0};
+  if (!status.ok()) return from_rocksdb(status, path);
+  return std::stoull(text);
+}
+
+enum class Access { kRead, kWrite };
+
+Result<std::unique_ptr<rocksdb::DB>> open_database(const std::string& path, Access access) {
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status = access == Access::kRead
+                                     ? rocksdb::DB::OpenForReadOnly(store_options(), path, &opened)
+                                     : rocksdb::DB::Open(store_options(), path, &opened);
+  std::unique_ptr<rocksdb::DB> database(opened);
+  if (!status.ok()) return from_rocksdb(status, path);
+  return database;
+}
+
+Error missing_commits(const std::string& path, uint64_t found, uint64_t acknowledged) {
+  return {
+      ErrorCode::kCorruption,
+      fmt::format("{}: {} acknowledged commits are missing (it ends with {}, its mark says {}); "
+                  "its newest files were damaged or are from an older copy: restore the whole "
+                  "folder from one copy",
+                  path, acknowledged - found, found, acknowledged)};
+}
+
+// Whether everything that was acknowledged is in the database; it is not changed by asking. Opening
+// it to write would already throw away the log behind a damaged place.
+Status check_against_mark(const std::string& folder, const std::optional<MarkFile>& mark) {
+  const std::string path = database_path(folder);
+  uint64_t commit = 0;
+  if (fs::exists(path + "/CURRENT")) {
+    const auto database = open_database(path, Access::kRead);
+    if (!database) return database.error();
+    const auto number = commit_number(**database, path);
+    if (!number) return number.error();
+    commit = *number;
+  }
+  if (!mark && commit > 0) {
+    return Error{ErrorCode::kCorruption,
+                 fmt::format("{}/mark is missing, so nobody can say whether the {} commits in the "
+                             "store are all; restore the whole folder from a copy",
+                             folder, commit)};
+  }
+  if (mark && commit < mark->value()) {
+    return missing_commits(path, commit, mark->value());
+  }
+  return ok();
+}
+
+}  // namespace
+
+class ReplayStore::Implementation {
+ public:
+  Implementation(std::string folder, FolderLock lock, MarkFile mark,
+                 std::unique_ptr<rocksdb::DB> database, uint64_t commit)
+      : folder_(std::move(folder)),
+        lock_(std::move(lock)),
+        mark_(std::move(mark)),
+        database_(std::move(database)),
+        commit_(commit) {}
+
+  Result<uint64_t> begin_epoch(uint64_t job) {
+    if (Status status = make_writable(); !status) return status.error();
+    const auto current = epoch_of(job);
+    if (!current) return current.error();
+    const uint64_t epoch = *current + 1;
+    Group group(commit_);
+    group.begin_commit();
+    group.put({.job = job, .kind = RecordKind::kEpoch}, epoch, {});
+    if (Status status = write(group); !status) return status.error();
+    epochs_[job] = epoch;
+    return epoch;
+  }
+
+  std::vector<Status> commit(std::span<const Batch> batches) {
+    std::vector<Status> statuses(batches.size(), ok());
+    Status failure = make_writable();
+    size_t first = 0;  // Of those in `group`.
+    Group group(commit_);
+    const auto flush = [&](size_t end) {
+      if (failure && !group.is_empty()) failure = write(group);
+      for (size_t i = first; i < end; ++i) {
+        if (!failure && statuses[i]) statuses[i] = failure;
+      }
+      first = end;
+      group = Group(commit_);
+    };
+    for (size_t i = 0; i < batches.size(); ++i) {
+      statuses[i] = failure ? check_epoch(batches[i]) : failure;
+      if (!statuses[i]) continue;
+      add(batches[i], group);
+      if (group.size() >= kGroupBytesMax) flush(i + 1);
+    }
+    flush(batches.size());
+    return statuses;
+  }
+
+  Result<std::optional<StoredRecord>> find(const RecordKey& key) const {
+    const std::shared_lock guard(mutex_);
+    return find_unguarded(key);
+  }
+
+  Result<std::vector<StoredRecord>> list(uint64_t job, RecordKind kind, uint64_t first,
+                                         uint64_t end) const {
+    const std::string lower = key_bytes({.job = job, .kind = kind, .number = first});
+    const std::string upper = key_bytes({.job = job, .kind = kind, .number = end});
+    const rocksdb::Slice upper_slice(upper);
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &upper_slice;
+
+    const std::shared_lock guard(mutex_);
+    std::vector<StoredRecord> records;
+    if (!database_) return closed();
+    if (first >= end) return records;
+    const std::unique_ptr<rocksdb::Iterator> at(database_->NewIterator(options));
+    for (at->Seek(lower); at->Valid(); at->Next()) {
+      const auto key = read_key(at->key().ToStringView());
+      if (!key) continue;
+      auto record = read_value(*key, at->value().ToStringView());
+      if (!record) return record.error();
+      records.push_back(*std::move(record));
+    }
+    if (!at->status().ok()) return from_rocksdb(at->status(), path());
+    return records;
+  }
+
+  Result<std::vector<uint64_t>> jobs() const {
+    const std::shared_lock guard(mutex_);
+    if (!database_) return closed();
+    std::vector<uint64_t> found;
+    const std::unique_ptr<rocksdb::Iterator> at(database_->NewIterator({}));
+    at->SeekToFirst();
+    while (at->Valid()) {
+      const auto key = read_key(at->key().ToStringView());
+      if (!key) {
+        at->Next();
+        continue;
+      }
+      // kJob is the lowest kind, so the first key of a job says whether it has one.
+      if (key->kind == RecordKind::kJob) found.push_back(key->job);
+      if (key->job == UINT64_MAX) break;
+      at->Seek(key_bytes({.job = key->job + 1, .kind = RecordKind::kJob}));
+    }
+    if (!at->status().ok()) return from_rocksdb(at->status(), path());
+    return found;
+  }
+
+  uint64_t num_commits() const { return commit_; }
+  uint64_t num_syncs() const { return num_syncs_; }
+
+ private:
+  // Batches that are written and synced together.
+  class Group {
+   public:
+    explicit Group(uint64_t last_commit) : commit_(last_commit) {}
+
+    void begin_commit() { ++commit_, is_empty_ = false; }
+    void put(const RecordKey& key, uint64_t epoch, std::span<const std::byte> record) {
+      batch_.Put(key_bytes(key), value_bytes(epoch, commit_, record));
+    }
+    void erase(uint64_t job, const Erase& erase) {
+      if (erase.first >= erase.end) return;
+      batch_.DeleteRange(key_bytes({.job = job, .kind = erase.kind, .number = erase.first}),
+                         key_bytes({.job = job, .kind = erase.kind, .number = erase.end}));
+    }
+    bool is_empty() const { return is_empty_; }
+    size_t size() const { return batch_.GetDataSize(); }
+    uint64_t commit() const { return commit_; }
+    rocksdb::WriteBatch* sealed() {
+      batch_.Put(kCommitKey, std::to_string(commit_));
+      return &batch_;
+    }
+
+   private:
+    rocksdb::WriteBatch batch_{};
+    uint64_t commit_ = 0;
+    bool is_empty_ = true;
+  };
+
+  Error closed() const {
+    return {ErrorCode::kInternal,
+            path() + " could not be opened again after a failed write; the next commit tries it"};
+  }
+
+  std::string path() const { return database_path(folder_); }
+
+  static void add(const Batch& batch, Group& group) {
+    group.begin_commit();
+    for (const Erase& erase : batch.erases) {
+      TROUPE_CHECK(erase.kind != RecordKind::kEpoch);
+      group.erase(batch.job, erase);
+    }
+    for (const Write& write : batch.writes) {
+      TROUPE_CHECK(write.key.job == batch.job);
+      TROUPE_CHECK(write.key.kind != RecordKind::kEpoch);
+      group.put(write.key, batch.epoch, write.value);
+    }
+  }
+
+  Status check_epoch(const Batch& batch) {
+    const auto current = epoch_of(batch.job);
+    if (!current) return current.error();
+    if (batch.epoch == *current) return ok();
+    return Error{ErrorCode::kStaleEpoch,
+                 fmt::format("job {}: a writer of epoch {} was replaced by one of epoch {}",
+                             batch.job, batch.epoch, *current)};
+  }
+
+  Result<uint64_t> epoch_of(uint64_t job) {
+    if (const auto known = epochs_.find(job); known != epochs_.end()) return known->second;
+    const auto record = find_unguarded({.job = job, .kind = RecordKind::kEpoch});
+    if (!record) return record.error();
+    return epochs_[job] = *record ? (*record)->epoch : 0;
+  }
+
+  // The writer needs no lock for it: nobody else replaces the database.
+  Result<std::optional<StoredRecord>> find_unguarded(const RecordKey& key) const {
+    if (!database_) return closed();
+    std::string bytes;
+    const rocksdb::Status status = database_->Get({}, key_bytes(key), &bytes);
+    if (status.IsNotFound()) return std::optional<StoredRecord>();
+    if (!status.ok()) return from_rocksdb(status, path());
+    auto record = read_value(key, bytes);
+    if (!record) return record.error();
+    return std::optional<StoredRecord>(*std::move(record));
+  }
+
+  // Log, sync, mark; then the commits of the group may be acknowledged.
+  Status write(Group& group) {
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    const rocksdb::Status status = database_->Write(options, group.sealed());
+    ++num_syncs_;
+    Status result = status.ok() ? mark_.write(group.commit()) : from_rocksdb(status, path());
+    if (result) {
+      commit_ = group.commit();
+    } else {
+      is_writable_ = false;
+    }
+    return result;
+  }
+
+  // After a failed write the log may end in half a record, and what is appended behind that is lost
+  // at the next opening. So the database is opened again, which begins a new log.
+  Status make_writable() {
+    if (is_writable_) return ok();
+    const std::unique_lock guard(mutex_);
+    epochs_.clear();
+    database_.reset();
+    auto opened = open_database(path(), Access::kWrite);
+    if (!opened) {
+      // Reads go on. Reading needs no space on the disk.
+      auto readable = open_database(path(), Access::kRead);
+      if (readable) database_ = *std::move(readable);
+      return opened.error();
+    }
+    database_ = *std::move(opened);
+    const auto number = commit_number(*database_, path());
+    if (!number) return number.error();
+    // A commit whose sync failed may be there after all; one that was acknowledged must be.
+    if (*number < commit_) return missing_commits(path(), *number, commit_);
+    if (Status status = mark_.write(*number); !status) return status;
+    commit_ = *number;
+    is_writable_ = true;
+    return ok();
+  }
+
+  const std::string folder_;
+  const FolderLock lock_;
+  MarkFile mark_;
+  mutable std::shared_mutex mutex_{};      // Held by readers, and where database_ is replaced.
+  std::unique_ptr<rocksdb::DB> database_;  // Null when it could not be opened again.
+  std::map<uint64_t, uint64_t> epochs_{};  // Those looked up since the database was opened.
+  std::atomic<uint64_t> commit_;           // The last that was acknowledged.
+  std::atomic<uint64_t> num_syncs_ = 0;
+  bool is_writable_ = true;
+};
+
+Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (failed) {
+    return invalid_argument(fmt::format("cannot create {}: {}", folder, failed.message()));
+  }
+  auto lock = FolderLock::take(folder);
+  if (!lock) return lock.error();
+  const std::string mark_path = folder + "/mark";
+  auto mark = MarkFile::open(mark_path);
+  if (!mark) return mark.error();
+  if (Status status = check_against_mark(folder, *mark); !status) return status.error();
+
+  const std::string path = database_path(folder);
+  auto database = open_database(path, Access::kWrite);
+  if (!database) return database.error();
+  const auto number = commit_number(**database, path);
+  if (!number) return number.error();
+  if (!*mark) {
+    auto created = MarkFile::create(mark_path, *number);
+    if (!created) return created.error();
+    *mark = *std::move(created);
+  }
+  return std::unique_ptr<ReplayStore>(new ReplayStore(std::make_unique<Implementation>(
+      folder, *std::move(lock), **std::move(mark), *std::move(database), *number)));
+}
+
+ReplayStore::ReplayStore(std::unique_ptr<Implementation> implementation)
+    : implementation_(std::move(implementation)) {}
+ReplayStore::~ReplayStore() = default;
+
+Result<uint64_t> ReplayStore::begin_epoch(uint64_t job) {
+  return implementation_->begin_epoch(job);
+}
+std::vector<Status> ReplayStore::commit(std::span<const Batch> batches) {
+  return implementation_->commit(batches);
+}
+Result<std::optional<StoredRecord>> ReplayStore::find(const RecordKey& key) const {
+  return implementation_->find(key);
+}
+Result<std::vector<StoredRecord>> ReplayStore::list(uint64_t job, RecordKind kind, uint64_t first,
+                                                    uint64_t end) const {
+  return implementation_->list(job, kind, first, end);
+}
+Result<std::vector<uint64_t>> ReplayStore::jobs() const { return implementation_->jobs(); }
+uint64_t ReplayStore::num_commits() const { return implementation_->num_commits(); }
+uint64_t ReplayStore::num_syncs() const { return implementation_->num_syncs(); }
+
+}  // namespace troupe::actors
