@@ -11,6 +11,7 @@ namespace troupe::actors {
 
 // What a worker process needs to find its head.
 struct WorkerLaunch {
+  uint64_t job = 0;
   uint32_t slot = 0;
   std::string token{};               // It says this in its Hello.
   uint16_t port = 0;                 // Of the head, on 127.0.0.1.

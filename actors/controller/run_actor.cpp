@@ -1,0 +1,240 @@
+#include "actors/controller/run_actor.h"
+
+#include <sys/random.h>
+
+#include <filesystem>
+
+#include "actors/controller/checkpoints.h"
+#include "actors/transport.h"
+#include "schemas/check.h"
+#include "schemas/envelope_codec.h"
+#include "schemas/work_codec.h"
+
+namespace troupe::actors {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kTickPeriod = std::chrono::milliseconds(100);
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string random_token() {
+  unsigned char bytes[16];
+  TROUPE_CHECK(::getrandom(bytes, sizeof(bytes), 0) == sizeof(bytes));
+  std::string token;
+  for (unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
+  return token;
+}
+
+}  // namespace
+
+void RunState::begin(caf::event_based_actor* self, RunActor address,
+                     std::shared_ptr<RunSetup> setup) {
+  self_ = self;
+  address_ = std::move(address);
+  setup_ = std::move(setup);
+  const std::string& home = setup_->record.home;
+  checkpoints_.emplace(home, setup_->epoch);
+  checkpoints_->sweep(setup_->history.run.points);
+  // Policy files are for workers that are gone.
+  const std::string policies = home + "/policies";
+  std::error_code ignored;
+  fs::remove_all(policies, ignored);
+  fs::create_directories(policies, ignored);
+
+  JobRun::Options options;
+  options.job_id = setup_->record.id;
+  options.epoch = setup_->epoch;
+  options.pool.first_epoch = (setup_->epoch << 32) + 1;
+  options.pool.arithmetic_id = setup_->record.arithmetic_id;
+  options.slots = plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
+                             learner_threads(setup_->prepared.job));
+  options.policies_folder = policies;
+  for (const auto& note : setup_->history.notes) setup_->prepared.data.notes.push_back(note);
+  run_ = std::make_unique<JobRun>(setup_->prepared, std::move(setup_->history.run),
+                                  setup_->history.attempts, std::move(options), *this,
+                                  *setup_->sink);
+  run_->start(now());
+  self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
+}
+
+void RunState::peer_said(const PeerSaid& said) {
+  const Envelope& envelope = said.envelope;
+  auto message = open_from_worker(envelope);
+  if (!message) {
+    setup_->sink->noted("a worker sent what cannot be read: " + message.error().message);
+    return;
+  }
+  if (const auto* hello = std::get_if<Hello>(&*message)) {
+    greeting_ = said.peer;
+    if (const auto epoch = run_->worker_hello(*hello, now())) self_->monitor(said.peer);
+    greeting_ = nullptr;
+  } else if (const auto peer = peers_.find(envelope.epoch); peer != peers_.end()) {
+    run_->worker_said(peer->second.slot, envelope.epoch, envelope.request_id, std::move(*message),
+                      now());
+  }
+  finish_if_ended();
+}
+
+void RunState::peer_down(const caf::actor_addr& gone) {
+  for (const auto& [epoch, peer] : peers_) {
+    if (peer.actor->address() != gone) continue;
+    run_->worker_disconnected(peer.slot, epoch, now());
+    break;
+  }
+  finish_if_ended();
+}
+
+void RunState::process_started(const WorkerProcessStarted& started) {
+  if (started.failure.empty()) {
+    run_->worker_started(started.slot, started.token, started.pid, now());
+  } else {
+    run_->worker_start_failed(started.slot, started.failure, now());
+  }
+  finish_if_ended();
+}
+
+void RunState::process_ended(const WorkerProcessEnded& ended) {
+  run_->worker_ended(ended.end, now());
+  finish_if_ended();
+}
+
+void RunState::batch_committed(const BatchCommitted& committed) {
+  run_->committed(committed.ticket, committed.status, now());
+  setup_->gauge->steps_done = number(run_->controller().version());
+  setup_->gauge->money = run_->controller().ledger().money;
+  finish_if_ended();
+}
+
+void RunState::round_read(RoundRead& read) {
+  if (read.history) {
+    run_->round_loaded(read.round, std::move(read.history->groups), read.history->drops,
+                       read.history->was_begun, now());
+  } else {
+    run_->fail(read.history.error(), now());
+  }
+  finish_if_ended();
+}
+
+void RunState::stop(JobState state) {
+  run_->stop(state, now());
+  finish_if_ended();
+}
+
+void RunState::tick() {
+  submit_waiting();
+  run_->tick(now());
+  finish_if_ended();
+  if (run_) self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
+}
+
+void RunState::finish_if_ended() {
+  if (!setup_->ended || !run_->end()) return;
+  const command::End& end = *run_->end();
+  const Controller& controller = run_->controller();
+  RunResult result{.job = setup_->record.id,
+                   .state = end.state,
+                   .error = end.error,
+                   .steps_done = number(controller.version()),
+                   .weights_sha256 = run_->weights_sha256(),
+                   .ledger = controller.ledger()};
+  if (const auto point = controller.start_point()) result.checkpoint = checkpoints_->path(*point);
+  std::error_code ignored;
+  fs::remove_all(setup_->record.home + "/policies", ignored);
+  std::exchange(setup_->ended, nullptr)(std::move(result));
+  self_->quit();
+}
+
+// ---- Ports.
+
+void RunState::start_worker(uint32_t slot) {
+  const HeadContext& head = *setup_->head;
+  WorkerProcessStarted started{.slot = slot, .token = random_token()};
+  const WorkerLaunch launch{.job = setup_->record.id,
+                            .slot = slot,
+                            .token = started.token,
+                            .port = head.port,
+                            .credentials_folder = head.credentials_folder,
+                            .log_path = setup_->record.home + "/workers.log"};
+  auto pid = head.host->start(launch, [address = address_](const ProcessEnd& end) {
+    caf::anon_send(address, WorkerProcessEnded{end});
+  });
+  if (pid) {
+    started.pid = *pid;
+  } else {
+    started.failure = pid.error().message;
+  }
+  self_->send(address_, std::move(started));
+}
+
+void RunState::kill_worker(uint32_t, uint64_t pid) { setup_->head->host->kill(pid); }
+
+void RunState::send(const pool::Send& message) {
+  if (std::holds_alternative<Lease>(message.message)) {
+    peers_[message.epoch] = {greeting_, message.slot};
+  }
+  const auto peer = peers_.find(message.epoch);
+  if (peer == peers_.end() || !peer->second.actor) return;
+  Envelope envelope = seal(message.message);
+  envelope.job = setup_->record.id;
+  envelope.epoch = message.epoch;
+  envelope.request_id = message.request_id;
+  envelope.deadline_ms = message.deadline_ms;
+  self_->send(caf::actor_cast<caf::actor>(peer->second.actor), to_wire(encode(envelope)));
+}
+
+void RunState::commit(uint64_t ticket, Batch batch) {
+  waiting_.emplace_back(ticket, std::move(batch));
+  submit_waiting();
+}
+
+void RunState::submit_waiting() {
+  while (!waiting_.empty()) {
+    const uint64_t ticket = waiting_.front().first;
+    // A copy stays here while the store is full.
+    const Status taken = setup_->head->store->submit(
+        waiting_.front().second, [address = address_, ticket](Status status) {
+          caf::anon_send(address, BatchCommitted{ticket, std::move(status)});
+        });
+    if (!taken) return;
+    waiting_.pop_front();
+  }
+}
+
+void RunState::load_round(Round round) {
+  setup_->head->store->read(
+      [address = address_, round, job = setup_->record.id](const ReplayStore& store) {
+        caf::anon_send(address, RoundRead{round, actors::load_round(store, job, round)});
+      });
+}
+
+std::string RunState::unfinished_point(PolicyVersion version) {
+  std::error_code ignored;
+  const std::string path = checkpoints_->unfinished(version);
+  // From an attempt of this head that did not come to its end.
+  fs::remove_all(path, ignored);
+  return path;
+}
+Status RunState::finish_point(PointRecord& point) { return checkpoints_->finish(point); }
+std::string RunState::point_path(const PointRecord& point) { return checkpoints_->path(point); }
+void RunState::forget_point(const PointRecord& point) { checkpoints_->forget(point); }
+
+RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,
+                                  std::shared_ptr<RunSetup> setup) {
+  self->set_down_handler([self](caf::down_msg& down) { self->state.peer_down(down.source); });
+  self->state.begin(self, RunActor(self), std::move(setup));
+  return {
+      [self](const PeerSaid& said) { self->state.peer_said(said); },
+      [self](const WorkerProcessStarted& started) { self->state.process_started(started); },
+      [self](const WorkerProcessEnded& ended) { self->state.process_ended(ended); },
+      [self](const BatchCommitted& committed) { self->state.batch_committed(committed); },
+      [self](RoundRead& read) { self->state.round_read(read); },
+      [self](const StopRun& stop) { self->state.stop(stop.state); },
+      [self](caf::tick_atom) { self->state.tick(); },
+  };
+}
+
+}  // namespace troupe::actors

@@ -1,0 +1,132 @@
+// One job under way as an actor: messages in, JobRun's events; JobRun's ports, messages out.
+#pragma once
+
+#include <caf/all.hpp>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "actors/controller/job_run.h"
+#include "actors/head_context.h"
+#include "actors/replay/job_history.h"
+#include "schemas/envelope.h"
+
+namespace troupe::actors {
+
+// A worker's message, from the hub.
+struct PeerSaid {
+  caf::strong_actor_ptr peer{};
+  Envelope envelope{};
+};
+struct WorkerProcessStarted {
+  uint32_t slot = 0;
+  std::string token{};
+  uint64_t pid = 0;
+  std::string failure{};  // Not empty: it was not started.
+};
+struct WorkerProcessEnded {
+  ProcessEnd end{};
+};
+struct BatchCommitted {
+  uint64_t ticket = 0;
+  Status status = ok();
+};
+struct RoundRead {
+  Round round{};
+  Result<RoundHistory> history = RoundHistory{};
+};
+struct StopRun {
+  JobState state = JobState::kPaused;
+};
+
+using RunActor =
+    caf::typed_actor<caf::reacts_to<PeerSaid>, caf::reacts_to<WorkerProcessStarted>,
+                     caf::reacts_to<WorkerProcessEnded>, caf::reacts_to<BatchCommitted>,
+                     caf::reacts_to<RoundRead>,
+                     // Ends at the next step's boundary.
+                     caf::reacts_to<StopRun>, caf::reacts_to<caf::tick_atom>>;
+
+// How a run ended.
+struct RunResult {
+  uint64_t job = 0;
+  JobState state = JobState::kFinished;
+  Error error{};
+  uint64_t steps_done = 0;
+  std::string weights_sha256{};
+  std::string checkpoint{};
+  Ledger ledger{};
+};
+
+// What others may look at while it runs.
+struct RunGauge {
+  std::atomic<uint64_t> steps_done{0};
+  std::atomic<double> money{0};
+};
+
+struct RunSetup {
+  const HeadContext* head = nullptr;
+  JobRecord record{};
+  uint64_t epoch = 0;
+  PreparedJob prepared{};
+  JobHistory history{};
+  std::shared_ptr<MetricsSink> sink{};
+  std::shared_ptr<RunGauge> gauge = std::make_shared<RunGauge>();
+  std::function<void(RunResult)> ended{};  // Called once, from the actor's thread.
+};
+
+class RunState : public RunPorts {
+ public:
+  static inline const char* name = "run";
+
+  // Called once, before anything else.
+  void begin(caf::event_based_actor* self, RunActor address, std::shared_ptr<RunSetup> setup);
+
+  void peer_said(const PeerSaid& said);
+  void peer_down(const caf::actor_addr& peer);
+  void process_started(const WorkerProcessStarted& started);
+  void process_ended(const WorkerProcessEnded& ended);
+  void batch_committed(const BatchCommitted& committed);
+  void round_read(RoundRead& read);
+  void stop(JobState state);
+  void tick();
+
+  void start_worker(uint32_t slot) override;
+  void kill_worker(uint32_t slot, uint64_t pid) override;
+  void send(const pool::Send& message) override;
+  void commit(uint64_t ticket, Batch batch) override;
+  void load_round(Round round) override;
+  std::string unfinished_point(PolicyVersion version) override;
+  Status finish_point(PointRecord& point) override;
+  std::string point_path(const PointRecord& point) override;
+  void forget_point(const PointRecord& point) override;
+
+ private:
+  struct Peer {
+    caf::strong_actor_ptr actor{};
+    uint32_t slot = 0;
+  };
+  void submit_waiting();
+  void finish_if_ended();
+
+  caf::event_based_actor* self_ = nullptr;
+  RunActor address_{};
+  std::shared_ptr<RunSetup> setup_{};
+  std::optional<Checkpoints> checkpoints_{};
+  std::unique_ptr<JobRun> run_{};
+  std::map<uint64_t, Peer> peers_{};  // By the epoch of their lease.
+  caf::strong_actor_ptr greeting_{};  // Who says hello right now.
+  std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.
+};
+
+RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,
+                                  std::shared_ptr<RunSetup> setup);
+
+}  // namespace troupe::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::PeerSaid)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::WorkerProcessStarted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::WorkerProcessEnded)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::BatchCommitted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::RoundRead)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::StopRun)

@@ -1,0 +1,30 @@
+// What the actors of a head share. Owned by whoever runs the head, and outlives them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/metrics_sink.h"
+#include "actors/replay/group_commit.h"
+#include "actors/slot_host.h"
+#include "kernels/backend.h"
+#include "schemas/records.h"
+
+namespace troupe::actors {
+
+struct HeadContext {
+  const kernels::Backend* backend = nullptr;
+  GroupCommit* store = nullptr;
+  SlotHost* host = nullptr;
+  uint16_t port = 0;  // Where workers find the hub.
+  std::string credentials_folder{};
+  std::function<std::string(uint64_t job)> home_of{};
+  // Whoever watches a job. Called once for each time that it begins to run.
+  std::function<std::shared_ptr<MetricsSink>(const JobRecord&)> make_sink{};
+  // A job's record changed, durably. Called from the scheduler's thread.
+  std::function<void(const JobRecord&)> job_changed{};
+};
+
+}  // namespace troupe::actors

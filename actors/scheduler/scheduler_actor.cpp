@@ -1,0 +1,332 @@
+#include "actors/scheduler/scheduler_actor.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "actors/controller/checkpoints.h"
+#include "actors/hub.h"
+#include "model/formats/recovery_point.h"
+#include "schemas/records_codec.h"
+
+namespace troupe::actors {
+namespace {
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+
+ControlReply failed(Error error) {
+  ControlReply reply;
+  reply.error = std::move(error);
+  return reply;
+}
+
+Error no_such_job(uint64_t id) {
+  return invalid_argument(fmt::format("there is no job {}; troupe jobs lists them", id));
+}
+
+// Reading data and verifying recovery points takes as long as it takes, away from the scheduler.
+Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord record,
+                                          uint64_t epoch) {
+  auto prepared = prepare_job(*head.backend, record.spec);
+  if (!prepared) return prepared.error();
+  if (!record.data_sha256.empty() && record.data_sha256 != prepared->data_sha256) {
+    return invalid_argument(
+        "the files that the job learns from are not those that it began with; put them back, or "
+        "begin a new job");
+  }
+  if (!record.arithmetic_id.empty() && record.arithmetic_id != head.backend->arithmetic_id) {
+    return invalid_argument(fmt::format("the job was begun with arithmetic {}, this machine has {}",
+                                        record.arithmetic_id, head.backend->arithmetic_id));
+  }
+  record.data_sha256 = prepared->data_sha256;
+  record.arithmetic_id = head.backend->arithmetic_id;
+  std::error_code error;
+  std::filesystem::create_directories(record.home + "/checkpoints", error);
+  if (error) return invalid_argument("cannot create " + record.home + ": " + error.message());
+  const Checkpoints checkpoints(record.home, epoch);
+  auto history = load_history(head.store->store(), record.id, record.spec,
+                              [&](const PointRecord& point) {
+                                return model::verify_recovery_point(checkpoints.path(point), point);
+                              });
+  if (!history) return history.error();
+  auto setup = std::make_shared<RunSetup>();
+  setup->head = &head;
+  setup->epoch = epoch;
+  setup->prepared = std::move(*prepared);
+  setup->history = std::move(*history);
+  setup->sink = head.make_sink(record);
+  setup->record = std::move(record);
+  return setup;
+}
+
+}  // namespace
+
+void SchedulerState::begin(caf::event_based_actor* self, SchedulerActor address,
+                           const HeadContext* head, caf::actor hub, std::vector<JobRecord> jobs) {
+  self_ = self;
+  address_ = std::move(address);
+  head_ = head;
+  hub_ = std::move(hub);
+  for (JobRecord& record : jobs) {
+    queue_.restore(record.id, record.state);
+    by_request_[record.request_id] = record.id;
+    const uint64_t id = record.id;
+    jobs_[id].record = std::move(record);
+  }
+  // The epoch of each job's last writer is asked for when it begins again; until then its record is
+  // not written.
+  obey_queue();
+}
+
+void SchedulerState::ask(const Ask& ask) {
+  const auto find = [&](uint64_t id, auto found) {
+    const auto job = jobs_.find(id);
+    if (job == jobs_.end()) {
+      ask.answer(failed(no_such_job(id)));
+    } else {
+      found(job->second);
+    }
+  };
+  const auto show = [&](const Job& job) {
+    ControlReply reply;
+    reply.jobs.push_back(summary(job));
+    ask.answer(std::move(reply));
+  };
+  std::visit(Overloaded{
+                 [&](const SubmitJob& one) { submit(one, ask.answer); },
+                 [&](const ListJobs& list) {
+                   ControlReply reply;
+                   for (auto job = jobs_.lower_bound(list.first_id); job != jobs_.end(); ++job) {
+                     if (reply.jobs.size() == kControlListMax) {
+                       reply.next = job->first;
+                       break;
+                     }
+                     reply.jobs.push_back(summary(job->second));
+                   }
+                   ask.answer(std::move(reply));
+                 },
+                 [&](const ShowJob& one) { find(one.id, show); },
+                 // Lines and events are somebody else's; what there is of the job is told.
+                 [&](const JobLogs& one) { find(one.id, show); },
+                 [&](const WatchJob& one) { find(one.id, show); },
+                 [&](const CancelJob& one) { change(one.id, &JobQueue::cancel, ask.answer); },
+                 [&](const PauseJob& one) { change(one.id, &JobQueue::pause, ask.answer); },
+                 [&](const ResumeJob& one) { change(one.id, &JobQueue::resume, ask.answer); },
+             },
+             ask.request);
+}
+
+void SchedulerState::submit(const SubmitJob& submit, std::function<void(ControlReply)> answer) {
+  if (const auto known = by_request_.find(submit.request_id); known != by_request_.end()) {
+    // Acknowledged only once the first one is durable.
+    for (Writing& writing : writing_) {
+      if (writing.job != known->second) continue;
+      writing.answers.push_back(std::move(answer));
+      return;
+    }
+    ControlReply reply;
+    reply.jobs.push_back(summary(jobs_.at(known->second)));
+    answer(std::move(reply));
+    return;
+  }
+  if (drained_) {
+    answer(failed({ErrorCode::kOverloaded, "the daemon is about to stop; submit again later"}));
+    return;
+  }
+  const uint64_t id = jobs_.empty() ? 1 : jobs_.rbegin()->first + 1;
+  Job& job = jobs_[id];
+  job.record = {.id = id,
+                .request_id = submit.request_id,
+                .spec = submit.job,
+                .home = head_->home_of(id)};
+  by_request_[submit.request_id] = id;
+  write(id, std::move(answer));
+  queue_.submit(id);
+  obey_queue();
+}
+
+void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
+                            std::function<void(ControlReply)> answer) {
+  const auto job = jobs_.find(id);
+  if (job == jobs_.end()) {
+    answer(failed(no_such_job(id)));
+    return;
+  }
+  if (Status status = (queue_.*verb)(id); !status) {
+    answer(failed(status.error()));
+    return;
+  }
+  obey_queue();
+  // A running job changes when its step is done; what is asked for is known by then.
+  write(id, std::move(answer));
+}
+
+// Records the job as it is now.
+void SchedulerState::write(uint64_t id, std::function<void(ControlReply)> answer) {
+  Job& job = jobs_.at(id);
+  writing_.push_back({id, job.record, {}});
+  if (answer) writing_.back().answers.push_back(std::move(answer));
+  Batch batch;
+  batch.job = id;
+  batch.epoch = job.epoch;
+  batch.writes.push_back({{id, RecordKind::kJob, 0, 0}, encode(job.record)});
+  const Status taken =
+      head_->store->submit(std::move(batch), [address = address_, id](Status status) {
+        caf::anon_send(address, JobRecorded{id, std::move(status)});
+      });
+  if (!taken) self_->send(address_, JobRecorded{id, taken});
+}
+
+void SchedulerState::recorded(const JobRecorded& recorded) {
+  const auto writing = std::find_if(writing_.begin(), writing_.end(), [&](const Writing& one) {
+    return one.job == recorded.job;
+  });
+  if (writing == writing_.end()) return;
+  const Writing done = std::move(*writing);
+  writing_.erase(writing);
+  for (const auto& answer : done.answers) {
+    if (recorded.status) {
+      ControlReply reply;
+      reply.jobs.push_back(summary(jobs_.at(done.job)));
+      answer(std::move(reply));
+    } else {
+      answer(failed(recorded.status.error()));
+    }
+  }
+  if (recorded.status && head_->job_changed) head_->job_changed(done.record);
+  finish_draining();
+}
+
+void SchedulerState::obey_queue() {
+  for (const JobQueue::Command& command : queue_.take_commands()) {
+    std::visit(Overloaded{
+                   [&](const JobQueue::Start& start) { start_run(start.job); },
+                   [&](const JobQueue::Stop& stop) {
+                     if (run_) {
+                       self_->send(run_, StopRun{stop.state});
+                     } else {
+                       stop_when_begun_ = stop.state;
+                     }
+                   },
+                   [&](const JobQueue::Changed& changed) {
+                     Job& job = jobs_.at(changed.job);
+                     job.record.state = changed.state;
+                     if (changed.state == JobState::kQueued) job.record.message.clear();
+                     // A job that begins is recorded with the epoch that it begins with.
+                     if (changed.state != JobState::kRunning) write(changed.job);
+                   },
+               },
+               command);
+  }
+}
+
+void SchedulerState::start_run(uint64_t id) {
+  running_ = id;
+  stop_when_begun_.reset();
+  head_->store->begin_epoch(id, [address = address_, id](Result<uint64_t> epoch) {
+    caf::anon_send(address, EpochBegun{id, std::move(epoch)});
+  });
+}
+
+void SchedulerState::epoch_begun(const EpochBegun& begun) {
+  if (!begun.epoch) {
+    end_run(begun.job, JobState::kFailed, begun.epoch.error().message);
+    return;
+  }
+  Job& job = jobs_.at(begun.job);
+  job.epoch = *begun.epoch;
+  write(begun.job);
+  self_->spawn<caf::detached>([address = address_, head = head_, record = job.record,
+                               epoch = job.epoch](caf::event_based_actor*) {
+    caf::anon_send(address, RunPrepared{record.id, prepare(*head, record, epoch)});
+  });
+}
+
+void SchedulerState::run_prepared(const RunPrepared& prepared) {
+  if (!prepared.setup) {
+    end_run(prepared.job, JobState::kFailed, prepared.setup.error().message);
+    return;
+  }
+  if (stop_when_begun_) {
+    end_run(prepared.job, *stop_when_begun_, "");
+    return;
+  }
+  const std::shared_ptr<RunSetup>& setup = *prepared.setup;
+  Job& job = jobs_.at(prepared.job);
+  job.record.data_sha256 = setup->record.data_sha256;
+  job.record.arithmetic_id = setup->record.arithmetic_id;
+  job.gauge = setup->gauge;
+  write(prepared.job);
+  setup->ended = [address = address_](RunResult result) {
+    caf::anon_send(address, RunFinished{std::move(result)});
+  };
+  run_ = self_->spawn(run_actor, setup);
+  self_->send(hub_, RunBegan{prepared.job, run_});
+}
+
+void SchedulerState::run_finished(const RunFinished& finished) {
+  const RunResult& result = finished.result;
+  Job& job = jobs_.at(result.job);
+  job.record.steps_done = result.steps_done;
+  job.record.weights_sha256 = result.weights_sha256;
+  job.record.checkpoint = result.checkpoint;
+  job.money = result.ledger.money;
+  job.gauge = nullptr;
+  run_ = nullptr;
+  self_->send(hub_, RunOver{result.job});
+  end_run(result.job, result.state, result.error.message);
+}
+
+void SchedulerState::end_run(uint64_t id, JobState state, const std::string& message) {
+  jobs_.at(id).record.message = message;
+  running_ = 0;
+  queue_.ended(id, state);
+  // While draining a paused job's record stays as it is, so that the next head goes on with it.
+  obey_queue();
+  finish_draining();
+}
+
+void SchedulerState::drain(const DrainHead& drain) {
+  drained_ = drain.drained;
+  queue_.drain();
+  obey_queue();
+  finish_draining();
+}
+
+void SchedulerState::finish_draining() {
+  if (!drained_ || running_ != 0 || !writing_.empty()) return;
+  std::exchange(drained_, [] {})();
+  self_->quit();
+}
+
+JobSummary SchedulerState::summary(const Job& job) const {
+  const JobRecord& record = job.record;
+  return {.id = record.id,
+          .name = record.spec.name,
+          .state = record.state,
+          .message = record.message,
+          .steps_done = job.gauge ? job.gauge->steps_done.load() : record.steps_done,
+          .steps_total = static_cast<uint64_t>(record.spec.sft.steps + record.spec.grpo.steps),
+          .home = record.home,
+          .weights_sha256 = record.weights_sha256,
+          .money = job.gauge ? job.gauge->money.load() : job.money};
+}
+
+SchedulerActor::behavior_type scheduler_actor(
+    SchedulerActor::stateful_pointer<SchedulerState> self, const HeadContext* head,
+    caf::actor hub, std::vector<JobRecord> jobs) {
+  self->state.begin(self, SchedulerActor(self), head, std::move(hub), std::move(jobs));
+  return {
+      [self](const Ask& ask) { self->state.ask(ask); },
+      [self](const DrainHead& drain) { self->state.drain(drain); },
+      [self](const JobRecorded& recorded) { self->state.recorded(recorded); },
+      [self](const EpochBegun& begun) { self->state.epoch_begun(begun); },
+      [self](const RunPrepared& prepared) { self->state.run_prepared(prepared); },
+      [self](const RunFinished& finished) { self->state.run_finished(finished); },
+  };
+}
+
+}  // namespace troupe::actors

@@ -1,0 +1,113 @@
+// The scheduler of a head as an actor: what users ask, made durable before it is answered, and the
+// runs of jobs, begun and ended as the queue says.
+#pragma once
+
+#include <caf/all.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/controller/run_actor.h"
+#include "actors/head_context.h"
+#include "actors/scheduler/job_queue.h"
+#include "schemas/control.h"
+
+namespace troupe::actors {
+
+// `answer` is called once, from any thread, after what was asked is durable.
+struct Ask {
+  ControlRequest request{};
+  std::function<void(ControlReply)> answer{};
+};
+// No more jobs are begun, the running one stops at its next step; `drained` is called when it has.
+struct DrainHead {
+  std::function<void()> drained{};
+};
+struct JobRecorded {
+  uint64_t job = 0;
+  Status status = ok();
+};
+struct EpochBegun {
+  uint64_t job = 0;
+  Result<uint64_t> epoch = uint64_t{0};
+};
+struct RunPrepared {
+  uint64_t job = 0;
+  Result<std::shared_ptr<RunSetup>> setup = std::shared_ptr<RunSetup>{};
+};
+struct RunFinished {
+  RunResult result{};
+};
+
+using SchedulerActor =
+    caf::typed_actor<caf::reacts_to<Ask>, caf::reacts_to<DrainHead>, caf::reacts_to<JobRecorded>,
+                     caf::reacts_to<EpochBegun>, caf::reacts_to<RunPrepared>,
+                     caf::reacts_to<RunFinished>>;
+
+class SchedulerState {
+ public:
+  static inline const char* name = "scheduler";
+
+  void begin(caf::event_based_actor* self, SchedulerActor address, const HeadContext* head,
+             caf::actor hub, std::vector<JobRecord> jobs);
+
+  void ask(const Ask& ask);
+  void drain(const DrainHead& drain);
+  void recorded(const JobRecorded& recorded);
+  void epoch_begun(const EpochBegun& begun);
+  void run_prepared(const RunPrepared& prepared);
+  void run_finished(const RunFinished& finished);
+
+ private:
+  struct Job {
+    JobRecord record{};
+    uint64_t epoch = 0;
+    std::shared_ptr<RunGauge> gauge{};
+    double money = 0;
+  };
+  // A record on its way into the store, and who waits for it.
+  struct Writing {
+    uint64_t job = 0;
+    JobRecord record{};
+    std::vector<std::function<void(ControlReply)>> answers{};
+  };
+
+  void submit(const SubmitJob& submit, std::function<void(ControlReply)> answer);
+  void change(uint64_t job, Status (JobQueue::*verb)(uint64_t),
+              std::function<void(ControlReply)> answer);
+  void write(uint64_t job, std::function<void(ControlReply)> answer = {});
+  void obey_queue();
+  void start_run(uint64_t job);
+  void end_run(uint64_t job, JobState state, const std::string& message);
+  JobSummary summary(const Job& job) const;
+  void finish_draining();
+
+  caf::event_based_actor* self_ = nullptr;
+  SchedulerActor address_{};
+  const HeadContext* head_ = nullptr;
+  caf::actor hub_{};
+  JobQueue queue_{};
+  std::map<uint64_t, Job> jobs_{};
+  std::map<std::string, uint64_t> by_request_{};
+  std::deque<Writing> writing_{};
+  uint64_t running_ = 0;
+  RunActor run_{};
+  std::optional<JobState> stop_when_begun_{};
+  std::function<void()> drained_{};
+};
+
+SchedulerActor::behavior_type scheduler_actor(
+    SchedulerActor::stateful_pointer<SchedulerState> self, const HeadContext* head,
+    caf::actor hub, std::vector<JobRecord> jobs);
+
+}  // namespace troupe::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::Ask)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::DrainHead)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::JobRecorded)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::EpochBegun)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::RunPrepared)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::RunFinished)

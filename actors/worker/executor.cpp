@@ -1,0 +1,101 @@
+#include "actors/worker/executor.h"
+
+#include <utility>
+
+#include "actors/verifier/reward.h"
+#include "actors/verifier/verifier_role.h"
+
+namespace troupe::actors {
+namespace {
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+
+Error without_role(const char* role) {
+  return {ErrorCode::kInternal, std::string("this worker is no ") + role};
+}
+
+}  // namespace
+
+Executor::Executor(const kernels::Backend& backend, WorkerProgress& progress,
+                   std::function<void(uint64_t, FromWorker)> answer)
+    : backend_(backend), progress_(progress), answer_(std::move(answer)) {}
+
+void Executor::execute(uint64_t request_id, const ToWorker& request) {
+  progress_.request_id = request_id;
+  const auto answer_with = [&](auto result) -> Status {
+    if (!result) return result.error();
+    answer_(request_id, std::move(*result));
+    return ok();
+  };
+  const Status status = std::visit(
+      Overloaded{
+          [&](const Lease& lease) { return take_lease(lease); },
+          [&](const GenerateGroups& groups) { return generate(request_id, groups); },
+          [&](const JudgeGroups& groups) -> Status {
+            if (!lease_ || !lease_->roles.verifier) return without_role("verifier");
+            answer_(request_id, judge_groups(lease_->job.rewards, groups));
+            return ok();
+          },
+          [&](const LearnStep& step) -> Status {
+            return learner_ ? answer_with(learner_->learn(step)) : without_role("learner");
+          },
+          [&](const PublishPolicy& publish) -> Status {
+            return learner_ ? answer_with(learner_->publish(publish)) : without_role("learner");
+          },
+          [&](const SavePoint& save) -> Status {
+            return learner_ ? answer_with(learner_->save(save)) : without_role("learner");
+          },
+          [&](const LoadPolicy& load) -> Status {
+            return rollout_ ? answer_with(rollout_->load(load)) : without_role("rollout");
+          },
+          // The worker has dealt with these two.
+          [](const CancelGeneration&) { return ok(); },
+          [](const Drain&) { return ok(); },
+      },
+      request);
+  progress_.request_id = 0;
+  progress_.sequences_done = progress_.sequences_total = 0;
+  if (!status) answer_(request_id, WorkFailed{status.error()});
+}
+
+Status Executor::take_lease(const Lease& lease) {
+  if (lease_) return Error{ErrorCode::kInternal, "this worker has a lease already"};
+  lease_ = lease;
+  if (lease.roles.learner) {
+    auto learner = LearnerRole::create(backend_, lease);
+    if (!learner) return learner.error();
+    learner_ = std::move(*learner);
+  }
+  if (lease.roles.rollout) {
+    auto rollout = RolloutRole::create(backend_, lease, learner_.get());
+    if (!rollout) return rollout.error();
+    rollout_ = std::move(*rollout);
+  }
+  if (lease.roles.verifier) {
+    if (auto verifiers = find_verifiers(lease.job.rewards); !verifiers) return verifiers.error();
+  }
+  answer_(0, learner_ ? learner_->ready() : WorkerReady{});
+  return ok();
+}
+
+Status Executor::generate(uint64_t request_id, const GenerateGroups& request) {
+  if (!rollout_) return without_role("rollout");
+  if (request_id <= progress_.cancelled) return ok();
+  return rollout_->generate(
+      request, lease_->job.seed,
+      {.send =
+           [&](GroupsGenerated groups) {
+             if (request_id > progress_.cancelled) answer_(request_id, std::move(groups));
+           },
+       .progressed =
+           [&](int64_t done, int64_t total) {
+             progress_.sequences_done = done;
+             progress_.sequences_total = total;
+             return request_id > progress_.cancelled;
+           }});
+}
+
+}  // namespace troupe::actors

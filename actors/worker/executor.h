@@ -1,0 +1,46 @@
+// The roles of a worker, worked one request after another. What takes long runs here, on a thread
+// of its own, so that the worker goes on breathing.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "actors/learner/learner_role.h"
+#include "actors/rollout/rollout_role.h"
+#include "schemas/work.h"
+
+namespace troupe::actors {
+
+// Shared between the executor's thread and the worker's: what the heartbeat says, and which
+// generation is not wanted any more.
+struct WorkerProgress {
+  std::atomic<uint64_t> request_id{0};
+  std::atomic<int64_t> sequences_done{0};
+  std::atomic<int64_t> sequences_total{0};
+  std::atomic<uint64_t> cancelled{0};  // Requests up to this one.
+};
+
+class Executor {
+ public:
+  // Both references outlive it; `answer` is called from the executing thread.
+  Executor(const kernels::Backend& backend, WorkerProgress& progress,
+           std::function<void(uint64_t request_id, FromWorker)> answer);
+
+  // Does one thing and answers. What fails is answered by WorkFailed.
+  void execute(uint64_t request_id, const ToWorker& request);
+
+ private:
+  Status take_lease(const Lease& lease);
+  Status generate(uint64_t request_id, const GenerateGroups& request);
+
+  const kernels::Backend& backend_;
+  WorkerProgress& progress_;
+  std::function<void(uint64_t, FromWorker)> answer_;
+  std::optional<Lease> lease_{};
+  std::unique_ptr<LearnerRole> learner_{};
+  std::unique_ptr<RolloutRole> rollout_{};
+};
+
+}  // namespace troupe::actors
