@@ -1,0 +1,234 @@
+#include "cluster/daemon/process_host.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "cluster/daemon/lifeline.h"
+#include "schemas/check.h"
+
+namespace troupe::cluster {
+namespace {
+
+constexpr char kOwnProgram[] = "/proc/self/exe";
+constexpr int kLifelineNumber = 3;  // In the child, behind the standard three.
+
+Error failed(std::string_view what, int reason) {
+  return {ErrorCode::kInternal, fmt::format("cannot {}: {}", what, std::strerror(reason))};
+}
+
+// By number, because glibc 2.36 declares its wrappers without C linkage.
+int open_pidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+void send_kill(const Descriptor& process) {
+  // It fails only when the process is gone already.
+  (void)::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+}
+
+// Not 0, 1 or 2 even where this process was started without them: those are replaced in a child.
+Descriptor behind_standard(int fd) {
+  Descriptor low(fd);
+  if (fd > 2) return low;
+  return Descriptor(::fcntl(fd, F_DUPFD_CLOEXEC, kLifelineNumber));
+}
+
+std::vector<std::string> child_environment(const actors::WorkerLaunch& launch) {
+  const std::string ours[] = {fmt::format("{}=", kTokenVariable),
+                              fmt::format("{}=", kLifelineVariable)};
+  std::vector<std::string> all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    if (text.rfind(ours[0], 0) != 0 && text.rfind(ours[1], 0) != 0) all.emplace_back(text);
+  }
+  all.push_back(ours[0] + launch.token);
+  all.push_back(ours[1] + std::to_string(kLifelineNumber));
+  return all;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> all;
+  for (std::string& word : words) all.push_back(word.data());
+  all.push_back(nullptr);
+  return all;
+}
+
+// What posix_spawn does between fork and exec, where this process, which has threads, could not
+// even allocate.
+class SpawnPlan {
+ public:
+  SpawnPlan(int lifeline, int log) {
+    TROUPE_CHECK(posix_spawn_file_actions_init(&actions_) == 0);
+    TROUPE_CHECK(posix_spawnattr_init(&attributes_) == 0);
+    check(posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0));
+    check(posix_spawn_file_actions_addopen(&actions_, 1, "/dev/null", O_WRONLY, 0));
+    if (log >= 0) check(posix_spawn_file_actions_adddup2(&actions_, log, 2));
+    check(posix_spawn_file_actions_adddup2(&actions_, lifeline, kLifelineNumber));
+    // Not everything that a library opened is closed by exec.
+    check(posix_spawn_file_actions_addclosefrom_np(&actions_, kLifelineNumber + 1));
+    // Threads of this process may block or ignore signals that the worker wants.
+    sigset_t none;
+    sigset_t all;
+    ::sigemptyset(&none);
+    ::sigfillset(&all);
+    check(posix_spawnattr_setsigmask(&attributes_, &none));
+    check(posix_spawnattr_setsigdefault(&attributes_, &all));
+    check(posix_spawnattr_setpgroup(&attributes_, 0));
+    check(posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
+  }
+  ~SpawnPlan() {
+    posix_spawnattr_destroy(&attributes_);
+    posix_spawn_file_actions_destroy(&actions_);
+  }
+  SpawnPlan(const SpawnPlan&) = delete;
+  SpawnPlan& operator=(const SpawnPlan&) = delete;
+
+  const posix_spawn_file_actions_t* actions() const { return &actions_; }
+  const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+ private:
+  // They fail only when memory is out.
+  static void check(int error) { TROUPE_CHECK(error == 0); }
+
+  posix_spawn_file_actions_t actions_{};
+  posix_spawnattr_t attributes_{};
+};
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (value_ >= 0) ::close(value_);
+}
+Descriptor::Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(value_, other.value_);
+  return *this;
+}
+
+ProcessHost::ProcessHost(Options options) : options_(std::move(options)) {
+  int ends[2] = {};
+  TROUPE_CHECK(::pipe2(ends, O_CLOEXEC) == 0);
+  lifeline_read_ = behind_standard(ends[0]);
+  lifeline_write_ = behind_standard(ends[1]);
+  wake_ = behind_standard(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  TROUPE_CHECK(wake_.get() >= 0);
+  reaper_ = std::thread([this] { reap(); });
+}
+
+ProcessHost::~ProcessHost() {
+  {
+    const std::lock_guard guard(mutex_);
+    is_stopping_ = true;
+    for (const auto& [pid, child] : children_) send_kill(child.process);
+  }
+  wake();
+  reaper_.join();
+}
+
+Result<uint64_t> ProcessHost::start(const actors::WorkerLaunch& launch,
+                                    std::function<void(const actors::ProcessEnd&)> ended) {
+  Descriptor log;
+  if (!launch.log_path.empty()) {
+    log = behind_standard(
+        ::open(launch.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (log.get() < 0) return failed("open " + launch.log_path, errno);
+  }
+  std::vector<std::string> words = {options_.program == kOwnProgram ? "troupe" : options_.program};
+  words.insert(words.end(), options_.arguments_before.begin(), options_.arguments_before.end());
+  for (std::string word :
+       {std::string("--slot"), std::to_string(launch.slot), std::string("--port"),
+        std::to_string(launch.port), std::string("--credentials"), launch.credentials_folder}) {
+    words.push_back(std::move(word));
+  }
+  std::vector<std::string> environment = child_environment(launch);
+  const SpawnPlan plan(lifeline_read_.get(), log.get());
+
+  // Held until the child is known, so that the reaper cannot miss it and stopping cannot overtake.
+  const std::lock_guard guard(mutex_);
+  if (is_stopping_) return Error{ErrorCode::kInternal, "no worker is started while all are ended"};
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, options_.program.c_str(), plan.actions(), plan.attributes(),
+                                  pointers(words).data(), pointers(environment).data());
+  if (error != 0) return failed("start " + options_.program, error);
+  // The number is not used again before the process is waited for.
+  Descriptor process(open_pidfd(pid));
+  if (process.get() < 0) {
+    const int reason = errno;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return failed("watch a new process", reason);
+  }
+  children_.emplace(pid, Child{launch.slot, std::move(process), std::move(ended)});
+  wake();
+  return static_cast<uint64_t>(pid);
+}
+
+void ProcessHost::kill(uint64_t pid) {
+  const std::lock_guard guard(mutex_);
+  const auto child = children_.find(static_cast<pid_t>(pid));
+  if (child == children_.end()) return;
+  send_kill(child->second.process);
+}
+
+void ProcessHost::wake() const {
+  const uint64_t one = 1;
+  // It fails only when it is awake already.
+  (void)!::write(wake_.get(), &one, sizeof(one));
+}
+
+void ProcessHost::reap() {
+  while (true) {
+    std::vector<pollfd> polled = {{wake_.get(), POLLIN, 0}};
+    std::vector<pid_t> pids;
+    {
+      const std::lock_guard guard(mutex_);
+      if (is_stopping_ && children_.empty()) return;
+      for (const auto& [pid, child] : children_) {
+        polled.push_back({child.process.get(), POLLIN, 0});
+        pids.push_back(pid);
+      }
+    }
+    if (::poll(polled.data(), polled.size(), -1) < 0) {
+      TROUPE_CHECK(errno == EINTR);
+      continue;
+    }
+    uint64_t unused = 0;
+    if (polled[0].revents != 0) (void)!::read(wake_.get(), &unused, sizeof(unused));
+    for (size_t i = 0; i < pids.size(); ++i) {
+      if (polled[i + 1].revents != 0) report_end(pids[i]);
+    }
+  }
+}
+
+void ProcessHost::report_end(pid_t pid) {
+  std::unique_lock guard(mutex_);
+  const auto found = children_.find(pid);
+  siginfo_t info{};
+  const auto process = static_cast<id_t>(found->second.process.get());
+  const int error = ::waitid(P_PIDFD, process, &info, WEXITED | WNOHANG);
+  if (error == 0 && info.si_pid == 0) return;
+  actors::ProcessEnd end{.slot = found->second.slot, .pid = static_cast<uint64_t>(pid)};
+  if (error != 0) {
+    end.exit_code = -1;  // Somebody else waited for it, or SIGCHLD is ignored.
+  } else if (info.si_code == CLD_EXITED) {
+    end.exit_code = info.si_status;
+  } else {
+    end.signal = info.si_status;
+  }
+  const auto ended = std::move(found->second.ended);
+  children_.erase(found);
+  guard.unlock();
+  ended(end);
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,80 @@
+// Worker processes on this host. Each is a process group of its own, so that Ctrl-C on the terminal
+// reaches the head only, and holds a lifeline (lifeline.h), so that none outlives the head.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "actors/slot_host.h"
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+// Holds a worker's token in its environment; arguments can be read by every user of the host.
+inline constexpr char kTokenVariable[] = "TROUPE_WORKER_TOKEN";
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value = -1) : value_(value) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept;
+  Descriptor& operator=(Descriptor&& other) noexcept;
+
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+// All of it may be called from any thread. A process gets `--slot N --port P --credentials FOLDER`
+// behind its first arguments, no standard input or output and no descriptor but its standard error
+// and the lifeline.
+class ProcessHost final : public actors::SlotHost {
+ public:
+  struct Options {
+    std::string program = "/proc/self/exe";
+    std::vector<std::string> arguments_before = {"worker"};
+  };
+
+  explicit ProcessHost(Options options);
+  // Kills what is left and reports each end before it returns.
+  ~ProcessHost() override;
+  ProcessHost(const ProcessHost&) = delete;
+  ProcessHost& operator=(const ProcessHost&) = delete;
+
+  // `ended` runs on the host's own thread, possibly before this returns, and may start the next.
+  // kInternal, and no call of it, when the program or the log cannot be opened.
+  Result<uint64_t> start(const actors::WorkerLaunch& launch,
+                         std::function<void(const actors::ProcessEnd&)> ended) override;
+
+  void kill(uint64_t pid) override;
+
+ private:
+  struct Child {
+    uint32_t slot = 0;
+    Descriptor process{};  // A pidfd: it never means a later process with the same number.
+    std::function<void(const actors::ProcessEnd&)> ended{};
+  };
+
+  void reap();
+  void report_end(pid_t pid);
+  void wake() const;
+
+  const Options options_;
+  Descriptor lifeline_read_{};  // What children inherit.
+  Descriptor lifeline_write_{};
+  Descriptor wake_{};  // An eventfd: there is a new child, or an end to all of it.
+  std::mutex mutex_{};
+  std::map<pid_t, Child> children_{};  // Guarded by mutex_; removed by the reaper alone.
+  bool is_stopping_ = false;           // Guarded by mutex_.
+  std::thread reaper_{};               // Last, because it uses all of the above.
+};
+
+}  // namespace troupe::cluster

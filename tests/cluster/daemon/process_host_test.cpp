@@ -1,0 +1,233 @@
+// Real processes.
+#include "cluster/daemon/process_host.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <future>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cluster/daemon/lifeline.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace troupe::cluster {
+namespace {
+
+using actors::ProcessEnd;
+using actors::WorkerLaunch;
+
+ProcessHost::Options shell(const std::string& script) {
+  return {.program = "/bin/sh", .arguments_before = {"-c", script}};
+}
+
+ProcessEnd end_of(ProcessHost& host, const WorkerLaunch& launch) {
+  std::promise<ProcessEnd> ended;
+  const auto pid = host.start(launch, [&](const ProcessEnd& end) { ended.set_value(end); });
+  REQUIRE_MESSAGE(pid, (pid ? "" : pid.error().message));
+  const ProcessEnd end = ended.get_future().get();
+  CHECK(end.pid == *pid);
+  CHECK(end.slot == launch.slot);
+  return end;
+}
+
+// Standard error of a shell that runs `script` as worker.
+std::string said(const std::string& script, WorkerLaunch launch = {}) {
+  const tests::TempDir dir;
+  launch.log_path = dir.file("log");
+  ProcessHost host(shell(script));
+  CHECK(end_of(host, launch).exit_code == 0);
+  return tests::contents(launch.log_path);
+}
+
+TEST_CASE("process_host: how a process ended is said") {
+  ProcessHost exits(shell("exit 7"));
+  const ProcessEnd exited = end_of(exits, {.slot = 3});
+  CHECK(exited.exit_code == 7);
+  CHECK(exited.signal == 0);
+  ProcessHost crashes(shell("kill -SEGV $$"));
+  CHECK(end_of(crashes, {.slot = 4}).signal == SIGSEGV);
+}
+
+TEST_CASE("process_host: each end is said once, whoever starts them") {
+  constexpr int kThreads = 4;
+  constexpr int kEach = 20;
+  std::atomic<int> num_ended = 0;
+  std::mutex mutex;
+  std::multiset<uint64_t> started;
+  std::multiset<uint64_t> ended;
+  {
+    ProcessHost host({.program = "/bin/true"});
+    std::vector<std::thread> starters;
+    for (int t = 0; t < kThreads; ++t) {
+      starters.emplace_back([&] {
+        for (int i = 0; i < kEach; ++i) {
+          const auto pid = host.start({}, [&](const ProcessEnd& end) {
+            ++num_ended;
+            const std::lock_guard guard(mutex);
+            ended.insert(end.pid);
+          });
+          const std::lock_guard guard(mutex);
+          if (pid) started.insert(*pid);
+        }
+      });
+    }
+    for (auto& starter : starters) starter.join();
+  }
+  CHECK(num_ended == kThreads * kEach);
+  CHECK(started == ended);
+}
+
+TEST_CASE("process_host: a worker is told where its head is, the token not by its arguments") {
+  const std::string text =
+      said("echo $0 $* >&2; echo $TROUPE_WORKER_TOKEN >&2; tr '\\0' ' ' < /proc/$$/cmdline >&2",
+           {.slot = 2, .token = "s3cret", .port = 4711, .credentials_folder = "/tls"});
+  CHECK(text.find("--slot 2 --port 4711 --credentials /tls\ns3cret\n") == 0);
+  CHECK(text.find("s3cret", text.find("s3cret") + 1) == std::string::npos);
+}
+
+TEST_CASE("process_host: standard error is appended, input and output lead nowhere") {
+  const tests::TempDir dir;
+  const WorkerLaunch launch{.log_path = dir.file("log")};
+  ProcessHost host(shell("cat; echo lost; echo kept >&2"));
+  end_of(host, launch);
+  end_of(host, launch);
+  CHECK(tests::contents(launch.log_path) == "kept\nkept\n");
+}
+
+TEST_CASE("process_host: no descriptor of ours reaches a worker") {
+  const int leak = ::dup2(::fileno(stderr), 200);
+  REQUIRE(leak == 200);  // Not closed by exec.
+  const std::string text = said("for f in /proc/$$/fd/*; do echo ${f##*/} >&2; done");
+  ::close(leak);
+  CHECK(text.find("0\n1\n2\n3\n") != std::string::npos);
+  CHECK(text.find("200") == std::string::npos);
+}
+
+TEST_CASE("process_host: a worker leads a process group, and ignores no signal because we do") {
+  CHECK(said("read pid name state parent group rest < /proc/$$/stat; "
+             "[ $pid = $group ] && echo leads >&2") == "leads\n");
+  const auto old_action = ::signal(SIGTERM, SIG_IGN);
+  ProcessHost host(shell("kill -TERM $$"));
+  CHECK(end_of(host, {}).signal == SIGTERM);
+  ::signal(SIGTERM, old_action);
+}
+
+TEST_CASE("process_host: a program that is not there is an error and no process") {
+  std::atomic<int> num_ended = 0;
+  {
+    ProcessHost host({.program = "/nowhere/troupe"});
+    const auto pid = host.start({}, [&](const ProcessEnd&) { ++num_ended; });
+    REQUIRE_FALSE(pid);
+    CHECK(pid.error().message.find("/nowhere/troupe") != std::string::npos);
+    const auto no_log = host.start({.log_path = "/nowhere/log"}, [&](auto&) { ++num_ended; });
+    REQUIRE_FALSE(no_log);
+    CHECK(no_log.error().message.find("/nowhere/log") != std::string::npos);
+  }
+  CHECK(num_ended == 0);
+}
+
+// Starts a shell that stops itself, and returns when it has.
+uint64_t start_stopped(ProcessHost& host, std::function<void(const ProcessEnd&)> ended) {
+  const auto pid = host.start({}, std::move(ended));
+  REQUIRE(pid);
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(*pid), &info, WSTOPPED | WNOWAIT) == 0);
+  return *pid;
+}
+
+TEST_CASE("process_host: a stopped process is killed, and a gone one is nobody else") {
+  ProcessHost host(shell("kill -STOP $$"));
+  std::promise<ProcessEnd> ended;
+  const uint64_t pid = start_stopped(host, [&](const ProcessEnd& end) { ended.set_value(end); });
+  host.kill(pid);
+  CHECK(ended.get_future().get().signal == SIGKILL);
+  host.kill(pid);
+  host.kill(static_cast<uint64_t>(::getpid()));
+  host.kill(1);
+}
+
+TEST_CASE("process_host: the end of the host is the end of its processes") {
+  std::atomic<int> num_killed = 0;
+  std::vector<uint64_t> pids;
+  {
+    ProcessHost host(shell("kill -STOP $$"));
+    for (int i = 0; i < 3; ++i) {
+      pids.push_back(
+          start_stopped(host, [&](const ProcessEnd& end) { num_killed += end.signal == SIGKILL; }));
+    }
+  }
+  CHECK(num_killed == 3);
+  for (const uint64_t pid : pids) {
+    CHECK(::waitpid(static_cast<pid_t>(pid), nullptr, WNOHANG) == -1);
+    CHECK(errno == ECHILD);
+  }
+}
+
+constexpr char kFifoVariable[] = "TROUPE_TEST_FIFO";
+
+// Run as a worker by the test below: says that it is there and never ends by itself.
+TEST_CASE("process_host: a worker that waits" * doctest::skip()) {
+  const auto lifeline = lifeline_from_environment();
+  const char* const path = std::getenv(kFifoVariable);
+  if (!lifeline || path == nullptr) return;
+  watch_lifeline(*lifeline);
+  const int fifo = ::open(path, O_WRONLY);
+  if (::write(fifo, "a", 1) != 1) ::_exit(1);
+  while (true) ::pause();
+}
+
+// What can be read within ten seconds: 1 byte, 0 at the end, -1 when nothing came.
+int read_soon(int file) {
+  pollfd polled{file, POLLIN, 0};
+  char byte = 0;
+  if (::poll(&polled, 1, 10000) != 1) return -1;
+  return static_cast<int>(::read(file, &byte, 1));
+}
+
+TEST_CASE("process_host: a worker does not outlive a head that is killed") {
+  const tests::TempDir dir;
+  const std::string path = dir.file("fifo");
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  const int fifo = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  REQUIRE(fifo >= 0);
+  const pid_t head = ::fork();
+  REQUIRE(head >= 0);
+  if (head == 0) {
+    ::setenv(kFifoVariable, path.c_str(), 1);
+    ProcessHost host({.program = "/proc/self/exe",
+                      .arguments_before = {"--no-skip", "-tc=process_host: a worker that waits"}});
+    if (!host.start({}, [](const ProcessEnd&) {})) ::_exit(1);
+    while (true) ::pause();
+  }
+  CHECK(read_soon(fifo) == 1);
+  REQUIRE(::kill(head, SIGKILL) == 0);
+  REQUIRE(::waitpid(head, nullptr, 0) == head);
+  CHECK(read_soon(fifo) == 0);
+  ::close(fifo);
+}
+
+TEST_CASE("lifeline: nothing and nonsense in the environment are no lifeline") {
+  ::unsetenv(kLifelineVariable);
+  CHECK_FALSE(lifeline_from_environment());
+  for (const char* text : {"", "x", "3x", "-1", "99999999999", "987"}) {
+    ::setenv(kLifelineVariable, text, 1);
+    CHECK_FALSE(lifeline_from_environment());
+  }
+  ::unsetenv(kLifelineVariable);
+}
+
+}  // namespace
+}  // namespace troupe::cluster
