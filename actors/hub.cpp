@@ -5,7 +5,7 @@
 
 namespace troupe::actors {
 
-caf::behavior hub_actor(caf::stateful_actor<HubState>* self) {
+caf::behavior hub_actor(caf::stateful_actor<HubState>* self, caf::unit_t) {
   return {
       [self](const WireBytes& bytes) {
         auto envelope = decode_envelope(from_wire(bytes));

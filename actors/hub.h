@@ -22,8 +22,9 @@ struct HubState {
   uint64_t refused = 0;  // Messages that were no envelopes, or of nobody's job.
 };
 
-// Untyped, because what comes over the network is one type of bytes and the rest is local.
-caf::behavior hub_actor(caf::stateful_actor<HubState>* self);
+// Untyped, because what comes over the network is one type of bytes and the rest is local. It takes
+// an argument because CAF reads a null pointer when a function without any is spawned.
+caf::behavior hub_actor(caf::stateful_actor<HubState>* self, caf::unit_t);
 
 }  // namespace troupe::actors
 

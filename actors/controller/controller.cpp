@@ -146,14 +146,14 @@ bool Controller::take_over(const StepLearned& learned) {
     ++ledger_.steps_redone;
     ledger_.wasted_seconds += learned.core_seconds;
     const auto found = recorded_.find(version);
-    if (found != recorded_.end() && (!same_bits(found->second.loss, learned.metrics.loss) ||
-                                     !same_bits(found->second.grad_norm,
-                                                learned.metrics.grad_norm))) {
+    if (found != recorded_.end() &&
+        (!same_bits(found->second.loss, learned.metrics.loss) ||
+         !same_bits(found->second.grad_norm, learned.metrics.grad_norm))) {
       fail({ErrorCode::kInternal,
             fmt::format("step {} gave another result when it was learned again: loss {} and then "
                         "{}, grad norm {} and then {}",
-                        version, found->second.loss, learned.metrics.loss,
-                        found->second.grad_norm, learned.metrics.grad_norm)});
+                        version, found->second.loss, learned.metrics.loss, found->second.grad_norm,
+                        learned.metrics.grad_norm)});
       return false;
     }
     return true;
@@ -197,15 +197,13 @@ bool Controller::take_over(const StepLearned& learned) {
 
   ledger_.tokens_learned += metrics.tokens_learned;
   if (!record.consumed.empty()) {
-    const auto trajectories =
-        static_cast<int64_t>(record.consumed.size()) * job_.grpo.group_size;
+    const auto trajectories = static_cast<int64_t>(record.consumed.size()) * job_.grpo.group_size;
     (metrics.was_finite ? ledger_.trajectories_learned
                         : ledger_.trajectories_dropped["not_finite"]) += trajectories;
   }
   recorded_[version] = metrics;
   Batch batch = batch_with_ledger();
-  batch.writes.push_back(
-      {{options_.job_id, RecordKind::kStep, version, 0}, encode(record)});
+  batch.writes.push_back({{options_.job_id, RecordKind::kStep, version, 0}, encode(record)});
   Pending pending;
   pending.step = metrics;
   commit(std::move(batch), std::move(pending));
@@ -351,9 +349,9 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
     }
     group.encoded = encode(group.record);
     Batch batch = batch_with_ledger();
-    batch.writes.push_back({{options_.job_id, RecordKind::kGroup, number(one.id.round),
-                             one.id.ordinal},
-                            group.encoded});
+    batch.writes.push_back(
+        {{options_.job_id, RecordKind::kGroup, number(one.id.round), one.id.ordinal},
+         group.encoded});
     Pending pending;
     pending.ordinal = one.id.ordinal;
     pending.round = one.id.round;
@@ -375,9 +373,9 @@ void Controller::group_retried(const AttemptRecord& record, double core_seconds)
   if (found == round_->groups.end()) return;
   if (found->second.place == Place::kGenerating) found->second.is_again = true;
   Batch batch = batch_with_ledger();
-  batch.writes.push_back({{options_.job_id, RecordKind::kAttempt, number(record.id.round),
-                           record.id.ordinal},
-                          encode(record)});
+  batch.writes.push_back(
+      {{options_.job_id, RecordKind::kAttempt, number(record.id.round), record.id.ordinal},
+       encode(record)});
   commit(std::move(batch), {});
 }
 
@@ -526,9 +524,7 @@ void Controller::abort(Error error) {
   if (!is_ended_) end(JobState::kFailed, std::move(error));
 }
 
-std::vector<ControllerCommand> Controller::take_commands() {
-  return std::exchange(commands_, {});
-}
+std::vector<ControllerCommand> Controller::take_commands() { return std::exchange(commands_, {}); }
 
 // ---- What is next.
 
@@ -563,9 +559,8 @@ bool Controller::is_evaluation_pending() const {
 }
 
 bool Controller::has_point(uint64_t version) const {
-  return std::any_of(points_.begin(), points_.end(), [version](const PointRecord& one) {
-    return number(one.version) == version;
-  });
+  return std::any_of(points_.begin(), points_.end(),
+                     [version](const PointRecord& one) { return number(one.version) == version; });
 }
 
 // One thing after another until something has to be waited for.
@@ -660,8 +655,8 @@ void Controller::request_groups(double now) {
     if (group.place != Place::kWanted) continue;
     group.place = Place::kGenerating;
     // Begun by a head that is gone.
-    group.is_again = round_->was_begun && ordinal < static_cast<uint32_t>(
-                                                        job_.grpo.prompts_per_round);
+    group.is_again =
+        round_->was_begun && ordinal < static_cast<uint32_t>(job_.grpo.prompts_per_round);
     const GroupId id{round_->round, ordinal};
     request.groups.push_back({.id = id,
                               .purpose = GroupPurpose::kTrain,
@@ -670,8 +665,7 @@ void Controller::request_groups(double now) {
   }
   if (request.groups.empty()) return;
   round_->asked_at = now - round_->generate_seconds;
-  round_->sequences_total +=
-      static_cast<int64_t>(request.groups.size()) * job_.grpo.group_size;
+  round_->sequences_total += static_cast<int64_t>(request.groups.size()) * job_.grpo.group_size;
   if (!round_->was_begun) {
     round_->was_begun = true;
     Batch batch;
@@ -716,8 +710,7 @@ void Controller::complete_round_metrics() {
       const std::string text =
           model::ByteTokenizer::decode(std::span(trajectory.tokens).subspan(from));
       metrics.thinking_share += has_thinking(text) ? 1 : 0;
-      metrics.response_length_clipped +=
-          trajectory.finish_reason == FinishReason::kLength ? 1 : 0;
+      metrics.response_length_clipped += trajectory.finish_reason == FinishReason::kLength ? 1 : 0;
       metrics.tokens_generated += trajectory.num_response_tokens();
     }
   }
@@ -802,8 +795,7 @@ void Controller::finish_evaluation(double now) {
     const SampledResponse& response = *state.responses[i];
     const std::string text = text_of(response);
     const PromptTokens& problem = data_.held_out[i];
-    const bool is_solved =
-        state.verdicts[i]->parts[accuracy_part(job_.rewards)].value > 0;
+    const bool is_solved = state.verdicts[i]->parts[accuracy_part(job_.rewards)].value > 0;
     ++metrics.problems;
     metrics.solved += is_solved ? 1 : 0;
     metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
@@ -817,9 +809,9 @@ void Controller::finish_evaluation(double now) {
   metrics.thinking_share = thinking / n;
   metrics.seconds = now - state.begun_at;
   Batch batch = batch_with_ledger();
-  batch.writes.push_back({{options_.job_id, RecordKind::kEvaluation, number(metrics.version),
-                           state.is_gate ? 1u : 0u},
-                          encode(record)});
+  batch.writes.push_back(
+      {{options_.job_id, RecordKind::kEvaluation, number(metrics.version), state.is_gate ? 1u : 0u},
+       encode(record)});
   Pending pending;
   pending.evaluation = std::move(record);
   commit(std::move(batch), std::move(pending));
@@ -834,8 +826,8 @@ void Controller::judge(GroupId id, GroupPurpose purpose, const PromptTokens& pro
 }
 
 const PromptTokens& Controller::prompt_of(GroupId id) const {
-  return data_.train[static_cast<size_t>(prompt_order_->at(
-      static_cast<int64_t>(number(id.round)), static_cast<int64_t>(id.ordinal)))];
+  return data_.train[static_cast<size_t>(
+      prompt_order_->at(static_cast<int64_t>(number(id.round)), static_cast<int64_t>(id.ordinal)))];
 }
 
 Trajectory Controller::make_trajectory(GroupId id, uint32_t sample, PolicyVersion version,

@@ -35,8 +35,8 @@ namespace troupe::actors {
 
 // What the store knows of a job when its controller begins.
 struct RunHistory {
-  std::vector<PointRecord> points{};            // Oldest first; all verified.
-  std::vector<StepRecord> steps{};              // Oldest first; at least those after the last point.
+  std::vector<PointRecord> points{};  // Oldest first; all verified.
+  std::vector<StepRecord> steps{};    // Oldest first; at least those after the last point.
   std::vector<EvaluationRecord> evaluations{};  // Oldest first.
   Ledger ledger{};
 };
@@ -78,10 +78,9 @@ struct End {
 
 }  // namespace command
 
-using ControllerCommand =
-    std::variant<command::Learn, command::Generate, command::CancelGeneration, command::Judge,
-                 command::SavePoint, command::Commit, command::LoadRound, command::ForgetPoint,
-                 command::End>;
+using ControllerCommand = std::variant<command::Learn, command::Generate, command::CancelGeneration,
+                                       command::Judge, command::SavePoint, command::Commit,
+                                       command::LoadRound, command::ForgetPoint, command::End>;
 
 class Controller {
  public:
@@ -152,7 +151,7 @@ class Controller {
     bool is_loaded = false;
     RoundPlan plan;
     std::map<uint32_t, Group> groups{};  // By ordinal.
-    StepMetrics metrics{};               // The fields that belong to the round, once it is complete.
+    StepMetrics metrics{};  // The fields that belong to the round, once it is complete.
     bool has_metrics = false;
     bool was_begun = false;
     double asked_at = 0;

@@ -9,13 +9,6 @@
 
 namespace troupe::actors {
 
-size_t accuracy_part(const std::vector<RewardSpec>& rewards) {
-  for (size_t i = 0; i < rewards.size(); ++i) {
-    if (rewards[i].verifier == "math") return i;
-  }
-  return 0;
-}
-
 std::string response_text(const model::Response& response) {
   return model::ByteTokenizer::decode(response.tokens);
 }
@@ -41,10 +34,10 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
                           .top_p = static_cast<float>(options.top_p),
                           .max_response_tokens = options.max_response_tokens,
                           .stop_token = model::ByteTokenizer::kEos},
-                         [&](int64_t finished) {
+                         {.progressed = [&](int64_t finished) {
                            is_stopped = is_stopped || (progressed && !progressed(finished));
                            return !is_stopped;
-                         });
+                         }});
   if (is_stopped) return Error{ErrorCode::kStopped, "stopped while evaluating"};
 
   Evaluation evaluation;

@@ -35,10 +35,6 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
                             const std::vector<RewardSpec>& rewards, const EvaluateOptions& options,
                             const std::function<bool(int64_t)>& progressed);
 
-// The index of the reward part that says whether an answer is right: the first that is judged by
-// `math`, else the first.
-size_t accuracy_part(const std::vector<RewardSpec>& rewards);
-
 // The text of a response: without its end token.
 std::string response_text(const model::Response& response);
 

@@ -109,22 +109,20 @@ Result<PreparedJob> prepare_job(const kernels::Backend& backend, const JobSpec& 
     }
   }
   if (prepared.context_max > config.max_position_embeddings) {
-    return invalid_argument("prompt and response together may have " +
-                            std::to_string(prepared.context_max) +
-                            " tokens, the model's limit is " +
-                            std::to_string(config.max_position_embeddings));
+    return invalid_argument(
+        "prompt and response together may have " + std::to_string(prepared.context_max) +
+        " tokens, the model's limit is " + std::to_string(config.max_position_embeddings));
   }
   if (prepared.context_max > job.learner.microbatch_tokens) {
-    return invalid_argument("learner.microbatch_tokens = " +
-                            std::to_string(job.learner.microbatch_tokens) +
-                            " is smaller than one sequence of up to " +
-                            std::to_string(prepared.context_max) + " tokens");
+    return invalid_argument(
+        "learner.microbatch_tokens = " + std::to_string(job.learner.microbatch_tokens) +
+        " is smaller than one sequence of up to " + std::to_string(prepared.context_max) +
+        " tokens");
   }
   const model::ParameterLayout layout(config);
-  const int64_t needed =
-      model::Learner::memory_bytes(backend, config, layout, learner_threads(job),
-                                   learner_options(job, prepared.context_max)) +
-      job.resources.rollout * (job.rollout.cache_mb << 20);
+  const int64_t needed = model::Learner::memory_bytes(backend, config, layout, learner_threads(job),
+                                                      learner_options(job, prepared.context_max)) +
+                         job.resources.rollout * (job.rollout.cache_mb << 20);
   if (needed > physical_memory_bytes()) {
     return invalid_argument(
         "the job needs about " + std::to_string(needed >> 20) + " MB of memory, this machine has " +

@@ -1,10 +1,10 @@
 #include "actors/controller/run_actor.h"
 
+#include <fmt/format.h>
 #include <sys/random.h>
 
 #include <filesystem>
 
-#include "actors/controller/checkpoints.h"
 #include "actors/transport.h"
 #include "schemas/check.h"
 #include "schemas/envelope_codec.h"
@@ -31,7 +31,7 @@ std::string random_token() {
 
 }  // namespace
 
-void RunState::begin(caf::event_based_actor* self, RunActor address,
+void RunState::begin(RunActor::pointer self, RunActor address,
                      std::shared_ptr<RunSetup> setup) {
   self_ = self;
   address_ = std::move(address);
@@ -54,9 +54,9 @@ void RunState::begin(caf::event_based_actor* self, RunActor address,
                              learner_threads(setup_->prepared.job));
   options.policies_folder = policies;
   for (const auto& note : setup_->history.notes) setup_->prepared.data.notes.push_back(note);
-  run_ = std::make_unique<JobRun>(setup_->prepared, std::move(setup_->history.run),
-                                  setup_->history.attempts, std::move(options), *this,
-                                  *setup_->sink);
+  run_ =
+      std::make_unique<JobRun>(setup_->prepared, std::move(setup_->history.run),
+                               setup_->history.attempts, std::move(options), *this, *setup_->sink);
   run_->start(now());
   self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
 }
@@ -90,6 +90,7 @@ void RunState::peer_down(const caf::actor_addr& gone) {
 
 void RunState::process_started(const WorkerProcessStarted& started) {
   if (started.failure.empty()) {
+    started_.insert(started.pid);
     run_->worker_started(started.slot, started.token, started.pid, now());
   } else {
     run_->worker_start_failed(started.slot, started.failure, now());
@@ -98,6 +99,11 @@ void RunState::process_started(const WorkerProcessStarted& started) {
 }
 
 void RunState::process_ended(const WorkerProcessEnded& ended) {
+  if (started_.erase(ended.end.pid) == 0) {
+    // It was so short-lived that its end overtook its beginning, which is on its way.
+    self_->send(address_, ended);
+    return;
+  }
   run_->worker_ended(ended.end, now());
   finish_if_ended();
 }
@@ -183,7 +189,7 @@ void RunState::send(const pool::Send& message) {
   envelope.epoch = message.epoch;
   envelope.request_id = message.request_id;
   envelope.deadline_ms = message.deadline_ms;
-  self_->send(caf::actor_cast<caf::actor>(peer->second.actor), to_wire(encode(envelope)));
+  caf::anon_send(caf::actor_cast<caf::actor>(peer->second.actor), to_wire(encode(envelope)));
 }
 
 void RunState::commit(uint64_t ticket, Batch batch) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "actors/controller/checkpoints.h"
 #include "actors/controller/job_run.h"
 #include "actors/head_context.h"
 #include "actors/replay/job_history.h"
@@ -40,12 +41,11 @@ struct StopRun {
   JobState state = JobState::kPaused;
 };
 
-using RunActor =
-    caf::typed_actor<caf::reacts_to<PeerSaid>, caf::reacts_to<WorkerProcessStarted>,
-                     caf::reacts_to<WorkerProcessEnded>, caf::reacts_to<BatchCommitted>,
-                     caf::reacts_to<RoundRead>,
-                     // Ends at the next step's boundary.
-                     caf::reacts_to<StopRun>, caf::reacts_to<caf::tick_atom>>;
+using RunActor = caf::typed_actor<caf::reacts_to<PeerSaid>, caf::reacts_to<WorkerProcessStarted>,
+                                  caf::reacts_to<WorkerProcessEnded>,
+                                  caf::reacts_to<BatchCommitted>, caf::reacts_to<RoundRead>,
+                                  // Ends at the next step's boundary.
+                                  caf::reacts_to<StopRun>, caf::reacts_to<caf::tick_atom>>;
 
 // How a run ended.
 struct RunResult {
@@ -80,7 +80,7 @@ class RunState : public RunPorts {
   static inline const char* name = "run";
 
   // Called once, before anything else.
-  void begin(caf::event_based_actor* self, RunActor address, std::shared_ptr<RunSetup> setup);
+  void begin(RunActor::pointer self, RunActor address, std::shared_ptr<RunSetup> setup);
 
   void peer_said(const PeerSaid& said);
   void peer_down(const caf::actor_addr& peer);
@@ -109,13 +109,13 @@ class RunState : public RunPorts {
   void submit_waiting();
   void finish_if_ended();
 
-  caf::event_based_actor* self_ = nullptr;
+  RunActor::pointer self_ = nullptr;
   RunActor address_{};
   std::shared_ptr<RunSetup> setup_{};
   std::optional<Checkpoints> checkpoints_{};
   std::unique_ptr<JobRun> run_{};
-  std::map<uint64_t, Peer> peers_{};  // By the epoch of their lease.
-  caf::strong_actor_ptr greeting_{};  // Who says hello right now.
+  std::map<uint64_t, Peer> peers_{};                  // By the epoch of their lease.
+  caf::strong_actor_ptr greeting_{};                  // Who says hello right now.
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.
 };
 

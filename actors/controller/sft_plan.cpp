@@ -30,12 +30,11 @@ void SftPlan::begin_part() {
   // At most half of the next part may be lent to this one.
   limit_ = is_last ? end_ : end_ + (ends_[part_ + 1] - end_) / 2;
   is_gated_ = !is_last && job_.sft.gate_pass_at_1 != 0;
-  order_.emplace(
-      model::DrawOrder::Options{.seed = job_.seed,
-                                .deck = model::DrawOrder::kColdStartDeck +
-                                        static_cast<uint32_t>(part_),
-                                .count = static_cast<int64_t>(cold_start_[part_].size()),
-                                .shuffle = job_.data.shuffle});
+  order_.emplace(model::DrawOrder::Options{
+      .seed = job_.seed,
+      .deck = model::DrawOrder::kColdStartDeck + static_cast<uint32_t>(part_),
+      .count = static_cast<int64_t>(cold_start_[part_].size()),
+      .shuffle = job_.data.shuffle});
   drawn_ = 0;
   // A part that its predecessor has used up, or that has no share, is passed over.
   if (step_ >= end_ && !is_gated_ && !is_last) {
@@ -90,12 +89,12 @@ std::optional<std::string> SftPlan::pass_gate(double pass_at_1) {
   }
   const int64_t extension = std::max<int64_t>(1, job_.sft.steps / 20);
   const int64_t end = std::min(step_ + extension, limit_);
-  std::string note = fmt::format(
-      "{} ended at pass@1 {:.3f}, the gate is {:.3f}: {}",
-      std::filesystem::path(job_.data.cold_start[part_]).filename().string(), pass_at_1,
-      job_.sft.gate_pass_at_1,
-      end > step_ ? fmt::format("{} steps more", end - step_)
-                  : "going on all the same; raise sft.steps");
+  std::string note =
+      fmt::format("{} ended at pass@1 {:.3f}, the gate is {:.3f}: {}",
+                  std::filesystem::path(job_.data.cold_start[part_]).filename().string(), pass_at_1,
+                  job_.sft.gate_pass_at_1,
+                  end > step_ ? fmt::format("{} steps more", end - step_)
+                              : "going on all the same; raise sft.steps");
   if (end == step_) {
     leave();
   } else {

@@ -86,9 +86,8 @@ WorkerReady LearnerRole::ready() const {
 Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
   const Stopwatch learning;
   if (number(step.version) != number(version_) + 1) {
-    return Error{ErrorCode::kInternal,
-                 "asked for step " + std::to_string(number(step.version)) + " after step " +
-                     std::to_string(number(version_))};
+    return Error{ErrorCode::kInternal, "asked for step " + std::to_string(number(step.version)) +
+                                           " after step " + std::to_string(number(version_))};
   }
   if (step.begins_stage) {
     learner_->reset_optimizer();
@@ -120,10 +119,11 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
   if (step.stage == Stage::kGrpo) {
     is_token_mean = job_.grpo.loss_aggregation == "token_mean";
     options.temperature = static_cast<float>(job_.rollout.temperature);
-    options.grpo = model::GrpoObjective{.clip_low = job_.grpo.clip_low,
-                                        .clip_high = job_.grpo.clip_high,
-                                        .kl_coef = job_.grpo.kl_coef,
-                                        .kl_estimator = model::kl_estimator(job_.grpo.kl_estimator)};
+    options.grpo =
+        model::GrpoObjective{.clip_low = job_.grpo.clip_low,
+                             .clip_high = job_.grpo.clip_high,
+                             .kl_coef = job_.grpo.kl_coef,
+                             .kl_estimator = model::kl_estimator(job_.grpo.kl_estimator)};
     const auto kind = model::advantage_kind(job_.grpo.advantage);
     std::vector<const Trajectory*> sampled;
     double absolute = 0;
@@ -192,12 +192,13 @@ Status LearnerRole::rescore(std::span<const Trajectory* const> sampled) {
     const Trajectory& t = *sampled[i];
     for (size_t token = 0; token < t.tokens.size(); ++token) {
       if (std::memcmp(&scores[i][token], &t.rollout_logprobs[token], sizeof(float)) == 0) continue;
-      return Error{ErrorCode::kInternal,
-                   "rollout and learner disagree: round " + std::to_string(number(t.id.group.round)) +
-                       ", ordinal " + std::to_string(t.id.group.ordinal) + ", sample " +
-                       std::to_string(t.id.sample) + ", token " + std::to_string(token) +
-                       ": recorded " + std::to_string(t.rollout_logprobs[token]) + ", scored " +
-                       std::to_string(scores[i][token])};
+      return Error{ErrorCode::kInternal, "rollout and learner disagree: round " +
+                                             std::to_string(number(t.id.group.round)) +
+                                             ", ordinal " + std::to_string(t.id.group.ordinal) +
+                                             ", sample " + std::to_string(t.id.sample) +
+                                             ", token " + std::to_string(token) + ": recorded " +
+                                             std::to_string(t.rollout_logprobs[token]) +
+                                             ", scored " + std::to_string(scores[i][token])};
     }
   }
   return ok();
@@ -206,8 +207,8 @@ Status LearnerRole::rescore(std::span<const Trajectory* const> sampled) {
 Result<PolicyPublished> LearnerRole::publish(const PublishPolicy& request) {
   if (request.version != version_) {
     return Error{ErrorCode::kInternal, "asked to publish version " +
-                                           std::to_string(number(request.version)) + " at version " +
-                                           std::to_string(number(version_))};
+                                           std::to_string(number(request.version)) +
+                                           " at version " + std::to_string(number(version_))};
   }
   const auto values = learner_->published();
   if (Status s = model::write_policy_file(request.path, config_, values); !s) return s.error();
@@ -220,8 +221,8 @@ Result<PointSaved> LearnerRole::save(const SavePoint& request) {
   const Stopwatch saving;
   if (request.version != version_) {
     return Error{ErrorCode::kInternal, "asked for a recovery point of version " +
-                                           std::to_string(number(request.version)) + " at version " +
-                                           std::to_string(number(version_))};
+                                           std::to_string(number(request.version)) +
+                                           " at version " + std::to_string(number(version_))};
   }
   auto point = model::save_recovery_point(request.folder, version_,
                                           {.config = config_,

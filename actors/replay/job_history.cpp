@@ -42,8 +42,7 @@ Result<JobHistory> load_history(const ReplayStore& store, uint64_t job, const Jo
   }
   const auto sft = static_cast<uint64_t>(spec.sft.steps);
   const auto minibatches = static_cast<uint64_t>(spec.grpo.minibatches_per_round);
-  const uint64_t from =
-      history.run.points.empty() ? 0 : number(history.run.points.back().version);
+  const uint64_t from = history.run.points.empty() ? 0 : number(history.run.points.back().version);
   // Groups before the oldest point that was known are forgotten.
   const uint64_t oldest = known == 0 ? 0 : number(points->front().version);
   if (from < oldest && oldest > sft) {
@@ -54,9 +53,9 @@ Result<JobHistory> load_history(const ReplayStore& store, uint64_t job, const Jo
   }
   // A few steps before the point tell how many in a row were not finite.
   const auto before = static_cast<uint64_t>(spec.optimizer.non_finite_steps_max);
-  auto steps = load_all<StepRecord>(store, job, RecordKind::kStep,
-                                    from > before ? from - before : 0, UINT64_MAX,
-                                    decode_step_record);
+  auto steps =
+      load_all<StepRecord>(store, job, RecordKind::kStep, from > before ? from - before : 0,
+                           UINT64_MAX, decode_step_record);
   if (!steps) return steps.error();
   history.run.steps = std::move(*steps);
   auto evaluations = load_all<EvaluationRecord>(store, job, RecordKind::kEvaluation, 0, UINT64_MAX,

@@ -83,8 +83,9 @@ Result<PolicyLoaded> RolloutRole::load(const LoadPolicy& request) {
   if (!values) return values.error();
   const std::string digest = model::checkpoint_sha256(config_, *values);
   if (digest != request.weights_sha256) {
-    return Error{ErrorCode::kCorruption, request.path + ": the weights are not those that were "
-                                                        "published as version " +
+    return Error{ErrorCode::kCorruption, request.path +
+                                             ": the weights are not those that were "
+                                             "published as version " +
                                              std::to_string(number(request.version))};
   }
   own_->publish(request.version, *values);

@@ -10,8 +10,7 @@ namespace troupe::actors {
 namespace {
 
 Error refused(uint64_t job, const char* verb, JobState state) {
-  return invalid_argument(
-      fmt::format("job {} cannot be {}: it is {}", job, verb, name(state)));
+  return invalid_argument(fmt::format("job {} cannot be {}: it is {}", job, verb, name(state)));
 }
 
 }  // namespace

@@ -47,10 +47,10 @@ Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord rec
   std::filesystem::create_directories(record.home + "/checkpoints", error);
   if (error) return invalid_argument("cannot create " + record.home + ": " + error.message());
   const Checkpoints checkpoints(record.home, epoch);
-  auto history = load_history(head.store->store(), record.id, record.spec,
-                              [&](const PointRecord& point) {
-                                return model::verify_recovery_point(checkpoints.path(point), point);
-                              });
+  auto history =
+      load_history(head.store->store(), record.id, record.spec, [&](const PointRecord& point) {
+        return model::verify_recovery_point(checkpoints.path(point), point);
+      });
   if (!history) return history.error();
   auto setup = std::make_shared<RunSetup>();
   setup->head = &head;
@@ -64,20 +64,20 @@ Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord rec
 
 }  // namespace
 
-void SchedulerState::begin(caf::event_based_actor* self, SchedulerActor address,
-                           const HeadContext* head, caf::actor hub, std::vector<JobRecord> jobs) {
+void SchedulerState::begin(SchedulerActor::pointer self, SchedulerActor address,
+                           const HeadContext* head, caf::actor hub, std::vector<KnownJob> jobs) {
   self_ = self;
   address_ = std::move(address);
   head_ = head;
   hub_ = std::move(hub);
-  for (JobRecord& record : jobs) {
+  for (KnownJob& known : jobs) {
+    const JobRecord& record = known.record;
     queue_.restore(record.id, record.state);
     by_request_[record.request_id] = record.id;
-    const uint64_t id = record.id;
-    jobs_[id].record = std::move(record);
+    Job& job = jobs_[record.id];
+    job.epoch = known.epoch;
+    job.record = std::move(known.record);
   }
-  // The epoch of each job's last writer is asked for when it begins again; until then its record is
-  // not written.
   obey_queue();
 }
 
@@ -138,10 +138,8 @@ void SchedulerState::submit(const SubmitJob& submit, std::function<void(ControlR
   }
   const uint64_t id = jobs_.empty() ? 1 : jobs_.rbegin()->first + 1;
   Job& job = jobs_[id];
-  job.record = {.id = id,
-                .request_id = submit.request_id,
-                .spec = submit.job,
-                .home = head_->home_of(id)};
+  job.record = {
+      .id = id, .request_id = submit.request_id, .spec = submit.job, .home = head_->home_of(id)};
   by_request_[submit.request_id] = id;
   write(id, std::move(answer));
   queue_.submit(id);
@@ -181,9 +179,8 @@ void SchedulerState::write(uint64_t id, std::function<void(ControlReply)> answer
 }
 
 void SchedulerState::recorded(const JobRecorded& recorded) {
-  const auto writing = std::find_if(writing_.begin(), writing_.end(), [&](const Writing& one) {
-    return one.job == recorded.job;
-  });
+  const auto writing = std::find_if(writing_.begin(), writing_.end(),
+                                    [&](const Writing& one) { return one.job == recorded.job; });
   if (writing == writing_.end()) return;
   const Writing done = std::move(*writing);
   writing_.erase(writing);
@@ -206,7 +203,7 @@ void SchedulerState::obey_queue() {
                    [&](const JobQueue::Start& start) { start_run(start.job); },
                    [&](const JobQueue::Stop& stop) {
                      if (run_) {
-                       self_->send(run_, StopRun{stop.state});
+                       caf::anon_send(run_, StopRun{stop.state});
                      } else {
                        stop_when_begun_ = stop.state;
                      }
@@ -264,7 +261,7 @@ void SchedulerState::run_prepared(const RunPrepared& prepared) {
     caf::anon_send(address, RunFinished{std::move(result)});
   };
   run_ = self_->spawn(run_actor, setup);
-  self_->send(hub_, RunBegan{prepared.job, run_});
+  caf::anon_send(hub_, RunBegan{prepared.job, run_});
 }
 
 void SchedulerState::run_finished(const RunFinished& finished) {
@@ -276,7 +273,7 @@ void SchedulerState::run_finished(const RunFinished& finished) {
   job.money = result.ledger.money;
   job.gauge = nullptr;
   run_ = nullptr;
-  self_->send(hub_, RunOver{result.job});
+  caf::anon_send(hub_, RunOver{result.job});
   end_run(result.job, result.state, result.error.message);
 }
 
@@ -298,8 +295,9 @@ void SchedulerState::drain(const DrainHead& drain) {
 
 void SchedulerState::finish_draining() {
   if (!drained_ || running_ != 0 || !writing_.empty()) return;
-  std::exchange(drained_, [] {})();
+  const auto drained = std::exchange(drained_, [] {});
   self_->quit();
+  drained();
 }
 
 JobSummary SchedulerState::summary(const Job& job) const {
@@ -315,9 +313,9 @@ JobSummary SchedulerState::summary(const Job& job) const {
           .money = job.gauge ? job.gauge->money.load() : job.money};
 }
 
-SchedulerActor::behavior_type scheduler_actor(
-    SchedulerActor::stateful_pointer<SchedulerState> self, const HeadContext* head,
-    caf::actor hub, std::vector<JobRecord> jobs) {
+SchedulerActor::behavior_type scheduler_actor(SchedulerActor::stateful_pointer<SchedulerState> self,
+                                              const HeadContext* head, caf::actor hub,
+                                              std::vector<KnownJob> jobs) {
   self->state.begin(self, SchedulerActor(self), head, std::move(hub), std::move(jobs));
   return {
       [self](const Ask& ask) { self->state.ask(ask); },

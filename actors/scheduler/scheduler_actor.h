@@ -42,17 +42,22 @@ struct RunFinished {
   RunResult result{};
 };
 
-using SchedulerActor =
-    caf::typed_actor<caf::reacts_to<Ask>, caf::reacts_to<DrainHead>, caf::reacts_to<JobRecorded>,
-                     caf::reacts_to<EpochBegun>, caf::reacts_to<RunPrepared>,
-                     caf::reacts_to<RunFinished>>;
+// A job of the store, and the epoch of its last writer; 0 where it will not be written again.
+struct KnownJob {
+  JobRecord record{};
+  uint64_t epoch = 0;
+};
+
+using SchedulerActor = caf::typed_actor<caf::reacts_to<Ask>, caf::reacts_to<DrainHead>,
+                                        caf::reacts_to<JobRecorded>, caf::reacts_to<EpochBegun>,
+                                        caf::reacts_to<RunPrepared>, caf::reacts_to<RunFinished>>;
 
 class SchedulerState {
  public:
   static inline const char* name = "scheduler";
 
-  void begin(caf::event_based_actor* self, SchedulerActor address, const HeadContext* head,
-             caf::actor hub, std::vector<JobRecord> jobs);
+  void begin(SchedulerActor::pointer self, SchedulerActor address, const HeadContext* head,
+             caf::actor hub, std::vector<KnownJob> jobs);
 
   void ask(const Ask& ask);
   void drain(const DrainHead& drain);
@@ -85,7 +90,7 @@ class SchedulerState {
   JobSummary summary(const Job& job) const;
   void finish_draining();
 
-  caf::event_based_actor* self_ = nullptr;
+  SchedulerActor::pointer self_ = nullptr;
   SchedulerActor address_{};
   const HeadContext* head_ = nullptr;
   caf::actor hub_{};
@@ -99,9 +104,9 @@ class SchedulerState {
   std::function<void()> drained_{};
 };
 
-SchedulerActor::behavior_type scheduler_actor(
-    SchedulerActor::stateful_pointer<SchedulerState> self, const HeadContext* head,
-    caf::actor hub, std::vector<JobRecord> jobs);
+SchedulerActor::behavior_type scheduler_actor(SchedulerActor::stateful_pointer<SchedulerState> self,
+                                              const HeadContext* head, caf::actor hub,
+                                              std::vector<KnownJob> jobs);
 
 }  // namespace troupe::actors
 

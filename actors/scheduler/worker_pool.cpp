@@ -241,8 +241,8 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
     if (loss == Loss::kFault && ++learner_faults_ >= options_.learner_faults_max) {
       commands_.push_back(pool::GiveUp{
           JobState::kFailed,
-          {ErrorCode::kInternal, fmt::format("the learner was lost {} times in a row{}: {}",
-                                             learner_faults_, at, why)}});
+          {ErrorCode::kInternal,
+           fmt::format("the learner was lost {} times in a row{}: {}", learner_faults_, at, why)}});
     }
   }
   dispatch(now);
@@ -266,8 +266,7 @@ bool WorkerPool::count_loss(GroupId id, GroupPurpose purpose, Loss loss, double 
                      "kills it (memory?), then resume",
                      number(id.round), id.ordinal, tries.kills)}});
   }
-  commands_.push_back(
-      pool::GroupRetried{{id, tries.faults, tries.kills}, purpose, core_seconds});
+  commands_.push_back(pool::GroupRetried{{id, tries.faults, tries.kills}, purpose, core_seconds});
   return true;
 }
 

@@ -82,10 +82,9 @@ struct GiveUp {
 
 }  // namespace pool
 
-using PoolCommand =
-    std::variant<pool::Start, pool::Kill, pool::Send, pool::LearnerReady, pool::LearnerLost,
-                 pool::WorkerLost, pool::GroupRetried, pool::GroupAbandoned, pool::Answer,
-                 pool::Note, pool::GiveUp>;
+using PoolCommand = std::variant<pool::Start, pool::Kill, pool::Send, pool::LearnerReady,
+                                 pool::LearnerLost, pool::WorkerLost, pool::GroupRetried,
+                                 pool::GroupAbandoned, pool::Answer, pool::Note, pool::GiveUp>;
 
 class WorkerPool {
  public:

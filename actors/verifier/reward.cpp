@@ -59,6 +59,13 @@ Result<std::vector<Verifier>> find_verifiers(const std::vector<RewardSpec>& rewa
   return verifiers;
 }
 
+size_t accuracy_part(const std::vector<RewardSpec>& rewards) {
+  for (size_t i = 0; i < rewards.size(); ++i) {
+    if (rewards[i].verifier == "math") return i;
+  }
+  return 0;
+}
+
 Verdict judge(const std::vector<RewardSpec>& rewards, std::string_view response,
               std::string_view gold) {
   Verdict verdict;

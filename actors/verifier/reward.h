@@ -25,4 +25,8 @@ Result<std::vector<Verifier>> find_verifiers(const std::vector<RewardSpec>& rewa
 Verdict judge(const std::vector<RewardSpec>& rewards, std::string_view response,
               std::string_view gold);
 
+// The index of the reward part that says whether an answer is right: the first that is judged by
+// `math`, else the first.
+size_t accuracy_part(const std::vector<RewardSpec>& rewards);
+
 }  // namespace troupe::actors

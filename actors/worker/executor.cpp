@@ -84,18 +84,18 @@ Status Executor::take_lease(const Lease& lease) {
 Status Executor::generate(uint64_t request_id, const GenerateGroups& request) {
   if (!rollout_) return without_role("rollout");
   if (request_id <= progress_.cancelled) return ok();
-  return rollout_->generate(
-      request, lease_->job.seed,
-      {.send =
-           [&](GroupsGenerated groups) {
-             if (request_id > progress_.cancelled) answer_(request_id, std::move(groups));
-           },
-       .progressed =
-           [&](int64_t done, int64_t total) {
-             progress_.sequences_done = done;
-             progress_.sequences_total = total;
-             return request_id > progress_.cancelled;
-           }});
+  return rollout_->generate(request, lease_->job.seed,
+                            {.send =
+                                 [&](GroupsGenerated groups) {
+                                   if (request_id > progress_.cancelled)
+                                     answer_(request_id, std::move(groups));
+                                 },
+                             .progressed =
+                                 [&](int64_t done, int64_t total) {
+                                   progress_.sequences_done = done;
+                                   progress_.sequences_total = total;
+                                   return request_id > progress_.cancelled;
+                                 }});
 }
 
 }  // namespace troupe::actors

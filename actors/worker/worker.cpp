@@ -18,6 +18,7 @@
 namespace troupe::actors {
 namespace {
 
+constexpr int kConnectAttempts = 10;
 constexpr auto kHeartbeatPeriod = std::chrono::milliseconds(250);
 
 struct Request {
@@ -57,12 +58,12 @@ struct ExecutorState {
   std::optional<Executor> executor{};
 };
 
-ExecutorActor::behavior_type executor_actor(
-    ExecutorActor::stateful_pointer<ExecutorState> self, const kernels::Backend* backend,
-    std::shared_ptr<Line> line) {
+ExecutorActor::behavior_type executor_actor(ExecutorActor::stateful_pointer<ExecutorState> self,
+                                            const kernels::Backend* backend,
+                                            std::shared_ptr<Line> line) {
   self->state.executor.emplace(*backend, line->progress,
-                               [self, line](uint64_t request_id, FromWorker message) {
-                                 self->send(line->root, line->envelope(request_id, message));
+                               [line](uint64_t request_id, FromWorker message) {
+                                 caf::anon_send(line->root, line->envelope(request_id, message));
                                });
   return {[self](const Request& request) {
     try {
@@ -111,9 +112,9 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, const kernels
           line->progress.cancelled = envelope->request_id;
           return;
         }
-        self->send(self->state.executor,
-                   Request{envelope->request_id,
-                           std::make_shared<const ToWorker>(std::move(*message))});
+        self->send(
+            self->state.executor,
+            Request{envelope->request_id, std::make_shared<const ToWorker>(std::move(*message))});
       },
       [self, line](caf::tick_atom) {
         self->delayed_send(self, kHeartbeatPeriod, caf::tick_atom_v);
@@ -134,7 +135,11 @@ Status run_worker(const kernels::Backend& backend, const WorkerOptions& options)
   if (Status status = check_credentials(options.credentials_folder); !status) return status;
   NodeConfig config(options.credentials_folder);
   caf::actor_system system(config);
+  // A handshake may be ended by a heartbeat that crosses it, so it is tried again.
   auto root = connect_root(system, options.port);
+  for (int attempt = 1; !root && attempt < kConnectAttempts; ++attempt) {
+    root = connect_root(system, options.port);
+  }
   if (!root) return root.error();
   auto line = std::make_shared<Line>();
   line->root = *root;

@@ -3,11 +3,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "actors/controller/local_run.h"
+#include "cluster/daemon/embedded_run.h"
 
 namespace troupe::cluster {
 
-// {"state","steps","weights_sha256","checkpoint","trajectories":{...},"ledger":{...},"seconds"}
-nlohmann::ordered_json to_json(const actors::RunOutcome& outcome);
+// {"state","steps","weights_sha256","checkpoint","trajectories":{...},"ledger":{...},"seconds"};
+// the state is "finished", or "stopped" when it was interrupted.
+nlohmann::ordered_json to_json(const RunOutcome& outcome);
 
 }  // namespace troupe::cluster

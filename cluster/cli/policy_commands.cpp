@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "actors/controller/evaluate.h"
-#include "actors/controller/local_run.h"
+#include "actors/controller/prepared_job.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/interrupt.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -113,7 +113,7 @@ Status eval(const PolicyCommand& command) {
                                       .temperature = command.temperature,
                                       .top_p = command.top_p,
                                       .max_response_tokens = command.max_response_tokens},
-                                     [](int64_t) { return !is_interrupted(); });
+                                     {.progressed = [](int64_t) { return !is_interrupted(); }});
   if (!evaluation) return evaluation.error();
   const EvalMetrics& m = evaluation->metrics;
   const auto [low, high] = wilson_interval_95(m.solved, m.problems);
@@ -153,7 +153,7 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
                                          .top_p = static_cast<float>(command.top_p),
                                          .max_response_tokens = command.max_response_tokens,
                                          .stop_token = model::ByteTokenizer::kEos},
-                                        [](int64_t) { return !is_interrupted(); });
+                                        {.progressed = [](int64_t) { return !is_interrupted(); }});
   if (is_interrupted()) return stopped();
   for (const auto& response : responses[0]) {
     const std::string text = actors::response_text(response);

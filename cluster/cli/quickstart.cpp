@@ -9,13 +9,12 @@
 #include <string_view>
 #include <vector>
 
-#include "actors/controller/local_run.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/outcome.h"
+#include "cluster/daemon/embedded_run.h"
 #include "cluster/jobs/embedded_jobs.h"
 #include "cluster/jobs/job_file.h"
-#include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -29,6 +28,7 @@ struct QuickstartCommand {
   std::string home = "runs/quickstart";
   uint64_t seed = 1;
   std::vector<std::string> overrides{};
+  bool resumes = false;
   bool is_json = false;
 };
 
@@ -44,7 +44,7 @@ std::string percent(const EvalMetrics& m) {
   return fmt::format("{:5.1f} %  [{:.1f}, {:.1f}]", 100 * m.pass_at_1(), 100 * low, 100 * high);
 }
 
-void print_traces(std::FILE* out, const char* title, const actors::Evaluation& evaluation) {
+void print_traces(std::FILE* out, const char* title, const EvaluationRecord& evaluation) {
   fmt::print(out, "\n{}\n", title);
   for (const auto& trace : evaluation.traces) {
     fmt::print(out, "  {:<12} {}  ({})\n", printable(trace.prompt), printable(trace.response),
@@ -52,11 +52,10 @@ void print_traces(std::FILE* out, const char* title, const actors::Evaluation& e
   }
 }
 
-void print_summary(std::FILE* out, const QuickstartCommand& command,
-                   const actors::RunOutcome& outcome) {
+void print_summary(std::FILE* out, const QuickstartCommand& command, const RunOutcome& outcome) {
   if (outcome.evaluations.size() < 2) return;
-  const actors::Evaluation& first = outcome.evaluations.front();
-  const actors::Evaluation& last = outcome.evaluations.back();
+  const EvaluationRecord& first = outcome.evaluations.front();
+  const EvaluationRecord& last = outcome.evaluations.back();
   const Ledger& ledger = outcome.ledger;
   fmt::print(out,
              "\nheld-out problems solved, one sample each at temperature {}, 95 % interval\n"
@@ -68,7 +67,8 @@ void print_summary(std::FILE* out, const QuickstartCommand& command,
   fmt::print(out,
              "\n{} steps in {:.0f} s: {} tokens generated, {} learned, {} verdicts, {:.5f} in "
              "money at the job's prices\n",
-             outcome.steps, outcome.seconds, count(static_cast<double>(ledger.tokens_generated)),
+             outcome.record.steps_done, outcome.seconds,
+             count(static_cast<double>(ledger.tokens_generated)),
              count(static_cast<double>(ledger.tokens_learned)),
              count(static_cast<double>(ledger.trajectories_generated)), ledger.money);
   const double before = first.metrics.thinking_share, after = last.metrics.thinking_share;
@@ -89,10 +89,10 @@ void print_summary(std::FILE* out, const QuickstartCommand& command,
              "  {2} eval --model {0} --data {1}/data/held_out.jsonl --temperature 1\n"
              "  {2} run {1}/job.toml --home runs/drop --set grpo.zero_variance_groups=drop\n"
              "  {2} init my-job.toml\n",
-             outcome.checkpoint, command.home, program_path());
+             outcome.record.checkpoint, command.home, program_path());
 }
 
-Result<std::string> quickstart(const QuickstartCommand& command) {
+Result<JobState> quickstart(const QuickstartCommand& command) {
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
   // Everything that can be refused is, before anything is written.
@@ -120,12 +120,13 @@ Result<std::string> quickstart(const QuickstartCommand& command) {
 
   watch_for_interrupts();
   std::FILE* people = command.is_json ? stderr : stdout;
-  actors::RunOutcome outcome;
+  RunOutcome outcome;
   {
     const auto view = make_view(people);
-    MetricsLog log(command.home + "/metrics.jsonl", *view);
-    auto ended = actors::run_local(**backend, *job,
-                                   {.home = command.home, .is_interrupted = is_interrupted}, log);
+    auto ended = run_embedded(
+        **backend, *job,
+        {.home = command.home, .resumes = command.resumes, .is_interrupted = is_interrupted},
+        *view);
     if (!ended) return ended.error();
     outcome = std::move(*ended);
   }
@@ -150,7 +151,7 @@ Result<std::string> quickstart(const QuickstartCommand& command) {
     json.update(to_json(outcome));
     fmt::print("{}\n", json.dump());
   }
-  return outcome.state;
+  return outcome.record.state;
 }
 
 }  // namespace
@@ -170,10 +171,13 @@ void add_quickstart(CLI::App& program, int& exit_code) {
   command->add_option("--set", state->overrides, "table.key=value, over what the job says")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--resume", state->resumes, "Go on with an unfinished quickstart in HOME");
   command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
   command->callback([state, &exit_code] {
     const auto ended = quickstart(*state);
-    exit_code = !ended ? report("quickstart", ended.error()) : *ended == "stopped" ? 3 : 0;
+    exit_code = !ended                          ? report("quickstart", ended.error())
+                : *ended == JobState::kFinished ? 0
+                                                : 3;
   });
 }
 

@@ -6,12 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "actors/controller/local_run.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/outcome.h"
+#include "cluster/daemon/embedded_run.h"
 #include "cluster/jobs/job_file.h"
-#include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
 #include "kernels/cpu/cpu_backend.h"
 
@@ -22,10 +21,11 @@ struct RunCommand {
   std::string job{};
   std::string home{};
   std::vector<std::string> overrides{};
+  bool resumes = false;
   bool is_json = false;
 };
 
-Result<std::string> run(const RunCommand& command) {
+Result<JobState> run(const RunCommand& command) {
   auto job = load_job(command.job, command.overrides);
   if (!job) return job.error();
   auto backend = kernels::cpu_backend();
@@ -33,22 +33,23 @@ Result<std::string> run(const RunCommand& command) {
   watch_for_interrupts();
   const std::string home = command.home.empty() ? "runs/" + job->name : command.home;
   const auto view = make_view(command.is_json ? stderr : stdout);
-  MetricsLog log(home + "/metrics.jsonl", *view);
-  auto outcome =
-      actors::run_local(**backend, *job, {.home = home, .is_interrupted = is_interrupted}, log);
+  auto outcome = run_embedded(
+      **backend, *job, {.home = home, .resumes = command.resumes, .is_interrupted = is_interrupted},
+      *view);
   if (!outcome) return outcome.error();
-  if (command.is_json) std::printf("%s\n", to_json(*outcome).dump().c_str());
-  return outcome->state;
+  if (command.is_json) fmt::print("{}\n", to_json(*outcome).dump());
+  return outcome->record.state;
 }
 
 }  // namespace
 
-nlohmann::ordered_json to_json(const actors::RunOutcome& outcome) {
+nlohmann::ordered_json to_json(const RunOutcome& outcome) {
   const Ledger& ledger = outcome.ledger;
-  return {{"state", outcome.state},
-          {"steps", outcome.steps},
-          {"weights_sha256", outcome.weights_sha256},
-          {"checkpoint", outcome.checkpoint},
+  const JobRecord& record = outcome.record;
+  return {{"state", record.state == JobState::kPaused ? "stopped" : name(record.state)},
+          {"steps", record.steps_done},
+          {"weights_sha256", record.weights_sha256},
+          {"checkpoint", record.checkpoint},
           {"trajectories",
            {{"generated", ledger.trajectories_generated},
             {"regenerated", ledger.trajectories_regenerated},
@@ -58,19 +59,24 @@ nlohmann::ordered_json to_json(const actors::RunOutcome& outcome) {
            {{"tokens_generated", ledger.tokens_generated},
             {"tokens_regenerated", ledger.tokens_regenerated},
             {"tokens_learned", ledger.tokens_learned},
+            {"steps_redone", ledger.steps_redone},
+            {"workers_lost", ledger.workers_lost},
             {"verdicts", ledger.verdicts},
             {"rollout_seconds", ledger.rollout_seconds},
             {"verifier_seconds", ledger.verifier_seconds},
             {"learner_seconds", ledger.learner_seconds},
+            {"wasted_seconds", ledger.wasted_seconds},
             {"money", ledger.money}}},
           {"seconds", outcome.seconds}};
 }
 
 void add_run(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("run", "Run a job on this machine, in one process");
+  CLI::App* command = program.add_subcommand("run", "Run a job on this machine");
   command->footer(
-      "A live view on a terminal, plain lines otherwise. Checkpoints go to HOME/checkpoints, as\n"
-      "Hugging Face folders, and metrics to HOME/metrics.jsonl.\n"
+      "Workers are processes of their own; killing any of them, or all, costs time and nothing\n"
+      "else. A live view on a terminal, plain lines otherwise. Checkpoints go to "
+      "HOME/checkpoints,\n"
+      "as Hugging Face folders, metrics to HOME/metrics.jsonl, the history to HOME/replay.\n"
       "Example:\n  troupe run job.toml --set grpo.steps=100 --set resources.threads_per_worker=2");
   auto state = std::make_shared<RunCommand>();
   command->add_option("job", state->job, "The job file")->required();
@@ -78,10 +84,11 @@ void add_run(CLI::App& program, int& exit_code) {
   command->add_option("--set", state->overrides, "table.key=value, over what the file says")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--resume", state->resumes, "Go on with the unfinished job in HOME");
   command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
   command->callback([state, &exit_code] {
     const auto ended = run(*state);
-    exit_code = !ended ? report("run", ended.error()) : *ended == "stopped" ? 3 : 0;
+    exit_code = !ended ? report("run", ended.error()) : *ended == JobState::kFinished ? 0 : 3;
   });
 }
 

@@ -61,7 +61,7 @@ void MetricsLog::write(const std::string& line) {
 
 void MetricsLog::run_started(const JobSpec& job, std::string_view weights_sha256,
                              int64_t num_parameters) {
-  file_.reset(std::fopen(path_.c_str(), "w"));
+  file_.reset(std::fopen(path_.c_str(), goes_on_ ? "a" : "w"));
   view_.run_started(job, weights_sha256, num_parameters);
   if (!file_) view_.noted("cannot write " + path_ + "; metrics are shown but not kept");
 }
@@ -72,8 +72,7 @@ void MetricsLog::step_committed(const StepMetrics& step) {
   write(to_json_line(step));
   view_.step_committed(step);
 }
-void MetricsLog::evaluated(const EvalMetrics& evaluation,
-                           const std::vector<Trace>& traces) {
+void MetricsLog::evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) {
   write(to_json_line(evaluation));
   view_.evaluated(evaluation, traces);
 }

@@ -12,9 +12,10 @@ namespace troupe::cluster {
 
 class MetricsLog : public actors::MetricsSink {
  public:
-  // The file is begun when the run starts, so that a refused job leaves nothing. `view` outlives
-  // it.
-  MetricsLog(std::string path, actors::MetricsSink& view) : path_(std::move(path)), view_(view) {}
+  // The file is begun, or gone on with, when the run starts, so that a refused job leaves nothing.
+  // `view` outlives it.
+  MetricsLog(std::string path, actors::MetricsSink& view, bool goes_on = false)
+      : path_(std::move(path)), view_(view), goes_on_(goes_on) {}
 
   void run_started(const JobSpec& job, std::string_view weights_sha256,
                    int64_t num_parameters) override;
@@ -35,6 +36,7 @@ class MetricsLog : public actors::MetricsSink {
 
   std::string path_;
   actors::MetricsSink& view_;
+  bool goes_on_;
   std::unique_ptr<std::FILE, Close> file_{};
 };
 

@@ -63,7 +63,7 @@ void RunState::add(const EvalMetrics& metrics, const std::vector<Trace>& traces)
   if (!traces.empty()) {
     const Trace& first = traces.front();
     trace = Trace{printable(first.prompt), printable(first.response), printable(first.gold),
-                          first.is_solved};
+                  first.is_solved};
   }
 }
 

@@ -255,8 +255,7 @@ void TerminalView::step_committed(const StepMetrics& step) {
   redraw_if_due();
 }
 
-void TerminalView::evaluated(const EvalMetrics& evaluation,
-                             const std::vector<Trace>& traces) {
+void TerminalView::evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) {
   state_.add(evaluation, traces);
   redraw_if_due();
 }

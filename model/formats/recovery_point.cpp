@@ -25,7 +25,8 @@ constexpr const char* kManifest = "manifest.json";
 constexpr const char* kState = "recovery/state.safetensors";
 
 Error damaged(const std::string& path, const std::string& what) {
-  return {ErrorCode::kCorruption, fmt::format("{}: {}; an older recovery point is needed", path, what)};
+  return {ErrorCode::kCorruption,
+          fmt::format("{}: {}; an older recovery point is needed", path, what)};
 }
 
 Result<std::string> file_sha256(const std::string& path) {
@@ -78,8 +79,8 @@ Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion
   std::vector<TensorView> tensors = {tensor("masters", state.masters), tensor("m", state.m),
                                      tensor("v", state.v)};
   if (!state.reference.empty()) tensors.push_back(tensor("reference", state.reference));
-  const std::map<std::string, std::string> metadata = {
-      {"beta1_power", bits(state.beta1_power)}, {"beta2_power", bits(state.beta2_power)}};
+  const std::map<std::string, std::string> metadata = {{"beta1_power", bits(state.beta1_power)},
+                                                       {"beta2_power", bits(state.beta2_power)}};
   if (Status s = write_safetensors(folder + "/" + kState, tensors, metadata); !s) return s.error();
 
   PointRecord point;
@@ -91,12 +92,11 @@ Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion
     if (!digest) return digest.error();
     files[name] = *digest;
   }
-  const std::string manifest =
-      nlohmann::ordered_json{{"policy_version", number(version)},
-                             {"weights_sha256", point.weights_sha256},
-                             {"files", files}}
-          .dump(2) +
-      "\n";
+  const std::string manifest = nlohmann::ordered_json{{"policy_version", number(version)},
+                                                      {"weights_sha256", point.weights_sha256},
+                                                      {"files", files}}
+                                   .dump(2) +
+                               "\n";
   point.manifest_sha256 = sha256_hex(std::as_bytes(std::span(manifest.data(), manifest.size())));
   if (Status s = write_file(folder + "/" + kManifest, manifest); !s) return s.error();
   if (Status s = sync_folder(folder + "/recovery"); !s) return s.error();

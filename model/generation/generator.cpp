@@ -25,7 +25,7 @@ struct Feed {
   std::atomic<int64_t> finished{0};
   std::atomic<bool> is_stopping{false};
   std::vector<std::atomic<int32_t>> unfinished{};  // Samples of each request.
-  const Generator::Observer* observer = nullptr;
+  const GenerationObserver* observer = nullptr;
   std::mutex observing{};
 
   void finish_one(size_t request) {
@@ -406,8 +406,7 @@ Status Generator::check(const TransformerConfig& config, int num_threads, const 
   // One block more than a sequence needs, for the copy of a shared one.
   const int64_t needed = blocks_for(options.context_max) + 1;
   if (num_blocks < needed) {
-    const int64_t mb =
-        (needed * block_bytes(config, options.precision) * num_threads >> 20) + 1;
+    const int64_t mb = (needed * block_bytes(config, options.precision) * num_threads >> 20) + 1;
     return invalid_argument("rollout.cache_mb holds " + std::to_string(num_blocks * kBlockTokens) +
                             " tokens per thread, fewer than one sequence of " +
                             std::to_string(options.context_max) + "; give it at least " +
@@ -433,9 +432,10 @@ Result<std::unique_ptr<Generator>> Generator::create(const kernels::Backend& bac
   return generator;
 }
 
-std::vector<std::vector<Response>> Generator::generate(
-    const PolicyWeights& weights, std::span<const GroupRequest> requests,
-    const SamplingOptions& sampling, const Observer& observer) {
+std::vector<std::vector<Response>> Generator::generate(const PolicyWeights& weights,
+                                                       std::span<const GroupRequest> requests,
+                                                       const SamplingOptions& sampling,
+                                                       const GenerationObserver& observer) {
   std::vector<std::vector<Response>> results(requests.size());
   Feed feed;
   feed.requests = requests;

@@ -37,6 +37,16 @@ struct SamplingOptions {
   int32_t stop_token = -1;
 };
 
+// How a caller follows a generation that is under way.
+struct GenerationObserver {
+  // Told, from the calling thread, how many sequences are finished; when it returns false,
+  // generation ends early and what is unfinished is kAborted.
+  std::function<bool(int64_t sequences_finished)> progressed{};
+  // Given each group as its last sample is finished, from any thread, one call at a time; such
+  // groups are then empty in the result.
+  std::function<void(size_t request, std::vector<Response> responses)> group_finished{};
+};
+
 class Generator {
  public:
   struct Options {
@@ -62,21 +72,11 @@ class Generator {
                                                    Threads& threads, Options options);
   ~Generator();
 
-  // How a caller follows a generation that is under way.
-  struct Observer {
-    // Told, from the calling thread, how many sequences are finished; when it returns false,
-    // generation ends early and what is unfinished is kAborted.
-    std::function<bool(int64_t sequences_finished)> progressed{};
-    // Given each group as its last sample is finished, from any thread, one call at a time; such
-    // groups are then empty in the result.
-    std::function<void(size_t request, std::vector<Response> responses)> group_finished{};
-  };
-
   // Responses by request and sample.
   std::vector<std::vector<Response>> generate(const PolicyWeights& weights,
                                               std::span<const GroupRequest> requests,
                                               const SamplingOptions& sampling,
-                                              const Observer& observer = {});
+                                              const GenerationObserver& observer = {});
 
   Statistics statistics() const;
 

@@ -1,0 +1,44 @@
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "actors/worker/worker.h"
+#include "cluster/cli/command.h"
+#include "cluster/daemon/lifeline.h"
+#include "cluster/daemon/process_host.h"
+#include "kernels/cpu/cpu_backend.h"
+
+namespace troupe::cluster {
+namespace {
+
+Status work(actors::WorkerOptions options) {
+  const auto lifeline = lifeline_from_environment();
+  const char* token = std::getenv(kTokenVariable);
+  if (!lifeline || token == nullptr) {
+    return invalid_argument("workers are started by a head; use: troupe run JOB.toml");
+  }
+  watch_lifeline(*lifeline);
+  options.token = token;
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  return actors::run_worker(**backend, options);
+}
+
+}  // namespace
+
+void add_worker(CLI::App& program, int& exit_code) {
+  CLI::App* command = program.add_subcommand("worker", "Plays roles for a head");
+  command->group("");
+  command->footer("Example:\n  troupe run job.toml   # starts its own workers");
+  auto options = std::make_shared<actors::WorkerOptions>();
+  command->add_option("--job", options->job)->required();
+  command->add_option("--slot", options->slot)->required();
+  command->add_option("--port", options->port)->required();
+  command->add_option("--credentials", options->credentials_folder)->required();
+  command->callback([options, &exit_code] {
+    const Status ended = work(*options);
+    exit_code = ended ? 0 : report("worker", ended.error());
+  });
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,215 @@
+#include "cluster/daemon/embedded_run.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+
+#include "actors/controller/prepared_job.h"
+#include "actors/replay/replay_store.h"
+#include "cluster/daemon/head.h"
+#include "cluster/jobs/job_file.h"
+#include "cluster/monitor/metrics_log.h"
+#include "schemas/metrics_codec.h"
+#include "schemas/records_codec.h"
+
+namespace troupe::cluster {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using actors::RecordKind;
+using actors::ReplayStore;
+
+// A home holds one job.
+constexpr uint64_t kJobId = 1;
+constexpr const char* kRequestId = "run";
+constexpr auto kAnswerPatience = 30s;
+constexpr auto kInterruptPeriod = 50ms;
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Result<std::optional<JobRecord>> find_job(const ReplayStore& store) {
+  auto stored = store.find({kJobId, RecordKind::kJob, 0, 0});
+  if (!stored) return stored.error();
+  if (!*stored) return std::optional<JobRecord>{};
+  auto record = decode_job_record((*stored)->value);
+  if (!record) return record.error();
+  return std::optional(std::move(*record));
+}
+
+std::string progress_of(const ReplayStore& store, const JobRecord& record) {
+  uint64_t steps = 0;
+  if (auto stored = store.list(kJobId, RecordKind::kStep); stored && !stored->empty()) {
+    steps = stored->back().key.number;
+  }
+  return fmt::format("step {} of {}", steps, record.spec.sft.steps + record.spec.grpo.steps);
+}
+
+Result<RunOutcome> outcome_of(const ReplayStore& store, JobRecord record) {
+  RunOutcome outcome{.record = std::move(record)};
+  auto ledger = store.find({kJobId, RecordKind::kLedger, 0, 0});
+  if (!ledger) return ledger.error();
+  if (*ledger) {
+    auto decoded = decode_ledger((*ledger)->value);
+    if (!decoded) return decoded.error();
+    outcome.ledger = std::move(*decoded);
+  }
+  auto evaluations = store.list(kJobId, RecordKind::kEvaluation);
+  if (!evaluations) return evaluations.error();
+  for (const auto& stored : *evaluations) {
+    auto decoded = decode_evaluation_record(stored.value);
+    if (!decoded) return decoded.error();
+    if (!decoded->is_gate) outcome.evaluations.push_back(std::move(*decoded));
+  }
+  return outcome;
+}
+
+// What a run leaves in its home, for a job that begins afresh.
+void clear_home(const std::string& home) {
+  std::error_code ignored;
+  for (const char* name : {"replay", "checkpoints", "policies", "workers.log"}) {
+    fs::remove_all(home + "/" + name, ignored);
+  }
+}
+
+}  // namespace
+
+Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
+                                const RunOptions& options, actors::MetricsSink& view) {
+  const double began = seconds_now();
+  const std::string folder = store_folder(options.home);
+  const bool has_store = fs::exists(folder);
+  if (options.resumes && !has_store) {
+    return invalid_argument(fmt::format(
+        "{} holds no job to go on with; leave out --resume to begin one", options.home));
+  }
+  // The job is looked at before anything is written, and again by whoever runs it.
+  auto prepared = actors::prepare_job(backend, job);
+  if (!prepared) return prepared.error();
+  const std::string specification = specification_hash(job);
+
+  std::unique_ptr<ReplayStore> store;
+  std::optional<JobRecord> known;
+  if (has_store) {
+    auto opened = ReplayStore::open(folder);
+    if (!opened) return opened.error();
+    store = std::move(*opened);
+    auto found = find_job(*store);
+    if (!found) return found.error();
+    known = std::move(*found);
+  }
+  if (!options.resumes) {
+    if (known && !is_terminal(known->state)) {
+      return invalid_argument(fmt::format(
+          "{} holds an unfinished job ({}); add --resume to go on with it, take another --home, or "
+          "remove the folder",
+          options.home, progress_of(*store, *known)));
+    }
+    store.reset();
+    clear_home(options.home);
+    known.reset();
+  } else {
+    if (!known) {
+      return invalid_argument(fmt::format(
+          "{} holds no job to go on with; leave out --resume to begin one", options.home));
+    }
+    if (known->specification_hash != specification) {
+      return invalid_argument(fmt::format(
+          "the job is not the one that {} holds: its specification is {:.12}, there it is {:.12}; "
+          "only [resources], [eval], [prices], paths and how often checkpoints are written may "
+          "change",
+          options.home, specification, known->specification_hash));
+    }
+    if (!known->data_sha256.empty() && known->data_sha256 != prepared->data_sha256) {
+      return invalid_argument(
+          fmt::format("the files that the job learns from are not those that {} began with; put "
+                      "them back, or begin a new job",
+                      options.home));
+    }
+    if (is_terminal(known->state)) {
+      if (known->state == JobState::kFailed) {
+        return Error{ErrorCode::kInternal, known->message};
+      }
+      auto outcome = outcome_of(*store, *known);
+      if (outcome) view.noted("the job has ended already; nothing is left to do");
+      return outcome;
+    }
+  }
+  if (!store) {
+    std::error_code error;
+    fs::create_directories(options.home, error);
+    if (error) {
+      return invalid_argument("cannot create " + options.home + ": " + error.message());
+    }
+    auto opened = ReplayStore::open(folder);
+    if (!opened) return opened.error();
+    store = std::move(*opened);
+  }
+  // The job as it is asked for now; it is queued whatever it was.
+  auto epoch = store->begin_epoch(kJobId);
+  if (!epoch) return epoch.error();
+  JobRecord record = known.value_or(JobRecord{.id = kJobId, .request_id = kRequestId});
+  record.spec = job;
+  record.specification_hash = specification;
+  record.home = options.home;
+  record.state = JobState::kQueued;
+  record.message.clear();
+  const actors::Batch batch{
+      .job = kJobId,
+      .epoch = *epoch,
+      .writes = {{.key = {kJobId, RecordKind::kJob, 0, 0}, .value = encode(record)}}};
+  if (Status written = store->commit(std::span(&batch, 1)).front(); !written) {
+    return written.error();
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::optional<JobRecord> ended;
+  Head::Options head_options;
+  head_options.folder = options.home;
+  head_options.home_of = [home = options.home](uint64_t) { return home; };
+  head_options.make_sink = [&](const JobRecord& of) {
+    return std::make_shared<MetricsLog>(of.home + "/metrics.jsonl", view, options.resumes);
+  };
+  head_options.job_changed = [&](const JobRecord& of) {
+    if (!is_terminal(of.state) && of.state != JobState::kPaused) return;
+    const std::lock_guard lock(mutex);
+    ended = of;
+    changed.notify_all();
+  };
+  auto head = Head::open(backend, std::move(store), std::move(head_options));
+  if (!head) return head.error();
+  bool is_pausing = false;
+  {
+    std::unique_lock lock(mutex);
+    while (!changed.wait_for(lock, kInterruptPeriod, [&] { return ended.has_value(); })) {
+      if (is_pausing || !options.is_interrupted()) continue;
+      is_pausing = true;
+      lock.unlock();
+      auto paused = (*head)->ask_and_wait(PauseJob{kJobId}, kAnswerPatience);
+      lock.lock();
+      // It may have ended in this very moment.
+      if (!paused && !ended) return paused.error();
+    }
+  }
+  head->reset();
+  std::error_code ignored;
+  fs::remove_all(options.home + "/credentials", ignored);
+  if (ended->state == JobState::kFailed) return Error{ErrorCode::kInternal, ended->message};
+  auto again = ReplayStore::open(folder);
+  if (!again) return again.error();
+  auto outcome = outcome_of(**again, *ended);
+  if (!outcome) return outcome.error();
+  outcome->seconds = seconds_now() - began;
+  view.run_ended(outcome->ledger,
+                 ended->state == JobState::kPaused ? "stopped" : name(ended->state),
+                 ended->weights_sha256);
+  return outcome;
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,37 @@
+// One job on this machine, with everything that a cluster has: this process is its head, the
+// workers are processes of their own, the store lies in the job's home.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "actors/metrics_sink.h"
+#include "kernels/backend.h"
+#include "schemas/job.h"
+#include "schemas/records.h"
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+struct RunOptions {
+  std::string home{};
+  bool resumes = false;  // Goes on with the job that `home` holds.
+  std::function<bool()> is_interrupted = [] { return false; };
+};
+
+struct RunOutcome {
+  JobRecord record{};
+  Ledger ledger{};
+  std::vector<EvaluationRecord> evaluations{};  // In order, without the cold start's gates.
+  double seconds = 0;                           // Of this run, from beginning to end.
+};
+
+// Runs `job` to its end, or until interrupted, when it stops at a step's boundary with a recovery
+// point. A job that has ended already is answered from the store. kInvalidArgument, before anything
+// is written, for what is wrong in the job, its data or its model; for a home that holds an
+// unfinished job when it is not to be resumed; and for a resume of another job than that.
+Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
+                                const RunOptions& options, actors::MetricsSink& view);
+
+}  // namespace troupe::cluster

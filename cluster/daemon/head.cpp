@@ -1,0 +1,111 @@
+#include "cluster/daemon/head.h"
+
+#include <caf/all.hpp>
+
+#include <future>
+
+#include "actors/head_context.h"
+#include "actors/hub.h"
+#include "actors/scheduler/scheduler_actor.h"
+#include "actors/transport.h"
+#include "cluster/daemon/credentials.h"
+#include "cluster/daemon/process_host.h"
+#include "schemas/records_codec.h"
+
+namespace troupe::cluster {
+
+std::string store_folder(const std::string& head_folder) { return head_folder + "/replay"; }
+
+// Members are in the order of their making: each uses those before it until it is gone.
+class Head::Implementation {
+ public:
+  Implementation(const kernels::Backend& backend, std::unique_ptr<actors::ReplayStore> replay,
+                 Options options, const std::string& credentials)
+      : store(std::move(replay)), host({}), config(credentials), system(config) {
+    context.backend = &backend;
+    context.store = &store;
+    context.host = &host;
+    context.credentials_folder = credentials;
+    context.home_of = std::move(options.home_of);
+    context.make_sink = std::move(options.make_sink);
+    context.job_changed = std::move(options.job_changed);
+  }
+  ~Implementation() {
+    caf::anon_send_exit(scheduler, caf::exit_reason::kill);
+    caf::anon_send_exit(hub, caf::exit_reason::kill);
+  }
+
+  actors::GroupCommit store;
+  ProcessHost host;
+  actors::HeadContext context{};
+  actors::NodeConfig config;
+  caf::actor_system system;
+  caf::actor hub{};
+  actors::SchedulerActor scheduler{};
+};
+
+Head::Head(std::unique_ptr<Implementation> implementation)
+    : implementation_(std::move(implementation)) {}
+Head::~Head() = default;
+
+Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
+                                         std::unique_ptr<actors::ReplayStore> store,
+                                         Options options) {
+  const std::string credentials = options.folder + "/credentials";
+  if (Status made = make_credentials(credentials); !made) return made.error();
+  if (Status status = actors::check_credentials(credentials); !status) return status.error();
+  auto known = store->jobs();
+  if (!known) return known.error();
+  std::vector<actors::KnownJob> jobs;
+  for (const uint64_t id : *known) {
+    auto stored = store->find({id, actors::RecordKind::kJob, 0, 0});
+    if (!stored) return stored.error();
+    auto record = decode_job_record((*stored)->value);
+    if (!record) return record.error();
+    actors::KnownJob job{.record = std::move(*record)};
+    if (!is_terminal(job.record.state)) {
+      // Whoever wrote to it before writes no more.
+      auto epoch = store->begin_epoch(id);
+      if (!epoch) return epoch.error();
+      job.epoch = *epoch;
+    }
+    jobs.push_back(std::move(job));
+  }
+  auto implementation =
+      std::make_unique<Implementation>(backend, std::move(store), std::move(options), credentials);
+  Implementation& head = *implementation;
+  head.hub = head.system.spawn(actors::hub_actor, caf::unit);
+  auto port = actors::publish_root(head.hub, 0);
+  if (!port) return port.error();
+  head.context.port = *port;
+  head.scheduler =
+      head.system.spawn(actors::scheduler_actor, &head.context, head.hub, std::move(jobs));
+  return std::unique_ptr<Head>(new Head(std::move(implementation)));
+}
+
+void Head::ask(ControlRequest request, std::function<void(ControlReply)> answer) {
+  caf::anon_send(implementation_->scheduler, actors::Ask{std::move(request), std::move(answer)});
+}
+
+Result<ControlReply> Head::ask_and_wait(ControlRequest request,
+                                        std::chrono::milliseconds patience) {
+  auto promise = std::make_shared<std::promise<ControlReply>>();
+  auto answer = promise->get_future();
+  ask(std::move(request), [promise](ControlReply reply) { promise->set_value(std::move(reply)); });
+  if (answer.wait_for(patience) != std::future_status::ready) {
+    return Error{ErrorCode::kUnknownOutcome, "the scheduler has not answered in time"};
+  }
+  ControlReply reply = answer.get();
+  if (reply.error) return *reply.error;
+  return reply;
+}
+
+bool Head::drain(std::chrono::milliseconds patience) {
+  auto promise = std::make_shared<std::promise<void>>();
+  auto drained = promise->get_future();
+  caf::anon_send(implementation_->scheduler,
+                 actors::DrainHead{[promise] { promise->set_value(); }});
+  return drained.wait_for(patience) == std::future_status::ready;
+}
+
+}  // namespace troupe::cluster

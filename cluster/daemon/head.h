@@ -1,0 +1,55 @@
+// The head of a cluster of one machine: the store, the scheduler, the door for workers and the
+// processes, in this process. `troupe run` and the daemon are both one.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/metrics_sink.h"
+#include "actors/replay/replay_store.h"
+#include "kernels/backend.h"
+#include "schemas/control.h"
+#include "schemas/records.h"
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+// Where a head keeps its store.
+std::string store_folder(const std::string& head_folder);
+
+class Head {
+ public:
+  struct Options {
+    std::string folder{};  // Of the store and the credentials.
+    std::function<std::string(uint64_t job)> home_of{};
+    std::function<std::shared_ptr<actors::MetricsSink>(const JobRecord&)> make_sink{};
+    // A job's record changed, durably. From a thread of the head's, which must not be kept.
+    std::function<void(const JobRecord&)> job_changed = [](const JobRecord&) {};
+  };
+
+  // `store` is the one in store_folder(options.folder). Jobs that it holds go on. `backend`
+  // outlives the head. kInvalidArgument when credentials or port cannot be had.
+  static Result<std::unique_ptr<Head>> open(const kernels::Backend& backend,
+                                            std::unique_ptr<actors::ReplayStore> store,
+                                            Options options);
+  // Ends everything at once; what is not finished goes on with the next head.
+  ~Head();
+
+  // `answer` is called once, from any thread, after what was asked is durable.
+  void ask(ControlRequest request, std::function<void(ControlReply)> answer);
+  // The same, waiting. kUnknownOutcome when there is no answer in time.
+  Result<ControlReply> ask_and_wait(ControlRequest request, std::chrono::milliseconds patience);
+
+  // Stops the running job at its next step's boundary, with a recovery point. False when that took
+  // longer than `patience`: nothing is lost by it.
+  bool drain(std::chrono::milliseconds patience);
+
+ private:
+  class Implementation;
+  explicit Head(std::unique_ptr<Implementation> implementation);
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace troupe::cluster
