@@ -1,5 +1,6 @@
 #include "actors/transport.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -16,6 +17,19 @@
 
 #include "actors/credential_files.h"
 #include "schemas/check.h"
+
+// Replaces OpenSSL's function for CAF, which calls it after every operation and never empties the
+// thread's queue of errors. All connections of a node share that thread, and SSL_get_error takes an
+// error that an earlier connection left for one of its own: a single stranger who sends garbage
+// would end every connection that is in use. So no error outlives the call it belongs to.
+extern "C" int SSL_get_error(const SSL* ssl, int result) {
+  using Function = int (*)(const SSL*, int);
+  static const auto original = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "SSL_get_error"));
+  TROUPE_CHECK(original != nullptr);
+  const int error = original(ssl, result);
+  ERR_clear_error();
+  return error;
+}
 
 namespace troupe::actors {
 namespace {

@@ -4,6 +4,8 @@
 // One root actor is published per node and other handles travel in messages: a second TLS
 // connection to another port of the same node breaks the first one silently. A request to a remote
 // actor that is gone is never answered and only times out, so callers set a timeout and monitor.
+// A function that is spawned takes at least one argument: without any, CAF dereferences a null
+// pointer to them, which the library's assertions in the dev build end the process for.
 #pragma once
 
 #include <caf/actor_system_config.hpp>
