@@ -55,7 +55,9 @@ class NodeConfig : public caf::actor_system_config {
 Result<uint16_t> publish_root(const caf::actor& root, uint16_t port);
 
 // The root actor published on a port of this host. Blocks until the handshake is through; kInternal
-// when there is nobody or either side refuses the other.
+// when there is nobody or either side refuses the other. It also fails by chance, where a heartbeat
+// of either side falls into the handshake, which CAF takes for silence since 1970: callers try
+// again a few times, and the same system may.
 Result<caf::actor> connect_root(caf::actor_system& system, uint16_t port);
 
 }  // namespace troupe::actors
