@@ -4,6 +4,8 @@
 // One root actor is published per node and other handles travel in messages: a second TLS
 // connection to another port of the same node breaks the first one silently. A request to a remote
 // actor that is gone is never answered and only times out, so callers set a timeout and monitor.
+// A function that is spawned takes at least one argument: without any, CAF dereferences a null
+// pointer to them, which the library's assertions in the dev build end the process for.
 #pragma once
 
 #include <caf/actor_system_config.hpp>
@@ -53,7 +55,9 @@ class NodeConfig : public caf::actor_system_config {
 Result<uint16_t> publish_root(const caf::actor& root, uint16_t port);
 
 // The root actor published on a port of this host. Blocks until the handshake is through; kInternal
-// when there is nobody or either side refuses the other.
+// when there is nobody or either side refuses the other. It also fails by chance, where a heartbeat
+// of either side falls into the handshake, which CAF takes for silence since 1970: callers try
+// again a few times, and the same system may.
 Result<caf::actor> connect_root(caf::actor_system& system, uint16_t port);
 
 }  // namespace troupe::actors

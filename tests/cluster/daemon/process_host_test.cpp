@@ -189,6 +189,15 @@ TEST_CASE("process_host: a worker that waits" * doctest::skip()) {
   while (true) ::pause();
 }
 
+// Run as the head of that worker.
+TEST_CASE("process_host: a head that waits" * doctest::skip()) {
+  if (std::getenv(kFifoVariable) == nullptr) return;
+  ProcessHost host({.program = "/proc/self/exe",
+                    .arguments_before = {"--no-skip", "-tc=process_host: a worker that waits"}});
+  if (!host.start({}, [](const ProcessEnd&) {})) return;
+  while (true) ::pause();
+}
+
 // What can be read within ten seconds: 1 byte, 0 at the end, -1 when nothing came.
 int read_soon(int file) {
   pollfd polled{file, POLLIN, 0};
@@ -207,10 +216,8 @@ TEST_CASE("process_host: a worker does not outlive a head that is killed") {
   REQUIRE(head >= 0);
   if (head == 0) {
     ::setenv(kFifoVariable, path.c_str(), 1);
-    ProcessHost host({.program = "/proc/self/exe",
-                      .arguments_before = {"--no-skip", "-tc=process_host: a worker that waits"}});
-    if (!host.start({}, [](const ProcessEnd&) {})) ::_exit(1);
-    while (true) ::pause();
+    ::execl("/proc/self/exe", "head", "--no-skip", "-tc=process_host: a head that waits", nullptr);
+    ::_exit(127);
   }
   CHECK(read_soon(fifo) == 1);
   REQUIRE(::kill(head, SIGKILL) == 0);
