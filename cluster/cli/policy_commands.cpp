@@ -113,7 +113,7 @@ Status eval(const PolicyCommand& command) {
                                       .temperature = command.temperature,
                                       .top_p = command.top_p,
                                       .max_response_tokens = command.max_response_tokens},
-                                     {.progressed = [](int64_t) { return !is_interrupted(); }});
+                                     [](int64_t) { return !is_interrupted(); });
   if (!evaluation) return evaluation.error();
   const EvalMetrics& m = evaluation->metrics;
   const auto [low, high] = wilson_interval_95(m.solved, m.problems);
