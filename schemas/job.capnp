@@ -2,8 +2,8 @@
 # What a job is: the job file's tables and keys. Paths are those of the host that runs the job.
 #
 # Evolution: append fields with the next ordinal; a reader that meets an older message sees the
-# default. Defaults are those of a missing key, the same as in job.h. Never renumber, retype or reuse an ordinal or an enumerant, because stored jobs
-# outlive programs.
+# default, which is that of a missing key and the same as in job.h. Never renumber, retype or reuse
+# an ordinal, because stored jobs outlive programs.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("troupe::wire");

@@ -3,8 +3,8 @@
 # payload of an Envelope, and the struct's type id is the envelope's `schema`.
 #
 # Evolution: append fields with the next ordinal; a reader that meets an older message sees the
-# default. Never renumber, retype or reuse an ordinal or an enumerant, and
-# never move a message to another file or name, because that changes its type id.
+# default. Never renumber, retype or reuse an ordinal or an enumerant, and never rename a message or
+# move it to another file, because that changes its type id.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("troupe::wire");
