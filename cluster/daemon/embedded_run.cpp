@@ -12,6 +12,7 @@
 #include "cluster/daemon/head.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/monitor/metrics_log.h"
+#include "schemas/job_codec.h"
 #include "schemas/metrics_codec.h"
 #include "schemas/records_codec.h"
 
@@ -87,6 +88,10 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   if (options.resumes && !has_store) {
     return invalid_argument(fmt::format(
         "{} holds no job to go on with; leave out --resume to begin one", options.home));
+  }
+  // Bounds of what can be written down.
+  if (Status writable = troupe::validate(job); !writable) {
+    return invalid_argument(writable.error().message);
   }
   // The job is looked at before anything is written, and again by whoever runs it.
   auto prepared = actors::prepare_job(backend, job);

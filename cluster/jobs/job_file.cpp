@@ -244,13 +244,8 @@ Finding check_supported(const JobSpec& job) {
   if (job.policy.attention_form != "latent") {
     return refuse("policy.attention_form", in_quotes(job.policy.attention_form), "\"latent\"");
   }
-  if (job.resources.placement != "colocated") {
-    return refuse("resources.placement", in_quotes(job.resources.placement), "\"colocated\"");
-  }
   const std::pair<std::string_view, int64_t> counts[] = {
-      {"resources.rollout", job.resources.rollout},
       {"resources.learner", job.resources.learner},
-      {"resources.verifier", job.resources.verifier},
       {"learner.expert_parallel", job.learner.expert_parallel}};
   for (const auto& [path, count] : counts) {
     if (count != 1) return refuse(path, std::to_string(count), "1");

@@ -26,7 +26,8 @@ Result<JobSpec> load_job(const std::string& path, std::span<const std::string> o
 Status validate(const JobSpec& job);
 
 // SHA-256 of everything that decides the history of the job: all keys but [resources], [eval],
-// [prices] and how often checkpoints are written and kept.
+// [prices], how often checkpoints are written and kept, and where files lie; what is in them has a
+// digest of its own.
 std::string specification_hash(const JobSpec& job);
 
 // A complete, commented job file that parse_job reads back as `job` (paths apart, which become

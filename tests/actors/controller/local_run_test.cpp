@@ -9,6 +9,8 @@
 #include <optional>
 #include <set>
 
+#include "actors/controller/evaluate.h"
+#include "actors/controller/prepared_job.h"
 #include "actors/verifier/reward.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
@@ -381,7 +383,7 @@ TEST_CASE("run: the sink hears every step, evaluation and the end, in order") {
   CHECK(sink.is_progress_sane);
   CHECK(sink.first_weights != sink.last_weights);
   CHECK(sink.last_weights == outcome.weights_sha256);
-  CHECK(outcome.state == "finished");
+  CHECK(outcome.state == JobState::kFinished);
   CHECK(outcome.steps == 7);
   REQUIRE(outcome.evaluations.size() == 3);
   CHECK(outcome.evaluations[2].metrics.problems == 6);
@@ -470,7 +472,7 @@ TEST_CASE("run: an interrupt stops at a step's boundary with a checkpoint") {
     const auto outcome = run(job, sink, {.home = dir.file("home"), .is_interrupted = [&] {
                                            return sink.steps.size() >= after;
                                          }});
-    CHECK(outcome.state == "stopped");
+    CHECK(outcome.state == JobState::kPaused);
     CHECK(sink.events.back() == "ended stopped");
     CHECK(sink.steps.size() == after);
     CHECK(outcome.steps == static_cast<int64_t>(after));
@@ -491,7 +493,7 @@ TEST_CASE("run: an interrupt while generating or evaluating loses no step") {
     bool is_interrupted = false;
     sink.on_progress = [&](std::string_view now) { is_interrupted = now == activity; };
     const auto outcome = run(job, sink, {.is_interrupted = [&] { return is_interrupted; }});
-    CHECK(outcome.state == "stopped");
+    CHECK(outcome.state == JobState::kPaused);
     CHECK(outcome.steps == 0);
     CHECK(outcome.weights_sha256 == sink.first_weights);
     check_all_counted(outcome.ledger);
