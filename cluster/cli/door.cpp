@@ -99,7 +99,12 @@ Status JobFollower::follow(std::chrono::milliseconds duration) {
     auto event = client_.next_event(std::min(left, kLook));
     if (!event) return event.error();
     if (*event) {
-      if ((*event)->job == id_ && reader_.apply(**event)) heard_at_ = Clock::now();
+      if ((*event)->job != id_) continue;
+      if ((*event)->sequence > reader_.next_sequence()) {
+        // The feed has lost what lies between, or had not begun when it was published.
+        if (auto caught_up = catch_up(); !caught_up) return caught_up.error();
+      }
+      if (reader_.apply(**event)) heard_at_ = Clock::now();
     } else if (Clock::now() - heard_at_ > kQuiet) {
       if (auto caught_up = catch_up(); !caught_up) return caught_up.error();
     }
@@ -110,6 +115,8 @@ Status JobFollower::catch_up() {
   heard_at_ = Clock::now();
   for (uint64_t first = reader_.next_sequence();;) {
     auto reply = client_.ask(WatchJob{id_, first});
+    // The next event, or the next quiet moment, asks again.
+    if (!reply && reply.error().code == ErrorCode::kOverloaded) return ok();
     if (!reply) return reply.error();
     if (reply->next < first) {
       // The daemon has not come that far: it is another run of it, which numbers anew.
