@@ -10,8 +10,9 @@ namespace troupe {
 // Raised when an older program could misread what a newer one sends.
 inline constexpr uint32_t kProtocolVersion = 1;
 
-// Nothing longer is accepted from a peer.
-inline constexpr size_t kEnvelopeBytesMax = size_t{1} << 30;
+// Nothing longer is accepted from a peer. Cap'n Proto's Data, and so a payload, cannot be longer
+// either.
+inline constexpr size_t kEnvelopeBytesMax = size_t{1} << 29;
 
 struct Envelope {
   uint32_t protocol = kProtocolVersion;

@@ -7,13 +7,9 @@
 #include <string>
 
 #include "schemas/check.h"
-#include "schemas/trajectory.capnp.h"
-#include "schemas/wire.h"
+#include "schemas/trajectory_wire.h"
 
 namespace troupe {
-
-using wire::to_list;
-using wire::to_vector;
 
 namespace {
 
@@ -94,7 +90,9 @@ Status validate_versions(const Trajectory& t) {
   return ok();
 }
 
-Status validate_verdict(const Verdict& verdict) {
+}  // namespace
+
+Status validate(const Verdict& verdict) {
   if (verdict.parts.size() > kVerdictPartsMax) {
     return corrupt(fmt::format("{} verdict parts, at most {} are allowed", verdict.parts.size(),
                                kVerdictPartsMax));
@@ -114,64 +112,6 @@ Status validate_verdict(const Verdict& verdict) {
   return ok();
 }
 
-// Every list is taken from the message once, because each access counts against the traversal
-// limit, and its size is bounded before anything is allocated for it.
-Result<Trajectory> from_wire(wire::Trajectory::Reader wire) {
-  const auto tokens = wire.getTokens();
-  const auto loss_mask = wire.getLossMask();
-  const auto logprobs = wire.getRolloutLogprobs();
-  const auto segments = wire.getSegments();
-  const auto versions = wire.getVersions();
-  const auto parts = wire.getVerdict();
-  for (size_t size : {size_t{tokens.size()}, loss_mask.size(), size_t{logprobs.size()},
-                      size_t{segments.size()}, size_t{versions.size()}}) {
-    if (size > kTrajectoryTokensMax) {
-      return corrupt(
-          fmt::format("a list has {} entries, at most {} are allowed", size, kTrajectoryTokensMax));
-    }
-  }
-  if (parts.size() > kVerdictPartsMax) {
-    return corrupt(
-        fmt::format("{} verdict parts, at most {} are allowed", parts.size(), kVerdictPartsMax));
-  }
-  if (wire.getFinishReason() > wire::FinishReason::ABORTED) {
-    return corrupt("the finish reason is unknown");
-  }
-
-  Trajectory trajectory{
-      .id = {.group = {Round{wire.getRound()}, wire.getOrdinal()}, .sample = wire.getSample()},
-      .prompt_index = wire.getPromptIndex(),
-      .tokens = to_vector<int32_t>(tokens),
-      .loss_mask = to_vector<uint8_t>(loss_mask),
-      .rollout_logprobs = to_vector<float>(logprobs),
-      .finish_reason = static_cast<FinishReason>(wire.getFinishReason()),
-  };
-  for (auto segment : segments) {
-    if (segment.getRole() > wire::SegmentRole::ENVIRONMENT) {
-      return corrupt("a segment's role is unknown");
-    }
-    trajectory.segments.push_back(
-        {static_cast<SegmentRole>(segment.getRole()), segment.getBegin(), segment.getEnd()});
-  }
-  for (auto range : versions) {
-    trajectory.versions.push_back(
-        {PolicyVersion{range.getVersion()}, range.getBegin(), range.getEnd()});
-  }
-  for (auto part : parts) {
-    trajectory.verdict.parts.push_back({
-        .name = wire::to_string(part.getName()),
-        .kind = static_cast<VerdictKind>(part.getKind()),
-        .value = part.getValue(),
-        .weight = part.getWeight(),
-        .reason = wire::to_string(part.getReason()),
-    });
-  }
-  if (Status valid = validate(trajectory); !valid) return valid.error();
-  return trajectory;
-}
-
-}  // namespace
-
 Status validate(const Trajectory& trajectory) {
   if (Status status = validate_per_token(trajectory); !status) return status;
   if (Status status = validate_segments(trajectory); !status) return status;
@@ -179,48 +119,99 @@ Status validate(const Trajectory& trajectory) {
   if (trajectory.finish_reason > FinishReason::kAborted) {
     return corrupt("the finish reason is unknown");
   }
-  return validate_verdict(trajectory.verdict);
+  return validate(trajectory.verdict);
+}
+
+void to_wire(wire::VerdictPart::Builder to, const VerdictPart& from) {
+  to.setName(wire::to_text(from.name, kVerdictTextBytesMax));
+  to.setKind(static_cast<uint8_t>(from.kind));
+  to.setValue(from.value);
+  to.setWeight(from.weight);
+  to.setReason(wire::to_text(from.reason, kVerdictTextBytesMax));
+}
+
+VerdictPart from_wire(wire::VerdictPart::Reader from, FieldReader& fields) {
+  return {
+      .name = fields.text(from.getName(), kVerdictTextBytesMax, "a verdict's name"),
+      .kind = static_cast<VerdictKind>(from.getKind()),
+      .value = from.getValue(),
+      .weight = from.getWeight(),
+      .reason = fields.text(from.getReason(), kVerdictTextBytesMax, "a verdict's reason"),
+  };
+}
+
+void to_wire(wire::Segment::Builder to, const Segment& from) {
+  to.setRole(static_cast<wire::SegmentRole>(from.role));
+  to.setBegin(from.begin);
+  to.setEnd(from.end);
+}
+
+Segment from_wire(wire::Segment::Reader from, FieldReader& fields) {
+  return {
+      .role = fields.enumerator<SegmentRole>(from.getRole(), wire::SegmentRole::ENVIRONMENT,
+                                             "a segment's role"),
+      .begin = from.getBegin(),
+      .end = from.getEnd(),
+  };
+}
+
+void to_wire(wire::VersionRange::Builder to, const VersionRange& from) {
+  to.setVersion(number(from.version));
+  to.setBegin(from.begin);
+  to.setEnd(from.end);
+}
+
+VersionRange from_wire(wire::VersionRange::Reader from, FieldReader&) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .begin = from.getBegin(),
+      .end = from.getEnd(),
+  };
+}
+
+void to_wire(wire::Trajectory::Builder to, const Trajectory& from) {
+  TROUPE_CHECK(static_cast<bool>(validate(from)));
+  to.setRound(number(from.id.group.round));
+  to.setOrdinal(from.id.group.ordinal);
+  to.setSample(from.id.sample);
+  to.setPromptIndex(from.prompt_index);
+  to.setTokens(wire::to_list(from.tokens, kTrajectoryTokensMax));
+  to.setLossMask(wire::to_list(from.loss_mask, kTrajectoryTokensMax));
+  to.setRolloutLogprobs(wire::to_list(from.rollout_logprobs, kTrajectoryTokensMax));
+  wire::to_structs(to.initSegments(wire::to_size(from.segments, kTrajectoryTokensMax)),
+                   from.segments);
+  wire::to_structs(to.initVersions(wire::to_size(from.versions, kTrajectoryTokensMax)),
+                   from.versions);
+  to.setFinishReason(static_cast<wire::FinishReason>(from.finish_reason));
+  wire::to_structs(to.initVerdict(wire::to_size(from.verdict.parts, kVerdictPartsMax)),
+                   from.verdict.parts);
+}
+
+Trajectory from_wire(wire::Trajectory::Reader from, FieldReader& fields) {
+  Trajectory trajectory{
+      .id = {.group = {Round{from.getRound()}, from.getOrdinal()}, .sample = from.getSample()},
+      .prompt_index = from.getPromptIndex(),
+      .tokens = fields.numbers<int32_t>(from.getTokens(), kTrajectoryTokensMax, "tokens"),
+      .loss_mask = fields.numbers<uint8_t>(from.getLossMask(), kTrajectoryTokensMax, "loss_mask"),
+      .rollout_logprobs = fields.numbers<float>(from.getRolloutLogprobs(), kTrajectoryTokensMax,
+                                                "rollout_logprobs"),
+      .segments = fields.structs<Segment>(from.getSegments(), kTrajectoryTokensMax, "segments"),
+      .versions =
+          fields.structs<VersionRange>(from.getVersions(), kTrajectoryTokensMax, "versions"),
+      .finish_reason = fields.enumerator<FinishReason>(
+          from.getFinishReason(), wire::FinishReason::ABORTED, "the finish reason"),
+      .verdict = {fields.structs<VerdictPart>(from.getVerdict(), kVerdictPartsMax, "verdict")},
+  };
+  if (Status valid = validate(trajectory); !valid) fields.refuse(valid.error());
+  return trajectory;
 }
 
 std::vector<std::byte> encode(const Trajectory& trajectory) {
-  TROUPE_CHECK(static_cast<bool>(validate(trajectory)));
-  capnp::MallocMessageBuilder message;
-  auto wire = message.initRoot<wire::Trajectory>();
-  wire.setRound(number(trajectory.id.group.round));
-  wire.setOrdinal(trajectory.id.group.ordinal);
-  wire.setSample(trajectory.id.sample);
-  wire.setPromptIndex(trajectory.prompt_index);
-  wire.setTokens(to_list(trajectory.tokens));
-  wire.setLossMask(to_list(trajectory.loss_mask));
-  wire.setRolloutLogprobs(to_list(trajectory.rollout_logprobs));
-  auto segments = wire.initSegments(static_cast<unsigned>(trajectory.segments.size()));
-  for (unsigned i = 0; i < segments.size(); ++i) {
-    segments[i].setRole(static_cast<wire::SegmentRole>(trajectory.segments[i].role));
-    segments[i].setBegin(trajectory.segments[i].begin);
-    segments[i].setEnd(trajectory.segments[i].end);
-  }
-  auto versions = wire.initVersions(static_cast<unsigned>(trajectory.versions.size()));
-  for (unsigned i = 0; i < versions.size(); ++i) {
-    versions[i].setVersion(number(trajectory.versions[i].version));
-    versions[i].setBegin(trajectory.versions[i].begin);
-    versions[i].setEnd(trajectory.versions[i].end);
-  }
-  wire.setFinishReason(static_cast<wire::FinishReason>(trajectory.finish_reason));
-  auto parts = wire.initVerdict(static_cast<unsigned>(trajectory.verdict.parts.size()));
-  for (unsigned i = 0; i < parts.size(); ++i) {
-    const VerdictPart& part = trajectory.verdict.parts[i];
-    parts[i].setName(wire::to_text(part.name));
-    parts[i].setKind(static_cast<uint8_t>(part.kind));
-    parts[i].setValue(part.value);
-    parts[i].setWeight(part.weight);
-    parts[i].setReason(wire::to_text(part.reason));
-  }
-
-  return wire::to_bytes(message);
+  return wire::encode<wire::Trajectory>(trajectory);
 }
 
 Result<Trajectory> decode_trajectory(std::span<const std::byte> bytes) {
-  return wire::read_message<wire::Trajectory>(bytes, "trajectory", from_wire);
+  return wire::decode<wire::Trajectory, Trajectory>(bytes, "trajectory");
 }
 
 }  // namespace troupe

@@ -22,6 +22,9 @@ inline constexpr uint32_t kVerdictTextBytesMax = 64 * 1024;  // Of a part's name
 // known.
 Status validate(const Trajectory& trajectory);
 
+// kCorruption unless every kind is known, every value is in [0, 1] and every weight is finite.
+Status validate(const Verdict& verdict);
+
 // `trajectory` must be valid.
 std::vector<std::byte> encode(const Trajectory& trajectory);
 

@@ -1,0 +1,136 @@
+@0x909b62615e4274f2;
+# What a user asks the daemon at its front door, and the answers.
+#
+# Evolution: append fields with the next ordinal; a reader that meets an older message sees the
+# default. Never renumber, retype or reuse an ordinal or an enumerant.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("troupe::wire");
+
+using EvalMetrics = import "metrics.capnp".EvalMetrics;
+using Failure = import "result.capnp".Failure;
+using JobSpec = import "job.capnp".JobSpec;
+using JobState = import "records.capnp".JobState;
+using Ledger = import "metrics.capnp".Ledger;
+using RunSample = import "metrics.capnp".RunSample;
+using StepMetrics = import "metrics.capnp".StepMetrics;
+using Trace = import "metrics.capnp".Trace;
+
+struct SubmitJob {
+  # The same request id is the same job, however often it is sent.
+
+  requestId @0 :Text;
+  job @1 :JobSpec;  # Paths are absolute.
+}
+
+struct ListJobs {
+  firstId @0 :UInt64;  # From this id on.
+}
+
+struct ShowJob {
+  id @0 :UInt64;
+}
+
+struct JobLogs {
+  # Lines of the job's log from number `firstLine` on.
+
+  id @0 :UInt64;
+  firstLine @1 :UInt64;
+}
+
+struct WatchJob {
+  # What a viewer needs to begin: the events so far, thinned out. Later ones are published.
+
+  id @0 :UInt64;
+  firstSequence @1 :UInt64;
+}
+
+struct CancelJob {
+  id @0 :UInt64;
+}
+
+struct PauseJob {
+  id @0 :UInt64;
+}
+
+struct ResumeJob {
+  id @0 :UInt64;
+}
+
+struct ControlRequest {
+  union {
+    submit @0 :SubmitJob;
+    list @1 :ListJobs;
+    show @2 :ShowJob;
+    logs @3 :JobLogs;
+    watch @4 :WatchJob;
+    cancel @5 :CancelJob;
+    pause @6 :PauseJob;
+    resume @7 :ResumeJob;
+  }
+}
+
+struct JobSummary {
+  id @0 :UInt64;
+  name @1 :Text;
+  state @2 :JobState;
+  message @3 :Text;
+  stepsDone @4 :UInt64;
+  stepsTotal @5 :UInt64;
+  home @6 :Text;
+  weightsSha256 @7 :Text;
+  money @8 :Float64;
+}
+
+struct ControlReply {
+  error @0 :Failure;  # Null: done.
+  jobs @1 :List(JobSummary);  # submit: the one; jobs; show and the three changes: the one.
+  lines @2 :List(Text);  # logs
+  events @3 :List(Data);  # watch: encoded RunEvents.
+  next @4 :UInt64;  # logs, watch: where to go on. jobs: the next firstId, 0 when complete.
+}
+
+struct RunStarted {
+  job @0 :JobSpec;
+  weightsSha256 @1 :Text;
+  numParameters @2 :Int64;
+}
+
+struct Progressed {
+  activity @0 :Text;
+  done @1 :Int64;
+  total @2 :Int64;
+}
+
+struct Evaluated {
+  metrics @0 :EvalMetrics;
+  traces @1 :List(Trace);
+}
+
+struct Noted {
+  line @0 :Text;
+}
+
+struct RunEnded {
+  ledger @0 :Ledger;
+  state @1 :Text;
+  weightsSha256 @2 :Text;
+}
+
+struct RunEvent {
+  # What a run tells those who watch it.
+
+  job @0 :UInt64;
+  sequence @1 :UInt64;  # 1, 2, ... within a job and a run of the daemon.
+  seconds @2 :Float64;  # Since the job began to run, on the daemon's clock.
+
+  union {
+    started @3 :RunStarted;
+    progressed @4 :Progressed;
+    stepped @5 :StepMetrics;
+    evaluated @6 :Evaluated;
+    sampled @7 :RunSample;
+    noted @8 :Noted;
+    ended @9 :RunEnded;
+  }
+}

@@ -1,0 +1,341 @@
+#include "schemas/control_codec.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "schemas/bounds.h"
+#include "schemas/check.h"
+#include "schemas/control.capnp.h"
+#include "schemas/job_wire.h"
+#include "schemas/metrics_wire.h"
+#include "schemas/records_wire.h"
+#include "schemas/result_wire.h"
+#include "schemas/wire.h"
+
+namespace troupe {
+
+// Not in an unnamed namespace, because wire.h finds these by their arguments.
+
+void to_wire(wire::SubmitJob::Builder to, const SubmitJob& from) {
+  to.setRequestId(wire::to_text(from.request_id, kRequestIdBytesMax));
+  to_wire(to.initJob(), from.job);
+}
+
+SubmitJob from_wire(wire::SubmitJob::Reader from, FieldReader& fields) {
+  return {
+      .request_id = fields.text(from.getRequestId(), kRequestIdBytesMax, "request_id"),
+      .job = from_wire(from.getJob(), fields),
+  };
+}
+
+void to_wire(wire::ListJobs::Builder to, const ListJobs& from) { to.setFirstId(from.first_id); }
+
+ListJobs from_wire(wire::ListJobs::Reader from, FieldReader&) {
+  return {
+      .first_id = from.getFirstId(),
+  };
+}
+
+void to_wire(wire::ShowJob::Builder to, const ShowJob& from) { to.setId(from.id); }
+
+ShowJob from_wire(wire::ShowJob::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+  };
+}
+
+void to_wire(wire::JobLogs::Builder to, const JobLogs& from) {
+  to.setId(from.id);
+  to.setFirstLine(from.first_line);
+}
+
+JobLogs from_wire(wire::JobLogs::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+      .first_line = from.getFirstLine(),
+  };
+}
+
+void to_wire(wire::WatchJob::Builder to, const WatchJob& from) {
+  to.setId(from.id);
+  to.setFirstSequence(from.first_sequence);
+}
+
+WatchJob from_wire(wire::WatchJob::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+      .first_sequence = from.getFirstSequence(),
+  };
+}
+
+void to_wire(wire::CancelJob::Builder to, const CancelJob& from) { to.setId(from.id); }
+
+CancelJob from_wire(wire::CancelJob::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+  };
+}
+
+void to_wire(wire::PauseJob::Builder to, const PauseJob& from) { to.setId(from.id); }
+
+PauseJob from_wire(wire::PauseJob::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+  };
+}
+
+void to_wire(wire::ResumeJob::Builder to, const ResumeJob& from) { to.setId(from.id); }
+
+ResumeJob from_wire(wire::ResumeJob::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+  };
+}
+
+void to_wire(wire::JobSummary::Builder to, const JobSummary& from) {
+  to.setId(from.id);
+  to.setName(wire::to_text(from.name, kNameBytesMax));
+  to.setState(wire::to_enumerator<wire::JobState>(from.state, JobState::kCancelled));
+  to.setMessage(wire::to_text(wire::cut(from.message), kTextBytesMax));
+  to.setStepsDone(from.steps_done);
+  to.setStepsTotal(from.steps_total);
+  to.setHome(wire::to_text(from.home, kNameBytesMax));
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+  to.setMoney(from.money);
+}
+
+JobSummary from_wire(wire::JobSummary::Reader from, FieldReader& fields) {
+  return {
+      .id = from.getId(),
+      .name = fields.text(from.getName(), kNameBytesMax, "name"),
+      .state = fields.enumerator<JobState>(from.getState(), wire::JobState::CANCELLED, "state"),
+      .message = fields.text(from.getMessage(), kTextBytesMax, "message"),
+      .steps_done = from.getStepsDone(),
+      .steps_total = from.getStepsTotal(),
+      .home = fields.text(from.getHome(), kNameBytesMax, "home"),
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+      .money = from.getMoney(),
+  };
+}
+
+void to_wire(wire::ControlReply::Builder to, const ControlReply& from) {
+  if (from.error) to_wire(to.initError(), *from.error);
+  wire::to_structs(to.initJobs(wire::to_size(from.jobs, kControlListMax)), from.jobs);
+  auto lines = to.initLines(wire::to_size(from.lines, kControlListMax));
+  for (unsigned i = 0; i < lines.size(); ++i) {
+    lines.set(i, wire::to_text(wire::cut(from.lines[i]), kTextBytesMax));
+  }
+  wire::to_blobs(to.initEvents(wire::to_size(from.events, kControlListMax)), from.events,
+                 kControlBytesMax);
+  to.setNext(from.next);
+}
+
+ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
+  return {
+      .error = from.hasError() ? std::optional(from_wire(from.getError(), fields)) : std::nullopt,
+      .jobs = fields.structs<JobSummary>(from.getJobs(), kControlListMax, "jobs"),
+      .lines = fields.texts(from.getLines(), kControlListMax, kTextBytesMax, "lines"),
+      .events = fields.blobs(from.getEvents(), kControlListMax, kControlBytesMax, "events"),
+      .next = from.getNext(),
+  };
+}
+
+void to_wire(wire::RunStarted::Builder to, const RunStarted& from) {
+  to_wire(to.initJob(), from.job);
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+  to.setNumParameters(from.num_parameters);
+}
+
+RunStarted from_wire(wire::RunStarted::Reader from, FieldReader& fields) {
+  return {
+      .job = from_wire(from.getJob(), fields),
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+      .num_parameters = from.getNumParameters(),
+  };
+}
+
+void to_wire(wire::Progressed::Builder to, const Progressed& from) {
+  to.setActivity(wire::to_text(wire::cut(from.activity), kTextBytesMax));
+  to.setDone(from.done);
+  to.setTotal(from.total);
+}
+
+Progressed from_wire(wire::Progressed::Reader from, FieldReader& fields) {
+  return {
+      .activity = fields.text(from.getActivity(), kTextBytesMax, "activity"),
+      .done = from.getDone(),
+      .total = from.getTotal(),
+  };
+}
+
+void to_wire(wire::Evaluated::Builder to, const Evaluated& from) {
+  to_wire(to.initMetrics(), from.metrics);
+  wire::to_structs(to.initTraces(wire::to_size(from.traces, kTracesMax)), from.traces);
+}
+
+Evaluated from_wire(wire::Evaluated::Reader from, FieldReader& fields) {
+  return {
+      .metrics = from_wire(from.getMetrics(), fields),
+      .traces = fields.structs<Trace>(from.getTraces(), kTracesMax, "traces"),
+  };
+}
+
+void to_wire(wire::Noted::Builder to, const Noted& from) {
+  to.setLine(wire::to_text(wire::cut(from.line), kTextBytesMax));
+}
+
+Noted from_wire(wire::Noted::Reader from, FieldReader& fields) {
+  return {
+      .line = fields.text(from.getLine(), kTextBytesMax, "line"),
+  };
+}
+
+void to_wire(wire::RunEnded::Builder to, const RunEnded& from) {
+  to_wire(to.initLedger(), from.ledger);
+  to.setState(wire::to_text(from.state, kNameBytesMax));
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+}
+
+RunEnded from_wire(wire::RunEnded::Reader from, FieldReader& fields) {
+  return {
+      .ledger = from_wire(from.getLedger(), fields),
+      .state = fields.text(from.getState(), kNameBytesMax, "state"),
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+  };
+}
+
+namespace {
+
+// One alternative of the union each.
+struct ControlRequestWriter {
+  wire::ControlRequest::Builder to;
+
+  void operator()(const SubmitJob& from) { to_wire(to.initSubmit(), from); }
+  void operator()(const ListJobs& from) { to_wire(to.initList(), from); }
+  void operator()(const ShowJob& from) { to_wire(to.initShow(), from); }
+  void operator()(const JobLogs& from) { to_wire(to.initLogs(), from); }
+  void operator()(const WatchJob& from) { to_wire(to.initWatch(), from); }
+  void operator()(const CancelJob& from) { to_wire(to.initCancel(), from); }
+  void operator()(const PauseJob& from) { to_wire(to.initPause(), from); }
+  void operator()(const ResumeJob& from) { to_wire(to.initResume(), from); }
+};
+
+struct RunEventWriter {
+  wire::RunEvent::Builder to;
+
+  void operator()(const RunStarted& from) { to_wire(to.initStarted(), from); }
+  void operator()(const Progressed& from) { to_wire(to.initProgressed(), from); }
+  void operator()(const StepMetrics& from) { to_wire(to.initStepped(), from); }
+  void operator()(const Evaluated& from) { to_wire(to.initEvaluated(), from); }
+  void operator()(const RunSample& from) { to_wire(to.initSampled(), from); }
+  void operator()(const Noted& from) { to_wire(to.initNoted(), from); }
+  void operator()(const RunEnded& from) { to_wire(to.initEnded(), from); }
+};
+
+using Happening = decltype(RunEvent::what);
+
+Happening happening_from(wire::RunEvent::Reader from, FieldReader& fields) {
+  switch (from.which()) {
+    case wire::RunEvent::STARTED:
+      return from_wire(from.getStarted(), fields);
+    case wire::RunEvent::PROGRESSED:
+      return from_wire(from.getProgressed(), fields);
+    case wire::RunEvent::STEPPED:
+      return from_wire(from.getStepped(), fields);
+    case wire::RunEvent::EVALUATED:
+      return from_wire(from.getEvaluated(), fields);
+    case wire::RunEvent::SAMPLED:
+      return from_wire(from.getSampled(), fields);
+    case wire::RunEvent::NOTED:
+      return from_wire(from.getNoted(), fields);
+    case wire::RunEvent::ENDED:
+      return from_wire(from.getEnded(), fields);
+  }
+  fields.refuse("the kind of event is unknown");
+  return {};
+}
+
+std::optional<Error> check_size(std::span<const std::byte> bytes, const char* what) {
+  if (bytes.size() <= kControlBytesMax) return std::nullopt;
+  return Error{ErrorCode::kCorruption, fmt::format("{}: {} bytes, at most {} are allowed", what,
+                                                   bytes.size(), kControlBytesMax)};
+}
+
+}  // namespace
+
+void to_wire(wire::ControlRequest::Builder to, const ControlRequest& from) {
+  std::visit(ControlRequestWriter{to}, from);
+}
+
+ControlRequest from_wire(wire::ControlRequest::Reader from, FieldReader& fields) {
+  switch (from.which()) {
+    case wire::ControlRequest::SUBMIT:
+      return from_wire(from.getSubmit(), fields);
+    case wire::ControlRequest::LIST:
+      return from_wire(from.getList(), fields);
+    case wire::ControlRequest::SHOW:
+      return from_wire(from.getShow(), fields);
+    case wire::ControlRequest::LOGS:
+      return from_wire(from.getLogs(), fields);
+    case wire::ControlRequest::WATCH:
+      return from_wire(from.getWatch(), fields);
+    case wire::ControlRequest::CANCEL:
+      return from_wire(from.getCancel(), fields);
+    case wire::ControlRequest::PAUSE:
+      return from_wire(from.getPause(), fields);
+    case wire::ControlRequest::RESUME:
+      return from_wire(from.getResume(), fields);
+  }
+  fields.refuse("the kind of request is unknown");
+  return {};
+}
+
+void to_wire(wire::RunEvent::Builder to, const RunEvent& from) {
+  to.setJob(from.job);
+  to.setSequence(from.sequence);
+  to.setSeconds(from.seconds);
+  std::visit(RunEventWriter{to}, from.what);
+}
+
+RunEvent from_wire(wire::RunEvent::Reader from, FieldReader& fields) {
+  return {
+      .job = from.getJob(),
+      .sequence = from.getSequence(),
+      .seconds = from.getSeconds(),
+      .what = happening_from(from, fields),
+  };
+}
+
+std::vector<std::byte> encode(const ControlRequest& request) {
+  std::vector<std::byte> bytes = wire::encode<wire::ControlRequest>(request);
+  TROUPE_CHECK(bytes.size() <= kControlBytesMax);
+  return bytes;
+}
+
+std::vector<std::byte> encode(const ControlReply& reply) {
+  std::vector<std::byte> bytes = wire::encode<wire::ControlReply>(reply);
+  TROUPE_CHECK(bytes.size() <= kControlBytesMax);
+  return bytes;
+}
+
+std::vector<std::byte> encode(const RunEvent& event) { return wire::encode<wire::RunEvent>(event); }
+
+Result<ControlRequest> decode_control_request(std::span<const std::byte> bytes) {
+  if (auto error = check_size(bytes, "control request")) return *error;
+  return wire::decode<wire::ControlRequest, ControlRequest>(bytes, "control request");
+}
+
+Result<ControlReply> decode_control_reply(std::span<const std::byte> bytes) {
+  if (auto error = check_size(bytes, "control reply")) return *error;
+  return wire::decode<wire::ControlReply, ControlReply>(bytes, "control reply");
+}
+
+Result<RunEvent> decode_run_event(std::span<const std::byte> bytes) {
+  return wire::decode<wire::RunEvent, RunEvent>(bytes, "run event");
+}
+
+}  // namespace troupe

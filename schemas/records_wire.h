@@ -1,0 +1,16 @@
+// Records on the wire, for the codecs of messages that contain them. Included by *_codec.cpp only,
+// because it brings Cap'n Proto.
+#pragma once
+
+#include "schemas/records.capnp.h"
+#include "schemas/records.h"
+#include "schemas/wire.h"
+
+namespace troupe {
+
+void to_wire(wire::GroupId::Builder to, const GroupId& from);
+GroupId from_wire(wire::GroupId::Reader from, FieldReader& fields);
+void to_wire(wire::PointRecord::Builder to, const PointRecord& from);
+PointRecord from_wire(wire::PointRecord::Reader from, FieldReader& fields);
+
+}  // namespace troupe

@@ -1,0 +1,202 @@
+@0xe4960e4a228b67be;
+# What the head and a worker say to each other: each struct that work.h names as a message is the
+# payload of an Envelope, and the struct's type id is the envelope's `schema`.
+#
+# Evolution: append fields with the next ordinal; a reader that meets an older message sees the
+# default. Never renumber, retype or reuse an ordinal or an enumerant, and never rename a message or
+# move it to another file, because that changes its type id.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("troupe::wire");
+
+using Failure = import "result.capnp".Failure;
+using FinishReason = import "trajectory.capnp".FinishReason;
+using GroupId = import "records.capnp".GroupId;
+using JobSpec = import "job.capnp".JobSpec;
+using PointRecord = import "records.capnp".PointRecord;
+using Stage = import "metrics.capnp".Stage;
+using StepMetrics = import "metrics.capnp".StepMetrics;
+using VerdictPart = import "trajectory.capnp".VerdictPart;
+
+struct Roles {
+  # Roles that a worker plays; several in one process share its weights.
+
+  rollout @0 :Bool;
+  learner @1 :Bool;
+  verifier @2 :Bool;
+}
+
+struct Hello {
+  slot @0 :UInt32;
+  token @1 :Text;  # Given to the process when it was started.
+  pid @2 :UInt64;
+  arithmeticId @3 :Text;  # "cpu-1"
+  instructionSet @4 :Text;  # "avx512"; another one gives the same bits.
+  cores @5 :UInt32;
+}
+
+struct WorkerReady {
+  # The lease is taken and everything that it asks for is in memory.
+
+  version @0 :UInt64;  # Of the learner, where there is one.
+  weightsSha256 @1 :Text;  # Of the learner's published weights, where there is one.
+  numParameters @2 :Int64;
+}
+
+struct Heartbeat {
+  beat @0 :UInt64;  # 1, 2, ... within a lease.
+  requestId @1 :UInt64;  # What it works on; 0: nothing.
+  sequencesDone @2 :Int64;  # Of the groups that it generates.
+  sequencesTotal @3 :Int64;
+}
+
+struct SampledResponse {
+  tokens @0 :List(Int32);  # The stop token included, when one was sampled.
+  logprobs @1 :List(Float32);  # Of each token, at the sampling temperature, before top-p.
+  finishReason @2 :FinishReason;
+}
+
+enum GroupPurpose {
+  train @0;       # id.round is the round.
+  evaluate @1;    # id.round is the policy version; another stream of random numbers.
+}
+
+struct GeneratedGroup {
+  id @0 :GroupId;
+  purpose @1 :GroupPurpose;
+  version @2 :UInt64;
+  responses @3 :List(SampledResponse);
+}
+
+struct GroupsGenerated {
+  # Some groups of a GenerateGroups; `is_last` ends it.
+
+  groups @0 :List(GeneratedGroup);
+  isLast @1 :Bool;
+  coreSeconds @2 :Float64;  # Since the request's last message.
+}
+
+struct Verdict {
+  parts @0 :List(VerdictPart);
+}
+
+struct JudgedGroup {
+  id @0 :GroupId;
+  purpose @1 :GroupPurpose;
+  verdicts @2 :List(Verdict);  # One per response.
+}
+
+struct GroupsJudged {
+  groups @0 :List(JudgedGroup);
+  coreSeconds @1 :Float64;
+}
+
+struct StepLearned {
+  metrics @0 :StepMetrics;  # The learner's fields; `version` is after the step.
+  coreSeconds @1 :Float64;
+}
+
+struct PolicyPublished {
+  # A file with the published weights of a version is there, for workers of the same host to map.
+
+  version @0 :UInt64;
+  path @1 :Text;
+  weightsSha256 @2 :Text;
+}
+
+struct PolicyLoaded {
+  version @0 :UInt64;
+  weightsSha256 @1 :Text;
+}
+
+struct PointSaved {
+  point @0 :PointRecord;
+  coreSeconds @1 :Float64;
+}
+
+struct WorkFailed {
+  # The request cannot be done: a bug or the device, not the model's text. kInvalidArgument and
+  # kCorruption fail the job; anything else counts as an attempt.
+
+  error @0 :Failure;
+}
+
+struct Lease {
+  slot @0 :UInt32;
+  roles @1 :Roles;
+  rolloutThreads @2 :UInt32 = 1;
+  learnerThreads @3 :UInt32 = 1;
+  job @4 :JobSpec;
+  contextMax @5 :Int64;  # Longest prompt and response together.
+  pointPath @6 :Text;  # The learner starts from this recovery point; empty: fresh weights.
+  point @7 :PointRecord;  # What the point must be.
+}
+
+struct PromptGroup {
+  id @0 :GroupId;
+  purpose @1 :GroupPurpose;
+  prompt @2 :List(Int32);
+  numSamples @3 :UInt32 = 1;
+}
+
+struct GenerateGroups {
+  version @0 :UInt64;
+  temperature @1 :Float32 = 1;
+  topP @2 :Float32 = 1;
+  maxResponseTokens @3 :Int64;
+  groups @4 :List(PromptGroup);
+}
+
+struct CancelGeneration {
+  # Generation of this and of every earlier request id is given up; nothing more is sent for it.
+}
+
+struct GroupToJudge {
+  id @0 :GroupId;
+  purpose @1 :GroupPurpose;
+  gold @2 :Text;
+  responses @3 :List(Text);  # Text, without the end token.
+}
+
+struct JudgeGroups {
+  groups @0 :List(GroupToJudge);
+}
+
+struct Demonstration {
+  tokens @0 :List(Int32);
+  lossMask @1 :Data;  # One byte per token: 0 or 1.
+}
+
+struct LearnStep {
+  # One optimizer step: on demonstrations (SFT) or on groups (GRPO), in this order.
+
+  version @0 :UInt64;  # After the step; the learner must be at the one before.
+  stage @1 :Stage;
+  learningRate @2 :Float64;
+  balanceBiasRate @3 :Float64;
+  beginsStage @4 :Bool;  # Before: moments start again, the reference is the current.
+  refreshesReference @5 :Bool;  # After: the reference becomes the new version.
+  rescores @6 :Bool;  # Before: compare a sample of log-probabilities bit by bit, or fail.
+  demonstrations @7 :List(Demonstration);
+  groups @8 :List(Data);  # Encoded GroupRecords.
+}
+
+struct PublishPolicy {
+  version @0 :UInt64;  # Must be the learner's current one.
+  path @1 :Text;
+}
+
+struct LoadPolicy {
+  version @0 :UInt64;
+  path @1 :Text;
+  weightsSha256 @2 :Text;
+}
+
+struct SavePoint {
+  version @0 :UInt64;  # Must be the learner's current one.
+  folder @1 :Text;  # Must not exist; whoever asked renames it.
+}
+
+struct Drain {
+  # Finish nothing more and exit.
+}

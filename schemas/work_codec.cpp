@@ -1,0 +1,573 @@
+#include "schemas/work_codec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "schemas/bounds.h"
+#include "schemas/check.h"
+#include "schemas/envelope_codec.h"
+#include "schemas/job_wire.h"
+#include "schemas/metrics_wire.h"
+#include "schemas/records_wire.h"
+#include "schemas/result_wire.h"
+#include "schemas/trajectory_codec.h"
+#include "schemas/trajectory_wire.h"
+#include "schemas/wire.h"
+#include "schemas/work.capnp.h"
+
+namespace troupe {
+
+namespace {
+
+// A negative token would index nothing in a model.
+std::vector<int32_t> tokens_from(capnp::List<int32_t>::Reader from, const char* field,
+                                 FieldReader& fields) {
+  std::vector<int32_t> tokens = fields.numbers<int32_t>(from, kTrajectoryTokensMax, field);
+  if (std::any_of(tokens.begin(), tokens.end(), [](int32_t token) { return token < 0; })) {
+    fields.refuse(std::string(field) + " has a negative token");
+  }
+  return tokens;
+}
+
+}  // namespace
+
+// Not in an unnamed namespace, because wire.h finds these by their arguments.
+
+void to_wire(wire::Roles::Builder to, const Roles& from) {
+  to.setRollout(from.rollout);
+  to.setLearner(from.learner);
+  to.setVerifier(from.verifier);
+}
+
+Roles from_wire(wire::Roles::Reader from, FieldReader&) {
+  return {
+      .rollout = from.getRollout(),
+      .learner = from.getLearner(),
+      .verifier = from.getVerifier(),
+  };
+}
+
+void to_wire(wire::Hello::Builder to, const Hello& from) {
+  to.setSlot(from.slot);
+  to.setToken(wire::to_text(from.token, kNameBytesMax));
+  to.setPid(from.pid);
+  to.setArithmeticId(wire::to_text(from.arithmetic_id, kNameBytesMax));
+  to.setInstructionSet(wire::to_text(from.instruction_set, kNameBytesMax));
+  to.setCores(from.cores);
+}
+
+Hello from_wire(wire::Hello::Reader from, FieldReader& fields) {
+  return {
+      .slot = from.getSlot(),
+      .token = fields.text(from.getToken(), kNameBytesMax, "token"),
+      .pid = from.getPid(),
+      .arithmetic_id = fields.text(from.getArithmeticId(), kNameBytesMax, "arithmetic_id"),
+      .instruction_set = fields.text(from.getInstructionSet(), kNameBytesMax, "instruction_set"),
+      .cores = from.getCores(),
+  };
+}
+
+void to_wire(wire::WorkerReady::Builder to, const WorkerReady& from) {
+  to.setVersion(number(from.version));
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+  to.setNumParameters(from.num_parameters);
+}
+
+WorkerReady from_wire(wire::WorkerReady::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+      .num_parameters = from.getNumParameters(),
+  };
+}
+
+void to_wire(wire::Heartbeat::Builder to, const Heartbeat& from) {
+  to.setBeat(from.beat);
+  to.setRequestId(from.request_id);
+  to.setSequencesDone(from.sequences_done);
+  to.setSequencesTotal(from.sequences_total);
+}
+
+Heartbeat from_wire(wire::Heartbeat::Reader from, FieldReader&) {
+  return {
+      .beat = from.getBeat(),
+      .request_id = from.getRequestId(),
+      .sequences_done = from.getSequencesDone(),
+      .sequences_total = from.getSequencesTotal(),
+  };
+}
+
+void to_wire(wire::SampledResponse::Builder to, const SampledResponse& from) {
+  TROUPE_CHECK(from.logprobs.size() == from.tokens.size());
+  to.setTokens(wire::to_list(from.tokens, kTrajectoryTokensMax));
+  to.setLogprobs(wire::to_list(from.logprobs, kTrajectoryTokensMax));
+  to.setFinishReason(
+      wire::to_enumerator<wire::FinishReason>(from.finish_reason, FinishReason::kAborted));
+}
+
+SampledResponse from_wire(wire::SampledResponse::Reader from, FieldReader& fields) {
+  SampledResponse response{
+      .tokens = tokens_from(from.getTokens(), "tokens", fields),
+      .logprobs = fields.numbers<float>(from.getLogprobs(), kTrajectoryTokensMax, "logprobs"),
+      .finish_reason = fields.enumerator<FinishReason>(
+          from.getFinishReason(), wire::FinishReason::ABORTED, "finish_reason"),
+  };
+  if (response.logprobs.size() != response.tokens.size()) {
+    fields.refuse(
+        fmt::format("{} logprobs for {} tokens", response.logprobs.size(), response.tokens.size()));
+  }
+  return response;
+}
+
+void to_wire(wire::GeneratedGroup::Builder to, const GeneratedGroup& from) {
+  to_wire(to.initId(), from.id);
+  to.setPurpose(wire::to_enumerator<wire::GroupPurpose>(from.purpose, GroupPurpose::kEvaluate));
+  to.setVersion(number(from.version));
+  wire::to_structs(to.initResponses(wire::to_size(from.responses, kGroupTrajectoriesMax)),
+                   from.responses);
+}
+
+GeneratedGroup from_wire(wire::GeneratedGroup::Reader from, FieldReader& fields) {
+  return {
+      .id = from_wire(from.getId(), fields),
+      .purpose = fields.enumerator<GroupPurpose>(from.getPurpose(), wire::GroupPurpose::EVALUATE,
+                                                 "purpose"),
+      .version = PolicyVersion{from.getVersion()},
+      .responses =
+          fields.structs<SampledResponse>(from.getResponses(), kGroupTrajectoriesMax, "responses"),
+  };
+}
+
+void to_wire(wire::GroupsGenerated::Builder to, const GroupsGenerated& from) {
+  wire::to_structs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups);
+  to.setIsLast(from.is_last);
+  to.setCoreSeconds(from.core_seconds);
+}
+
+GroupsGenerated from_wire(wire::GroupsGenerated::Reader from, FieldReader& fields) {
+  return {
+      .groups = fields.structs<GeneratedGroup>(from.getGroups(), kStepGroupsMax, "groups"),
+      .is_last = from.getIsLast(),
+      .core_seconds = from.getCoreSeconds(),
+  };
+}
+
+void to_wire(wire::Verdict::Builder to, const Verdict& from) {
+  TROUPE_CHECK(static_cast<bool>(validate(from)));
+  wire::to_structs(to.initParts(wire::to_size(from.parts, kVerdictPartsMax)), from.parts);
+}
+
+Verdict from_wire(wire::Verdict::Reader from, FieldReader& fields) {
+  Verdict verdict{
+      .parts = fields.structs<VerdictPart>(from.getParts(), kVerdictPartsMax, "verdict parts"),
+  };
+  if (Status valid = validate(verdict); !valid) fields.refuse(valid.error());
+  return verdict;
+}
+
+void to_wire(wire::JudgedGroup::Builder to, const JudgedGroup& from) {
+  to_wire(to.initId(), from.id);
+  to.setPurpose(wire::to_enumerator<wire::GroupPurpose>(from.purpose, GroupPurpose::kEvaluate));
+  wire::to_structs(to.initVerdicts(wire::to_size(from.verdicts, kGroupTrajectoriesMax)),
+                   from.verdicts);
+}
+
+JudgedGroup from_wire(wire::JudgedGroup::Reader from, FieldReader& fields) {
+  return {
+      .id = from_wire(from.getId(), fields),
+      .purpose = fields.enumerator<GroupPurpose>(from.getPurpose(), wire::GroupPurpose::EVALUATE,
+                                                 "purpose"),
+      .verdicts = fields.structs<Verdict>(from.getVerdicts(), kGroupTrajectoriesMax, "verdicts"),
+  };
+}
+
+void to_wire(wire::GroupsJudged::Builder to, const GroupsJudged& from) {
+  wire::to_structs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups);
+  to.setCoreSeconds(from.core_seconds);
+}
+
+GroupsJudged from_wire(wire::GroupsJudged::Reader from, FieldReader& fields) {
+  return {
+      .groups = fields.structs<JudgedGroup>(from.getGroups(), kStepGroupsMax, "groups"),
+      .core_seconds = from.getCoreSeconds(),
+  };
+}
+
+void to_wire(wire::StepLearned::Builder to, const StepLearned& from) {
+  to_wire(to.initMetrics(), from.metrics);
+  to.setCoreSeconds(from.core_seconds);
+}
+
+StepLearned from_wire(wire::StepLearned::Reader from, FieldReader& fields) {
+  return {
+      .metrics = from_wire(from.getMetrics(), fields),
+      .core_seconds = from.getCoreSeconds(),
+  };
+}
+
+void to_wire(wire::PolicyPublished::Builder to, const PolicyPublished& from) {
+  to.setVersion(number(from.version));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+}
+
+PolicyPublished from_wire(wire::PolicyPublished::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .path = fields.text(from.getPath(), kNameBytesMax, "path"),
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+  };
+}
+
+void to_wire(wire::PolicyLoaded::Builder to, const PolicyLoaded& from) {
+  to.setVersion(number(from.version));
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+}
+
+PolicyLoaded from_wire(wire::PolicyLoaded::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+  };
+}
+
+void to_wire(wire::PointSaved::Builder to, const PointSaved& from) {
+  to_wire(to.initPoint(), from.point);
+  to.setCoreSeconds(from.core_seconds);
+}
+
+PointSaved from_wire(wire::PointSaved::Reader from, FieldReader& fields) {
+  return {
+      .point = from_wire(from.getPoint(), fields),
+      .core_seconds = from.getCoreSeconds(),
+  };
+}
+
+void to_wire(wire::WorkFailed::Builder to, const WorkFailed& from) {
+  to_wire(to.initError(), from.error);
+}
+
+WorkFailed from_wire(wire::WorkFailed::Reader from, FieldReader& fields) {
+  return {
+      .error = from_wire(from.getError(), fields),
+  };
+}
+
+void to_wire(wire::Lease::Builder to, const Lease& from) {
+  to.setSlot(from.slot);
+  to_wire(to.initRoles(), from.roles);
+  to.setRolloutThreads(from.rollout_threads);
+  to.setLearnerThreads(from.learner_threads);
+  to_wire(to.initJob(), from.job);
+  to.setContextMax(from.context_max);
+  to.setPointPath(wire::to_text(from.point_path, kNameBytesMax));
+  to_wire(to.initPoint(), from.point);
+}
+
+Lease from_wire(wire::Lease::Reader from, FieldReader& fields) {
+  return {
+      .slot = from.getSlot(),
+      .roles = from_wire(from.getRoles(), fields),
+      .rollout_threads = from.getRolloutThreads(),
+      .learner_threads = from.getLearnerThreads(),
+      .job = from_wire(from.getJob(), fields),
+      .context_max = from.getContextMax(),
+      .point_path = fields.text(from.getPointPath(), kNameBytesMax, "point_path"),
+      .point = from_wire(from.getPoint(), fields),
+  };
+}
+
+void to_wire(wire::PromptGroup::Builder to, const PromptGroup& from) {
+  to_wire(to.initId(), from.id);
+  to.setPurpose(wire::to_enumerator<wire::GroupPurpose>(from.purpose, GroupPurpose::kEvaluate));
+  to.setPrompt(wire::to_list(from.prompt, kTrajectoryTokensMax));
+  to.setNumSamples(from.num_samples);
+}
+
+PromptGroup from_wire(wire::PromptGroup::Reader from, FieldReader& fields) {
+  return {
+      .id = from_wire(from.getId(), fields),
+      .purpose = fields.enumerator<GroupPurpose>(from.getPurpose(), wire::GroupPurpose::EVALUATE,
+                                                 "purpose"),
+      .prompt = tokens_from(from.getPrompt(), "prompt", fields),
+      .num_samples = from.getNumSamples(),
+  };
+}
+
+void to_wire(wire::GenerateGroups::Builder to, const GenerateGroups& from) {
+  to.setVersion(number(from.version));
+  to.setTemperature(from.temperature);
+  to.setTopP(from.top_p);
+  to.setMaxResponseTokens(from.max_response_tokens);
+  wire::to_structs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups);
+}
+
+GenerateGroups from_wire(wire::GenerateGroups::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .temperature = from.getTemperature(),
+      .top_p = from.getTopP(),
+      .max_response_tokens = from.getMaxResponseTokens(),
+      .groups = fields.structs<PromptGroup>(from.getGroups(), kStepGroupsMax, "groups"),
+  };
+}
+
+void to_wire(wire::CancelGeneration::Builder, const CancelGeneration&) {}
+
+CancelGeneration from_wire(wire::CancelGeneration::Reader, FieldReader&) { return {}; }
+
+void to_wire(wire::GroupToJudge::Builder to, const GroupToJudge& from) {
+  to_wire(to.initId(), from.id);
+  to.setPurpose(wire::to_enumerator<wire::GroupPurpose>(from.purpose, GroupPurpose::kEvaluate));
+  to.setGold(wire::to_text(from.gold, kResponseBytesMax));
+  wire::to_texts(to.initResponses(wire::to_size(from.responses, kGroupTrajectoriesMax)),
+                 from.responses, kResponseBytesMax);
+}
+
+GroupToJudge from_wire(wire::GroupToJudge::Reader from, FieldReader& fields) {
+  return {
+      .id = from_wire(from.getId(), fields),
+      .purpose = fields.enumerator<GroupPurpose>(from.getPurpose(), wire::GroupPurpose::EVALUATE,
+                                                 "purpose"),
+      .gold = fields.text(from.getGold(), kResponseBytesMax, "gold"),
+      .responses =
+          fields.texts(from.getResponses(), kGroupTrajectoriesMax, kResponseBytesMax, "responses"),
+  };
+}
+
+void to_wire(wire::JudgeGroups::Builder to, const JudgeGroups& from) {
+  wire::to_structs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups);
+}
+
+JudgeGroups from_wire(wire::JudgeGroups::Reader from, FieldReader& fields) {
+  return {
+      .groups = fields.structs<GroupToJudge>(from.getGroups(), kStepGroupsMax, "groups"),
+  };
+}
+
+void to_wire(wire::Demonstration::Builder to, const Demonstration& from) {
+  TROUPE_CHECK(from.loss_mask.size() == from.tokens.size());
+  to.setTokens(wire::to_list(from.tokens, kTrajectoryTokensMax));
+  to.setLossMask(wire::to_list(from.loss_mask, kTrajectoryTokensMax));
+}
+
+Demonstration from_wire(wire::Demonstration::Reader from, FieldReader& fields) {
+  Demonstration demonstration{
+      .tokens = tokens_from(from.getTokens(), "tokens", fields),
+      .loss_mask = fields.numbers<uint8_t>(from.getLossMask(), kTrajectoryTokensMax, "loss_mask"),
+  };
+  const std::vector<uint8_t>& mask = demonstration.loss_mask;
+  if (mask.size() != demonstration.tokens.size()) {
+    fields.refuse(fmt::format("{} loss_mask entries for {} tokens", mask.size(),
+                              demonstration.tokens.size()));
+  }
+  if (std::any_of(mask.begin(), mask.end(), [](uint8_t m) { return m > 1; })) {
+    fields.refuse("a loss_mask is neither 0 nor 1");
+  }
+  return demonstration;
+}
+
+void to_wire(wire::LearnStep::Builder to, const LearnStep& from) {
+  to.setVersion(number(from.version));
+  to.setStage(wire::to_enumerator<wire::Stage>(from.stage, Stage::kGrpo));
+  to.setLearningRate(from.learning_rate);
+  to.setBalanceBiasRate(from.balance_bias_rate);
+  to.setBeginsStage(from.begins_stage);
+  to.setRefreshesReference(from.refreshes_reference);
+  to.setRescores(from.rescores);
+  wire::to_structs(to.initDemonstrations(wire::to_size(from.demonstrations, kDemonstrationsMax)),
+                   from.demonstrations);
+  wire::to_blobs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups,
+                 kGroupBytesMax);
+}
+
+LearnStep from_wire(wire::LearnStep::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .stage = fields.enumerator<Stage>(from.getStage(), wire::Stage::GRPO, "stage"),
+      .learning_rate = from.getLearningRate(),
+      .balance_bias_rate = from.getBalanceBiasRate(),
+      .begins_stage = from.getBeginsStage(),
+      .refreshes_reference = from.getRefreshesReference(),
+      .rescores = from.getRescores(),
+      .demonstrations = fields.structs<Demonstration>(from.getDemonstrations(), kDemonstrationsMax,
+                                                      "demonstrations"),
+      .groups = fields.blobs(from.getGroups(), kStepGroupsMax, kGroupBytesMax, "groups"),
+  };
+}
+
+void to_wire(wire::PublishPolicy::Builder to, const PublishPolicy& from) {
+  to.setVersion(number(from.version));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+}
+
+PublishPolicy from_wire(wire::PublishPolicy::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .path = fields.text(from.getPath(), kNameBytesMax, "path"),
+  };
+}
+
+void to_wire(wire::LoadPolicy::Builder to, const LoadPolicy& from) {
+  to.setVersion(number(from.version));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+}
+
+LoadPolicy from_wire(wire::LoadPolicy::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .path = fields.text(from.getPath(), kNameBytesMax, "path"),
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+  };
+}
+
+void to_wire(wire::SavePoint::Builder to, const SavePoint& from) {
+  to.setVersion(number(from.version));
+  to.setFolder(wire::to_text(from.folder, kNameBytesMax));
+}
+
+SavePoint from_wire(wire::SavePoint::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .folder = fields.text(from.getFolder(), kNameBytesMax, "folder"),
+  };
+}
+
+void to_wire(wire::Drain::Builder, const Drain&) {}
+
+Drain from_wire(wire::Drain::Reader, FieldReader&) { return {}; }
+
+namespace {
+
+// The wire form of a message.
+template <class Message>
+struct Payload;
+template <>
+struct Payload<Hello> {
+  using Wire = wire::Hello;
+};
+template <>
+struct Payload<WorkerReady> {
+  using Wire = wire::WorkerReady;
+};
+template <>
+struct Payload<Heartbeat> {
+  using Wire = wire::Heartbeat;
+};
+template <>
+struct Payload<GroupsGenerated> {
+  using Wire = wire::GroupsGenerated;
+};
+template <>
+struct Payload<GroupsJudged> {
+  using Wire = wire::GroupsJudged;
+};
+template <>
+struct Payload<StepLearned> {
+  using Wire = wire::StepLearned;
+};
+template <>
+struct Payload<PolicyPublished> {
+  using Wire = wire::PolicyPublished;
+};
+template <>
+struct Payload<PolicyLoaded> {
+  using Wire = wire::PolicyLoaded;
+};
+template <>
+struct Payload<PointSaved> {
+  using Wire = wire::PointSaved;
+};
+template <>
+struct Payload<WorkFailed> {
+  using Wire = wire::WorkFailed;
+};
+template <>
+struct Payload<Lease> {
+  using Wire = wire::Lease;
+};
+template <>
+struct Payload<GenerateGroups> {
+  using Wire = wire::GenerateGroups;
+};
+template <>
+struct Payload<CancelGeneration> {
+  using Wire = wire::CancelGeneration;
+};
+template <>
+struct Payload<JudgeGroups> {
+  using Wire = wire::JudgeGroups;
+};
+template <>
+struct Payload<LearnStep> {
+  using Wire = wire::LearnStep;
+};
+template <>
+struct Payload<PublishPolicy> {
+  using Wire = wire::PublishPolicy;
+};
+template <>
+struct Payload<LoadPolicy> {
+  using Wire = wire::LoadPolicy;
+};
+template <>
+struct Payload<SavePoint> {
+  using Wire = wire::SavePoint;
+};
+template <>
+struct Payload<Drain> {
+  using Wire = wire::Drain;
+};
+
+template <class Message>
+Envelope seal_message(const Message& message) {
+  using Wire = typename Payload<Message>::Wire;
+  return {.schema = capnp::typeId<Wire>(), .payload = wire::encode<Wire>(message)};
+}
+
+// Tries the alternatives of `Messages` from number `Index` on.
+template <class Messages, size_t Index = 0>
+Result<Messages> open_message(const Envelope& envelope, const char* reader) {
+  if constexpr (Index == std::variant_size_v<Messages>) {
+    return Error{ErrorCode::kCorruption,
+                 fmt::format("envelope: schema {:#x} is no {}; run the same release on "
+                             "both sides",
+                             envelope.schema, reader)};
+  } else {
+    using Message = std::variant_alternative_t<Index, Messages>;
+    using Wire = typename Payload<Message>::Wire;
+    if (envelope.schema != capnp::typeId<Wire>()) {
+      return open_message<Messages, Index + 1>(envelope, reader);
+    }
+    Result<Message> message = wire::decode<Wire, Message>(envelope.payload, reader);
+    if (!message) return message.error();
+    return Messages(*std::move(message));
+  }
+}
+
+}  // namespace
+
+Envelope seal(const ToWorker& message) {
+  return std::visit([](const auto& m) { return seal_message(m); }, message);
+}
+
+Envelope seal(const FromWorker& message) {
+  return std::visit([](const auto& m) { return seal_message(m); }, message);
+}
+
+Result<ToWorker> open_to_worker(const Envelope& envelope) {
+  return open_message<ToWorker>(envelope, "message to a worker");
+}
+
+Result<FromWorker> open_from_worker(const Envelope& envelope) {
+  return open_message<FromWorker>(envelope, "message from a worker");
+}
+
+}  // namespace troupe
