@@ -1,8 +1,38 @@
 #include "cluster/monitor/run_state.h"
 
+#include <chrono>
+#include <map>
+
 #include "cluster/monitor/text.h"
 
 namespace troupe::cluster {
+namespace {
+
+std::string shown(std::string_view text) {
+  return fit(printable(text), RunState::kWorkerColumnsMax);
+}
+
+std::map<std::string, int64_t> shown(const std::map<std::string, int64_t>& counts) {
+  std::map<std::string, int64_t> out;
+  for (const auto& [name, n] : counts) out[shown(name)] += n;
+  return out;
+}
+
+// Workers and stores of another host or version write the names.
+Ledger shown(Ledger ledger) {
+  ledger.trajectories_dropped = shown(ledger.trajectories_dropped);
+  ledger.verdicts = shown(ledger.verdicts);
+  return ledger;
+}
+
+}  // namespace
+
+SecondsClock monotonic_seconds() {
+  return [] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  };
+}
 
 void Series::add(double value) {
   sum_ += value;
@@ -23,6 +53,7 @@ void RunState::start(const JobSpec& job, std::string_view weights, int64_t param
   name = printable(job.name);
   weights_sha256 = weights;
   num_parameters = parameters;
+  grpo_steps = job.grpo.steps;
   started = now;
 }
 
@@ -69,7 +100,11 @@ void RunState::add(const EvalMetrics& metrics, const std::vector<Trace>& traces)
 
 void RunState::sample(const RunSample& sample) {
   latest = sample;
-  ledger = sample.ledger;
+  for (WorkerStatus& worker : latest->workers) {
+    worker.roles = shown(worker.roles);
+    worker.activity = shown(worker.activity);
+  }
+  ledger = shown(sample.ledger);
 }
 
 void RunState::note(std::string_view line) {
@@ -79,7 +114,7 @@ void RunState::note(std::string_view line) {
 
 void RunState::end(const Ledger& totals, std::string_view state, std::string_view weights) {
   activity.clear();
-  ledger = totals;
+  ledger = shown(totals);
   end_state = printable(state);
   weights_sha256 = weights;
 }
@@ -89,6 +124,10 @@ std::optional<double> RunState::stage_seconds_left() const {
   const double per_step =
       (step_time - pace_time) / static_cast<double>(step->stage_step - pace_step);
   return per_step * static_cast<double>(step->stage_steps - step->stage_step);
+}
+
+bool RunState::is_last_stage() const {
+  return step && (step->stage == Stage::kGrpo || grpo_steps == 0);
 }
 
 }  // namespace troupe::cluster

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "actors/metrics_sink.h"
@@ -13,6 +15,10 @@
 #include "schemas/metrics.h"
 
 namespace troupe::cluster {
+
+// Seconds since any fixed moment, never going back.
+using SecondsClock = std::function<double()>;
+SecondsClock monotonic_seconds();
 
 // A series of any length in bounded memory: when it is full, neighbours are averaged.
 class Series {
@@ -33,8 +39,11 @@ class Series {
 struct RunState {
   static constexpr size_t kNotesMax = 16;
 
+  static constexpr int kWorkerColumnsMax = 200;  // Of what a worker says of itself.
+
   std::string name{};
   int64_t num_parameters = 0;
+  int64_t grpo_steps = 0;  // Of the job: what follows the cold start.
   double started = 0;
 
   std::string activity{};  // Empty when nothing long is under way.
@@ -74,6 +83,38 @@ struct RunState {
 
   // Seconds until the stage is done at the pace so far; nothing before there is a pace.
   std::optional<double> stage_seconds_left() const;
+  // No stage follows: what is left of the stage is what is left of the job.
+  bool is_last_stage() const;
+};
+
+// Keeps a RunState for whoever draws it.
+class StateSink : public actors::MetricsSink {
+ public:
+  explicit StateSink(SecondsClock now) : now_(std::move(now)) {}
+
+  const RunState& state() const { return state_; }
+
+  void run_started(const JobSpec& job, std::string_view weights_sha256,
+                   int64_t num_parameters) override {
+    state_.start(job, weights_sha256, num_parameters, now_());
+  }
+  void progressed(std::string_view activity, int64_t done, int64_t total) override {
+    state_.progress(activity, done, total);
+  }
+  void step_committed(const StepMetrics& step) override { state_.add(step, now_()); }
+  void evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) override {
+    state_.add(evaluation, traces);
+  }
+  void sampled(const RunSample& sample) override { state_.sample(sample); }
+  void noted(std::string_view line) override { state_.note(line); }
+  void run_ended(const Ledger& ledger, std::string_view state,
+                 std::string_view weights_sha256) override {
+    state_.end(ledger, state, weights_sha256);
+  }
+
+ private:
+  SecondsClock now_;
+  RunState state_{};
 };
 
 }  // namespace troupe::cluster

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
+#include <map>
+#include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "cluster/monitor/text.h"
@@ -17,7 +19,11 @@ namespace {
 constexpr double kRedrawSeconds = 1.0 / 8;
 constexpr double kPlainStepSeconds = 5;
 constexpr double kPlainProgressSeconds = 15;
+constexpr double kPlainSampleSeconds = 15;
 constexpr int kCurveLabelColumns = 6;
+constexpr int kCurveRowsMin = 3;  // A label and two lines.
+constexpr int kCurveRowsMax = 14;
+constexpr int kTraceRowsMax = 8;
 
 const char* stage_name(Stage stage) { return stage == Stage::kSft ? "sft" : "grpo"; }
 
@@ -46,6 +52,8 @@ std::string stage_line(const RunState& state, int columns) {
   std::string after = fmt::format(" {}/{}", step.stage_step, step.stage_steps);
   if (const auto left = state.stage_seconds_left(); left && state.end_state.empty()) {
     after += fmt::format("  {} left", duration(*left));
+    // Nobody knows the pace of a stage that has not begun.
+    if (!state.is_last_stage()) after += fmt::format(", then {} of grpo", state.grpo_steps);
   }
   const int bar_columns =
       std::clamp(columns - columns_of(before) - columns_of(after), 0, columns / 2);
@@ -90,8 +98,105 @@ std::vector<std::string> number_lines(const RunState& state) {
   if (step.stage == Stage::kGrpo) {
     speed += fmt::format("   rollout {}", count(state.rollout_tokens_per_second));
   }
+  if (state.latest) {
+    speed += fmt::format("   verdicts/s {}", count(state.latest->verdicts_per_second));
+  }
   lines.push_back(std::move(speed));
   return lines;
+}
+
+std::string busy_text(const RunSample& sample) {
+  return fmt::format("rollout {}   verifier {}   learner {}", percent(sample.rollout_busy_share),
+                     percent(sample.verifier_busy_share), percent(sample.learner_busy_share));
+}
+
+std::string queue_text(const RunSample& sample) {
+  return fmt::format("waiting {}   generating {}   judging {}   committing {}   learning {}",
+                     sample.groups_waiting, sample.groups_generating, sample.groups_judging,
+                     sample.groups_committing, sample.steps_learning);
+}
+
+// "equal 812   different 74", most first.
+std::string counts_text(const std::map<std::string, int64_t>& counts) {
+  std::vector<std::pair<std::string_view, int64_t>> sorted(counts.begin(), counts.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string text;
+  for (const auto& [name, n] : sorted) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : "   ", name, n);
+  }
+  return text;
+}
+
+// What the run has used and lost; what happened to nothing takes no line.
+std::vector<std::string> cluster_lines(const RunState& state) {
+  std::vector<std::string> lines;
+  if (state.latest && state.end_state.empty()) {
+    lines.push_back("busy        " + busy_text(*state.latest));
+    lines.push_back("queues      " + queue_text(*state.latest));
+  }
+  if (!state.latest && state.end_state.empty()) return lines;
+  const Ledger& ledger = state.ledger;
+  if (!ledger.verdicts.empty()) lines.push_back("verdicts    " + counts_text(ledger.verdicts));
+  lines.push_back(fmt::format("tokens      generated {}   regenerated {}   learned {}",
+                              count(static_cast<double>(ledger.tokens_generated)),
+                              count(static_cast<double>(ledger.tokens_regenerated)),
+                              count(static_cast<double>(ledger.tokens_learned))));
+  lines.push_back(fmt::format("cost        {:.4f}   core-s rollout {}   verifier {}   learner {}",
+                              ledger.money, count(ledger.rollout_seconds),
+                              count(ledger.verifier_seconds), count(ledger.learner_seconds)));
+  std::string lost;
+  if (ledger.workers_lost > 0) lost += fmt::format("   workers {}", ledger.workers_lost);
+  if (ledger.steps_redone > 0) lost += fmt::format("   steps redone {}", ledger.steps_redone);
+  if (ledger.wasted_seconds > 0) lost += fmt::format("   core-s {}", count(ledger.wasted_seconds));
+  if (!ledger.trajectories_dropped.empty()) {
+    lost += "   dropped: " + counts_text(ledger.trajectories_dropped);
+  }
+  if (!lost.empty()) lines.push_back("lost     " + lost);
+  return lines;
+}
+
+bool is_idle(const WorkerStatus& worker) {
+  return worker.activity.empty() || worker.activity.rfind("idle", 0) == 0;
+}
+
+// A summary by role, then at most `rows` - 1 workers: those that are not ready, the busy, the idle.
+void add_workers(const RunState& state, int rows, std::vector<ViewLine>& lines) {
+  if (!state.latest || rows < 1) return;
+  const auto& workers = state.latest->workers;
+  std::map<std::string, int64_t> by_roles;
+  int64_t busy = 0;
+  int64_t not_ready = 0;
+  for (const WorkerStatus& worker : workers) {
+    ++by_roles[worker.roles];
+    busy += worker.is_ready && !is_idle(worker);
+    not_ready += !worker.is_ready;
+  }
+  lines.push_back({fmt::format("workers     {} busy   {} not ready   of {}   {}", busy, not_ready,
+                               workers.size(), counts_text(by_roles))});
+
+  std::vector<size_t> order(workers.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto rank = [&workers](size_t i) {
+    return std::tuple(workers[i].is_ready, is_idle(workers[i]), workers[i].slot, i);
+  };
+  const size_t shown = std::min(order.size(), static_cast<size_t>(rows - 1));
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown), order.end(),
+                    [&rank](size_t a, size_t b) { return rank(a) < rank(b); });
+  int roles_columns = 0;
+  for (size_t i = 0; i < shown; ++i) {
+    roles_columns = std::max(roles_columns, columns_of(workers[order[i]].roles));
+  }
+  roles_columns = std::min(roles_columns, 24);
+  for (size_t i = 0; i < shown; ++i) {
+    const WorkerStatus& worker = workers[order[i]];
+    const std::string roles = fit(worker.roles, roles_columns);
+    const std::string padding(static_cast<size_t>(roles_columns - columns_of(roles)), ' ');
+    lines.push_back({fmt::format("{:>5}  {}{}  {}{}", worker.slot, roles, padding,
+                                 is_idle(worker) ? "idle" : worker.activity,
+                                 worker.is_ready ? "" : " (not ready)"),
+                     is_idle(worker) ? Tone::kFaint : Tone::kPlain});
+  }
 }
 
 struct Curve {
@@ -132,6 +237,13 @@ void add_curve(const RunState& state, int columns, int rows, std::vector<ViewLin
   }
 }
 
+// What a trace takes when it may: the prompt and all of the response, but not the whole page.
+int trace_lines(const RunState& state, int columns) {
+  if (!state.trace || columns <= 0) return 0;
+  const int response_columns = columns_of(state.trace->response);
+  return std::min(1 + (response_columns + columns - 1) / columns, kTraceRowsMax);
+}
+
 void add_trace(const RunState& state, int columns, int rows, std::vector<ViewLine>& lines) {
   if (!state.trace || rows < 2) return;
   const Trace& trace = *state.trace;
@@ -152,14 +264,6 @@ void add_trace(const RunState& state, int columns, int rows, std::vector<ViewLin
     rest.remove_prefix(line.size());
     lines.push_back({std::move(line)});
   }
-}
-
-ViewSize terminal_size(std::FILE* out) {
-  winsize size{};
-  if (::ioctl(::fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) {
-    return {};
-  }
-  return {size.ws_col, size.ws_row};
 }
 
 std::string_view escape(Tone tone) {
@@ -192,36 +296,47 @@ std::string step_text(const StepMetrics& step) {
 
 }  // namespace
 
-SecondsClock monotonic_seconds() {
-  return [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  };
-}
-
 std::vector<ViewLine> render(const RunState& state, ViewSize size, double now) {
-  // What matters most is placed first; curve, notes and trace share what is left.
   std::vector<ViewLine> lines = {{title(state, now), Tone::kStrong},
                                  {stage_line(state, size.columns)}};
-  const auto numbers = number_lines(state);
-  int left = size.rows - static_cast<int>(lines.size() + numbers.size());
-  const std::string activity = activity_line(state);
-  if (left > 0) {
-    lines.push_back({activity, Tone::kFaint});  // Also when empty, so that the page does not jump.
-    --left;
-  }
-  if (left >= 4) {
-    const size_t before = lines.size();
-    add_curve(state, size.columns, std::clamp(left / 2, 4, 14), lines);
-    left -= static_cast<int>(lines.size() - before);
-  }
-  for (const std::string& line : numbers) lines.push_back({line});
+  auto numbers = number_lines(state);
+  for (std::string& line : cluster_lines(state)) numbers.push_back(std::move(line));
 
-  const int notes = std::clamp(left / 2, 0, std::min(4, static_cast<int>(state.notes.size())));
-  for (size_t i = state.notes.size() - static_cast<size_t>(notes); i < state.notes.size(); ++i) {
+  // Each part first gets the little that makes it readable, what matters most before the others;
+  // then the parts that can grow share what is left.
+  int left = size.rows - static_cast<int>(lines.size());
+  const auto take = [&left](int wanted) {
+    const int taken = std::clamp(wanted, 0, std::max(left, 0));
+    left -= taken;
+    return taken;
+  };
+  const int activity_rows = take(1);  // Also when empty, so that the page does not jump.
+  const int number_rows = take(static_cast<int>(numbers.size()));
+  const int workers_wanted =
+      state.latest ? 1 + static_cast<int>(std::min<size_t>(state.latest->workers.size(), 1000)) : 0;
+  const int notes_wanted = static_cast<int>(state.notes.size());
+  const bool has_curve = !chosen_curve(state).values.empty();
+  int worker_rows = take(std::min(workers_wanted, 3));
+  int note_rows = take(std::min(notes_wanted, 2));
+  int curve_rows = has_curve && left >= kCurveRowsMin ? take(kCurveRowsMin) : 0;
+  const int trace_wanted = trace_lines(state, size.columns);
+  int trace_rows = trace_wanted > 0 && left >= 2 ? take(2) : 0;
+  if (curve_rows > 0) curve_rows += take(std::min(left / 3, kCurveRowsMax - curve_rows));
+  worker_rows += take(std::min(left / 2, workers_wanted - worker_rows));
+  if (trace_rows > 0) trace_rows += take(std::min(left / 2, trace_wanted - trace_rows));
+  note_rows += take(notes_wanted - note_rows);
+  worker_rows += take(workers_wanted - worker_rows);
+  if (curve_rows > 0) curve_rows += take(kCurveRowsMax - curve_rows);
+
+  if (activity_rows > 0) lines.push_back({activity_line(state), Tone::kFaint});
+  add_curve(state, size.columns, curve_rows, lines);
+  for (int i = 0; i < number_rows; ++i) lines.push_back({std::move(numbers[i])});
+  add_workers(state, worker_rows, lines);
+  for (size_t i = state.notes.size() - static_cast<size_t>(note_rows); i < state.notes.size();
+       ++i) {
     lines.push_back({"· " + state.notes[i], Tone::kFaint});
   }
-  add_trace(state, size.columns, std::min(left - notes, 8), lines);
+  add_trace(state, size.columns, trace_rows, lines);
 
   if (lines.size() > static_cast<size_t>(std::max(size.rows, 0))) {
     lines.resize(static_cast<size_t>(std::max(size.rows, 0)));
@@ -230,9 +345,48 @@ std::vector<ViewLine> render(const RunState& state, ViewSize size, double now) {
   return lines;
 }
 
+ViewSize terminal_size(std::FILE* out) {
+  winsize size{};
+  if (::ioctl(::fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) {
+    return {};
+  }
+  return {size.ws_col, size.ws_row};
+}
+
+bool can_redraw(std::FILE* out) {
+  const char* term = std::getenv("TERM");
+  const bool can_move = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+  return can_move && ::isatty(::fileno(out)) != 0;
+}
+
+bool has_colours() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  return no_colour == nullptr || *no_colour == '\0';
+}
+
+void PageWriter::draw(const std::vector<ViewLine>& lines, ViewSize size) {
+  std::string text = "\x1b[?25l";
+  if (drawn_size_ && (size.columns != drawn_size_->columns || size.rows != drawn_size_->rows)) {
+    // The terminal has re-wrapped the old page: nobody knows where it begins.
+    text += "\x1b[2J\x1b[H";
+  } else if (drawn_lines_ > 0) {
+    text += fmt::format("\x1b[{}A", drawn_lines_);
+  }
+  for (const ViewLine& line : lines) {
+    const std::string_view tone = options_.has_colours ? escape(line.tone) : "";
+    text += fmt::format("\r\x1b[2K{}{}{}\n", tone, line.text, tone.empty() ? "" : "\x1b[0m");
+  }
+  text += "\x1b[J\x1b[?25h";
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fflush(out_);
+  drawn_size_ = size;
+  drawn_lines_ = static_cast<int>(lines.size());
+}
+
 TerminalView::TerminalView(std::FILE* out, Options options)
-    : out_(out), options_(std::move(options)) {
+    : options_(std::move(options)), writer_(out, {.has_colours = options_.has_colours}) {
   if (!options_.size) options_.size = [out] { return terminal_size(out); };
+  if (!options_.event_time) options_.event_time = options_.now;
 }
 
 TerminalView::~TerminalView() {
@@ -241,7 +395,7 @@ TerminalView::~TerminalView() {
 
 void TerminalView::run_started(const JobSpec& job, std::string_view weights_sha256,
                                int64_t num_parameters) {
-  state_.start(job, weights_sha256, num_parameters, options_.now());
+  state_.start(job, weights_sha256, num_parameters, options_.event_time());
   redraw_if_due();
 }
 
@@ -251,7 +405,7 @@ void TerminalView::progressed(std::string_view activity, int64_t done, int64_t t
 }
 
 void TerminalView::step_committed(const StepMetrics& step) {
-  state_.add(step, options_.now());
+  state_.add(step, options_.event_time());
   redraw_if_due();
 }
 
@@ -282,29 +436,10 @@ void TerminalView::redraw_if_due() {
 }
 
 void TerminalView::redraw() {
-  const double now = options_.now();
   const ViewSize size = options_.size();
-  // The line below the page belongs to the cursor; a page of all rows would scroll.
-  const auto lines = render(state_, {size.columns, size.rows - 1}, now);
-
-  std::string text = "\x1b[?25l";
-  if (drawn_at_ && (size.columns != drawn_size_.columns || size.rows != drawn_size_.rows)) {
-    // The terminal has re-wrapped the old page: nobody knows where it begins.
-    text += "\x1b[2J\x1b[H";
-  } else if (drawn_lines_ > 0) {
-    text += fmt::format("\x1b[{}A", drawn_lines_);
-  }
-  for (const ViewLine& line : lines) {
-    const std::string_view tone = options_.has_colours ? escape(line.tone) : "";
-    text += fmt::format("\r\x1b[2K{}{}{}\n", tone, line.text, tone.empty() ? "" : "\x1b[0m");
-  }
-  text += "\x1b[J\x1b[?25h";
-  std::fwrite(text.data(), 1, text.size(), out_);
-  std::fflush(out_);
-
-  drawn_size_ = size;
-  drawn_lines_ = static_cast<int>(lines.size());
-  drawn_at_ = now;
+  // The line below the page belongs to the cursor.
+  writer_.draw(render(state_, {size.columns, size.rows - 1}, options_.event_time()), size);
+  drawn_at_ = options_.now();
   is_dirty_ = false;
 }
 
@@ -320,6 +455,7 @@ void PlainView::print(std::string_view line) {
 void PlainView::run_started(const JobSpec& job, std::string_view weights_sha256,
                             int64_t num_parameters) {
   state_.start(job, weights_sha256, num_parameters, now_());
+  sample_printed_at_ = now_();
   print(fmt::format("{}: {} parameters, sft {} steps, grpo {} steps, seed {}, weights {}",
                     state_.name, num_parameters, job.sft.steps, job.grpo.steps, job.seed,
                     weights_sha256.substr(0, 12)));
@@ -357,7 +493,16 @@ void PlainView::evaluated(const EvalMetrics& evaluation, const std::vector<Trace
       evaluation.temperature, evaluation.response_length_mean, evaluation.thinking_share));
 }
 
-void PlainView::sampled(const RunSample& sample) { state_.sample(sample); }
+void PlainView::sampled(const RunSample& sample) {
+  state_.sample(sample);
+  if (now_() - sample_printed_at_ < kPlainSampleSeconds) return;
+  sample_printed_at_ = now_();
+  const auto ready = std::count_if(sample.workers.begin(), sample.workers.end(),
+                                   [](const WorkerStatus& worker) { return worker.is_ready; });
+  print(fmt::format("workers {} of {} ready   busy {}   {}   verdicts/s {}   cost {:.4f}", ready,
+                    sample.workers.size(), busy_text(sample), queue_text(sample),
+                    count(sample.verdicts_per_second), sample.ledger.money));
+}
 
 void PlainView::noted(std::string_view line) {
   state_.note(line);
@@ -371,13 +516,13 @@ void PlainView::run_ended(const Ledger& ledger, std::string_view state,
                     ledger.tokens_generated, ledger.tokens_learned, weights_sha256));
 }
 
-std::unique_ptr<actors::MetricsSink> make_view(std::FILE* out) {
-  const char* term = std::getenv("TERM");
-  const bool can_move = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
-  if (!can_move || ::isatty(::fileno(out)) == 0) return std::make_unique<PlainView>(out);
-  const char* no_colour = std::getenv("NO_COLOR");
-  const bool has_colours = no_colour == nullptr || *no_colour == '\0';
-  return std::make_unique<TerminalView>(out, TerminalView::Options{.has_colours = has_colours});
+std::unique_ptr<actors::MetricsSink> make_view(std::FILE* out, SecondsClock event_time) {
+  if (!can_redraw(out)) {
+    return std::make_unique<PlainView>(out, event_time ? event_time : monotonic_seconds());
+  }
+  return std::make_unique<TerminalView>(
+      out,
+      TerminalView::Options{.has_colours = has_colours(), .event_time = std::move(event_time)});
 }
 
 }  // namespace troupe::cluster

@@ -14,10 +14,6 @@
 
 namespace troupe::cluster {
 
-// Seconds since any fixed moment, never going back.
-using SecondsClock = std::function<double()>;
-SecondsClock monotonic_seconds();
-
 struct ViewSize {
   int columns = 80;
   int rows = 24;
@@ -33,14 +29,43 @@ struct ViewLine {
 // The page: at most `size.rows` lines of at most `size.columns` columns.
 std::vector<ViewLine> render(const RunState& state, ViewSize size, double now);
 
-// Redraws one page in place, at most 8 times a second. The cursor is where the page ends and is
-// visible between redraws, so that a process that is killed leaves an ordinary terminal behind.
+// Rows and columns of the terminal behind `out`; 80x24 when it is none.
+ViewSize terminal_size(std::FILE* out);
+// `out` is a terminal that can move its cursor: TERM is set and not "dumb".
+bool can_redraw(std::FILE* out);
+// Colours are wanted: NO_COLOR is not set.
+bool has_colours();
+
+// Draws page after page in one place. The cursor is where the page ends and is visible between
+// pages, so that a process that is killed leaves an ordinary terminal behind.
+class PageWriter {
+ public:
+  struct Options {
+    bool has_colours = true;
+  };
+
+  // `out` must outlive it.
+  PageWriter(std::FILE* out, Options options) : out_(out), options_(options) {}
+
+  // `size` is the terminal's; a page has at most size.rows - 1 lines, because a page of all rows
+  // would scroll.
+  void draw(const std::vector<ViewLine>& lines, ViewSize size);
+
+ private:
+  std::FILE* out_;
+  Options options_;
+  std::optional<ViewSize> drawn_size_{};
+  int drawn_lines_ = 0;
+};
+
+// Redraws one page in place, at most 8 times a second.
 class TerminalView : public actors::MetricsSink {
  public:
   struct Options {
     bool has_colours = true;
     SecondsClock now = monotonic_seconds();
     std::function<ViewSize()> size{};  // Empty: asks the terminal behind `out` at each redraw.
+    SecondsClock event_time{};         // When what is told happened; empty: now.
   };
 
   // `out` must outlive the view.
@@ -61,16 +86,15 @@ class TerminalView : public actors::MetricsSink {
   void redraw_if_due();
   void redraw();
 
-  std::FILE* out_;
   Options options_;
+  PageWriter writer_;
   RunState state_{};
-  ViewSize drawn_size_{};
-  int drawn_lines_ = 0;
   bool is_dirty_ = false;
   std::optional<double> drawn_at_{};
 };
 
-// One line per step, but not more often than every few seconds; one per evaluation and note.
+// One line per step, but not more often than every few seconds; one per evaluation and note, and
+// every quarter of a minute one about the workers.
 class PlainView : public actors::MetricsSink {
  public:
   // `out` must outlive the view.
@@ -94,10 +118,11 @@ class PlainView : public actors::MetricsSink {
   RunState state_{};
   std::optional<double> step_printed_at_{};
   double progress_printed_at_ = 0;
+  double sample_printed_at_ = 0;
 };
 
-// TerminalView when `out` is a terminal that can move its cursor (TERM is set and not "dumb"),
-// without colours when NO_COLOR is set; PlainView otherwise.
-std::unique_ptr<actors::MetricsSink> make_view(std::FILE* out);
+// TerminalView when `out` can be redrawn, PlainView otherwise. `event_time` says when what is told
+// happened, for a run that is told afterwards; empty: now.
+std::unique_ptr<actors::MetricsSink> make_view(std::FILE* out, SecondsClock event_time = {});
 
 }  // namespace troupe::cluster

@@ -62,7 +62,8 @@ TEST_CASE("cli: wrong usage is one line that names the help") {
 
 TEST_CASE("cli: every command has help with an example") {
   for (const char* command : {"", "run", "quickstart", "make-data", "make-data arithmetic", "init",
-                              "eval", "generate", "score", "bench"}) {
+                              "eval", "generate", "score", "bench", "submit", "jobs", "show",
+                              "watch", "logs", "cancel", "pause", "resume", "top"}) {
     CAPTURE(command);
     const Outcome outcome = troupe(std::string(command) + " --help");
     CHECK(outcome.exit_code == 0);
@@ -76,6 +77,35 @@ TEST_CASE("cli: the daemon's name explains itself") {
   const Outcome outcome = run_shell(dir.file("trouped") + " --head");
   CHECK(outcome.exit_code == 2);
   CHECK(outcome.output.find("troupe run") != std::string::npos);
+}
+
+TEST_CASE("cli: without a daemon its commands are one clear line") {
+  const tests::TempDir dir;
+  REQUIRE(troupe("init " + dir.file("job.toml")).exit_code == 0);
+  for (const std::string& command :
+       {std::string("jobs"), std::string("show 1"), std::string("watch 1"), std::string("logs 1"),
+        std::string("cancel 1"), std::string("pause 1"), std::string("resume 1"),
+        std::string("top"), "submit " + dir.file("job.toml")}) {
+    CAPTURE(command);
+    const Outcome outcome = troupe(command + " --server " + dir.path());
+    CHECK(outcome.exit_code == 1);
+    CHECK(outcome.output.find(": no daemon serves " + dir.path() + "; start trouped") !=
+          std::string::npos);
+    CHECK(outcome.output.find('\n') == outcome.output.size() - 1);
+  }
+  // Where it is looked for when nobody says it.
+  CHECK(run_shell("TROUPE_SERVER=/nowhere/1 " TROUPE_BINARY " jobs").output.find("/nowhere/1;") !=
+        std::string::npos);
+  CHECK(run_shell("unset TROUPE_SERVER; XDG_RUNTIME_DIR=/nowhere/2 " TROUPE_BINARY " jobs")
+            .output.find("/nowhere/2/troupe;") != std::string::npos);
+  CHECK(run_shell("unset TROUPE_SERVER XDG_RUNTIME_DIR; HOME=/nowhere/3 " TROUPE_BINARY " jobs")
+            .output.find("/nowhere/3/.local/state/troupe/door;") != std::string::npos);
+}
+
+TEST_CASE("cli: a job id that is no number is wrong usage, a wrong job file is not sent") {
+  const tests::TempDir dir;
+  CHECK(troupe("show one --server " + dir.path()).exit_code == 2);
+  CHECK(troupe("submit " + dir.file("missing.toml") + " --server " + dir.path()).exit_code == 2);
 }
 
 TEST_CASE("init: writes a job file that is a job, and never overwrites") {

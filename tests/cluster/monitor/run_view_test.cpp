@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "cluster/monitor/text.h"
@@ -78,6 +79,48 @@ RunState busy_state() {
   return state;
 }
 
+WorkerStatus worker(uint32_t slot, const char* activity, bool is_ready = true) {
+  return {.slot = slot,
+          .roles = slot % 2 == 0 ? "rollout+learner" : "verifier",
+          .activity = activity,
+          .pid = 1000 + slot,
+          .epoch = 1,
+          .is_ready = is_ready};
+}
+
+RunSample busy_sample() {
+  RunSample sample{.groups_waiting = 12,
+                   .groups_generating = 64,
+                   .groups_judging = 3,
+                   .groups_committing = 2,
+                   .steps_learning = 1,
+                   .rollout_busy_share = 0.85,
+                   .verifier_busy_share = 0.12,
+                   .learner_busy_share = 0.4,
+                   .verdicts_per_second = 85.4};
+  sample.workers = {worker(0, "generating 64 groups"), worker(1, "idle"),
+                    worker(2, "starting", false), worker(3, "judging 3 groups")};
+  sample.ledger = {.tokens_generated = 1'200'000,
+                   .tokens_regenerated = 12'000,
+                   .tokens_learned = 900'000,
+                   .trajectories_dropped = {{"infra_error", 16}},
+                   .verdicts = {{"different", 74}, {"equal", 812}},
+                   .steps_redone = 3,
+                   .workers_lost = 2,
+                   .rollout_seconds = 1234,
+                   .verifier_seconds = 56,
+                   .learner_seconds = 789,
+                   .money = 0.0231};
+  return sample;
+}
+
+RunState sampled_state() {
+  RunState state = busy_state();
+  state.note("worker 2 is lost: killed by signal 9; its 3 groups go to others");
+  state.sample(busy_sample());
+  return state;
+}
+
 std::string all_of(const std::vector<ViewLine>& lines) {
   std::string text;
   for (const ViewLine& line : lines) text += line.text + "\n";
@@ -85,13 +128,18 @@ std::string all_of(const std::vector<ViewLine>& lines) {
 }
 
 TEST_CASE("run_view: no page is larger than its terminal") {
-  for (const RunState& state : {RunState{}, busy_state()}) {
-    for (const ViewSize size : {ViewSize{80, 24}, {120, 40}, {20, 5}, {7, 2}, {1, 1}, {300, 90}}) {
+  RunState crowd = sampled_state();
+  RunSample sample = busy_sample();
+  for (uint32_t slot = 4; slot < 2000; ++slot) sample.workers.push_back(worker(slot, "idle"));
+  crowd.sample(sample);
+  for (const RunState& state : {RunState{}, busy_state(), sampled_state(), crowd}) {
+    for (const ViewSize size :
+         {ViewSize{80, 24}, {120, 40}, {20, 5}, {7, 2}, {1, 1}, {0, 0}, {-1, -1}, {300, 90}}) {
       CAPTURE(size.columns);
       const auto lines = render(state, size, 130);
-      CHECK(lines.size() <= static_cast<size_t>(size.rows));
+      CHECK(lines.size() <= static_cast<size_t>(std::max(size.rows, 0)));
       for (const ViewLine& line : lines) {
-        CHECK(columns_of(line.text) <= size.columns);
+        CHECK(columns_of(line.text) <= std::max(size.columns, 0));
         CHECK(line.text.find_first_of("\n\x1b") == std::string::npos);
       }
     }
@@ -141,6 +189,101 @@ TEST_CASE("run_view: a larger terminal gets a taller curve, a tiny one keeps the
   CHECK(curve_lines({80, 24}) >= 3);
   CHECK(curve_lines({20, 5}) == 0);
   CHECK(all_of(render(busy_state(), {20, 5}, 130)).find("120/") != std::string::npos);
+}
+
+TEST_CASE("run_view: 80x24 shows the workers, the queues and the bill beside the run") {
+  // A terminal of 24 rows has 23 for the page.
+  const std::string page = all_of(render(sampled_state(), {80, 23}, 130));
+  CAPTURE(page);
+  for (const char* part :
+       {"120/200", "1:20 left", "pass@1      0.740", "accuracy of the responses, by step",
+        "accuracy 66 %", "entropy 0.420", "KL 0.00123", "verdicts/s 85",
+        "busy        rollout 85 %   verifier 12 %   learner 40 %",
+        "waiting 12   generating 64   judging 3   committing 2   learning 1",
+        "verdicts    equal 812   different 74",
+        "generated 1.20M   regenerated 12.0k   learned 900.0k",
+        "cost        0.0231   core-s rollout 1.2k   verifier 56   learner 789",
+        "lost        workers 2   steps redone 3   dropped: infra_error 16",
+        "2 busy   1 not ready   of 4   rollout+learner 2   verifier 2",
+        "2  rollout+learner  starting (not ready)", "0  rollout+learner  generating 64 groups",
+        "worker 2 is lost: killed by signal 9"}) {
+    CAPTURE(part);
+    CHECK(page.find(part) != std::string::npos);
+  }
+  CHECK(page.find("1  verifier") == std::string::npos);  // Idle: the last to be shown.
+}
+
+TEST_CASE("run_view: more rows show more workers, those that wait for nothing last") {
+  RunState state = sampled_state();
+  RunSample sample = busy_sample();
+  for (uint32_t slot = 4; slot < 100; ++slot) {
+    sample.workers.push_back(worker(slot, slot == 99 ? "judging" : "idle"));
+  }
+  state.sample(sample);
+  const auto shown = [&state](int rows) {
+    const std::string page = all_of(render(state, {100, rows}, 130));
+    return count_of(page, "  rollout+learner  ") + count_of(page, "  verifier         ");
+  };
+  CHECK(shown(23) >= 2);
+  CHECK(shown(40) > shown(23));
+  CHECK(shown(80) > shown(40));
+  CHECK(shown(200) == 100);
+  CHECK(all_of(render(state, {100, 40}, 130)).find("99  verifier         judging") !=
+        std::string::npos);
+}
+
+TEST_CASE("run_view: what a worker says of itself cannot drive the terminal or fill the page") {
+  RunState state;
+  RunSample sample;
+  sample.workers = {{.slot = 7,
+                     .roles = "ver\x1b[31mifier",
+                     .activity = "\x1b]0;owned\x07\n\n" + std::string(100'000, 'x'),
+                     .is_ready = true}};
+  sample.ledger.verdicts = {{"eq\x1b[2Jual", 3}};
+  sample.ledger.trajectories_dropped = {{"in\x07fra", 1}};
+  state.sample(sample);
+  for (const int columns : {80, 100'000}) {
+    const auto lines = render(state, {columns, 40}, 1);
+    for (const ViewLine& line : lines) {
+      CHECK(line.text.find_first_of("\n\x1b\x07") == std::string::npos);
+      CHECK(line.text.size() < 1000);
+    }
+    CHECK(all_of(lines).find("ver·[31mifier") != std::string::npos);
+    CHECK(all_of(lines).find("eq·[2Jual 3") != std::string::npos);
+  }
+}
+
+TEST_CASE("run_view: the time left is the job's, or says which part it leaves out") {
+  JobSpec job;
+  job.grpo.steps = 400;
+  RunState state;
+  state.start(job, "", 1, 0);
+  state.add({.stage = Stage::kSft, .stage_step = 1, .stage_steps = 10}, 1);
+  state.add({.stage = Stage::kSft, .stage_step = 5, .stage_steps = 10}, 5);
+  CHECK(all_of(render(state, {80, 24}, 5)).find("0:05 left, then 400 of grpo") !=
+        std::string::npos);
+  state.grpo_steps = 0;
+  CHECK(all_of(render(state, {80, 24}, 5)).find("0:05 left\n") != std::string::npos);
+  CHECK(all_of(render(busy_state(), {80, 24}, 130)).find("1:20 left\n") != std::string::npos);
+}
+
+TEST_CASE("run_view: a page of a large cluster takes less time than its redraw may") {
+  RunState state = sampled_state();
+  RunSample sample = busy_sample();
+  for (uint32_t slot = 4; slot < 500; ++slot) sample.workers.push_back(worker(slot, "generating"));
+  state.sample(sample);
+  const SecondsClock now = monotonic_seconds();
+  constexpr int kPages = 200;
+  for (const ViewSize size : {ViewSize{80, 23}, {200, 60}}) {
+    const double began = now();
+    size_t shown = 0;
+    for (int i = 0; i < kPages; ++i) shown += render(state, size, 130).size();
+    const double per_page = (now() - began) / kPages;
+    CHECK(shown == static_cast<size_t>(kPages * size.rows));
+    CHECK(per_page < 1.0 / 8);
+    MESSAGE(size.columns << "x" << size.rows << ", 500 workers: " << 1e6 * per_page
+                         << " us a page");
+  }
 }
 
 TEST_CASE("run_view: the supervised stage shows its loss") {
@@ -250,6 +393,20 @@ TEST_CASE("plain_view: a line per evaluation and note, steps every few seconds")
   CHECK(text.find("a note⏎with a line break\n") != std::string::npos);
   CHECK(text.find("done: 12 tokens generated") != std::string::npos);
   CHECK(text.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("plain_view: a line about the workers every quarter of a minute") {
+  Written out;
+  double now = 0;
+  PlainView view(out.file(), [&now] { return now; });
+  view.run_started({}, "", 1);
+  for (; now <= 60; now += 0.5) view.sampled(busy_sample());
+  const std::string text = out.text();
+  CAPTURE(text);
+  CHECK(count_of(text, "workers 3 of 4 ready") == 4);
+  CHECK(text.find("busy rollout 85 %   verifier 12 %   learner 40 %   waiting 12") !=
+        std::string::npos);
+  CHECK(text.find("cost 0.0231") != std::string::npos);
 }
 
 TEST_CASE("make_view: a file is no terminal") {

@@ -1,0 +1,61 @@
+// What the commands that talk to a daemon share: where it is, how a job is shown and followed.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cluster/gateway/front_door_client.h"
+#include "cluster/monitor/metrics_feed.h"
+#include "schemas/control.h"
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+// $TROUPE_SERVER, else $XDG_RUNTIME_DIR/troupe, else $HOME/.local/state/troupe/door.
+std::string default_door_folder();
+
+// --server, whose default is the above.
+void add_server_option(CLI::App& command, std::string& folder);
+
+Result<std::unique_ptr<FrontDoorClient>> connect_to(const std::string& folder);
+
+// All jobs, page after page.
+Result<std::vector<JobSummary>> list_jobs(FrontDoorClient& client);
+// The one job that a reply to show or a change is about.
+Result<JobSummary> only_job(const Result<ControlReply>& reply);
+Result<JobSummary> show_job(FrontDoorClient& client, uint64_t id);
+
+// {"id","name","state","message","steps_done","steps_total","home","weights_sha256","money"}
+nlohmann::ordered_json to_json(const JobSummary& job);
+// For dump(): names are whatever users gave.
+inline constexpr auto kReplaceInvalid = nlohmann::ordered_json::error_handler_t::replace;
+
+// Waits, and returns early when the user asks for the stop.
+void pause_for(std::chrono::milliseconds duration);
+
+// A job's past, as far as the daemon remembers it, and then what happens: told to a view through
+// `reader`, each event once.
+class JobFollower {
+ public:
+  // All outlive it.
+  JobFollower(FrontDoorClient& client, FeedReader& reader, uint64_t id)
+      : client_(client), reader_(reader), id_(id) {}
+
+  Status begin();
+  // Tells what comes until `deadline`. What the feed lost is asked for when it has been quiet.
+  Status follow(std::chrono::milliseconds duration);
+
+ private:
+  Status catch_up();
+
+  FrontDoorClient& client_;
+  FeedReader& reader_;
+  uint64_t id_;
+  std::chrono::steady_clock::time_point heard_at_{};
+};
+
+}  // namespace troupe::cluster

@@ -1,0 +1,89 @@
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/cli/command.h"
+#include "cluster/cli/door.h"
+#include "cluster/jobs/job_file.h"
+
+namespace troupe::cluster {
+namespace {
+
+struct SubmitCommand {
+  std::string job{};
+  std::string server{};
+  std::string request_id{};
+  std::vector<std::string> overrides{};
+  bool is_json = false;
+};
+
+// A name that no other submit has.
+Result<std::string> random_request_id() {
+  std::array<uint64_t, 2> bits{};
+  if (::getrandom(bits.data(), sizeof(bits), 0) != static_cast<ssize_t>(sizeof(bits))) {
+    return Error{ErrorCode::kInternal, "the system has no random numbers; give --request-id"};
+  }
+  return fmt::format("{:016x}{:016x}", bits[0], bits[1]);
+}
+
+Result<JobSummary> submit(const SubmitCommand& command) {
+  auto job = load_job(command.job, command.overrides);
+  if (!job) return job.error();
+  std::string request_id = command.request_id;
+  if (request_id.empty()) {
+    auto made = random_request_id();
+    if (!made) return made.error();
+    request_id = *made;
+  }
+  if (request_id.size() > kRequestIdBytesMax) {
+    return invalid_argument(fmt::format("--request-id has {} bytes and may have {}",
+                                        request_id.size(), kRequestIdBytesMax));
+  }
+  auto client = connect_to(command.server);
+  if (!client) return client.error();
+  auto submitted = only_job((*client)->ask(SubmitJob{request_id, *job}));
+  if (!submitted && submitted.error().code == ErrorCode::kUnknownOutcome) {
+    return Error{ErrorCode::kUnknownOutcome, fmt::format("{}; the same job, once: --request-id {}",
+                                                         submitted.error().message, request_id)};
+  }
+  return submitted;
+}
+
+}  // namespace
+
+void add_submit(CLI::App& program, int& exit_code) {
+  CLI::App* command = program.add_subcommand("submit", "Give a job to the daemon");
+  command->footer(
+      "Prints the job's id once the job is durable. The same request id is the same job, however\n"
+      "often it is sent.\n"
+      "Example:\n  troupe submit job.toml --set grpo.steps=100\n  troupe watch 1");
+  auto state = std::make_shared<SubmitCommand>();
+  command->add_option("job", state->job, "The job file")->required();
+  add_server_option(*command, state->server);
+  command->add_option("--set", state->overrides, "table.key=value, over what the file says")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--request-id", state->request_id, "Name of this submit; default: random");
+  command->add_flag("--json", state->is_json, "The job as one JSON object");
+  command->callback([state, &exit_code] {
+    const auto job = submit(*state);
+    if (!job) {
+      exit_code = report("submit", job.error());
+      return;
+    }
+    if (state->is_json) {
+      std::printf("%s\n", to_json(*job).dump(-1, ' ', false, kReplaceInvalid).c_str());
+    } else {
+      std::printf("%llu\n", static_cast<unsigned long long>(job->id));
+    }
+    exit_code = 0;
+  });
+}
+
+}  // namespace troupe::cluster
