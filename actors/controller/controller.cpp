@@ -83,7 +83,7 @@ Controller::Controller(const JobSpec& job, const JobData& data, RunHistory histo
 // ---- Events.
 
 void Controller::learner_ready(PolicyVersion version, double now) {
-  if (is_ended_) return;
+  if (is_over()) return;
   TROUPE_CHECK(!is_learner_ready_);
   is_learner_ready_ = true;
   version_learned_ = version;
@@ -110,7 +110,7 @@ void Controller::learner_ready(PolicyVersion version, double now) {
 }
 
 void Controller::learner_lost() {
-  if (is_ended_ || !is_learner_ready_) return;
+  if (is_over() || !is_learner_ready_) return;
   is_learner_ready_ = false;
   ++generation_;
   round_.reset();
@@ -125,7 +125,7 @@ void Controller::learner_lost() {
 void Controller::worker_lost() { ++ledger_.workers_lost; }
 
 void Controller::step_learned(const StepLearned& learned, double now) {
-  if (is_ended_ || !is_learner_ready_) return;
+  if (is_over() || !is_learner_ready_) return;
   add_sums(learned.core_seconds, job_.prices, ledger_.learner_seconds, ledger_.money);
   if (!take_over(learned)) return;
   advance(now);
@@ -222,7 +222,7 @@ bool Controller::take_over(const StepLearned& learned) {
 }
 
 void Controller::point_saved(const PointRecord& point, double core_seconds, double now) {
-  if (is_ended_) return;
+  if (is_over()) return;
   add_sums(core_seconds, job_.prices, ledger_.learner_seconds, ledger_.money);
   Batch batch = batch_with_ledger();
   std::vector<PointRecord> kept = points_;
@@ -248,7 +248,7 @@ void Controller::point_saved(const PointRecord& point, double core_seconds, doub
 }
 
 void Controller::groups_generated(const GroupsGenerated& generated, double now) {
-  if (is_ended_) return;
+  if (is_over()) return;
   add_sums(generated.core_seconds, job_.prices, ledger_.rollout_seconds, ledger_.money);
   for (const GeneratedGroup& one : generated.groups) {
     if (!is_sane(one)) {
@@ -288,7 +288,7 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
 }
 
 void Controller::groups_judged(const GroupsJudged& judged, double now) {
-  if (is_ended_) return;
+  if (is_over()) return;
   add_sums(judged.core_seconds, job_.prices, ledger_.verifier_seconds, ledger_.money);
   for (const JudgedGroup& one : judged.groups) {
     if (one.purpose == GroupPurpose::kEvaluate) {
@@ -366,7 +366,7 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
 }
 
 void Controller::group_retried(const AttemptRecord& record, double core_seconds) {
-  if (is_ended_) return;
+  if (is_over()) return;
   ledger_.wasted_seconds += core_seconds;
   if (!round_ || record.id.round != round_->round) return;
   const auto found = round_->groups.find(record.id.ordinal);
@@ -381,7 +381,7 @@ void Controller::group_retried(const AttemptRecord& record, double core_seconds)
 
 void Controller::group_abandoned(GroupId id, GroupPurpose purpose, const std::string& reason,
                                  double now) {
-  if (is_ended_) return;
+  if (is_over()) return;
   if (purpose == GroupPurpose::kEvaluate) {
     if (!evaluation_ || id.round != Round{number(evaluation_->version)}) return;
     const size_t index = id.ordinal;
@@ -465,7 +465,7 @@ void Controller::committed(uint64_t ticket, double now) {
 
 void Controller::round_loaded(Round round, std::vector<GroupRecord> groups,
                               const std::vector<DropRecord>& drops, bool was_begun, double now) {
-  if (is_ended_ || !round_ || round_->round != round || round_->is_loaded) return;
+  if (is_over() || !round_ || round_->round != round || round_->is_loaded) return;
   round_->is_loaded = true;
   round_->was_begun = was_begun;
   std::map<uint32_t, GroupRecord*> by_ordinal;
@@ -500,7 +500,7 @@ void Controller::round_loaded(Round round, std::vector<GroupRecord> groups,
 }
 
 void Controller::stop(JobState state, double now) {
-  if (is_ended_ || is_ending_ || stopping_) return;
+  if (is_over() || stopping_) return;
   stopping_ = state;
   // A group that is on its way into the store is finished; everything else comes out the same
   // when the job goes on.
@@ -514,7 +514,7 @@ void Controller::stop(JobState state, double now) {
 }
 
 void Controller::fail(Error error) {
-  if (is_ended_) return;
+  if (is_over()) return;
   is_ending_ = true;
   end_ = {JobState::kFailed, std::move(error)};
   if (pending_.empty()) end(end_.state, end_.error);

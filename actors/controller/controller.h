@@ -183,6 +183,7 @@ class Controller {
 
   uint64_t sft_steps() const { return static_cast<uint64_t>(job_.sft.steps); }
   uint64_t last_version() const { return static_cast<uint64_t>(job_.sft.steps + job_.grpo.steps); }
+  bool is_over() const { return is_ended_ || is_ending_; }
   bool is_evaluation_due(uint64_t version) const;
   bool is_point_due(uint64_t version) const;
   const EvaluationRecord* find_evaluation(uint64_t version, bool is_gate) const;

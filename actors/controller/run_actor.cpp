@@ -49,6 +49,7 @@ void RunState::begin(RunActor::pointer self, RunActor address,
   options.job_id = setup_->record.id;
   options.epoch = setup_->epoch;
   options.pool.first_epoch = (setup_->epoch << 32) + 1;
+  options.pool.log_path = home + "/workers.log";
   options.pool.arithmetic_id = setup_->record.arithmetic_id;
   options.slots = plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
                              learner_threads(setup_->prepared.job));

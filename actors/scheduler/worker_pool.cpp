@@ -242,7 +242,9 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
       commands_.push_back(pool::GiveUp{
           JobState::kFailed,
           {ErrorCode::kInternal,
-           fmt::format("the learner was lost {} times in a row{}: {}", learner_faults_, at, why)}});
+           fmt::format(
+               "the learner was lost {} times in a row{}: {}{}", learner_faults_, at, why,
+               options_.log_path.empty() ? "" : "; its last words are in " + options_.log_path)}});
     }
   }
   dispatch(now);

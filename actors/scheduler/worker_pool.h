@@ -106,6 +106,7 @@ class WorkerPool {
     uint32_t kills_max = 20;
     uint32_t learner_faults_max = 3;  // In a row, without a step between.
     size_t judge_batch = 64;
+    std::string log_path{};  // Where the last words of a worker are, for messages.
   };
 
   // The lease is what every worker gets; slot, roles, threads and point are filled in.

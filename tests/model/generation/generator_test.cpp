@@ -324,12 +324,13 @@ TEST_CASE("generator: stopping early aborts what is unfinished and leaves it usa
     REQUIRE(generator);
     const auto whole = (*generator)->generate(world.learner.weights(), requests, sampling);
     int64_t calls = 0, last = 0;
-    const auto partial =
-        (*generator)->generate(world.learner.weights(), requests, sampling, {.progressed = [&](int64_t finished) {
-          CHECK(finished >= last);
-          last = finished;
-          return ++calls < 40;
-        }});
+    const auto partial = (*generator)
+                             ->generate(world.learner.weights(), requests, sampling,
+                                        {.progressed = [&](int64_t finished) {
+                                          CHECK(finished >= last);
+                                          last = finished;
+                                          return ++calls < 40;
+                                        }});
     int64_t aborted = 0, finished = 0;
     REQUIRE(partial.size() == requests.size());
     for (size_t i = 0; i < partial.size(); ++i) {
