@@ -31,8 +31,7 @@ std::string random_token() {
 
 }  // namespace
 
-void RunState::begin(RunActor::pointer self, RunActor address,
-                     std::shared_ptr<RunSetup> setup) {
+void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<RunSetup> setup) {
   self_ = self;
   address_ = std::move(address);
   setup_ = std::move(setup);
@@ -151,6 +150,11 @@ void RunState::finish_if_ended() {
   if (const auto point = controller.start_point()) result.checkpoint = checkpoints_->path(*point);
   std::error_code ignored;
   fs::remove_all(setup_->record.home + "/policies", ignored);
+  if (end.state != JobState::kFailed) {
+    setup_->sink->run_ended(result.ledger,
+                            end.state == JobState::kPaused ? "stopped" : troupe::name(end.state),
+                            result.weights_sha256);
+  }
   std::exchange(setup_->ended, nullptr)(std::move(result));
   self_->quit();
 }

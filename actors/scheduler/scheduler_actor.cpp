@@ -158,6 +158,11 @@ void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
     return;
   }
   obey_queue();
+  if (is_beginning_ && running_ == id) {
+    // The epoch that its record was written with is over.
+    begin_answers_.push_back(std::move(answer));
+    return;
+  }
   // A running job changes when its step is done; what is asked for is known by then.
   write(id, std::move(answer));
 }
@@ -223,19 +228,24 @@ void SchedulerState::obey_queue() {
 void SchedulerState::start_run(uint64_t id) {
   running_ = id;
   stop_when_begun_.reset();
+  is_beginning_ = true;
   head_->store->begin_epoch(id, [address = address_, id](Result<uint64_t> epoch) {
     caf::anon_send(address, EpochBegun{id, std::move(epoch)});
   });
 }
 
 void SchedulerState::epoch_begun(const EpochBegun& begun) {
+  is_beginning_ = false;
+  const auto answers = std::exchange(begin_answers_, {});
   if (!begun.epoch) {
+    for (const auto& answer : answers) answer(failed(begun.epoch.error()));
     end_run(begun.job, JobState::kFailed, begun.epoch.error().message);
     return;
   }
   Job& job = jobs_.at(begun.job);
   job.epoch = *begun.epoch;
   write(begun.job);
+  writing_.back().answers = answers;
   self_->spawn<caf::detached>([address = address_, head = head_, record = job.record,
                                epoch = job.epoch](caf::event_based_actor*) {
     caf::anon_send(address, RunPrepared{record.id, prepare(*head, record, epoch)});

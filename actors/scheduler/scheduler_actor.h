@@ -101,6 +101,9 @@ class SchedulerState {
   uint64_t running_ = 0;
   RunActor run_{};
   std::optional<JobState> stop_when_begun_{};
+  // Whoever asked for what began the job: answered with the first record of its new epoch.
+  std::vector<std::function<void(ControlReply)>> begin_answers_{};
+  bool is_beginning_ = false;  // Between start_run and epoch_begun.
   std::function<void()> drained_{};
 };
 

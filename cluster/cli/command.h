@@ -34,4 +34,7 @@ void add_logs(CLI::App& program, int& exit_code);
 void add_watch(CLI::App& program, int& exit_code);
 void add_top(CLI::App& program, int& exit_code);
 
+// The whole command line of the daemon; returns the exit code.
+int run_trouped(int argc, char** argv);
+
 }  // namespace troupe::cluster

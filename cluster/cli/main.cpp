@@ -13,14 +13,6 @@ bool is_daemon_name(std::string_view path) {
   return name.size() >= 7 && name.substr(name.size() - 7) == "trouped";
 }
 
-int run_daemon() {
-  std::fputs(
-      "trouped: the daemon's commands start with --head or --join, and this build runs jobs in one "
-      "process; use: troupe run JOB.toml\n",
-      stderr);
-  return 2;
-}
-
 // The command that was being read when reading failed, so that its own help can be named.
 std::string chosen_command(const CLI::App& program) {
   const auto chosen = program.get_subcommands();
@@ -70,7 +62,9 @@ int run_command(int argc, char** argv) {
 }  // namespace troupe::cluster
 
 int main(int argc, char** argv) try {
-  if (argc > 0 && troupe::cluster::is_daemon_name(argv[0])) return troupe::cluster::run_daemon();
+  if (argc > 0 && troupe::cluster::is_daemon_name(argv[0])) {
+    return troupe::cluster::run_trouped(argc, argv);
+  }
   return troupe::cluster::run_command(argc, argv);
 } catch (const std::exception& exception) {
   // Only a library or the device throws, and whoever owns it has not caught it: one line, no core.

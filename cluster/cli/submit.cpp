@@ -8,9 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "actors/controller/prepared_job.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/door.h"
 #include "cluster/jobs/job_file.h"
+#include "kernels/cpu/cpu_backend.h"
 
 namespace troupe::cluster {
 namespace {
@@ -35,6 +37,10 @@ Result<std::string> random_request_id() {
 Result<JobSummary> submit(const SubmitCommand& command) {
   auto job = load_job(command.job, command.overrides);
   if (!job) return job.error();
+  // What is wrong with its data or its policy is said here and now, not when its turn comes.
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  if (auto prepared = actors::prepare_job(**backend, *job); !prepared) return prepared.error();
   std::string request_id = command.request_id;
   if (request_id.empty()) {
     auto made = random_request_id();

@@ -211,9 +211,6 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   auto outcome = outcome_of(**again, *ended);
   if (!outcome) return outcome.error();
   outcome->seconds = seconds_now() - began;
-  view.run_ended(outcome->ledger,
-                 ended->state == JobState::kPaused ? "stopped" : name(ended->state),
-                 ended->weights_sha256);
   return outcome;
 }
 

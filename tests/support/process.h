@@ -37,6 +37,7 @@ struct Invocation {
   std::vector<std::pair<std::string, std::string>> environment{};  // Added to ours.
   std::string input{};                                             // Standard input.
   std::string folder{};  // Working directory; empty: ours.
+  std::string name{};    // What the program is called, where it listens to that; empty: its path.
 };
 
 struct Ended {
@@ -50,7 +51,7 @@ class Process {
   explicit Process(const Invocation& invocation) {
     write_text(files_.file("in"), invocation.input);
     std::vector<char*> argv;
-    std::vector<std::string> words = {TROUPE_BINARY};
+    std::vector<std::string> words = {invocation.name.empty() ? TROUPE_BINARY : invocation.name};
     words.insert(words.end(), invocation.arguments.begin(), invocation.arguments.end());
     for (auto& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -70,7 +71,7 @@ class Process {
     for (const auto& [name, value] : invocation.environment) {
       ::setenv(name.c_str(), value.c_str(), 1);
     }
-    ::execv(argv[0], argv.data());
+    ::execv(TROUPE_BINARY, argv.data());
     ::_exit(127);
   }
   ~Process() {

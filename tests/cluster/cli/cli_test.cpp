@@ -74,9 +74,12 @@ TEST_CASE("cli: every command has help with an example") {
 TEST_CASE("cli: the daemon's name explains itself") {
   const tests::TempDir dir;
   std::filesystem::create_symlink(TROUPE_BINARY, dir.file("trouped"));
-  const Outcome outcome = run_shell(dir.file("trouped") + " --head");
-  CHECK(outcome.exit_code == 2);
-  CHECK(outcome.output.find("troupe run") != std::string::npos);
+  const Outcome help = run_shell(dir.file("trouped") + " --help");
+  CHECK(help.exit_code == 0);
+  CHECK(help.output.find("Example") != std::string::npos);
+  const Outcome wrong = run_shell(dir.file("trouped") + " --join somewhere:1");
+  CHECK(wrong.exit_code == 2);
+  CHECK(wrong.output.find("--join") != std::string::npos);
 }
 
 TEST_CASE("cli: without a daemon its commands are one clear line") {

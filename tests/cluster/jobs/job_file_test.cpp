@@ -303,15 +303,15 @@ TEST_CASE("job_file: the specification hash sees what decides the history, and n
   CHECK(hash.size() == 64);
   CHECK(hash == specification_hash(parsed("# a comment\n" + kSmall)));
   CHECK(hash == specification_hash(parsed("seed = 1\n" + kSmall)));
-  for (const char* outside :
-       {"resources.threads_per_worker=2", "eval.every_steps=5", "eval.temperature=1",
-        "prices.gpu_hour=3", "data.train=u.jsonl", "schedule.checkpoint_every_steps=1", "schedule.checkpoints_kept=9"}) {
+  for (const char* outside : {"resources.threads_per_worker=2", "eval.every_steps=5",
+                              "eval.temperature=1", "prices.gpu_hour=3", "data.train=u.jsonl",
+                              "schedule.checkpoint_every_steps=1", "schedule.checkpoints_kept=9"}) {
     CAPTURE(outside);
     CHECK(hash == specification_hash(parsed(kSmall, {outside})));
   }
   for (const char* inside :
-       {"seed=2", "name=b", "grpo.steps=20", "grpo.kl_coef=0.002",
-        "data.shuffle=false", "optimizer.betas=[0.9, 0.99]", "rewards.accuracy.weight=2",
+       {"seed=2", "name=b", "grpo.steps=20", "grpo.kl_coef=0.002", "data.shuffle=false",
+        "optimizer.betas=[0.9, 0.99]", "rewards.accuracy.weight=2",
         "rollout.rescore_every_rounds=1", "sft.balance_bias_rate=0", "policy.config=small-moe"}) {
     CAPTURE(inside);
     CHECK(hash != specification_hash(parsed(kSmall, {inside})));

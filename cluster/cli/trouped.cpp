@@ -1,0 +1,61 @@
+// trouped: the daemon's command line.
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "cluster/cli/command.h"
+#include "cluster/cli/door.h"
+#include "cluster/cli/interrupt.h"
+#include "cluster/daemon/daemon.h"
+#include "kernels/cpu/cpu_backend.h"
+
+namespace troupe::cluster {
+namespace {
+
+std::string default_home() {
+  const char* home = std::getenv("HOME");
+  return std::string(home == nullptr || *home == '\0' ? "." : home) + "/.local/state/troupe";
+}
+
+Status serve(DaemonOptions options) {
+  std::error_code ignored;
+  options.home = std::filesystem::absolute(options.home, ignored).lexically_normal().string();
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  watch_for_interrupts();
+  options.is_interrupted = is_interrupted;
+  return run_daemon(**backend, options);
+}
+
+}  // namespace
+
+int run_trouped(int argc, char** argv) {
+  CLI::App program{"The Troupe daemon: takes jobs, runs one after another, survives being killed.",
+                   "trouped"};
+  program.footer(
+      "Users talk to it with troupe submit, jobs, show, watch, logs, cancel, pause, resume and "
+      "top.\nSIGTERM stops it after the step under way; its jobs go on with the next daemon.\n"
+      "Example:\n  trouped --home /srv/troupe &\n  troupe submit job.toml");
+  DaemonOptions options;
+  options.home = default_home();
+  bool is_head = false;
+  program.add_flag("--head", is_head, "This host is the head of the cluster, as it always is yet");
+  program.add_option("--home", options.home, "Folder of the store and of the jobs")
+      ->capture_default_str();
+  add_server_option(program, options.server);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help
+    return program.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "trouped: %s; see: trouped --help\n", error.what());
+    return 2;
+  }
+  const Status served = serve(std::move(options));
+  if (served) return 0;
+  std::fprintf(stderr, "trouped: %s\n", served.error().message.c_str());
+  return exit_code(served.error());
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,189 @@
+#include "cluster/daemon/daemon.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+
+#include "cluster/daemon/head.h"
+#include "cluster/gateway/front_door.h"
+#include "cluster/jobs/job_file.h"
+#include "cluster/monitor/metrics_feed.h"
+#include "cluster/monitor/metrics_log.h"
+#include "cluster/monitor/run_view.h"
+#include "schemas/job_codec.h"
+
+namespace troupe::cluster {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr auto kInterruptPeriod = 100ms;
+// Longer than a step; a job that is cut off loses nothing but the time since its recovery point.
+constexpr auto kDrainPatience = 5min;
+constexpr size_t kWatchesMax = 64;
+constexpr size_t kLogBytesMax = 1 << 20;  // Of one answer.
+constexpr const char* kLogFile = "/log.txt";
+
+ControlReply failed(Error error) {
+  ControlReply reply;
+  reply.error = std::move(error);
+  return reply;
+}
+
+// Who listens to a job: its metrics file, its log, and everybody at the feed.
+class JobWatch {
+ public:
+  JobWatch(const JobRecord& record, MetricsFeed::Publish publish)
+      : file_(std::fopen((record.home + kLogFile).c_str(), "a")),
+        log_(file_ ? file_.get() : stderr),
+        feed_(record.id, std::move(publish), log_),
+        metrics_(record.home + "/metrics.jsonl", feed_, /*goes_on=*/true) {}
+
+  actors::MetricsSink& sink() { return metrics_; }
+  const MetricsFeed& feed() const { return feed_; }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+  PlainView log_;
+  MetricsFeed feed_;
+  MetricsLog metrics_;
+};
+
+class Daemon {
+ public:
+  Daemon(const kernels::Backend& backend, const DaemonOptions& options)
+      : backend_(backend), options_(options) {}
+
+  Status run() {
+    std::error_code error;
+    fs::create_directories(options_.home, error);
+    if (error) return invalid_argument("cannot create " + options_.home + ": " + error.message());
+    auto store = actors::ReplayStore::open(store_folder(options_.home));
+    if (!store) return store.error();
+    auto door =
+        FrontDoor::open({.folder = options_.server},
+                        [this](ControlRequest request, std::function<void(ControlReply)> answer) {
+                          serve(std::move(request), std::move(answer));
+                        });
+    if (!door) return door.error();
+    door_ = std::move(*door);
+    auto head = Head::open(
+        backend_, std::move(*store),
+        {.folder = options_.home,
+         .home_of = [this](uint64_t job) { return fmt::format("{}/jobs/{}", options_.home, job); },
+         .make_sink = [this](const JobRecord& record) { return watch(record); },
+         .job_changed =
+             [said = std::map<uint64_t, JobState>()](const JobRecord& record) mutable {
+               const auto [last, is_new] = said.try_emplace(record.id, record.state);
+               if (!is_new && std::exchange(last->second, record.state) == record.state) return;
+               fmt::print(stderr, "trouped: job {} ({}) is {}{}{}\n", record.id, record.spec.name,
+                          name(record.state), record.message.empty() ? "" : ": ", record.message);
+             }});
+    if (!head) return head.error();
+    head_ = head->get();
+    fmt::print(stderr, "trouped: serving {}, jobs in {}\n", options_.server, options_.home);
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    while (!options_.is_interrupted()) {
+      std::condition_variable().wait_for(lock, kInterruptPeriod);
+    }
+    fmt::print(stderr, "trouped: stopping after the step under way; a second signal stops now\n");
+    const bool is_drained = (*head)->drain(kDrainPatience);
+    head_ = nullptr;
+    door_.reset();
+    head->reset();
+    fmt::print(stderr, "trouped: stopped{}; jobs go on with the next daemon\n",
+               is_drained ? "" : ", the step under way was cut off");
+    return ok();
+  }
+
+ private:
+  std::shared_ptr<actors::MetricsSink> watch(const JobRecord& record) {
+    auto watch =
+        std::make_shared<JobWatch>(record, [this](std::string topic, std::vector<std::byte> event) {
+          door_->publish(std::move(topic), std::move(event));
+        });
+    const std::lock_guard lock(mutex_);
+    watches_[record.id] = watch;
+    // The oldest jobs' histories are in their files.
+    if (watches_.size() > kWatchesMax) watches_.erase(watches_.begin());
+    return {watch, &watch->sink()};
+  }
+
+  // On the door's thread.
+  void serve(ControlRequest request, std::function<void(ControlReply)> answer) {
+    Head* head = head_;
+    if (head == nullptr) {
+      answer(failed({ErrorCode::kOverloaded, "the daemon is starting or stopping; ask again"}));
+      return;
+    }
+    if (const auto* submit = std::get_if<SubmitJob>(&request)) {
+      Status valid = cluster::validate(submit->job);
+      if (valid) valid = troupe::validate(submit->job);
+      if (!valid) {
+        answer(failed(invalid_argument(valid.error().message)));
+        return;
+      }
+    }
+    if (const auto* logs = std::get_if<JobLogs>(&request)) {
+      answer = [answer = std::move(answer), first = logs->first_line](ControlReply reply) {
+        if (!reply.error) add_lines(reply, first);
+        answer(std::move(reply));
+      };
+    } else if (const auto* watching = std::get_if<WatchJob>(&request)) {
+      answer = [this, answer = std::move(answer), one = *watching](ControlReply reply) {
+        if (!reply.error) add_events(reply, one);
+        answer(std::move(reply));
+      };
+    }
+    head->ask(std::move(request), std::move(answer));
+  }
+
+  static void add_lines(ControlReply& reply, uint64_t first) {
+    std::ifstream file(reply.jobs.at(0).home + kLogFile);
+    uint64_t number = 0;
+    size_t bytes = 0;
+    for (std::string line; std::getline(file, line); ++number) {
+      if (number < first) continue;
+      bytes += line.size() + 16;
+      if (reply.lines.size() == kControlListMax || bytes > kLogBytesMax) break;
+      reply.lines.push_back(std::move(line));
+    }
+    reply.next = std::max(number, first);
+  }
+
+  void add_events(ControlReply& reply, const WatchJob& watching) {
+    std::shared_ptr<JobWatch> watch;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = watches_.find(watching.id);
+      if (found != watches_.end()) watch = found->second;
+    }
+    if (watch) reply.events = watch->feed().history(watching.first_sequence, reply.next);
+  }
+
+  const kernels::Backend& backend_;
+  const DaemonOptions& options_;
+  std::unique_ptr<FrontDoor> door_{};
+  std::atomic<Head*> head_{nullptr};
+  std::mutex mutex_{};
+  std::map<uint64_t, std::shared_ptr<JobWatch>> watches_{};  // Guarded by mutex_.
+};
+
+}  // namespace
+
+Status run_daemon(const kernels::Backend& backend, const DaemonOptions& options) {
+  return Daemon(backend, options).run();
+}
+
+}  // namespace troupe::cluster

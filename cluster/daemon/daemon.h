@@ -1,0 +1,23 @@
+// The daemon: a head that stays, with a front door for users.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "kernels/backend.h"
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+struct DaemonOptions {
+  std::string home{};    // Store and jobs; created when missing.
+  std::string server{};  // Folder of the front door's sockets.
+  std::function<bool()> is_interrupted = [] { return false; };
+};
+
+// Serves until it is interrupted, and then stops the running job at its next step's boundary; that
+// job and those that wait go on with the next daemon. Says on standard error what it does.
+// kInvalidArgument when home or server cannot be used, e.g. because another daemon has them.
+Status run_daemon(const kernels::Backend& backend, const DaemonOptions& options);
+
+}  // namespace troupe::cluster
