@@ -1,13 +1,23 @@
 #include "actors/verifier/verifier_role.h"
 
-#include <chrono>
+#include <ctime>
 
 #include "actors/verifier/reward.h"
 
 namespace troupe::actors {
+namespace {
+
+// Processor time, which is what a verifier is billed for.
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+}  // namespace
 
 GroupsJudged judge_groups(const std::vector<RewardSpec>& rewards, const JudgeGroups& request) {
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   GroupsJudged judged;
   for (const GroupToJudge& group : request.groups) {
     JudgedGroup one{.id = group.id, .purpose = group.purpose};
@@ -16,8 +26,7 @@ GroupsJudged judge_groups(const std::vector<RewardSpec>& rewards, const JudgeGro
     }
     judged.groups.push_back(std::move(one));
   }
-  judged.core_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  judged.core_seconds = cpu_seconds() - start;
   return judged;
 }
 

@@ -56,7 +56,6 @@ void print_summary(std::FILE* out, const QuickstartCommand& command, const RunOu
   if (outcome.evaluations.size() < 2) return;
   const EvaluationRecord& first = outcome.evaluations.front();
   const EvaluationRecord& last = outcome.evaluations.back();
-  const Ledger& ledger = outcome.ledger;
   fmt::print(out,
              "\nheld-out problems solved, one sample each at temperature {}, 95 % interval\n"
              "  after the cold start      {}\n"
@@ -64,13 +63,7 @@ void print_summary(std::FILE* out, const QuickstartCommand& command, const RunOu
              first.metrics.temperature, percent(first.metrics), percent(last.metrics));
   print_traces(out, "before", first);
   print_traces(out, "after", last);
-  fmt::print(out,
-             "\n{} steps in {:.0f} s: {} tokens generated, {} learned, {} verdicts, {:.5f} in "
-             "money at the job's prices\n",
-             outcome.record.steps_done, outcome.seconds,
-             count(static_cast<double>(ledger.tokens_generated)),
-             count(static_cast<double>(ledger.tokens_learned)),
-             count(static_cast<double>(ledger.trajectories_generated)), ledger.money);
+  print_bill(out, outcome);
   const double before = first.metrics.thinking_share, after = last.metrics.thinking_share;
   fmt::print(out, "\n{:.0f} % of the responses thought after the cold start, {:.0f} % do now. ",
              100 * before, 100 * after);

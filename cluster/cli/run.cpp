@@ -12,6 +12,7 @@
 #include "cluster/daemon/embedded_run.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/monitor/run_view.h"
+#include "cluster/monitor/text.h"
 #include "kernels/cpu/cpu_backend.h"
 
 namespace troupe::cluster {
@@ -37,11 +38,39 @@ Result<JobState> run(const RunCommand& command) {
       **backend, *job, {.home = home, .resumes = command.resumes, .is_interrupted = is_interrupted},
       *view);
   if (!outcome) return outcome.error();
+  print_bill(command.is_json ? stderr : stdout, *outcome);
   if (command.is_json) fmt::print("{}\n", to_json(*outcome).dump());
   return outcome->record.state;
 }
 
 }  // namespace
+
+nlohmann::ordered_json cost_per_solved_problem(const RunOutcome& outcome) {
+  if (outcome.evaluations.empty() || outcome.evaluations.back().metrics.solved == 0) return nullptr;
+  return outcome.ledger.money / static_cast<double>(outcome.evaluations.back().metrics.solved);
+}
+
+void print_bill(std::FILE* out, const RunOutcome& outcome) {
+  const Ledger& ledger = outcome.ledger;
+  const auto amount = [](int64_t value) { return count(static_cast<double>(value)); };
+  int64_t verdicts = 0;
+  for (const auto& [kind, number_of] : ledger.verdicts) verdicts += number_of;
+  fmt::print(out,
+             "\n{} steps in {:.0f} s, {:.5f} at the job's prices{}\n"
+             "  rollout   {:8.1f} core-s   {} tokens, {} of them again\n"
+             "  verifier  {:8.1f} core-s   {} verdicts\n"
+             "  learner   {:8.1f} core-s   {} tokens, {} steps again\n"
+             "  wasted    {:8.1f} core-s   {} workers lost\n",
+             outcome.record.steps_done, outcome.seconds, ledger.money,
+             cost_per_solved_problem(outcome).is_null()
+                 ? ""
+                 : fmt::format(", {:.7f} per held-out problem solved",
+                               cost_per_solved_problem(outcome).get<double>()),
+             ledger.rollout_seconds, amount(ledger.tokens_generated),
+             amount(ledger.tokens_regenerated), ledger.verifier_seconds, amount(verdicts),
+             ledger.learner_seconds, amount(ledger.tokens_learned), ledger.steps_redone,
+             ledger.wasted_seconds, ledger.workers_lost);
+}
 
 nlohmann::ordered_json to_json(const RunOutcome& outcome) {
   const Ledger& ledger = outcome.ledger;
@@ -67,6 +96,7 @@ nlohmann::ordered_json to_json(const RunOutcome& outcome) {
             {"learner_seconds", ledger.learner_seconds},
             {"wasted_seconds", ledger.wasted_seconds},
             {"money", ledger.money}}},
+          {"cost_per_solved_problem", cost_per_solved_problem(outcome)},
           {"seconds", outcome.seconds}};
 }
 

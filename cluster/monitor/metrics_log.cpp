@@ -1,5 +1,6 @@
 #include "cluster/monitor/metrics_log.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace troupe::cluster {
@@ -52,6 +53,27 @@ std::string to_json_line(const EvalMetrics& evaluation) {
       .dump();
 }
 
+std::string to_json_line(const RunSample& sample) {
+  const Ledger& ledger = sample.ledger;
+  return Json{{"workers/ready", std::count_if(sample.workers.begin(), sample.workers.end(),
+                                              [](const auto& one) { return one.is_ready; })},
+              {"workers/lost", ledger.workers_lost},
+              {"busy/rollout", sample.rollout_busy_share},
+              {"busy/verifier", sample.verifier_busy_share},
+              {"busy/learner", sample.learner_busy_share},
+              {"queue/waiting", sample.groups_waiting},
+              {"queue/generating", sample.groups_generating},
+              {"queue/judging", sample.groups_judging},
+              {"queue/committing", sample.groups_committing},
+              {"verdicts_per_second", sample.verdicts_per_second},
+              {"seconds/rollout", ledger.rollout_seconds},
+              {"seconds/verifier", ledger.verifier_seconds},
+              {"seconds/learner", ledger.learner_seconds},
+              {"seconds/wasted", ledger.wasted_seconds},
+              {"money", ledger.money}}
+      .dump();
+}
+
 void MetricsLog::write(const std::string& line) {
   if (!file_) return;
   std::fwrite(line.data(), 1, line.size(), file_.get());
@@ -76,7 +98,10 @@ void MetricsLog::evaluated(const EvalMetrics& evaluation, const std::vector<Trac
   write(to_json_line(evaluation));
   view_.evaluated(evaluation, traces);
 }
-void MetricsLog::sampled(const RunSample& sample) { view_.sampled(sample); }
+void MetricsLog::sampled(const RunSample& sample) {
+  write(to_json_line(sample));
+  view_.sampled(sample);
+}
 void MetricsLog::noted(std::string_view line) { view_.noted(line); }
 void MetricsLog::run_ended(const Ledger& ledger, std::string_view state,
                            std::string_view weights_sha256) {

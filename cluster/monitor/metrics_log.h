@@ -43,5 +43,6 @@ class MetricsLog : public actors::MetricsSink {
 // One line each, without its end.
 std::string to_json_line(const StepMetrics& step);
 std::string to_json_line(const EvalMetrics& evaluation);
+std::string to_json_line(const RunSample& sample);
 
 }  // namespace troupe::cluster
