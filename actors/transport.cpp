@@ -96,6 +96,8 @@ NodeConfig::NodeConfig(const std::string& credentials_folder) {
   load<caf::io::middleman>();
   load<caf::openssl::manager>();
   set("scheduler.max-threads", kSchedulerThreads);
+  // Idle threads that look for work to steal would take a tenth of a core from those who compute.
+  set("scheduler.policy", caf::atom("sharing"));
   set("middleman.heartbeat-interval", kHeartbeatInterval);
   set("middleman.connection-timeout", kConnectionTimeout);
 }

@@ -270,7 +270,8 @@ void SchedulerState::run_prepared(const RunPrepared& prepared) {
   setup->ended = [address = address_](RunResult result) {
     caf::anon_send(address, RunFinished{std::move(result)});
   };
-  run_ = self_->spawn(run_actor, setup);
+  // Linked, so that no run outlives a head that has to go at once.
+  run_ = self_->spawn<caf::linked>(run_actor, setup);
   caf::anon_send(hub_, RunBegan{prepared.job, run_});
 }
 
