@@ -69,8 +69,8 @@ struct Scenario {
   std::vector<actors::PreparedJob> jobs{};
   double fault_period = 0;  // Seconds between faults, on average; 0: none.
   bool has_user = false;    // Who pauses, resumes and cancels.
-  // Losses count as in production, so groups may be dropped and jobs may fail. Otherwise they
-  // cannot, and a job must end as an undisturbed one.
+  // Losses count, so groups may be dropped and jobs may fail. Otherwise they cannot, and a job must
+  // end as an undisturbed one.
   bool is_harsh = false;
   bool prints = false;
 };
@@ -337,8 +337,10 @@ class World : public actors::RunPorts {
                     .generate_max = 30,
                     .judge_max = 10,
                     .learn_max = 40};
+    // One fault drops a group, or none ever does.
+    options.pool.faults_max = scenario_.is_harsh ? 1 : 100000;
     if (!scenario_.is_harsh) {
-      options.pool.faults_max = options.pool.kills_max = options.pool.learner_faults_max = 100000;
+      options.pool.kills_max = options.pool.learner_faults_max = 100000;
     }
     options.slots = actors::plan_slots(spec, 1, 1);
     options.policies_folder = "policies";
