@@ -119,7 +119,7 @@ void Controller::learner_lost() {
   consumed_.clear();
   commands_.push_back(command::CancelGeneration{});
   // Without a learner nothing more can be finished cleanly; the store has all that matters.
-  if (stopping_) end(*stopping_);
+  if (stopping_ && !is_ending_) end(*stopping_);
 }
 
 void Controller::worker_lost() { ++ledger_.workers_lost; }
@@ -225,15 +225,13 @@ void Controller::point_saved(const PointRecord& point, double core_seconds, doub
   if (is_over()) return;
   add_sums(core_seconds, job_.prices, ledger_.learner_seconds, ledger_.money);
   Batch batch = batch_with_ledger();
-  std::vector<PointRecord> kept = points_;
+  std::vector<PointRecord> kept = known_points();
   kept.push_back(point);
-  while (static_cast<int64_t>(kept.size()) > job_.schedule.checkpoints_kept) {
-    const uint64_t first = number(kept.front().version);
-    batch.erases.push_back({RecordKind::kPoint, first, first + 1});
-    kept.erase(kept.begin());
-  }
-  // What lies before every point that is kept is never asked for again.
+  const auto excess = static_cast<int64_t>(kept.size()) - job_.schedule.checkpoints_kept;
+  if (excess > 0) kept.erase(kept.begin(), kept.begin() + excess);
+  // What lies before every point that is kept is never asked for again, damaged points included.
   const uint64_t oldest = number(kept.front().version);
+  batch.erases.push_back({RecordKind::kPoint, 0, oldest});
   if (oldest > sft_steps()) {
     const auto round =
         (oldest - sft_steps()) / static_cast<uint64_t>(job_.grpo.minibatches_per_round);
@@ -442,7 +440,7 @@ void Controller::committed(uint64_t ticket, double now) {
     if (evaluation_ && evaluation_->is_committing) evaluation_.reset();
   }
   if (pending.point) {
-    if (!has_point(number(pending.point->version))) points_.push_back(*pending.point);
+    points_.push_back(*pending.point);
     if (point_asked_ == number(pending.point->version)) point_asked_.reset();
     while (static_cast<int64_t>(points_.size()) > job_.schedule.checkpoints_kept) {
       commands_.push_back(command::ForgetPoint{points_.front()});
@@ -559,8 +557,23 @@ bool Controller::is_evaluation_pending() const {
 }
 
 bool Controller::has_point(uint64_t version) const {
-  return std::any_of(points_.begin(), points_.end(),
+  const auto points = known_points();
+  return std::any_of(points.begin(), points.end(),
                      [version](const PointRecord& one) { return number(one.version) == version; });
+}
+
+// Those on their way into the store included, oldest first.
+std::vector<PointRecord> Controller::known_points() const {
+  std::vector<PointRecord> points = points_;
+  for (const auto& [ticket, pending] : pending_) {
+    if (pending.point) points.push_back(*pending.point);
+  }
+  return points;
+}
+
+std::optional<PointRecord> Controller::start_point() const {
+  const auto points = known_points();
+  return points.empty() ? std::nullopt : std::optional(points.back());
 }
 
 // One thing after another until something has to be waited for.

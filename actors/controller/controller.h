@@ -95,10 +95,9 @@ class Controller {
   Controller(const JobSpec& job, const JobData& data, RunHistory history, Options options,
              MetricsSink& sink);
 
-  // The point that a learner is to start from; none: fresh weights, version 0.
-  std::optional<PointRecord> start_point() const {
-    return points_.empty() ? std::nullopt : std::optional(points_.back());
-  }
+  // The point that a learner is to start from; none: fresh weights, version 0. It may be on its way
+  // into the store: whatever the learner does from there is recorded after it.
+  std::optional<PointRecord> start_point() const;
 
   // ---- What has happened.
   void learner_ready(PolicyVersion version, double now);
@@ -189,6 +188,7 @@ class Controller {
   const EvaluationRecord* find_evaluation(uint64_t version, bool is_gate) const;
   bool is_evaluation_pending() const;
   bool has_point(uint64_t version) const;
+  std::vector<PointRecord> known_points() const;
 
   void advance(double now);
   bool advance_sft(double now);    // True when there may be more to do at once.

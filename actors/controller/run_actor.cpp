@@ -90,6 +90,7 @@ void RunState::peer_down(const caf::actor_addr& gone) {
 
 void RunState::process_started(const WorkerProcessStarted& started) {
   if (started.failure.empty()) {
+    starting_.erase(started.pid);
     started_.insert(started.pid);
     run_->worker_started(started.slot, started.token, started.pid, now());
   } else {
@@ -148,6 +149,8 @@ void RunState::finish_if_ended() {
                    .weights_sha256 = run_->weights_sha256(),
                    .ledger = controller.ledger()};
   if (const auto point = controller.start_point()) result.checkpoint = checkpoints_->path(*point);
+  // The others were told to go by the run itself.
+  for (uint64_t pid : starting_) setup_->head->host->kill(pid);
   std::error_code ignored;
   fs::remove_all(setup_->record.home + "/policies", ignored);
   if (end.state != JobState::kFailed) {
@@ -175,6 +178,7 @@ void RunState::start_worker(uint32_t slot) {
   });
   if (pid) {
     started.pid = *pid;
+    starting_.insert(*pid);
   } else {
     started.failure = pid.error().message;
   }

@@ -115,6 +115,7 @@ class RunState : public RunPorts {
   std::optional<Checkpoints> checkpoints_{};
   std::unique_ptr<JobRun> run_{};
   std::set<uint64_t> started_{};                      // Process ids that the run knows.
+  std::set<uint64_t> starting_{};                     // Those that it does not know yet.
   std::map<uint64_t, Peer> peers_{};                  // By the epoch of their lease.
   caf::strong_actor_ptr greeting_{};                  // Who says hello right now.
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.

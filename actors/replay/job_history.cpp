@@ -9,7 +9,7 @@ namespace troupe::actors {
 namespace {
 
 template <class Record, class Decode>
-Result<std::vector<Record>> load_all(const ReplayStore& store, uint64_t job, RecordKind kind,
+Result<std::vector<Record>> load_all(const RecordReader& store, uint64_t job, RecordKind kind,
                                      uint64_t first, uint64_t end, Decode decode) {
   auto stored = store.list(job, kind, first, end);
   if (!stored) return stored.error();
@@ -24,7 +24,7 @@ Result<std::vector<Record>> load_all(const ReplayStore& store, uint64_t job, Rec
 
 }  // namespace
 
-Result<JobHistory> load_history(const ReplayStore& store, uint64_t job, const JobSpec& spec,
+Result<JobHistory> load_history(const RecordReader& store, uint64_t job, const JobSpec& spec,
                                 const std::function<Status(const PointRecord&)>& verify) {
   JobHistory history;
   auto points =
@@ -77,7 +77,7 @@ Result<JobHistory> load_history(const ReplayStore& store, uint64_t job, const Jo
   return history;
 }
 
-Result<RoundHistory> load_round(const ReplayStore& store, uint64_t job, Round round) {
+Result<RoundHistory> load_round(const RecordReader& store, uint64_t job, Round round) {
   RoundHistory history;
   const uint64_t r = number(round);
   auto groups =

@@ -21,7 +21,7 @@ struct JobHistory {
 // `verify` says whether a recovery point is whole on the disk: the newest that is, is gone on from.
 // kCorruption when a record cannot be read, or when no point is left of those that there were and
 // the groups that would be learned again are gone.
-Result<JobHistory> load_history(const ReplayStore& store, uint64_t job, const JobSpec& spec,
+Result<JobHistory> load_history(const RecordReader& store, uint64_t job, const JobSpec& spec,
                                 const std::function<Status(const PointRecord&)>& verify);
 
 struct RoundHistory {
@@ -30,6 +30,6 @@ struct RoundHistory {
   bool was_begun = false;
 };
 
-Result<RoundHistory> load_round(const ReplayStore& store, uint64_t job, Round round);
+Result<RoundHistory> load_round(const RecordReader& store, uint64_t job, Round round);
 
 }  // namespace troupe::actors

@@ -77,13 +77,25 @@ struct StoredRecord {
   std::vector<std::byte> value{};
 };
 
-class ReplayStore {
+// What those who go on with a job read; simulations have a store of their own.
+class RecordReader {
+ public:
+  virtual ~RecordReader() = default;
+
+  virtual Result<std::optional<StoredRecord>> find(const RecordKey& key) const = 0;
+
+  // Records of one kind with number in [first, end), in order.
+  virtual Result<std::vector<StoredRecord>> list(uint64_t job, RecordKind kind, uint64_t first,
+                                                 uint64_t end) const = 0;
+};
+
+class ReplayStore : public RecordReader {
  public:
   // Creates the folder when it is missing. kInvalidArgument when another process has it open or it
   // cannot be created; kCorruption, saying what is damaged and what to do, when the database cannot
   // be read or is behind its mark.
   static Result<std::unique_ptr<ReplayStore>> open(const std::string& folder);
-  ~ReplayStore();
+  ~ReplayStore() override;
 
   // A new writer of `job` takes over: from now on older epochs are refused. Durable; returns the
   // epoch, from 1.
@@ -96,11 +108,9 @@ class ReplayStore {
   // call tries again, so a full disk is survived once there is space; reads go on meanwhile.
   std::vector<Status> commit(std::span<const Batch> batches);
 
-  Result<std::optional<StoredRecord>> find(const RecordKey& key) const;
-
-  // Records of one kind with number in [first, end), in order.
+  Result<std::optional<StoredRecord>> find(const RecordKey& key) const override;
   Result<std::vector<StoredRecord>> list(uint64_t job, RecordKind kind, uint64_t first = 0,
-                                         uint64_t end = UINT64_MAX) const;
+                                         uint64_t end = UINT64_MAX) const override;
 
   // Jobs that have a kJob record, in order.
   Result<std::vector<uint64_t>> jobs() const;

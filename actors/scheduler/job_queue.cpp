@@ -92,6 +92,8 @@ Status JobQueue::resume(uint64_t job) {
 void JobQueue::ended(uint64_t job, JobState state) {
   TROUPE_CHECK(job == running_);
   running_ = 0;
+  // It was asked to pause first, and the cancel came before it had.
+  if (state == JobState::kPaused && stopping_ == JobState::kCancelled) state = stopping_;
   // Draining is no wish of the user's: the job goes on with the next head.
   if (is_draining_ && state == JobState::kPaused && stopping_ == JobState::kRunning) return;
   set(job, state);

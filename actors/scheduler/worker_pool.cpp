@@ -165,6 +165,9 @@ void WorkerPool::tick(double now) {
       }
     } else if (now - slot.heard > options_.silence_max) {
       lose(i, Loss::kKilled, fmt::format("silent for {:.1f} s", now - slot.heard), now);
+    } else if (overdue(slot.is_loading, slot.loading_since, options_.start_max)) {
+      lose(i, Loss::kFault, fmt::format("no policy loaded within {:.0f} s", options_.start_max),
+           now);
     } else if (overdue(slot.generation != 0, slot.generation_since, options_.generate_max)) {
       lose(i, Loss::kFault,
            fmt::format("{} groups not generated within {:.0f} s", slot.generating.size(),
@@ -442,6 +445,7 @@ void WorkerPool::dispatch_generation(uint32_t index, double now) {
   if (!slot.plan.roles.learner && slot.loaded != request_->version) {
     if (published_ && published_->version == request_->version) {
       slot.is_loading = true;
+      slot.loading_since = now;
       send(index, next_request_++, options_.start_max,
            LoadPolicy{published_->version, published_->path, published_->weights_sha256});
     } else if (!is_publishing_) {

@@ -93,7 +93,7 @@ class WorkerPool {
     std::string arithmetic_id = "cpu-1";
     // Seconds.
     double silence_max = 2.0;  // Without a heartbeat: frozen.
-    double start_max = 60;     // Until a new process is ready.
+    double start_max = 60;     // Until a new process is ready, or a policy is loaded.
     double generate_max = 3600;
     double judge_max = 60;
     double disconnected_max = 0.5;  // Until the end of a process that has gone silent is known.
@@ -164,6 +164,7 @@ class WorkerPool {
     std::optional<PolicyVersion> loaded{};
     uint64_t generation = 0;  // Request under way; 0: none.
     bool is_loading = false;
+    double loading_since = 0;
     double generation_since = 0;
     std::map<GroupKey, PromptGroup> generating{};
     int64_t sequences_done = 0, sequences_total = 0;

@@ -1,0 +1,268 @@
+#include "actors/scheduler/worker_pool.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+namespace troupe::actors {
+namespace {
+
+constexpr Roles kRollout{.rollout = true};
+constexpr Roles kLearner{.learner = true};
+constexpr Roles kVerifier{.verifier = true};
+
+// A pool, its time and what it has said since last asked.
+struct Fixture {
+  explicit Fixture(const std::vector<Roles>& roles) : pool(plans(roles), Lease{}, {}) {
+    pool.start(now);
+    take();
+    for (uint32_t slot = 0; slot < roles.size(); ++slot) bring_up(slot);
+  }
+
+  static std::vector<SlotPlan> plans(const std::vector<Roles>& roles) {
+    std::vector<SlotPlan> slots;
+    for (Roles one : roles) slots.push_back({.roles = one});
+    return slots;
+  }
+
+  void take() {
+    for (auto& command : pool.take_commands()) commands.push_back(std::move(command));
+  }
+  template <class Command>
+  std::vector<Command> all() {
+    take();
+    std::vector<Command> found;
+    for (const auto& command : commands) {
+      if (const auto* one = std::get_if<Command>(&command)) found.push_back(*one);
+    }
+    std::erase_if(commands,
+                  [](const PoolCommand& one) { return std::holds_alternative<Command>(one); });
+    return found;
+  }
+  // What was sent of one kind, with to whom.
+  template <class Message>
+  std::vector<std::pair<pool::Send, Message>> sent() {
+    std::vector<std::pair<pool::Send, Message>> found;
+    for (const auto& send : all<pool::Send>()) {
+      if (const auto* one = std::get_if<Message>(&send.message)) found.emplace_back(send, *one);
+    }
+    return found;
+  }
+
+  void bring_up(uint32_t slot) {
+    pids.resize(std::max<size_t>(pids.size(), slot + 1));
+    epochs.resize(pids.size());
+    pids[slot] = ++next_pid;
+    const std::string token = "token " + std::to_string(next_pid);
+    pool.started(slot, token, pids[slot], now);
+    const auto epoch = pool.hello({.slot = slot, .token = token, .arithmetic_id = "cpu-1"}, now);
+    REQUIRE(epoch);
+    epochs[slot] = *epoch;
+    say(slot, 0, WorkerReady{});
+  }
+  void say(uint32_t slot, uint64_t request, FromWorker message) {
+    pool.received(slot, epochs[slot], request, std::move(message), now);
+  }
+  void end(uint32_t slot, int signal) {
+    pool.ended({.slot = slot, .pid = pids[slot], .exit_code = 0, .signal = signal}, now);
+  }
+  void restart(uint32_t slot) {
+    now += 20;
+    for (uint32_t i = 0; i < pids.size(); ++i) say(i, 0, Heartbeat{});
+    pool.tick(now);
+    bring_up(slot);
+  }
+  void generate(uint32_t count) {
+    GenerateGroups request;
+    for (uint32_t i = 0; i < count; ++i) request.groups.push_back({.id = {Round{0}, i}});
+    pool.generate(std::move(request), now);
+  }
+
+  double now = 0;
+  WorkerPool pool;
+  std::vector<PoolCommand> commands{};
+  std::vector<uint64_t> pids{}, epochs{};
+  uint64_t next_pid = 100;
+};
+
+std::vector<uint32_t> ordinals(const GenerateGroups& request) {
+  std::vector<uint32_t> found;
+  for (const auto& group : request.groups) found.push_back(group.id.ordinal);
+  return found;
+}
+
+TEST_CASE("worker pool: slots have the roles whose count exceeds their number") {
+  JobSpec job;
+  job.resources = {.placement = "colocated", .rollout = 2, .learner = 1, .verifier = 1};
+  std::vector<std::string> roles;
+  for (const auto& plan : plan_slots(job, 1, 1)) roles.push_back(to_string(plan.roles));
+  CHECK(roles == std::vector<std::string>{"rollout+learner", "rollout", "verifier"});
+  job.resources.placement = "split";
+  roles.clear();
+  for (const auto& plan : plan_slots(job, 1, 1)) roles.push_back(to_string(plan.roles));
+  CHECK(roles == std::vector<std::string>{"learner", "rollout", "rollout", "verifier"});
+}
+
+TEST_CASE("worker pool: only the process that was started gets a lease, and once") {
+  WorkerPool pool(Fixture::plans({kVerifier}), {}, {});
+  pool.start(0);
+  CHECK_FALSE(pool.hello({.slot = 0, .token = "", .arithmetic_id = "cpu-1"}, 0));
+  pool.started(0, "secret", 7, 0);
+  CHECK_FALSE(pool.hello({.slot = 0, .token = "guess", .arithmetic_id = "cpu-1"}, 0));
+  CHECK_FALSE(pool.hello({.slot = 1, .token = "secret", .arithmetic_id = "cpu-1"}, 0));
+  CHECK(pool.hello({.slot = 0, .token = "secret", .arithmetic_id = "cpu-1"}, 0));
+  CHECK_FALSE(pool.hello({.slot = 0, .token = "secret", .arithmetic_id = "cpu-1"}, 0));
+}
+
+TEST_CASE("worker pool: what a worker says under an older lease is dropped") {
+  Fixture f({kVerifier});
+  f.pool.judge({.id = {Round{0}, 3}}, f.now);
+  const auto request = f.sent<JudgeGroups>().at(0).first;
+  const uint64_t old_epoch = f.epochs[0];
+  f.end(0, 9);
+  f.restart(0);
+  CHECK(f.epochs[0] > old_epoch);
+  const auto again = f.sent<JudgeGroups>().at(0).first;
+  for (uint64_t id : {request.request_id, again.request_id}) {
+    f.pool.received(0, old_epoch, id, GroupsJudged{}, f.now);
+    CHECK(f.all<pool::Answer>().empty());
+  }
+  f.say(0, again.request_id, GroupsJudged{});
+  CHECK(f.all<pool::Answer>().size() == 1);
+  f.say(0, again.request_id, GroupsJudged{});
+  CHECK(f.all<pool::Answer>().empty());
+}
+
+TEST_CASE("worker pool: silence and deadlines end a worker, and its end is known by its pid") {
+  Fixture f({kVerifier});
+  f.pool.tick(f.now += 1.9);
+  CHECK(f.all<pool::Kill>().empty());
+  f.say(0, 0, Heartbeat{});
+  f.pool.tick(f.now += 1.9);
+  CHECK(f.all<pool::Kill>().empty());
+  f.pool.tick(f.now += 0.2);
+  REQUIRE(f.all<pool::Kill>().size() == 1);
+  f.end(0, 9);  // Known already.
+  CHECK(f.all<pool::WorkerLost>().size() == 1);
+
+  f.restart(0);
+  f.pool.judge({.id = {Round{0}, 3}}, f.now);
+  for (int second = 0; second < 60; ++second) {
+    f.say(0, 0, Heartbeat{});
+    f.pool.tick(f.now += 1);
+  }
+  CHECK(f.all<pool::GroupRetried>().empty());
+  f.say(0, 0, Heartbeat{});
+  f.pool.tick(f.now += 0.1);
+  const auto retried = f.all<pool::GroupRetried>();
+  REQUIRE(retried.size() == 1);
+  CHECK(retried[0].record.faults == 1);
+}
+
+TEST_CASE("worker pool: who does not come up is started ever later") {
+  WorkerPool pool(Fixture::plans({kVerifier}), {}, {});
+  double now = 0;
+  pool.start(now);
+  std::vector<double> waits;
+  for (int i = 0; i < 9; ++i) {
+    pool.start_failed(0, "no memory", now);
+    pool.take_commands();
+    const double failed = now;
+    while (true) {
+      pool.tick(now);
+      const auto commands = pool.take_commands();
+      if (!commands.empty()) break;
+      now += 0.25;
+    }
+    waits.push_back(now - failed);
+  }
+  CHECK(waits == std::vector<double>{0, 0.25, 0.5, 1, 2, 4, 8, 10, 10});
+}
+
+TEST_CASE("worker pool: lost work goes to others, in order and before what waits") {
+  Fixture f({kVerifier, {.rollout = true, .learner = true}});
+  f.generate(4);
+  const auto first = f.sent<GenerateGroups>().at(0);
+  CHECK(ordinals(first.second) == std::vector<uint32_t>{0, 1, 2, 3});
+  GroupsGenerated some;
+  some.groups.push_back({.id = {Round{0}, 2}});
+  f.say(1, first.first.request_id, some);
+  CHECK(f.all<pool::Answer>().size() == 1);
+  f.end(1, 9);
+  CHECK(f.all<pool::GroupRetried>().size() == 3);
+  CHECK(f.all<pool::LearnerLost>().size() == 1);
+  f.restart(1);
+  CHECK(ordinals(f.sent<GenerateGroups>().at(0).second) == std::vector<uint32_t>{0, 1, 3});
+}
+
+TEST_CASE("worker pool: faults drop a group after three, kills pause the job after twenty") {
+  Fixture f({kVerifier});
+  f.pool.judge({.id = {Round{0}, 3}}, f.now);
+  for (int i = 0; i < 19; ++i) {
+    f.end(0, 9);
+    f.restart(0);
+  }
+  CHECK(f.all<pool::GiveUp>().empty());
+  CHECK(f.all<pool::GroupAbandoned>().empty());
+  f.end(0, 9);
+  const auto given_up = f.all<pool::GiveUp>();
+  REQUIRE(given_up.size() == 1);
+  CHECK(given_up[0].state == JobState::kPaused);
+
+  Fixture g({kVerifier});
+  g.pool.restore_attempts({{.id = {Round{0}, 3}, .faults = 1, .kills = 0}});
+  g.pool.judge({.id = {Round{0}, 3}}, g.now);
+  g.end(0, 11);
+  CHECK(g.all<pool::GroupAbandoned>().empty());
+  g.restart(0);
+  g.end(0, 0);
+  CHECK(g.all<pool::GroupAbandoned>().size() == 1);
+  g.restart(0);
+  CHECK(g.sent<JudgeGroups>().size() == 2);  // Not a third time.
+}
+
+TEST_CASE("worker pool: a rollout without the learner loads what the learner publishes") {
+  Fixture f({kLearner, kRollout});
+  f.generate(2);
+  const auto publish = f.sent<PublishPolicy>().at(0);
+  CHECK(publish.first.slot == 0);
+  f.say(0, publish.first.request_id,
+        PolicyPublished{.version = {}, .path = "file", .weights_sha256 = "digest"});
+  const auto load = f.sent<LoadPolicy>().at(0);
+  CHECK(load.first.slot == 1);
+  CHECK(load.second.path == "file");
+  f.say(1, load.first.request_id, PolicyLoaded{});
+  CHECK(f.sent<GenerateGroups>().at(0).first.slot == 1);
+}
+
+TEST_CASE("worker pool: a policy that is not loaded in time costs its worker") {
+  Fixture f({kLearner, kRollout});
+  f.generate(1);
+  f.say(0, f.sent<PublishPolicy>().at(0).first.request_id, PolicyPublished{});
+  CHECK(f.sent<LoadPolicy>().size() == 1);
+  for (int second = 0; second < 61; ++second) {
+    for (uint32_t slot : {0, 1}) f.say(slot, 0, Heartbeat{});
+    f.pool.tick(f.now += 1);
+  }
+  const auto killed = f.all<pool::Kill>();
+  REQUIRE(killed.size() == 1);
+  CHECK(killed[0].slot == 1);
+}
+
+TEST_CASE("worker pool: a learner that is lost three times by its own fault fails the job") {
+  Fixture f({kLearner});
+  for (int i = 0; i < 3; ++i) {
+    CHECK(f.all<pool::GiveUp>().empty());
+    f.pool.learn({.version = PolicyVersion{5}}, f.now);
+    f.end(0, 11);
+    f.restart(0);
+  }
+  const auto given_up = f.all<pool::GiveUp>();
+  REQUIRE(given_up.size() == 1);
+  CHECK(given_up[0].state == JobState::kFailed);
+  CHECK(given_up[0].error.message ==
+        "the learner was lost 3 times in a row at learning step 5: killed by signal 11");
+}
+
+}  // namespace
+}  // namespace troupe::actors

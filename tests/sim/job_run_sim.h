@@ -1,0 +1,136 @@
+// One seed of the simulation: which jobs, which workers, which misfortune; and what must come out.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <utility>
+
+#include "tests/sim/world.h"
+
+namespace troupe::tests {
+
+struct Simulated {
+  Counts counts{};
+  uint64_t digest = 0;
+};
+
+// How a job of a kind ends when nothing happens to it.
+inline const Outcome& undisturbed(const JobKind& kind) {
+  static std::map<JobKind, Outcome> known;
+  const auto found = known.find(kind);
+  if (found != known.end()) return found->second;
+  Scenario scenario;
+  scenario.jobs.push_back(prepare(kind));
+  scenario.jobs[0].job.schedule.checkpoint_every_steps = 0;
+  World world(std::move(scenario));
+  world.run();
+  return known[kind] = world.outcome(1);
+}
+
+inline Simulated simulate(uint64_t seed, bool prints = false) {
+  SimulatedClock dice(seed, /*prints=*/false);
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.prints = prints;
+  scenario.fault_period = std::vector<double>{0.6, 1.5, 4}[dice.below(3)];
+  scenario.is_harsh = dice.chance(0.2);
+  const size_t num_jobs = dice.chance(0.25) ? 2 + dice.below(2) : 1;
+  scenario.has_user = num_jobs > 1 || dice.chance(0.2);
+  std::vector<JobKind> kinds;
+  for (size_t i = 0; i < num_jobs; ++i) {
+    const JobKind kind{
+        .zero_variance = std::vector<std::string>{"keep", "drop", "replace"}[dice.below(3)],
+        .has_sft = dice.chance(0.6),
+        .has_gate = dice.chance(0.5),
+        .has_evaluations = dice.chance(0.5),
+        .minibatches = dice.chance(0.5) ? 2 : 1};
+    kinds.push_back(kind);
+    auto& prepared = scenario.jobs.emplace_back(prepare(kind));
+    JobSpec& job = prepared.job;
+    job.resources.placement = dice.chance(0.5) ? "colocated" : "split";
+    job.resources.rollout = 1 + static_cast<int64_t>(dice.below(3));
+    job.resources.verifier = 1 + static_cast<int64_t>(dice.below(2));
+    job.schedule.checkpoint_every_steps = static_cast<int64_t>(dice.below(4));
+    job.schedule.checkpoints_kept = 1 + static_cast<int64_t>(dice.below(3));
+  }
+  const bool is_harsh = scenario.is_harsh;
+  World world(std::move(scenario));
+  world.run();
+  for (size_t i = 0; i < num_jobs; ++i) {
+    if (world.state(i + 1) != JobState::kFinished) continue;
+    const Outcome outcome = world.outcome(i + 1);
+    int64_t dropped = 0;
+    for (const auto& [reason, count] : outcome.dropped) dropped += count;
+    require(outcome.trajectories_generated == outcome.trajectories_learned + dropped,
+            "a trajectory is nowhere");
+    if (is_harsh) continue;
+    const Outcome& expected = undisturbed(kinds[i]);
+    require(outcome.weights == expected.weights, "the weights differ");
+    require(outcome.steps == expected.steps, "the steps differ");
+    require(outcome.learned == expected.learned, "other groups were learned");
+    require(outcome.evaluations == expected.evaluations, "the evaluations differ");
+    require(outcome == expected, "the ledger differs");
+  }
+  return {world.counts(), world.digest()};
+}
+
+// Runs `count` seeds from `first`, or the one that TROUPE_SIM_SEED names, with its trace.
+inline Counts simulate_all(uint64_t first, uint64_t count) {
+  Counts counts;
+  const auto run = [&](uint64_t seed, bool prints) {
+    CAPTURE(seed);
+    try {
+      const Simulated one = simulate(seed, prints);
+      counts.add(one.counts);
+      return one.digest;
+    } catch (const std::exception& violation) {
+      FAIL_CHECK("TROUPE_SIM_SEED=" << seed << ": " << std::string(violation.what()));
+      return uint64_t{0};
+    }
+  };
+  if (const char* seed = std::getenv("TROUPE_SIM_SEED")) {
+    run(std::strtoull(seed, nullptr, 10), /*prints=*/true);
+    return counts;
+  }
+  const auto begun = std::chrono::steady_clock::now();
+  for (uint64_t seed = first; seed < first + count; ++seed) run(seed, /*prints=*/false);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  MESSAGE("" << static_cast<double>(count) / seconds << " seeds/s, "
+             << counts.simulated_seconds / seconds << " simulated seconds per second");
+  return counts;
+}
+
+// A system that does nothing, or to which nothing happens, must not pass.
+inline void check_all_happened(const Counts& counts, uint64_t seeds) {
+  if (std::getenv("TROUPE_SIM_SEED") != nullptr) return;
+  CHECK(counts.trajectories_learned > seeds * 20);
+  CHECK(counts.jobs_finished > seeds * 9 / 10);
+  for (const auto& [what, count] : {std::pair<const char*, uint64_t>{"kills", counts.kills},
+                                    {"exits by a worker's own fault", counts.fault_exits},
+                                    {"freezes", counts.freezes},
+                                    {"hangs", counts.hangs},
+                                    {"stalls", counts.stalls},
+                                    {"failures to start", counts.start_failures},
+                                    {"head crashes", counts.head_crashes},
+                                    {"lost commits", counts.lost_commits},
+                                    {"lost messages", counts.lost_messages},
+                                    {"damaged recovery points", counts.damaged_points},
+                                    {"stale messages", counts.stale_messages},
+                                    {"stale hellos", counts.stale_hellos},
+                                    {"steps redone", counts.steps_redone},
+                                    {"trajectories generated again", counts.groups_again},
+                                    {"pauses", counts.pauses},
+                                    {"cancels", counts.cancels},
+                                    {"groups dropped after losses", counts.groups_abandoned},
+                                    {"jobs failed by losses", counts.jobs_failed}}) {
+    CAPTURE(std::string(what));
+    MESSAGE(std::string(what) << ": " << count);
+    CHECK(count > 0);
+  }
+}
+
+}  // namespace troupe::tests

@@ -1,0 +1,905 @@
+// A head, its workers, its store and its user under one clock.
+//
+// The decisions are the real ones (JobQueue, JobRun with Controller and WorkerPool, load_history
+// and load_round); processes, connections, the disk and what is computed are played. Everything
+// that can go wrong does: workers are killed, exit, freeze, hang, do not start and say things after
+// they were given up, connections stall, recovery points are damaged, and the head goes with all
+// that it had not made durable.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/controller/job_run.h"
+#include "actors/replay/job_history.h"
+#include "actors/scheduler/job_queue.h"
+#include "actors/verifier/verifier_role.h"
+#include "tests/sim/fake_compute.h"
+#include "tests/sim/simulated_clock.h"
+#include "tests/sim/store_model.h"
+
+namespace troupe::tests {
+
+// What must be the same however a job went.
+struct Outcome {
+  std::string weights{};
+  std::vector<uint64_t> steps{};  // A digest of each step's record.
+  std::vector<GroupId> learned{};
+  std::vector<uint64_t> evaluations{};
+  int64_t tokens_generated = 0, tokens_learned = 0;
+  int64_t trajectories_generated = 0, trajectories_learned = 0;
+  std::map<std::string, int64_t> dropped{}, verdicts{};
+  bool operator==(const Outcome&) const = default;
+};
+
+// What happened, so that a test can tell that something did.
+struct Counts {
+  uint64_t kills = 0, fault_exits = 0, freezes = 0, hangs = 0, stalls = 0, start_failures = 0;
+  uint64_t head_crashes = 0, lost_commits = 0, lost_messages = 0, damaged_points = 0;
+  uint64_t stale_messages = 0, stale_hellos = 0;
+  uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
+  uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
+  double simulated_seconds = 0;
+
+  void add(const Counts& other) {
+    kills += other.kills, fault_exits += other.fault_exits, freezes += other.freezes;
+    hangs += other.hangs, stalls += other.stalls, start_failures += other.start_failures;
+    head_crashes += other.head_crashes, lost_commits += other.lost_commits;
+    lost_messages += other.lost_messages, damaged_points += other.damaged_points;
+    stale_messages += other.stale_messages, stale_hellos += other.stale_hellos;
+    steps_redone += other.steps_redone, groups_again += other.groups_again;
+    trajectories_learned += other.trajectories_learned;
+    pauses += other.pauses, cancels += other.cancels;
+    jobs_finished += other.jobs_finished, jobs_failed += other.jobs_failed;
+    groups_abandoned += other.groups_abandoned;
+    simulated_seconds += other.simulated_seconds;
+  }
+};
+
+struct Scenario {
+  uint64_t seed = 0;
+  std::vector<actors::PreparedJob> jobs{};
+  double fault_period = 0;  // Seconds between faults, on average; 0: none.
+  bool has_user = false;    // Who pauses, resumes and cancels.
+  // Losses count, so groups may be dropped and jobs may fail. Otherwise they cannot, and a job must
+  // end as an undisturbed one.
+  bool is_harsh = false;
+  bool prints = false;
+};
+
+class World : public actors::RunPorts {
+ public:
+  explicit World(Scenario scenario)
+      : scenario_(std::move(scenario)), clock_(scenario_.seed, scenario_.prints), store_(clock_) {
+    for (size_t i = 0; i < scenario_.jobs.size(); ++i) {
+      store_.expect_job(i + 1, scenario_.jobs[i].job);
+    }
+  }
+
+  // Until every job has ended.
+  void run() {
+    boot();
+    for (uint64_t id = 1; id <= scenario_.jobs.size(); ++id) {
+      clock_.after(id == 1 ? 0 : clock_.uniform(0, 5), [this, id] {
+        submitted_.insert(id);
+        if (is_up_) submit(id);
+      });
+    }
+    if (scenario_.fault_period > 0) next_fault();
+    if (scenario_.has_user) next_wish();
+    while (!is_done()) {
+      require(clock_.now() < kSecondsMax, "the jobs do not come to an end");
+      require(clock_.step(), "nothing happens any more");
+    }
+    counts_.simulated_seconds = clock_.now();
+  }
+
+  const Counts& counts() const { return counts_; }
+  uint64_t digest() const { return clock_.digest(); }
+  JobState state(uint64_t job) const { return queue_.state(job); }
+
+  Outcome outcome(uint64_t job) const {
+    Outcome outcome;
+    for (const auto& one : store_.all(job, actors::RecordKind::kStep)) {
+      const StepRecord record = *decode_step_record(one.value);
+      const StepMetrics& m = record.metrics;
+      uint64_t hash = mix(mix(bits_of(m.loss), bits_of(m.grad_norm)), bits_of(m.learning_rate));
+      for (double value : {m.reward_mean, m.reward_std, m.accuracy, m.format_share,
+                           m.response_length_mean, m.frac_reward_zero_std}) {
+        hash = mix(hash, bits_of(value));
+      }
+      hash = mix(mix(hash, number(m.round)), static_cast<uint64_t>(m.stage_step));
+      hash = mix(mix(hash, static_cast<uint64_t>(m.tokens_generated)), m.was_finite ? 1 : 0);
+      outcome.steps.push_back(hash);
+      outcome.learned.insert(outcome.learned.end(), record.consumed.begin(), record.consumed.end());
+    }
+    for (const auto& one : store_.all(job, actors::RecordKind::kEvaluation)) {
+      const EvaluationRecord record = *decode_evaluation_record(one.value);
+      uint64_t hash = mix(number(record.metrics.version), record.is_gate ? 1 : 0);
+      hash = mix(hash, static_cast<uint64_t>(record.metrics.solved));
+      hash = mix(hash, static_cast<uint64_t>(record.metrics.tokens_generated));
+      for (const Trace& trace : record.traces) hash = mix(hash, trace.response.size());
+      outcome.evaluations.push_back(hash);
+    }
+    const Ledger ledger = *decode_ledger(store_.value({job, actors::RecordKind::kLedger, 0, 0}));
+    outcome.tokens_generated = ledger.tokens_generated;
+    outcome.tokens_learned = ledger.tokens_learned;
+    outcome.trajectories_generated = ledger.trajectories_generated;
+    outcome.trajectories_learned = ledger.trajectories_learned;
+    outcome.dropped = ledger.trajectories_dropped;
+    outcome.verdicts = ledger.verdicts;
+    outcome.weights = weights_.at(job);
+    return outcome;
+  }
+
+ private:
+  static constexpr double kSecondsMax = 3000;
+  static constexpr double kFaultsUntil = 25;  // So that every job can come to its end.
+
+  struct Process {
+    uint64_t pid = 0;
+    uint32_t slot = 0;
+    uint64_t job = 0;
+    uint64_t run = 0;
+    std::string token{};
+    uint64_t epoch = 0;
+    bool is_alive = true;
+    bool is_given_up = false;  // The head has asked for its end.
+    bool is_hanging = false;   // Breathes and does nothing.
+    double frozen_until = 0;
+    // What it holds.
+    std::optional<Lease> lease{};
+    FakeLearner learner{};
+    std::optional<std::pair<PolicyVersion, uint64_t>> loaded{};
+    // Its executor.
+    std::deque<std::pair<uint64_t, ToWorker>> requests{};
+    bool is_busy = false;
+    uint64_t cancelled = 0;
+    // Its connection: when the last message of each direction arrives, and what is lost of it.
+    double said_until = 0, told_until = 0;
+    uint64_t said = 0, heard = 0, lost_from = UINT64_MAX;
+  };
+  using ProcessPointer = std::shared_ptr<Process>;
+
+  struct Run {
+    uint64_t id = 0;
+    uint64_t job = 0;
+    uint64_t epoch = 0;
+    const actors::PreparedJob* prepared = nullptr;
+    std::unique_ptr<actors::JobRun> machine{};
+    bool was_stopped = false;
+  };
+
+  class Sink : public actors::MetricsSink {
+   public:
+    explicit Sink(World& world) : world_(world) {}
+    void run_started(const JobSpec&, std::string_view, int64_t) override {}
+    void progressed(std::string_view, int64_t done, int64_t total) override {
+      require(done >= 0 && done <= total, "more is done than there is");
+    }
+    void step_committed(const StepMetrics& step) override {
+      const uint64_t version = number(step.version);
+      require(world_.store_.has({world_.run_->job, actors::RecordKind::kStep, version, 0}),
+              "a step was announced before it was durable");
+      world_.clock_.trace("step", version);
+    }
+    void evaluated(const EvalMetrics& evaluation, const std::vector<Trace>&) override {
+      world_.clock_.trace("evaluated", number(evaluation.version));
+    }
+    void sampled(const RunSample&) override {}
+    void noted(std::string_view line) override { world_.clock_.note(std::string(line)); }
+    void run_ended(const Ledger&, std::string_view, std::string_view) override {}
+
+   private:
+    World& world_;
+  };
+
+  // ---- The head.
+
+  // An event in the head, unless that head is gone by then.
+  void in_head(double delay, std::function<void()> event) {
+    clock_.after(delay, [this, incarnation = incarnation_, event = std::move(event)] {
+      if (!is_up_ || incarnation != incarnation_) return;
+      event();
+      finish_if_ended();
+    });
+  }
+
+  void boot() {
+    ++incarnation_;
+    is_up_ = true;
+    clock_.trace("head up", incarnation_);
+    queue_ = {};
+    records_.clear();
+    epochs_.clear();
+    expected_waiting_.clear();
+    std::vector<uint64_t> waiting;
+    for (uint64_t id : store_.jobs()) {
+      records_[id] = *decode_job_record(store_.value({id, actors::RecordKind::kJob, 0, 0}));
+      epochs_[id] = store_.epoch(id);
+      const JobState state = records_[id].state;
+      queue_.restore(id, state);
+      if (state == JobState::kRunning) expected_waiting_.push_front(id);
+      if (state == JobState::kQueued) expected_waiting_.push_back(id);
+    }
+    obey_queue();
+    for (uint64_t id : submitted_) {
+      if (!queue_.has(id)) submit(id);  // It was not acknowledged, so it is asked again.
+    }
+    tick();
+  }
+
+  void tick() {
+    in_head(0.1, [this] {
+      if (run_ && run_->machine) run_->machine->tick(clock_.now());
+      tick();
+    });
+  }
+
+  void submit(uint64_t id) {
+    records_[id] = {.id = id, .request_id = std::to_string(id), .spec = {}, .home = "/jobs"};
+    epochs_[id] = store_.epoch(id);
+    write(id);
+    expected_waiting_.push_back(id);
+    queue_.submit(id);
+    obey_queue();
+  }
+
+  void write(uint64_t id) {
+    actors::Batch batch;
+    batch.job = id;
+    batch.epoch = epochs_[id];
+    batch.writes.push_back({{id, actors::RecordKind::kJob, 0, 0}, encode(records_[id])});
+    store_.submit(std::move(batch), [](const Status& status) {
+      require(static_cast<bool>(status), "a job's record was refused");
+    });
+  }
+
+  void obey_queue() {
+    for (const auto& command : queue_.take_commands()) {
+      if (const auto* start = std::get_if<actors::JobQueue::Start>(&command)) {
+        require(!expected_waiting_.empty() && expected_waiting_.front() == start->job,
+                "a job was begun before one that came earlier");
+        expected_waiting_.pop_front();
+        start_run(start->job);
+      } else if (const auto* stop = std::get_if<actors::JobQueue::Stop>(&command)) {
+        require(run_ && run_->job == stop->job, "a job was stopped that does not run");
+        run_->was_stopped = true;
+        if (run_->machine) {
+          run_->machine->stop(stop->state, clock_.now());
+        } else {
+          stop_when_begun_ = stop->state;
+        }
+      } else {
+        const auto& changed = std::get<actors::JobQueue::Changed>(command);
+        records_[changed.job].state = changed.state;
+        if (changed.state != JobState::kRunning) write(changed.job);
+      }
+    }
+  }
+
+  void start_run(uint64_t job) {
+    require(!run_, "two jobs run at once");
+    clock_.trace("begin job", job);
+    run_ = std::make_unique<Run>();
+    run_->id = ++next_run_;
+    run_->job = job;
+    run_->prepared = &scenario_.jobs[job - 1];
+    stop_when_begun_.reset();
+    store_.begin_epoch(job, [this, job, incarnation = incarnation_](uint64_t epoch) {
+      epochs_[job] = epoch;
+      if (incarnation != incarnation_) return;
+      run_->epoch = epoch;
+      write(job);
+      in_head(clock_.uniform(0.05, 0.3), [this] { begin_machine(); });
+    });
+  }
+
+  void begin_machine() {
+    if (stop_when_begun_) {
+      end_run(*stop_when_begun_);
+      return;
+    }
+    const JobSpec& spec = run_->prepared->job;
+    auto history =
+        actors::load_history(store_, run_->job, spec, [this](const PointRecord& point) -> Status {
+          const auto found = points_.find(path_of(run_->job, point.folder));
+          require(found != points_.end() || damaged_.count(path_of(run_->job, point.folder)) > 0,
+                  "a recovery point that the store knows is not there");
+          if (found != points_.end() && found->second.manifest == point.manifest_sha256) {
+            return ok();
+          }
+          return Error{ErrorCode::kCorruption, "damaged"};
+        });
+    require(static_cast<bool>(history), "the history cannot be read");
+    // As Checkpoints::sweep: what has no record is gone.
+    std::erase_if(points_, [&](const auto& point) {
+      return point.second.job == run_->job &&
+             std::none_of(history->run.points.begin(), history->run.points.end(),
+                          [&](const PointRecord& known) {
+                            return point.first == path_of(run_->job, known.folder);
+                          });
+    });
+    policies_.clear();
+    actors::JobRun::Options options;
+    options.job_id = run_->job;
+    options.epoch = run_->epoch;
+    options.pool = {.first_epoch = (run_->epoch << 32) + 1,
+                    .start_max = 20,
+                    .generate_max = 30,
+                    .judge_max = 10,
+                    .learn_max = 40};
+    // One fault drops a group, or none ever does.
+    options.pool.faults_max = scenario_.is_harsh ? 1 : 100000;
+    if (!scenario_.is_harsh) {
+      options.pool.kills_max = options.pool.learner_faults_max = 100000;
+    }
+    options.slots = actors::plan_slots(spec, 1, 1);
+    options.policies_folder = "policies";
+    run_->machine =
+        std::make_unique<actors::JobRun>(*run_->prepared, std::move(history->run),
+                                         history->attempts, std::move(options), *this, sink_);
+    run_->machine->start(clock_.now());
+  }
+
+  void finish_if_ended() {
+    if (!run_ || !run_->machine || !run_->machine->end()) return;
+    const auto& end = *run_->machine->end();
+    clock_.note("the run ended: " + std::string(name(end.state)) + " " + end.error.message);
+    require(end.state == JobState::kFinished || run_->was_stopped || scenario_.is_harsh,
+            "a job ended without a reason: " + end.error.message);
+    if (end.state == JobState::kFailed) {
+      // The only failures that losses may cause.
+      require(end.error.message.find("times in a row") != std::string::npos, end.error.message);
+      ++counts_.jobs_failed;
+    }
+    const Ledger& ledger = run_->machine->controller().ledger();
+    weights_[run_->job] = run_->machine->weights_sha256();
+    counts_.steps_redone += static_cast<uint64_t>(ledger.steps_redone);
+    counts_.groups_again += static_cast<uint64_t>(ledger.trajectories_regenerated);
+    if (end.state == JobState::kFinished) {
+      ++counts_.jobs_finished;
+      counts_.groups_abandoned += store_.all(run_->job, actors::RecordKind::kDrop).size();
+      counts_.trajectories_learned += static_cast<uint64_t>(ledger.trajectories_learned);
+    }
+    for (const auto& [pid, process] : processes_) {
+      require(!process->is_alive || process->is_given_up || process->token.empty() ||
+                  process->run != run_->id || starting_.count(pid) > 0,
+              "a run has ended, one of its workers was left alone");
+    }
+    end_run(end.state);
+  }
+
+  void end_run(JobState state) {
+    const uint64_t job = run_->job;
+    clock_.trace("end job", job, static_cast<uint64_t>(state));
+    run_.reset();
+    queue_.ended(job, state);
+    obey_queue();
+  }
+
+  bool is_done() const {
+    if (!is_up_ || submitted_.size() < scenario_.jobs.size()) return false;
+    for (uint64_t id : submitted_) {
+      if (!queue_.has(id) || !is_terminal(queue_.state(id))) return false;
+    }
+    return true;
+  }
+
+  // The whole tree goes: processes, messages, and what was not synced.
+  void crash() {
+    clock_.trace("head crashes");
+    ++counts_.head_crashes;
+    is_up_ = false;
+    for (auto& [pid, process] : processes_) process->is_alive = false;
+    processes_.clear();
+    if (run_ && run_->machine) {
+      const Ledger& ledger = run_->machine->controller().ledger();
+      counts_.steps_redone += static_cast<uint64_t>(ledger.steps_redone);
+    }
+    counts_.lost_commits += store_.crash();
+    if (run_) damage_newest_point(run_->job);
+    run_.reset();
+    starting_.clear();
+    clock_.after(clock_.uniform(0.2, 2), [this] { boot(); });
+  }
+
+  // Only where another one is left to begin from.
+  void damage_newest_point(uint64_t job) {
+    const auto points = store_.all(job, actors::RecordKind::kPoint);
+    if (points.size() < 2 || !clock_.chance(0.3)) return;
+    const PointRecord newest = *decode_point_record(points.back().value);
+    const std::string path = path_of(job, newest.folder);
+    const auto found = points_.find(path);
+    if (found == points_.end()) return;  // By an earlier crash.
+    found->second.manifest = "damaged";
+    damaged_.insert(path);
+    ++counts_.damaged_points;
+  }
+
+  // ---- What a run asks for.
+
+  void start_worker(uint32_t slot) override {
+    ++actions_;
+    const uint64_t run = run_->id;
+    if (start_failures_ > 0) {
+      --start_failures_;
+      ++counts_.start_failures;
+      in_head(0.01, [this, run, slot] {
+        if (is_current(run)) run_->machine->worker_start_failed(slot, "no process", clock_.now());
+      });
+      return;
+    }
+    auto process = std::make_shared<Process>();
+    process->pid = ++next_pid_;
+    process->slot = slot;
+    process->job = run_->job;
+    process->run = run;
+    process->token = "token " + std::to_string(process->pid);
+    processes_[process->pid] = process;
+    starting_.insert(process->pid);
+    const double begun = clock_.uniform(0.001, 0.05);
+    in_head(begun, [this, process] {
+      starting_.erase(process->pid);
+      if (is_current(process->run)) {
+        run_->machine->worker_started(process->slot, process->token, process->pid, clock_.now());
+      } else {
+        process->is_given_up = true;
+        die(process, 0, 9);
+      }
+    });
+    in_worker(process, clock_.now() + begun + clock_.uniform(0.05, 0.5), [this, process] {
+      say(process, 0,
+          Hello{.slot = process->slot,
+                .token = process->token,
+                .pid = process->pid,
+                .arithmetic_id = "cpu-1"});
+      beat(process);
+    });
+  }
+
+  void kill_worker(uint32_t, uint64_t pid) override {
+    ++actions_;
+    const auto found = processes_.find(pid);
+    require(found != processes_.end(), "a process was killed that there never was");
+    const ProcessPointer process = found->second;
+    process->is_given_up = true;
+    // Its host may take its time, and meanwhile it says what it likes.
+    const double delay = clock_.chance(0.2) ? clock_.uniform(1, 8) : clock_.uniform(0, 0.1);
+    clock_.after(delay, [this, process] { die(process, 0, 9); });
+  }
+
+  void send(const actors::pool::Send& message) override {
+    ++actions_;
+    if (const auto* step = std::get_if<LearnStep>(&message.message)) {
+      for (const auto& bytes : step->groups) {
+        const GroupId id = decode_group_record(bytes)->trajectories[0].id.group;
+        require(store_.has({run_->job, actors::RecordKind::kGroup, number(id.round), id.ordinal}),
+                "a group is learned before it is durable");
+      }
+    }
+    ProcessPointer process;
+    if (std::holds_alternative<Lease>(message.message)) {
+      process = greeting_;
+    } else {
+      for (const auto& [pid, one] : processes_) {
+        if (one->epoch == message.epoch && one->run == run_->id) process = one;
+      }
+    }
+    require(process != nullptr, "a message has nobody to go to");
+    require(process->slot == message.slot, "a message goes to another slot's worker");
+    if (std::holds_alternative<Lease>(message.message)) process->epoch = message.epoch;
+    process->told_until = std::max(process->told_until, clock_.now() + clock_.uniform(0.001, 0.03));
+    in_worker(process, process->told_until,
+              [this, process, id = message.request_id, request = message.message] {
+                take(process, id, request);
+              });
+  }
+
+  void commit(uint64_t ticket, actors::Batch batch) override {
+    ++actions_;
+    store_.submit(std::move(batch), [this, ticket, run = run_->id](const Status& status) {
+      in_head(0.0005, [this, ticket, run, status] {
+        if (is_current(run)) run_->machine->committed(ticket, status, clock_.now());
+      });
+    });
+  }
+
+  void load_round(Round round) override {
+    ++actions_;
+    store_.read([this, round, run = run_->id] {
+      if (!is_current(run)) return;
+      auto history = actors::load_round(store_, run_->job, round);
+      require(static_cast<bool>(history), "a round cannot be read");
+      in_head(0.0005, [this, round, run, history = std::move(*history)] {
+        if (!is_current(run)) return;
+        run_->machine->round_loaded(round, history.groups, history.drops, history.was_begun,
+                                    clock_.now());
+      });
+    });
+  }
+
+  std::string unfinished_point(PolicyVersion version) override {
+    return fmt::format("{}.{}.unfinished", run_->epoch, number(version));
+  }
+  Status finish_point(PointRecord& point) override {
+    ++actions_;
+    point.folder = fmt::format("step_{}", number(point.version));
+    const std::string path = path_of(run_->job, point.folder);
+    const bool is_recorded =
+        store_.has({run_->job, actors::RecordKind::kPoint, number(point.version), 0});
+    require(!is_recorded || points_.count(path) == 0 || points_.at(path).manifest == "damaged",
+            "a recovery point that has a record was made again");
+    points_[path] = std::move(unfinished_.at(unfinished_point(point.version)));
+    return ok();
+  }
+  std::string point_path(const PointRecord& point) override {
+    return path_of(run_->job, point.folder);
+  }
+  void forget_point(const PointRecord& point) override {
+    ++actions_;
+    points_.erase(path_of(run_->job, point.folder));
+  }
+
+  static std::string path_of(uint64_t job, const std::string& folder) {
+    return fmt::format("{}/{}", job, folder);
+  }
+  bool is_current(uint64_t run) const { return run_ && run_->id == run && run_->machine; }
+
+  // ---- Workers.
+
+  void in_worker(const ProcessPointer& process, double time, std::function<void()> event) {
+    clock_.at(time, [this, process, event = std::move(event)] {
+      if (!process->is_alive) return;
+      if (process->frozen_until > clock_.now()) {
+        in_worker(process, process->frozen_until, event);
+      } else {
+        event();
+      }
+    });
+  }
+
+  void die(const ProcessPointer& process, int exit_code, int signal) {
+    if (!process->is_alive) return;
+    process->is_alive = false;
+    clock_.trace("worker dies", process->slot, process->pid);
+    // Of what it has said, some beginning arrives.
+    process->lost_from = process->heard + clock_.below(process->said - process->heard + 1);
+    const actors::ProcessEnd end{
+        .slot = process->slot, .pid = process->pid, .exit_code = exit_code, .signal = signal};
+    const uint64_t run = process->run;
+    in_head(clock_.uniform(0.06, 0.4), [this, end, run] {
+      if (is_current(run)) run_->machine->worker_ended(end, clock_.now());
+    });
+    const double closed = std::max(process->said_until, clock_.now()) + 0.001 - clock_.now();
+    if (process->epoch == 0) return;
+    in_head(closed, [this, process, run] {
+      if (!is_current(run)) return;
+      run_->machine->worker_disconnected(process->slot, process->epoch, clock_.now());
+    });
+  }
+
+  void say(const ProcessPointer& process, uint64_t request_id, FromWorker message) {
+    process->said_until = std::max(process->said_until, clock_.now() + clock_.uniform(0.001, 0.03));
+    const uint64_t index = process->said++;
+    const uint64_t epoch = process->epoch;
+    in_head(process->said_until - clock_.now(),
+            [this, process, index, epoch, request_id, message = std::move(message)] {
+              if (index >= process->lost_from) {
+                ++counts_.lost_messages;
+                return;
+              }
+              ++process->heard;
+              hear(process, epoch, request_id, message);
+            });
+  }
+
+  void hear(const ProcessPointer& process, uint64_t epoch, uint64_t request_id,
+            const FromWorker& message) {
+    if (!run_ || !run_->machine || run_->job != process->job) return;
+    const bool is_stale = process->is_given_up || process->run != run_->id;
+    const uint64_t actions = actions_;
+    if (const auto* hello = std::get_if<Hello>(&message)) {
+      greeting_ = process;
+      const auto given = run_->machine->worker_hello(*hello, clock_.now());
+      greeting_ = nullptr;
+      counts_.stale_hellos += is_stale ? 1 : 0;
+      require(!is_stale || !given, "a worker that was given up got a lease");
+      if (!given) return;
+      clock_.trace("lease", process->slot, *given);
+      require(*given == process->epoch, "a lease and its epoch differ");
+      for (const auto& [pid, other] : processes_) {
+        require(other == process || other->slot != process->slot || other->run != run_->id ||
+                    other->epoch == 0 || other->is_given_up,
+                "a slot has two live leases");
+      }
+      return;
+    }
+    clock_.trace("heard", process->slot, mix(message.index(), request_id));
+    if (epoch == 0) return;  // It breathes before it has a lease.
+    run_->machine->worker_said(process->slot, epoch, request_id, message, clock_.now());
+    if (!is_stale) return;
+    ++counts_.stale_messages;
+    require(actions == actions_, "a worker that was given up had an effect");
+  }
+
+  void beat(const ProcessPointer& process) {
+    if (process->epoch != 0) say(process, 0, Heartbeat{});
+    in_worker(process, clock_.now() + 0.25, [this, process] { beat(process); });
+  }
+
+  void take(const ProcessPointer& process, uint64_t request_id, const ToWorker& request) {
+    if (std::holds_alternative<CancelGeneration>(request)) {
+      process->cancelled = std::max(process->cancelled, request_id);
+      return;
+    }
+    process->requests.emplace_back(request_id, request);
+    work(process);
+  }
+
+  // The next request, when nothing is under way.
+  void work(const ProcessPointer& process) {
+    if (process->is_busy || process->is_hanging || process->requests.empty()) return;
+    process->is_busy = true;
+    auto [id, request] = std::move(process->requests.front());
+    process->requests.pop_front();
+    if (const auto* generate = std::get_if<GenerateGroups>(&request)) {
+      begin_generation(process, id, *generate);
+      return;
+    }
+    const double seconds =
+        std::holds_alternative<Lease>(request) ? clock_.uniform(0.1, 1) : clock_.uniform(0.02, 0.3);
+    in_worker(process, clock_.now() + seconds,
+              [this, process, id = id, request = std::move(request)] {
+                if (process->is_hanging) return;
+                auto answered = answer(*process, request);
+                say(process, id,
+                    answered ? std::move(*answered) : FromWorker(WorkFailed{answered.error()}));
+                process->is_busy = false;
+                work(process);
+              });
+  }
+
+  Result<FromWorker> answer(Process& process, const ToWorker& request) {
+    const auto at_version = [&](PolicyVersion version) {
+      return process.lease->roles.learner && process.learner.version == version;
+    };
+    const Error wrong{ErrorCode::kInternal, "asked for what it does not hold"};
+    if (const auto* lease = std::get_if<Lease>(&request)) {
+      process.lease = *lease;
+      WorkerReady ready;
+      if (lease->roles.learner) {
+        if (!lease->point_path.empty()) {
+          const auto found = points_.find(lease->point_path);
+          if (found == points_.end() || found->second.manifest != lease->point.manifest_sha256) {
+            return Error{ErrorCode::kCorruption, "its recovery point is not there"};
+          }
+          process.learner = found->second.learner;
+        }
+        ready = {process.learner.version, process.learner.weights_name(), 1};
+      }
+      return FromWorker(ready);
+    }
+    if (const auto* step = std::get_if<LearnStep>(&request)) {
+      auto learned = learn(process.learner, *step);
+      if (!learned) return learned.error();
+      return FromWorker(std::move(*learned));
+    }
+    if (const auto* judge = std::get_if<JudgeGroups>(&request)) {
+      return FromWorker(actors::judge_groups(process.lease->job.rewards, *judge));
+    }
+    if (const auto* publish = std::get_if<PublishPolicy>(&request)) {
+      if (!at_version(publish->version)) return wrong;
+      policies_[publish->path] = {publish->version, process.learner.weights};
+      return FromWorker(
+          PolicyPublished{publish->version, publish->path, process.learner.weights_name()});
+    }
+    if (const auto* load = std::get_if<LoadPolicy>(&request)) {
+      const auto found = policies_.find(load->path);
+      if (found == policies_.end() || found->second.first != load->version ||
+          std::to_string(found->second.second) != load->weights_sha256) {
+        return wrong;
+      }
+      process.loaded = found->second;
+      return FromWorker(PolicyLoaded{load->version, load->weights_sha256});
+    }
+    const auto& save = std::get<SavePoint>(request);
+    if (!at_version(save.version)) return wrong;
+    const std::string manifest = std::to_string(process.learner.digest());
+    unfinished_[save.folder] = {process.job, process.learner, manifest};
+    return FromWorker(PointSaved{.point = {.version = save.version,
+                                           .manifest_sha256 = manifest,
+                                           .weights_sha256 = process.learner.weights_name()},
+                                 .core_seconds = 0.1});
+  }
+
+  struct Generation {
+    uint64_t id = 0;
+    uint64_t weights = 0;
+    GenerateGroups request{};
+    GroupsGenerated finished{};
+  };
+
+  // Groups are finished in any order and are told one by one or together.
+  void begin_generation(const ProcessPointer& process, uint64_t id, const GenerateGroups& request) {
+    auto generation = std::make_shared<Generation>();
+    generation->id = id;
+    generation->request = request;
+    const bool holds_it = process->lease->roles.learner
+                              ? process->learner.version == request.version
+                              : process->loaded && process->loaded->first == request.version;
+    if (id > process->cancelled && !holds_it) {
+      say(process, id,
+          WorkFailed{{ErrorCode::kInternal, "asked to generate with another version"}});
+    }
+    if (id <= process->cancelled || !holds_it) {
+      process->is_busy = false;
+      work(process);
+      return;
+    }
+    generation->weights =
+        process->lease->roles.learner ? process->learner.weights : process->loaded->second;
+    auto& groups = generation->request.groups;
+    for (size_t i = groups.size(); i > 1; --i) std::swap(groups[i - 1], groups[clock_.below(i)]);
+    generate_next(process, generation);
+  }
+
+  void generate_next(const ProcessPointer& process, const std::shared_ptr<Generation>& generation) {
+    in_worker(process, clock_.now() + clock_.uniform(0.05, 0.6), [this, process, generation] {
+      if (process->is_hanging) return;
+      const bool is_wanted = generation->id > process->cancelled;
+      auto& groups = generation->request.groups;
+      if (is_wanted && !groups.empty()) {
+        const PromptGroup& from = groups.back();
+        GeneratedGroup group{
+            .id = from.id, .purpose = from.purpose, .version = generation->request.version};
+        for (uint32_t i = 0; i < from.num_samples; ++i) {
+          group.responses.push_back(
+              respond(process->lease->job.seed, generation->weights, from, i));
+        }
+        generation->finished.groups.push_back(std::move(group));
+        groups.pop_back();
+      }
+      const bool is_last = groups.empty() && clock_.chance(0.7);
+      if (is_wanted && (is_last || clock_.chance(0.6))) {
+        auto message = std::exchange(generation->finished, {});
+        message.is_last = is_last;
+        message.core_seconds = 0.1;
+        if (is_last || !message.groups.empty()) say(process, generation->id, std::move(message));
+      }
+      if (is_wanted && !is_last) {
+        generate_next(process, generation);
+      } else {
+        process->is_busy = false;
+        work(process);
+      }
+    });
+  }
+
+  // ---- Misfortune.
+
+  void next_fault() {
+    clock_.after(clock_.uniform(0, 2 * scenario_.fault_period), [this] {
+      if (clock_.now() > kFaultsUntil) return;
+      if (is_up_) fault();
+      next_fault();
+    });
+  }
+
+  ProcessPointer any_process() {
+    std::vector<ProcessPointer> alive;
+    for (const auto& [pid, process] : processes_) {
+      if (process->is_alive) alive.push_back(process);
+    }
+    return alive.empty() ? nullptr : alive[clock_.below(alive.size())];
+  }
+
+  void fault() {
+    const size_t kind = clock_.below(16);
+    if (kind < 2) {
+      crash();
+      return;
+    }
+    if (kind == 2) {
+      start_failures_ += 1 + clock_.below(3);
+      return;
+    }
+    const ProcessPointer process = any_process();
+    if (!process) return;
+    clock_.trace("fault", kind, process->pid);
+    if (kind < 6) {
+      ++counts_.kills;
+      die(process, 0, 9);
+    } else if (kind < 8) {
+      ++counts_.fault_exits;
+      clock_.chance(0.5) ? die(process, 1, 0) : die(process, 0, 11);
+    } else if (kind < 12) {
+      ++counts_.freezes;
+      process->frozen_until = clock_.now() + clock_.uniform(0.5, 6);
+    } else if (kind == 12) {
+      ++counts_.hangs;
+      process->is_hanging = true;
+    } else {
+      // Nothing of what it says arrives for a while.
+      ++counts_.stalls;
+      process->said_until = std::max(process->said_until, clock_.now() + clock_.uniform(0.5, 4));
+    }
+  }
+
+  // ---- The user.
+
+  void next_wish() {
+    clock_.after(clock_.uniform(0.5, 6), [this] {
+      if (is_up_) wish();
+      next_wish();
+    });
+  }
+
+  void wish() {
+    const uint64_t job = 1 + clock_.below(scenario_.jobs.size());
+    if (!queue_.has(job)) return;
+    const JobState state = queue_.state(job);
+    const bool is_late = clock_.now() > kFaultsUntil;
+    const size_t kind = is_late ? 0 : clock_.below(10);
+    clock_.trace("wish", kind, job);
+    if (kind < 5) {
+      const bool waits = state == JobState::kPaused;
+      if (queue_.resume(job) && waits) expected_waiting_.push_back(job);
+    } else if (kind < 9) {
+      if (!queue_.pause(job)) return;
+      ++counts_.pauses;
+      std::erase(expected_waiting_, job);
+    } else {
+      if (!queue_.cancel(job)) return;
+      ++counts_.cancels;
+      std::erase(expected_waiting_, job);
+    }
+    obey_queue();
+    finish_if_ended();
+  }
+
+  struct Point {
+    uint64_t job = 0;
+    FakeLearner learner{};
+    std::string manifest{};
+  };
+
+  const Scenario scenario_;
+  SimulatedClock clock_;
+  StoreModel store_;
+  Sink sink_{*this};
+  Counts counts_{};
+  uint64_t actions_ = 0;  // Everything that a run has asked for.
+
+  bool is_up_ = false;
+  uint64_t incarnation_ = 0;
+  actors::JobQueue queue_{};
+  std::map<uint64_t, JobRecord> records_{};
+  std::map<uint64_t, uint64_t> epochs_{};
+  std::unique_ptr<Run> run_{};
+  std::optional<JobState> stop_when_begun_{};
+  uint64_t next_run_ = 0;
+  std::map<uint64_t, std::string> weights_{};
+  std::deque<uint64_t> expected_waiting_{};
+  std::set<uint64_t> submitted_{};
+
+  uint64_t next_pid_ = 0;
+  std::map<uint64_t, ProcessPointer> processes_{};
+  std::set<uint64_t> starting_{};  // Started, and the run does not know it yet.
+  ProcessPointer greeting_{};
+  uint64_t start_failures_ = 0;
+  // The disk.
+  std::map<std::string, Point> points_{}, unfinished_{};
+  std::set<std::string> damaged_{};
+  std::map<std::string, std::pair<PolicyVersion, uint64_t>> policies_{};
+};
+
+}  // namespace troupe::tests
