@@ -1,6 +1,7 @@
 #include "actors/scheduler/worker_pool.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 
@@ -14,7 +15,13 @@ std::string exit_text(const ProcessEnd& end) {
                          : fmt::format("exited with code {}", end.exit_code);
 }
 
-constexpr int kSigkill = 9;
+// A process that somebody else has ended: by a signal that no program raises at its own fault, or
+// because it lost the head, which is the only reason to leave with code 0.
+bool is_ended_from_outside(const ProcessEnd& end) {
+  constexpr int kSignals[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+  if (end.signal == 0) return end.exit_code == 0;
+  return std::find(std::begin(kSignals), std::end(kSignals), end.signal) != std::end(kSignals);
+}
 
 }  // namespace
 
@@ -127,8 +134,7 @@ void WorkerPool::ended(const ProcessEnd& end, double now) {
   if (end.slot >= slots_.size()) return;
   Slot& slot = slots_[end.slot];
   if (slot.state == State::kDown || slot.pid != end.pid) return;  // Known already.
-  const bool is_killed = end.signal == kSigkill;
-  lose(end.slot, is_killed ? Loss::kKilled : Loss::kFault, exit_text(end), now);
+  lose(end.slot, is_ended_from_outside(end) ? Loss::kKilled : Loss::kFault, exit_text(end), now);
 }
 
 void WorkerPool::disconnected(uint32_t index, uint64_t epoch, double now) {
