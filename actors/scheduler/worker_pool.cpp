@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "schemas/check.h"
 
@@ -72,7 +74,7 @@ void WorkerPool::set_point(std::string path, PointRecord point) {
 // ---- Processes.
 
 void WorkerPool::start(double now) {
-  sampled_at_ = now;
+  sampled_at_ = ticked_at_ = now;
   for (uint32_t i = 0; i < slots_.size(); ++i) start_slot(i, now);
 }
 
@@ -153,6 +155,11 @@ void WorkerPool::restore_attempts(const std::vector<AttemptRecord>& attempts) {
 
 void WorkerPool::tick(double now) {
   if (is_shut_down_) return;
+  // While this process itself stood still it could hear nobody.
+  const double still = now - std::exchange(ticked_at_, now);
+  if (still > options_.silence_max / 2) {
+    for (Slot& slot : slots_) slot.heard = std::min(now, slot.heard + still);
+  }
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const auto overdue = [&](bool has_work, double since, double patience) {

@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "tests/support/killed_run.h"
+#include "tests/support/tree_kill.h"
 
 namespace troupe {
 namespace {
@@ -90,6 +90,17 @@ void strike(Process& run, const std::string& home, const std::vector<Worker>& wo
       30s));
 }
 
+// The head can hear nobody while it stands still, and must not take that for their silence.
+void check_pause(Process& run, const std::string& metrics) {
+  run.signal(SIGSTOP);
+  CHECK(run.waits_for([&] { return tests::state_of(run.pid()) == 'T'; }, 5s));
+  static_cast<void>(run.waits_for([] { return false; }, 2500ms));
+  const size_t lines = tests::lines_in(metrics);
+  run.signal(SIGCONT);
+  CHECK(run.waits_for([&] { return tests::lines_in(metrics) > lines + 1; }, 30s));
+  CHECK(run.error().find("is lost") == std::string::npos);
+}
+
 void check_run(const std::string& name, const std::vector<std::string>& layout,
                const std::vector<Worker>& victims) {
   CAPTURE(name);
@@ -98,6 +109,7 @@ void check_run(const std::string& name, const std::vector<std::string>& layout,
   Process run(job().run(name, tests::with(kJob, layout)));
   const auto is_learning = [&] { return tests::lines_in(home + "/metrics.jsonl") > 0; };
   REQUIRE(run.waits_for(is_learning, 60s));
+  check_pause(run, home + "/metrics.jsonl");
   for (const Worker& victim : victims) strike(run, home, {victim}, SIGKILL);
   strike(run, home, victims, SIGSTOP);
   const json result = tests::result_of(run.wait());
@@ -116,6 +128,20 @@ TEST_CASE("workers apart: each role killed and stopped, the same history") {
 
 TEST_CASE("colocated workers: each killed and stopped, the same history") {
   check_run("colocated", {}, {{0, "rollout+learner"}, {1, "verifier"}});
+}
+
+TEST_CASE("a worker that stands still when its head is killed does not stay") {
+  const std::string home = job().file("orphan");
+  Process run(job().run("orphan", kJob));
+  REQUIRE(run.waits_for([&] { return tests::lines_in(home + "/metrics.jsonl") > 0; }, 60s));
+  const auto workers = tests::workers_of(home);
+  REQUIRE_FALSE(workers.empty());
+  for (const auto& [slot, pid] : workers) {
+    REQUIRE(::kill(pid, SIGSTOP) == 0);
+    CHECK(run.waits_for([stopped = pid] { return tests::state_of(stopped) == 'T'; }, 5s));
+  }
+  // The system wakes and ends a stopped process that nobody is left for.
+  tests::kill_tree(run, home);
 }
 
 }  // namespace
