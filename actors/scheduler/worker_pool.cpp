@@ -440,10 +440,15 @@ void WorkerPool::shut_down(double now) {
 
 void WorkerPool::dispatch(double now) {
   if (is_shut_down_) return;
-  for (uint32_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].state != State::kReady) continue;
-    if (slots_[i].plan.roles.rollout) dispatch_generation(i, now);
-    if (slots_[i].plan.roles.verifier) dispatch_judgement(i, now);
+  // Rollouts without a learner first: what they wait for, a published policy, must not be queued
+  // behind the groups that the learner's own process is given.
+  for (const bool has_learner : {false, true}) {
+    for (uint32_t i = 0; i < slots_.size(); ++i) {
+      const Slot& slot = slots_[i];
+      if (slot.state != State::kReady || slot.plan.roles.learner != has_learner) continue;
+      if (slot.plan.roles.rollout) dispatch_generation(i, now);
+      if (slot.plan.roles.verifier) dispatch_judgement(i, now);
+    }
   }
 }
 
