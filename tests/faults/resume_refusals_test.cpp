@@ -27,9 +27,9 @@ struct Runs {
   Runs() {
     want = tests::history_of(tests::result_of(troupe(job.run("undisturbed", kJob))));
     Process run(job.run("killed", kJob));
-    const std::string points = job.file("killed/checkpoints/step_1");
-    REQUIRE(
-        run.waits_for([&] { return fs::exists(points + "6") || fs::exists(points + "8"); }, 60s));
+    // Steps and the evaluation after the cold start.
+    const std::string metrics = job.file("killed/metrics.jsonl");
+    REQUIRE(run.waits_for([&] { return tests::lines_in(metrics) >= 18; }, 60s));
     run.signal(SIGKILL);
     REQUIRE(run.wait().exit_code == -1);
   }
@@ -66,15 +66,18 @@ void check_finishes(const Invocation& invocation) {
   CHECK(tests::history_of(tests::result_of(ended)) == runs().want);
 }
 
-// Points of a home, oldest first.
+// Folders of the points that a home's store knows, oldest first.
 std::vector<std::string> points_in(const std::string& home) {
-  std::map<int, std::string> points;
-  for (const auto& entry : fs::directory_iterator(home + "/checkpoints")) {
-    const std::string name = entry.path().filename().string();
-    if (name.find('.') == std::string::npos) points[std::stoi(name.substr(5))] = entry.path();
-  }
+  const auto store = actors::ReplayStore::open(cluster::store_folder(home));
+  REQUIRE(store);
+  const auto records = (*store)->list(1, actors::RecordKind::kPoint);
+  REQUIRE(records);
   std::vector<std::string> paths;
-  for (const auto& [version, path] : points) paths.push_back(path);
+  for (const auto& stored : *records) {
+    const auto point = decode_point_record(stored.value);
+    REQUIRE(point);
+    paths.push_back(home + "/checkpoints/" + point->folder);
+  }
   return paths;
 }
 
@@ -188,16 +191,15 @@ TEST_CASE(
   CHECK(ended.exit_code != 0);
   CHECK(ended.out.empty());
   CHECK(ended.error.find("recovery point") != std::string::npos);
-  for (const auto& point : points) {
-    if (fs::exists(point)) flip_bit(point + "/model.safetensors");
-  }
+  for (const auto& point : points) flip_bit(point + "/model.safetensors");
   check_finishes(job);
 }
 
 TEST_CASE("run --resume: a damaged store is refused or does no harm") {
+  const std::string folder = runs().job.file("killed/replay");
   size_t refusals = 0;
-  for (const auto& entry : fs::directory_iterator(runs().job.file("killed/replay"))) {
-    const std::string name = entry.path().filename().string();
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string name = fs::relative(entry.path(), folder).string();
     if (!entry.is_regular_file() || entry.file_size() == 0) continue;
     for (const bool is_cut : {false, true}) {
       CAPTURE(name);
