@@ -85,12 +85,12 @@ Recovery measure(const ShortJob& job, int slot, int signal) {
 
 TEST_CASE("recovery: a killed worker's work is given out again within a second") {
   const ShortJob job;
-  const char* const roles[] = {"learner", "rollout, another is there", "rollout",
-                               "verifier, the only one"};
-  for (const int slot : {0, 1, 3}) {
+  const std::map<int, std::string> roles = {
+      {0, "learner"}, {1, "rollout, another is there"}, {3, "only verifier"}};
+  for (const auto& [slot, role] : roles) {
     const Recovery recovery = measure(job, slot, SIGKILL);
-    MESSAGE("SIGKILL of the " << roles[slot] << ": noticed " << recovery.noticed.text()
-                              << "; replaced " << recovery.replaced.text());
+    MESSAGE("SIGKILL of the " << role << ": noticed " << recovery.noticed.text() << "; replaced "
+                              << recovery.replaced.text());
     CHECK(recovery.noticed.largest() < 1);
     CHECK(recovery.replaced.largest() < 10);
   }
