@@ -44,8 +44,9 @@ struct Recovery {
 
 Recovery measure(const ShortJob& job, int slot, int signal) {
   Recovery recovery;
-  const std::string home = job.file("home");
-  Process run(job.run("home", kEndless));
+  const std::string name = "slot" + std::to_string(slot);
+  const std::string home = job.file(name);
+  Process run(job.run(name, kEndless));
   REQUIRE(run.says("grpo 1/"));
   const std::string title = "worker " + std::to_string(slot) + " (";
   size_t seen = 0;
