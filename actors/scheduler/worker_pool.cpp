@@ -1,8 +1,11 @@
 #include "actors/scheduler/worker_pool.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "schemas/check.h"
 
@@ -14,7 +17,13 @@ std::string exit_text(const ProcessEnd& end) {
                          : fmt::format("exited with code {}", end.exit_code);
 }
 
-constexpr int kSigkill = 9;
+// A process that somebody else has ended: by a signal that no program raises at its own fault, or
+// because it lost the head, which is the only reason to leave with code 0.
+bool is_ended_from_outside(const ProcessEnd& end) {
+  constexpr int kSignals[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+  if (end.signal == 0) return end.exit_code == 0;
+  return std::find(std::begin(kSignals), std::end(kSignals), end.signal) != std::end(kSignals);
+}
 
 }  // namespace
 
@@ -65,7 +74,7 @@ void WorkerPool::set_point(std::string path, PointRecord point) {
 // ---- Processes.
 
 void WorkerPool::start(double now) {
-  sampled_at_ = now;
+  sampled_at_ = ticked_at_ = now;
   for (uint32_t i = 0; i < slots_.size(); ++i) start_slot(i, now);
 }
 
@@ -127,8 +136,7 @@ void WorkerPool::ended(const ProcessEnd& end, double now) {
   if (end.slot >= slots_.size()) return;
   Slot& slot = slots_[end.slot];
   if (slot.state == State::kDown || slot.pid != end.pid) return;  // Known already.
-  const bool is_killed = end.signal == kSigkill;
-  lose(end.slot, is_killed ? Loss::kKilled : Loss::kFault, exit_text(end), now);
+  lose(end.slot, is_ended_from_outside(end) ? Loss::kKilled : Loss::kFault, exit_text(end), now);
 }
 
 void WorkerPool::disconnected(uint32_t index, uint64_t epoch, double now) {
@@ -147,6 +155,11 @@ void WorkerPool::restore_attempts(const std::vector<AttemptRecord>& attempts) {
 
 void WorkerPool::tick(double now) {
   if (is_shut_down_) return;
+  // While this process itself stood still it could hear nobody.
+  const double still = now - std::exchange(ticked_at_, now);
+  if (still > options_.silence_max / 2) {
+    for (Slot& slot : slots_) slot.heard = std::min(now, slot.heard + still);
+  }
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const auto overdue = [&](bool has_work, double since, double patience) {
@@ -430,10 +443,15 @@ void WorkerPool::shut_down(double now) {
 
 void WorkerPool::dispatch(double now) {
   if (is_shut_down_) return;
-  for (uint32_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].state != State::kReady) continue;
-    if (slots_[i].plan.roles.rollout) dispatch_generation(i, now);
-    if (slots_[i].plan.roles.verifier) dispatch_judgement(i, now);
+  // Rollouts without a learner first: what they wait for, a published policy, must not be queued
+  // behind the groups that the learner's own process is given.
+  for (const bool has_learner : {false, true}) {
+    for (uint32_t i = 0; i < slots_.size(); ++i) {
+      const Slot& slot = slots_[i];
+      if (slot.state != State::kReady || slot.plan.roles.learner != has_learner) continue;
+      if (slot.plan.roles.rollout) dispatch_generation(i, now);
+      if (slot.plan.roles.verifier) dispatch_judgement(i, now);
+    }
   }
 }
 

@@ -218,6 +218,7 @@ class WorkerPool {
   std::optional<PolicyPublished> published_{};
   bool is_publishing_ = false;
   double sampled_at_ = 0;
+  double ticked_at_ = 0;
   int64_t verdicts_since_sample_ = 0;
   std::vector<PoolCommand> commands_{};
 };

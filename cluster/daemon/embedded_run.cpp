@@ -136,10 +136,9 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
                       "them back, or begin a new job",
                       options.home));
     }
-    if (is_terminal(known->state)) {
-      if (known->state == JobState::kFailed) {
-        return Error{ErrorCode::kInternal, known->message};
-      }
+    // What made a job fail may be gone: a full disk, a damaged file that was put back. It is tried
+    // again from what the store has.
+    if (is_terminal(known->state) && known->state != JobState::kFailed) {
       auto outcome = outcome_of(*store, *known);
       if (outcome) view.noted("the job has ended already; nothing is left to do");
       return outcome;

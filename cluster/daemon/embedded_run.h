@@ -28,9 +28,10 @@ struct RunOutcome {
 };
 
 // Runs `job` to its end, or until interrupted, when it stops at a step's boundary with a recovery
-// point. A job that has ended already is answered from the store. kInvalidArgument, before anything
-// is written, for what is wrong in the job, its data or its model; for a home that holds an
-// unfinished job when it is not to be resumed; and for a resume of another job than that.
+// point. A job that is finished or cancelled is answered from the store; one that failed is tried
+// again. kInvalidArgument, before anything is written, for what is wrong in the job, its data or
+// its model; for a home that holds an unfinished job when it is not to be resumed; and for a resume
+// of another job than that.
 Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
                                 const RunOptions& options, actors::MetricsSink& view);
 

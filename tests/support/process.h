@@ -4,11 +4,13 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -84,6 +86,29 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void signal(int number) const { ::kill(pid_, number); }
+  pid_t pid() const { return pid_; }
+
+  // Listens to standard error for as long as `patience` or until something was said; false once the
+  // process has ended. It is how a test lets time pass.
+  bool hears(std::chrono::milliseconds patience) {
+    pollfd polled{error_pipe_, POLLIN, 0};
+    const int ready = ::poll(&polled, 1, static_cast<int>(patience.count()));
+    return ready == 0 || read_error();
+  }
+
+  // Waits until `holds()`; false when the process ended before or `patience` is over.
+  template <class Condition>
+  bool waits_for(Condition holds, std::chrono::milliseconds patience) {
+    using Clock = std::chrono::steady_clock;
+    const auto end = Clock::now() + patience;
+    while (!holds()) {
+      if (Clock::now() >= end || !hears(std::chrono::milliseconds(5))) return false;
+    }
+    return true;
+  }
+
+  // What it has said so far.
+  const std::string& error() const { return error_; }
 
   // Waits until standard error contains `text`; false when the process ended before.
   bool says(const std::string& text) {

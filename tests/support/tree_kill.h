@@ -1,0 +1,80 @@
+// The whole tree of a run ended by one SIGKILL to its head, and gone on with until it is done.
+#pragma once
+
+#include <poll.h>
+
+#include <chrono>
+#include <functional>
+
+#include "tests/support/folder_watch.h"
+#include "tests/support/killed_run.h"
+
+namespace troupe::tests {
+
+// The head is killed; its workers, which nobody kills, must be gone soon after it.
+inline Ended kill_tree(Process& run, const std::string& home) {
+  using Clock = std::chrono::steady_clock;
+  run.signal(SIGKILL);
+  const auto killed = Clock::now();
+  const Ended ended = run.wait();
+  while (!workers_of(home).empty() && Clock::now() - killed < std::chrono::seconds(10)) {
+    ::poll(nullptr, 0, 5);
+  }
+  CHECK(Clock::now() - killed < std::chrono::seconds(2));
+  return ended;
+}
+
+// Waits for the moment of a kill; what the run does until then is its own business.
+using Moment = std::function<void(Process& run, const std::string& home)>;
+
+inline Moment after(std::chrono::milliseconds time) {
+  return [time](Process& run, const std::string&) {
+    static_cast<void>(run.waits_for([] { return false; }, time));
+  };
+}
+
+// Just when a recovery point begins to be written (IN_CREATE), or has got its name (IN_MOVED_TO).
+inline Moment at_point(uint32_t event, std::chrono::milliseconds later = {}) {
+  return [event, later](Process& run, const std::string& home) {
+    const std::string folder = home + "/checkpoints";
+    const auto patience = std::chrono::seconds(60);
+    if (!run.waits_for([&] { return std::filesystem::exists(folder); }, patience)) return;
+    const FolderWatch watch(folder, event);
+    // A run whose last point is written already ends.
+    static_cast<void>(
+        run.waits_for([&] { return watch.sees_one(std::chrono::milliseconds(20)); }, patience));
+    if (later.count() > 0) ::poll(nullptr, 0, static_cast<int>(later.count()));
+  };
+}
+
+struct Survived {
+  nlohmann::json result{};
+  size_t kills = 0;  // That hit a living run.
+};
+
+// Runs the job, killed at one moment after the other and resumed, until it is finished.
+inline Survived survive(const Invocation& job, const std::string& home,
+                        const std::vector<Moment>& moments) {
+  Survived survived;
+  bool resumes = false;
+  for (size_t i = 0; i <= moments.size();) {
+    Process run(resumes ? resumed(job) : job);
+    if (i < moments.size()) moments[i](run, home);
+    const Ended ended = i < moments.size() ? kill_tree(run, home) : run.wait();
+    if (resumes && ended.exit_code == 2 &&
+        ended.error.find("holds no job to go on with") != std::string::npos) {
+      resumes = false;  // It was killed before there was anything to go on with.
+      continue;
+    }
+    if (ended.exit_code != -1) {
+      survived.result = result_of(ended);
+      return survived;
+    }
+    resumes = true;
+    ++survived.kills;
+    ++i;
+  }
+  return survived;
+}
+
+}  // namespace troupe::tests
