@@ -195,6 +195,23 @@ TEST_CASE("worker pool: lost work goes to others, in order and before what waits
   CHECK(ordinals(f.sent<GenerateGroups>().at(0).second) == std::vector<uint32_t>{0, 1, 3});
 }
 
+TEST_CASE("worker pool: an answer to what was cancelled is dropped, a request id is never reused") {
+  Fixture f({{.rollout = true, .learner = true}});
+  f.generate(1);
+  const uint64_t first = f.sent<GenerateGroups>().at(0).first.request_id;
+  f.pool.cancel_groups(f.now);
+  CHECK(f.sent<CancelGeneration>().at(0).first.request_id == first);
+  f.generate(1);
+  const uint64_t second = f.sent<GenerateGroups>().at(0).first.request_id;
+  CHECK(second > first);
+  GroupsGenerated generated;
+  generated.groups.push_back({.id = {Round{0}, 0}});
+  f.say(0, first, generated);
+  CHECK(f.all<pool::Answer>().empty());
+  f.say(0, second, generated);
+  CHECK(f.all<pool::Answer>().size() == 1);
+}
+
 TEST_CASE("worker pool: faults drop a group after three, kills pause the job after twenty") {
   Fixture f({kVerifier});
   f.pool.judge({.id = {Round{0}, 3}}, f.now);
