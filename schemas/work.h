@@ -124,8 +124,8 @@ struct PointSaved {
   double core_seconds = 0;
 };
 
-// The request cannot be done: a bug or the device, not the model's text. kInvalidArgument and
-// kCorruption fail the job; anything else counts as an attempt.
+// The request cannot be done, here or anywhere: the job fails with this, and may be resumed once
+// the cause is gone. A worker that is only broken itself ends instead, which counts as an attempt.
 struct WorkFailed {
   Error error{};
 };

@@ -73,7 +73,7 @@ struct ForgetPoint {
 // The last command. `state` is finished, failed, paused or cancelled.
 struct End {
   JobState state = JobState::kFinished;
-  Error error{};  // For kFailed.
+  Error error{};  // Why, for what nobody asked for.
 };
 
 }  // namespace command

@@ -138,6 +138,7 @@ void JobRun::obey(ControllerCommand command, double now) {
           [&](command::End& end) {
             sample(now);
             end_ = std::move(end);
+            if (end_->state == JobState::kPaused) end_->error = pause_reason_;
             pool_.shut_down(now);
           },
       },
@@ -179,6 +180,7 @@ void JobRun::obey(PoolCommand command, double now) {
           [&](pool::GroupAbandoned& abandoned) {
             controller_.group_abandoned(abandoned.id, abandoned.purpose, abandoned.reason, now);
           },
+          [&](pool::RemoveFile& remove) { ports_.remove_policy(remove.path); },
           [&](pool::Answer& answered) { answer(std::move(answered.message), now); },
           [&](pool::Note& note) { sink_.noted(note.line); },
           [&](pool::GiveUp& give_up) {
@@ -186,6 +188,7 @@ void JobRun::obey(PoolCommand command, double now) {
               controller_.fail(give_up.error);
             } else {
               sink_.noted(give_up.error.message);
+              pause_reason_ = give_up.error;
               controller_.stop(give_up.state, now);
             }
           },

@@ -30,6 +30,7 @@ class RunPorts {
   virtual Status finish_point(PointRecord& point) = 0;
   virtual std::string point_path(const PointRecord& point) = 0;
   virtual void forget_point(const PointRecord& point) = 0;
+  virtual void remove_policy(const std::string& path) = 0;
 };
 
 class JobRun {
@@ -85,6 +86,7 @@ class JobRun {
   bool is_pumping_ = false;
   double sampled_at_ = 0;
   std::string weights_sha256_{};  // At the newest recovery point.
+  Error pause_reason_{};          // Of a pause that nobody asked for.
   std::optional<command::End> end_{};
 };
 

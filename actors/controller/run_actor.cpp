@@ -217,13 +217,17 @@ void RunState::submit_waiting() {
     if (!taken) return;
     waiting_.pop_front();
   }
+  // It sees what was committed before, so it may not overtake it.
+  if (!loading_) return;
+  setup_->head->store->read([address = address_, round = *std::exchange(loading_, std::nullopt),
+                             job = setup_->record.id](const ReplayStore& store) {
+    caf::anon_send(address, RoundRead{round, actors::load_round(store, job, round)});
+  });
 }
 
 void RunState::load_round(Round round) {
-  setup_->head->store->read(
-      [address = address_, round, job = setup_->record.id](const ReplayStore& store) {
-        caf::anon_send(address, RoundRead{round, actors::load_round(store, job, round)});
-      });
+  loading_ = round;
+  submit_waiting();
 }
 
 std::string RunState::unfinished_point(PolicyVersion version) {
@@ -236,6 +240,10 @@ std::string RunState::unfinished_point(PolicyVersion version) {
 Status RunState::finish_point(PointRecord& point) { return checkpoints_->finish(point); }
 std::string RunState::point_path(const PointRecord& point) { return checkpoints_->path(point); }
 void RunState::forget_point(const PointRecord& point) { checkpoints_->forget(point); }
+void RunState::remove_policy(const std::string& path) {
+  std::error_code ignored;
+  fs::remove(path, ignored);
+}
 
 RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,
                                   std::shared_ptr<RunSetup> setup) {

@@ -100,6 +100,7 @@ class RunState : public RunPorts {
   Status finish_point(PointRecord& point) override;
   std::string point_path(const PointRecord& point) override;
   void forget_point(const PointRecord& point) override;
+  void remove_policy(const std::string& path) override;
 
  private:
   struct Peer {
@@ -119,6 +120,7 @@ class RunState : public RunPorts {
   std::map<uint64_t, Peer> peers_{};                  // By the epoch of their lease.
   caf::strong_actor_ptr greeting_{};                  // Who says hello right now.
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.
+  std::optional<Round> loading_{};                    // To be read behind what waits.
 };
 
 RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,

@@ -77,7 +77,8 @@ Status JobQueue::pause(uint64_t job) {
 
 Status JobQueue::resume(uint64_t job) {
   const JobState now = state(job);
-  if (is_terminal(now)) return refused(job, "resumed", now);
+  // A failed job may have lacked something that is there now.
+  if (is_terminal(now) && now != JobState::kFailed) return refused(job, "resumed", now);
   if (now == JobState::kQueued || (now == JobState::kRunning && job != running_)) return ok();
   if (job == running_) {
     if (stopping_ == JobState::kRunning) return ok();

@@ -158,6 +158,8 @@ void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
     return;
   }
   obey_queue();
+  if (running_ == id && verb == &JobQueue::pause) job->second.wish = JobState::kPaused;
+  if (running_ == id && verb == &JobQueue::cancel) job->second.wish = JobState::kCancelled;
   if (is_beginning_ && running_ == id) {
     // The epoch that its record was written with is over.
     begin_answers_.push_back(std::move(answer));
@@ -171,11 +173,13 @@ void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
 void SchedulerState::write(uint64_t id, std::function<void(ControlReply)> answer) {
   Job& job = jobs_.at(id);
   writing_.push_back({id, job.record, {}});
+  JobRecord record = job.record;
+  record.state = job.wish.value_or(record.state);
   if (answer) writing_.back().answers.push_back(std::move(answer));
   Batch batch;
   batch.job = id;
   batch.epoch = job.epoch;
-  batch.writes.push_back({{id, RecordKind::kJob, 0, 0}, encode(job.record)});
+  batch.writes.push_back({{id, RecordKind::kJob, 0, 0}, encode(record)});
   const Status taken =
       head_->store->submit(std::move(batch), [address = address_, id](Status status) {
         caf::anon_send(address, JobRecorded{id, std::move(status)});
@@ -290,6 +294,7 @@ void SchedulerState::run_finished(const RunFinished& finished) {
 
 void SchedulerState::end_run(uint64_t id, JobState state, const std::string& message) {
   jobs_.at(id).record.message = message;
+  jobs_.at(id).wish.reset();
   running_ = 0;
   queue_.ended(id, state);
   // While draining a paused job's record stays as it is, so that the next head goes on with it.

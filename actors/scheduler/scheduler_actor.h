@@ -72,6 +72,9 @@ class SchedulerState {
     uint64_t epoch = 0;
     std::shared_ptr<RunGauge> gauge{};
     double money = 0;
+    // What a running job was asked to become. Recorded at once, so that a head that is killed
+    // before the step is done has not forgotten it.
+    std::optional<JobState> wish{};
   };
   // A record on its way into the store, and who waits for it.
   struct Writing {

@@ -272,8 +272,9 @@ bool WorkerPool::count_loss(GroupId id, GroupPurpose purpose, Loss loss, double 
   Tries& tries = tries_[key_of(id, purpose)];
   ++(loss == Loss::kFault ? tries.faults : tries.kills);
   if (tries.faults >= options_.faults_max) {
-    commands_.push_back(pool::GroupAbandoned{
-        id, purpose, fmt::format("attempts ({} of its workers ended: {})", tries.faults, why)});
+    note(fmt::format("round {}, group {} is given up: {} of its workers ended, the last: {}",
+                     number(id.round), id.ordinal, tries.faults, why));
+    commands_.push_back(pool::GroupAbandoned{id, purpose, "attempts"});
     return false;
   }
   if (tries.kills >= options_.kills_max) {
@@ -361,7 +362,9 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     learner_faults_ = 0;
     if (auto* published = std::get_if<PolicyPublished>(&message)) {
       is_publishing_ = false;
+      if (published_) old_policies_.push_back(published_->path);
       published_ = std::move(*published);
+      forget_policies();
     } else {
       commands_.push_back(pool::Answer{std::move(message)});
     }
@@ -439,6 +442,15 @@ void WorkerPool::shut_down(double now) {
     slot.state = State::kDown;
     slot.epoch = 0;
   }
+}
+
+// Files of versions that nobody can want any more.
+void WorkerPool::forget_policies() {
+  for (const Slot& slot : slots_) {
+    if (slot.is_loading) return;
+  }
+  for (std::string& path : old_policies_) commands_.push_back(pool::RemoveFile{std::move(path)});
+  old_policies_.clear();
 }
 
 void WorkerPool::dispatch(double now) {

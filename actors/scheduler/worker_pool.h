@@ -67,6 +67,10 @@ struct GroupAbandoned {
   GroupPurpose purpose = GroupPurpose::kTrain;
   std::string reason{};
 };
+// A policy file that nobody reads any more.
+struct RemoveFile {
+  std::string path{};
+};
 // An answer to work that was given out, once, from the worker that has it.
 struct Answer {
   FromWorker message{};
@@ -82,9 +86,10 @@ struct GiveUp {
 
 }  // namespace pool
 
-using PoolCommand = std::variant<pool::Start, pool::Kill, pool::Send, pool::LearnerReady,
-                                 pool::LearnerLost, pool::WorkerLost, pool::GroupRetried,
-                                 pool::GroupAbandoned, pool::Answer, pool::Note, pool::GiveUp>;
+using PoolCommand =
+    std::variant<pool::Start, pool::Kill, pool::Send, pool::LearnerReady, pool::LearnerLost,
+                 pool::WorkerLost, pool::GroupRetried, pool::GroupAbandoned, pool::RemoveFile,
+                 pool::Answer, pool::Note, pool::GiveUp>;
 
 class WorkerPool {
  public:
@@ -195,6 +200,7 @@ class WorkerPool {
                   const std::string& why);
   void send(uint32_t index, uint64_t request_id, double patience, ToWorker message);
   void send_to_learner(ToWorker message, std::string what, double now);
+  void forget_policies();
   void dispatch(double now);
   void dispatch_generation(uint32_t index, double now);
   void dispatch_judgement(uint32_t index, double now);
@@ -216,6 +222,7 @@ class WorkerPool {
   std::deque<GroupToJudge> to_judge_{};
   std::map<GroupKey, Tries> tries_{};
   std::optional<PolicyPublished> published_{};
+  std::vector<std::string> old_policies_{};
   bool is_publishing_ = false;
   double sampled_at_ = 0;
   double ticked_at_ = 0;

@@ -37,10 +37,6 @@ Result<std::string> random_request_id() {
 Result<JobSummary> submit(const SubmitCommand& command) {
   auto job = load_job(command.job, command.overrides);
   if (!job) return job.error();
-  // What is wrong with its data or its policy is said here and now, not when its turn comes.
-  auto backend = kernels::cpu_backend();
-  if (!backend) return backend.error();
-  if (auto prepared = actors::prepare_job(**backend, *job); !prepared) return prepared.error();
   std::string request_id = command.request_id;
   if (request_id.empty()) {
     auto made = random_request_id();
@@ -53,6 +49,10 @@ Result<JobSummary> submit(const SubmitCommand& command) {
   }
   auto client = connect_to(command.server);
   if (!client) return client.error();
+  // What is wrong with its data or its policy is said here and now, not when its turn comes.
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  if (auto prepared = actors::prepare_job(**backend, *job); !prepared) return prepared.error();
   auto submitted = only_job((*client)->ask(SubmitJob{request_id, *job}));
   if (!submitted && submitted.error().code == ErrorCode::kUnknownOutcome) {
     return Error{ErrorCode::kUnknownOutcome, fmt::format("{}; the same job, once: --request-id {}",

@@ -109,7 +109,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     known = std::move(*found);
   }
   if (!options.resumes) {
-    if (known && !is_terminal(known->state)) {
+    if (known && known->state != JobState::kFinished && known->state != JobState::kCancelled) {
       return invalid_argument(fmt::format(
           "{} holds an unfinished job ({}); add --resume to go on with it, take another --home, or "
           "remove the folder",

@@ -63,7 +63,7 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
     auto record = decode_job_record((*stored)->value);
     if (!record) return record.error();
     actors::KnownJob job{.record = std::move(*record)};
-    if (!is_terminal(job.record.state)) {
+    if (!is_terminal(job.record.state) || job.record.state == JobState::kFailed) {
       // Whoever wrote to it before writes no more.
       auto epoch = store->begin_epoch(id);
       if (!epoch) return epoch.error();

@@ -443,7 +443,9 @@ void TerminalView::redraw() {
   is_dirty_ = false;
 }
 
-PlainView::PlainView(std::FILE* out, SecondsClock now) : out_(out), now_(std::move(now)) {}
+PlainView::PlainView(std::FILE* out, SecondsClock now) : out_(out), now_(std::move(now)) {
+  state_.started = now_();
+}
 
 void PlainView::print(std::string_view line) {
   const std::string text =

@@ -544,6 +544,7 @@ class World : public actors::RunPorts {
   std::string point_path(const PointRecord& point) override {
     return path_of(run_->job, point.folder);
   }
+  void remove_policy(const std::string&) override {}
   void forget_point(const PointRecord& point) override {
     ++actions_;
     points_.erase(path_of(run_->job, point.folder));
@@ -851,7 +852,7 @@ class World : public actors::RunPorts {
     const size_t kind = is_late ? 0 : clock_.below(10);
     clock_.trace("wish", kind, job);
     if (kind < 5) {
-      const bool waits = state == JobState::kPaused;
+      const bool waits = state == JobState::kPaused || state == JobState::kFailed;
       if (queue_.resume(job) && waits) expected_waiting_.push_back(job);
     } else if (kind < 9) {
       if (!queue_.pause(job)) return;

@@ -28,6 +28,9 @@ TEST_CASE("door commands: a job is submitted, shown, changed and listed") {
   tests::JobBook book;
   const auto door = tests::open_door({.folder = server}, book.at_once());
   REQUIRE(troupe({"init", dir.file("job.toml")}).exit_code == 0);
+  REQUIRE(troupe({"make-data", "arithmetic", "--out", dir.file("data"), "--train", "10",
+                  "--cold-start-clean", "10", "--cold-start-noisy", "10", "--held-out", "5"})
+              .exit_code == 0);
   const auto with_server = [&](std::vector<std::string> words) {
     words.insert(words.end(), {"--server", server});
     return troupe(words);
