@@ -39,13 +39,14 @@ void Checkpoints::forget(const PointRecord& point) const {
 void Checkpoints::sweep(const std::vector<PointRecord>& points) const {
   std::error_code error;
   std::vector<fs::path> unknown;
-  for (const auto& entry : fs::directory_iterator(folder(), error)) {
-    const std::string name = entry.path().filename().string();
+  for (fs::directory_iterator entry(folder(), error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
     if (name.rfind("step_", 0) != 0) continue;
     const bool is_known = std::any_of(points.begin(), points.end(), [&](const PointRecord& point) {
       return point.folder == name;
     });
-    if (!is_known) unknown.push_back(entry.path());
+    if (!is_known) unknown.push_back(entry->path());
   }
   for (const auto& path : unknown) fs::remove_all(path, error);
 }

@@ -72,9 +72,13 @@ Controller::Controller(const JobSpec& job, const JobData& data, RunHistory histo
                                     .prompts_per_round = job.grpo.prompts_per_round,
                                     .shuffle = job.data.shuffle});
   }
+  // What is known without a gap: a record that is missing is learned again and written.
+  frontier_ = points_.empty() ? 0 : number(points_.back().version);
   for (const StepRecord& step : history.steps) {
-    frontier_ = number(step.metrics.version);
-    recorded_[frontier_] = step.metrics;
+    const uint64_t version = number(step.metrics.version);
+    if (version > frontier_ + 1) break;
+    frontier_ = std::max(frontier_, version);
+    recorded_[version] = step.metrics;
     if (!step.metrics.was_finite) ++non_finite_in_a_row_;
     if (step.metrics.was_finite && !step.metrics.was_skipped) non_finite_in_a_row_ = 0;
   }
@@ -269,7 +273,13 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
     if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
     const auto found = round_->groups.find(one.id.ordinal);
     if (found == round_->groups.end() || found->second.place != Place::kGenerating) continue;
-    if (static_cast<int64_t>(one.responses.size()) != job_.grpo.group_size) continue;
+    if (static_cast<int64_t>(one.responses.size()) != job_.grpo.group_size) {
+      fail({ErrorCode::kInternal,
+            fmt::format("a rollout worker sent {} responses of round {}, group {}; asked for {}",
+                        one.responses.size(), number(one.id.round), one.id.ordinal,
+                        job_.grpo.group_size)});
+      return;
+    }
     Group& group = found->second;
     group.place = Place::kJudging;
     std::vector<std::string> texts;
@@ -289,6 +299,13 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
   if (is_over()) return;
   add_sums(judged.core_seconds, job_.prices, ledger_.verifier_seconds, ledger_.money);
   for (const JudgedGroup& one : judged.groups) {
+    for (const Verdict& verdict : one.verdicts) {
+      if (verdict.parts.size() == job_.rewards.size()) continue;
+      fail({ErrorCode::kInternal,
+            fmt::format("a verifier gave {} verdicts of one response, the job has {} rewards",
+                        verdict.parts.size(), job_.rewards.size())});
+      return;
+    }
     if (one.purpose == GroupPurpose::kEvaluate) {
       if (!evaluation_ || one.id.round != Round{number(evaluation_->version)}) continue;
       const size_t index = one.id.ordinal;
@@ -304,7 +321,13 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
     const auto found = round_->groups.find(one.id.ordinal);
     if (found == round_->groups.end() || found->second.place != Place::kJudging) continue;
     Group& group = found->second;
-    if (one.verdicts.size() != group.record.trajectories.size()) continue;
+    if (one.verdicts.size() != group.record.trajectories.size()) {
+      fail({ErrorCode::kInternal,
+            fmt::format("a verifier judged {} of {} responses of round {}, group {}",
+                        one.verdicts.size(), group.record.trajectories.size(), number(one.id.round),
+                        one.id.ordinal)});
+      return;
+    }
     round_->verify_seconds += judged.core_seconds / static_cast<double>(judged.groups.size());
     std::vector<std::string> texts;
     std::string failure;

@@ -9,6 +9,8 @@
 #include "model/formats/checkpoint.h"
 #include "model/formats/file.h"
 #include "model/generation/generator.h"
+#include "schemas/bounds.h"
+#include "schemas/envelope_codec.h"
 #include "schemas/hash.h"
 
 namespace troupe::actors {
@@ -25,6 +27,25 @@ int shared_out(const JobSpec& job, int64_t workers) {
     return static_cast<int>(job.resources.threads_per_worker);
   }
   return std::max(1, available_cores() / static_cast<int>(std::max<int64_t>(1, workers)));
+}
+
+// What is sent in one message or kept as one record has bounds.
+Status check_sizes(const JobSpec& job, int64_t context_max) {
+  if (job.grpo.steps == 0) return ok();
+  // Token, mask and log-probability of each token, and a little for each response.
+  const int64_t group = job.grpo.group_size * (context_max * 9 + 512);
+  const int64_t groups = job.grpo.prompts_per_round / job.grpo.minibatches_per_round;
+  if (job.grpo.group_size > kGroupTrajectoriesMax || group > static_cast<int64_t>(kGroupBytesMax)) {
+    return invalid_argument("grpo.group_size = " + std::to_string(job.grpo.group_size) +
+                            " responses of up to " + std::to_string(context_max) +
+                            " tokens are too much for one group; lower one of them");
+  }
+  if (groups > kStepGroupsMax || groups * group > static_cast<int64_t>(kPayloadBytesMax)) {
+    return invalid_argument("a step would learn from " + std::to_string(groups) +
+                            " groups, about " + std::to_string(groups * group >> 20) +
+                            " MB, which is too much for one; raise grpo.minibatches_per_round");
+  }
+  return ok();
 }
 
 // Contents only: a folder may be moved.
@@ -120,6 +141,7 @@ Result<PreparedJob> prepare_job(const kernels::Backend& backend, const JobSpec& 
         " tokens");
   }
   const model::ParameterLayout layout(config);
+  if (Status s = check_sizes(job, prepared.context_max); !s) return s.error();
   const int64_t needed = model::Learner::memory_bytes(backend, config, layout, learner_threads(job),
                                                       learner_options(job, prepared.context_max)) +
                          job.resources.rollout * (job.rollout.cache_mb << 20);

@@ -37,7 +37,7 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   setup_ = std::move(setup);
   const std::string& home = setup_->record.home;
   checkpoints_.emplace(home, setup_->epoch);
-  checkpoints_->sweep(setup_->history.run.points);
+  checkpoints_->sweep(setup_->history.recorded_points);
   // Policy files are for workers that are gone.
   const std::string policies = home + "/policies";
   std::error_code ignored;
@@ -247,6 +247,7 @@ void RunState::remove_policy(const std::string& path) {
 
 RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,
                                   std::shared_ptr<RunSetup> setup) {
+  stop_on_exception(self);
   self->set_down_handler([self](caf::down_msg& down) { self->state.peer_down(down.source); });
   self->state.begin(self, RunActor(self), std::move(setup));
   return {

@@ -4,6 +4,9 @@
 #include <caf/all.hpp>
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <memory>
 #include <string>
 
@@ -122,6 +125,21 @@ class RunState : public RunPorts {
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.
   std::optional<Round> loading_{};                    // To be read behind what waits.
 };
+
+// An actor that throws would be gone in silence, and everybody would wait for it: better the
+// process ends and the next head goes on.
+template <class Self>
+void stop_on_exception(Self* self) {
+  self->set_exception_handler([self](std::exception_ptr& pointer) -> caf::error {
+    try {
+      std::rethrow_exception(pointer);
+    } catch (const std::exception& exception) {
+      std::fprintf(stderr, "%s: %s\n", self->name(), exception.what());
+    } catch (...) {
+    }
+    std::abort();
+  });
+}
 
 RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,
                                   std::shared_ptr<RunSetup> setup);

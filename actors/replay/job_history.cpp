@@ -30,6 +30,7 @@ Result<JobHistory> load_history(const RecordReader& store, uint64_t job, const J
   auto points =
       load_all<PointRecord>(store, job, RecordKind::kPoint, 0, UINT64_MAX, decode_point_record);
   if (!points) return points.error();
+  history.recorded_points = *points;
   const size_t known = points->size();
   for (const PointRecord& point : *points) {
     const Status whole = verify(point);

@@ -14,8 +14,9 @@ namespace troupe::actors {
 
 struct JobHistory {
   RunHistory run{};
-  std::vector<AttemptRecord> attempts{};  // Of rounds that are not learned yet.
-  std::vector<std::string> notes{};       // What was damaged and is gone around.
+  std::vector<AttemptRecord> attempts{};       // Of rounds that are not learned yet.
+  std::vector<PointRecord> recorded_points{};  // Those that are damaged, too.
+  std::vector<std::string> notes{};            // What was damaged and is gone around.
 };
 
 // `verify` says whether a recovery point is whole on the disk: the newest that is, is gone on from.

@@ -141,9 +141,8 @@ void SchedulerState::submit(const SubmitJob& submit, std::function<void(ControlR
   job.record = {
       .id = id, .request_id = submit.request_id, .spec = submit.job, .home = head_->home_of(id)};
   by_request_[submit.request_id] = id;
+  // It is queued once it is durable: what was not acknowledged does not run.
   write(id, std::move(answer));
-  queue_.submit(id);
-  obey_queue();
 }
 
 void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
@@ -151,6 +150,11 @@ void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
   const auto job = jobs_.find(id);
   if (job == jobs_.end()) {
     answer(failed(no_such_job(id)));
+    return;
+  }
+  if (!queue_.has(id)) {
+    answer(
+        failed({ErrorCode::kOverloaded, fmt::format("job {} is being accepted; ask again", id)}));
     return;
   }
   if (Status status = (queue_.*verb)(id); !status) {
@@ -193,6 +197,7 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
   if (writing == writing_.end()) return;
   const Writing done = std::move(*writing);
   writing_.erase(writing);
+  const bool is_new = !queue_.has(done.job);
   for (const auto& answer : done.answers) {
     if (recorded.status) {
       ControlReply reply;
@@ -202,7 +207,25 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
       answer(failed(recorded.status.error()));
     }
   }
-  if (recorded.status && head_->job_changed) head_->job_changed(done.record);
+  if (recorded.status) {
+    head_->job_changed(done.record);
+  } else if (is_terminal(done.record.state) || done.record.state == JobState::kPaused) {
+    // It has ended all the same, and whoever waits for it is told why that is not written down. The
+    // next head goes on from what is.
+    JobRecord lost = done.record;
+    lost.state = JobState::kFailed;
+    lost.message = fmt::format("it ended as {}, which cannot be recorded: {}{}{}",
+                               troupe::name(done.record.state), recorded.status.error().message,
+                               done.record.message.empty() ? "" : "; ", done.record.message);
+    head_->job_changed(lost);
+  }
+  if (is_new && recorded.status) {
+    queue_.submit(done.job);
+    obey_queue();
+  } else if (is_new) {
+    by_request_.erase(done.record.request_id);
+    jobs_.erase(done.job);
+  }
   finish_draining();
 }
 
@@ -252,7 +275,12 @@ void SchedulerState::epoch_begun(const EpochBegun& begun) {
   writing_.back().answers = answers;
   self_->spawn<caf::detached>([address = address_, head = head_, record = job.record,
                                epoch = job.epoch](caf::event_based_actor*) {
-    caf::anon_send(address, RunPrepared{record.id, prepare(*head, record, epoch)});
+    try {
+      caf::anon_send(address, RunPrepared{record.id, prepare(*head, record, epoch)});
+    } catch (const std::exception& exception) {  // Out of memory, or a file system's.
+      caf::anon_send(address,
+                     RunPrepared{record.id, Error{ErrorCode::kInternal, exception.what()}});
+    }
   });
 }
 
@@ -332,6 +360,7 @@ JobSummary SchedulerState::summary(const Job& job) const {
 SchedulerActor::behavior_type scheduler_actor(SchedulerActor::stateful_pointer<SchedulerState> self,
                                               const HeadContext* head, caf::actor hub,
                                               std::vector<KnownJob> jobs) {
+  stop_on_exception(self);
   self->state.begin(self, SchedulerActor(self), head, std::move(hub), std::move(jobs));
   return {
       [self](const Ask& ask) { self->state.ask(ask); },

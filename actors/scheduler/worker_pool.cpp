@@ -149,7 +149,8 @@ void WorkerPool::disconnected(uint32_t index, uint64_t epoch, double now) {
 
 void WorkerPool::restore_attempts(const std::vector<AttemptRecord>& attempts) {
   for (const AttemptRecord& one : attempts) {
-    tries_[key_of(one.id, GroupPurpose::kTrain)] = {one.faults, one.kills};
+    // Kills are counted in a row, and a row ends with the head that saw it.
+    tries_[key_of(one.id, GroupPurpose::kTrain)] = {one.faults, 0};
   }
 }
 
@@ -158,7 +159,12 @@ void WorkerPool::tick(double now) {
   // While this process itself stood still it could hear nobody.
   const double still = now - std::exchange(ticked_at_, now);
   if (still > options_.silence_max / 2) {
-    for (Slot& slot : slots_) slot.heard = std::min(now, slot.heard + still);
+    for (Slot& slot : slots_) {
+      for (double* since : {&slot.heard, &slot.since, &slot.generation_since, &slot.judgement_since,
+                            &slot.learning_since, &slot.loading_since}) {
+        *since = std::min(now, *since + still);
+      }
+    }
   }
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
@@ -170,9 +176,12 @@ void WorkerPool::tick(double now) {
     } else if (slot.disconnected_at && now - *slot.disconnected_at > options_.disconnected_max) {
       lose(i, Loss::kKilled, "its connection is gone", now);
     } else if (slot.state == State::kStarting || slot.state == State::kLeasing) {
-      if (now - slot.since > options_.start_max) {
-        lose(i, Loss::kFault, fmt::format("not ready {:.0f} s after its start", options_.start_max),
-             now);
+      // Preparing reads and verifies what it starts from, which may be large; it breathes
+      // meanwhile.
+      const double patience =
+          slot.state == State::kStarting ? options_.start_max : options_.prepare_max;
+      if (now - slot.since > patience) {
+        lose(i, Loss::kFault, fmt::format("not ready after {:.0f} s", patience), now);
       } else if (slot.state == State::kLeasing && now - slot.heard > options_.silence_max) {
         lose(i, Loss::kKilled, fmt::format("silent for {:.1f} s", now - slot.heard), now);
       }
@@ -222,6 +231,14 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
     wait = wait == 0 ? options_.back_off_first : wait * 2;
   }
   slot.retry_at = now + std::min(wait, options_.back_off_max);
+  if (slot.losses_in_a_row >= options_.starts_max) {
+    commands_.push_back(pool::GiveUp{
+        JobState::kPaused,
+        {ErrorCode::kInternal,
+         fmt::format(
+             "{} has not come up {} times in a row: {}{}", title(index), slot.losses_in_a_row, why,
+             options_.log_path.empty() ? "" : "; its last words are in " + options_.log_path)}});
+  }
 
   // Give back what it had, in order, before what waits.
   if (slot.generation != 0) {
@@ -252,8 +269,17 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
     const std::string at = slot.learning.empty() ? "" : " at " + slot.learning.front().second;
     slot.learning.clear();
     is_publishing_ = false;
+    if (published_) old_policies_.push_back(published_->path);
     published_.reset();
     if (was_ready) commands_.push_back(pool::LearnerLost{});
+    if (loss == Loss::kKilled && ++learner_kills_ >= options_.kills_max) {
+      commands_.push_back(pool::GiveUp{
+          JobState::kPaused,
+          {ErrorCode::kInternal,
+           fmt::format("the learner was killed {} times without a step between{}; look for who "
+                       "kills it (memory?), then resume",
+                       learner_kills_, at)}});
+    }
     if (loss == Loss::kFault && ++learner_faults_ >= options_.learner_faults_max) {
       commands_.push_back(pool::GiveUp{
           JobState::kFailed,
@@ -267,17 +293,27 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
 }
 
 // False when the group is given up.
+uint32_t WorkerPool::faults_of(GroupId id, GroupPurpose purpose) const {
+  const auto found = tries_.find(key_of(id, purpose));
+  return found == tries_.end() ? 0 : found->second.faults;
+}
+
 bool WorkerPool::count_loss(GroupId id, GroupPurpose purpose, Loss loss, double core_seconds,
                             const std::string& why) {
   Tries& tries = tries_[key_of(id, purpose)];
-  ++(loss == Loss::kFault ? tries.faults : tries.kills);
+  if (loss == Loss::kFault) {
+    ++tries.faults;
+    tries.kills = 0;
+  } else {
+    ++tries.kills;
+  }
   if (tries.faults >= options_.faults_max) {
     note(fmt::format("round {}, group {} is given up: {} of its workers ended, the last: {}",
                      number(id.round), id.ordinal, tries.faults, why));
     commands_.push_back(pool::GroupAbandoned{id, purpose, "attempts"});
     return false;
   }
-  if (tries.kills >= options_.kills_max) {
+  if (loss == Loss::kKilled && tries.kills >= options_.kills_max) {
     commands_.push_back(pool::GiveUp{
         JobState::kPaused,
         {ErrorCode::kInternal,
@@ -343,13 +379,18 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
   } else if (auto* judged = std::get_if<GroupsJudged>(&message)) {
     if (request_id != slot.judgement) return;
     slot.judgement = 0;
-    slot.judging.clear();
     slot.losses_in_a_row = 0;
     slot.verifier_busy += now - slot.verifier_from;
     for (const JudgedGroup& group : judged->groups) {
       verdicts_since_sample_ += static_cast<int64_t>(group.verdicts.size());
       tries_.erase(key_of(group.id, group.purpose));
+      std::erase_if(slot.judging, [&](const GroupToJudge& one) {
+        return one.id == group.id && one.purpose == group.purpose;
+      });
     }
+    // What it left out is asked again.
+    for (GroupToJudge& group : slot.judging) to_judge_.push_back(std::move(group));
+    slot.judging.clear();
     commands_.push_back(pool::Answer{std::move(message)});
   } else if (const auto* loaded = std::get_if<PolicyLoaded>(&message)) {
     slot.is_loading = false;
@@ -359,7 +400,13 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     slot.learning_since = now;
     if (slot.learning.empty()) slot.learner_busy += now - slot.learner_from;
     slot.losses_in_a_row = 0;
-    learner_faults_ = 0;
+    // Only what had not been learned before is progress: a step at which it dies each time may lie
+    // some steps behind the recovery point.
+    if (const auto* learned = std::get_if<StepLearned>(&message);
+        learned != nullptr && number(learned->metrics.version) > learned_max_) {
+      learned_max_ = number(learned->metrics.version);
+      learner_faults_ = learner_kills_ = 0;
+    }
     if (auto* published = std::get_if<PolicyPublished>(&message)) {
       is_publishing_ = false;
       if (published_) old_policies_.push_back(published_->path);
@@ -404,7 +451,7 @@ void WorkerPool::generate(GenerateGroups request, double now) {
   request_ = std::move(request);
   const auto rollouts = static_cast<size_t>(std::count_if(
       slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.plan.roles.rollout; }));
-  share_ = std::max<size_t>(1, (waiting_.size() + rollouts - 1) / rollouts);
+  share_ = std::clamp<size_t>((waiting_.size() + rollouts - 1) / rollouts, 1, options_.share_max);
   dispatch(now);
 }
 
@@ -495,6 +542,10 @@ void WorkerPool::dispatch_generation(uint32_t index, double now) {
   slot.sequences_done = slot.sequences_total = 0;
   for (size_t i = 0; i < share_ && !waiting_.empty(); ++i) {
     PromptGroup& group = waiting_.front();
+    // A group whose worker failed may be why: it goes alone, so that it takes no others with it.
+    const bool is_suspect = faults_of(group.id, group.purpose) > 0;
+    if (is_suspect && i > 0) break;
+    if (is_suspect) i = share_;
     slot.generating.emplace(key_of(group.id, group.purpose), group);
     request.groups.push_back(std::move(group));
     waiting_.pop_front();
@@ -508,7 +559,14 @@ void WorkerPool::dispatch_judgement(uint32_t index, double now) {
   slot.judgement = next_request_++;
   slot.judgement_since = slot.verifier_from = now;
   JudgeGroups request;
-  while (!to_judge_.empty() && request.groups.size() < options_.judge_batch) {
+  size_t bytes = 0;
+  while (!to_judge_.empty() && request.groups.size() < options_.judge_batch &&
+         bytes < options_.judge_bytes) {
+    const GroupToJudge& next = to_judge_.front();
+    const bool is_suspect = faults_of(next.id, next.purpose) > 0;
+    if (is_suspect && !request.groups.empty()) break;
+    if (is_suspect) bytes = options_.judge_bytes;
+    for (const std::string& response : next.responses) bytes += response.size();
     slot.judging.push_back(to_judge_.front());
     request.groups.push_back(std::move(to_judge_.front()));
     to_judge_.pop_front();

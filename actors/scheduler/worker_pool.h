@@ -97,8 +97,9 @@ class WorkerPool {
     uint64_t first_epoch = 1;  // Leases of different heads never share an epoch.
     std::string arithmetic_id = "cpu-1";
     // Seconds.
-    double silence_max = 2.0;  // Without a heartbeat: frozen.
-    double start_max = 60;     // Until a new process is ready, or a policy is loaded.
+    double silence_max = 2.0;   // Without a heartbeat: frozen.
+    double start_max = 60;      // Until a new process says hello, or a policy is loaded.
+    double prepare_max = 3600;  // Until a lease is taken.
     double generate_max = 3600;
     double judge_max = 60;
     double disconnected_max = 0.5;  // Until the end of a process that has gone silent is known.
@@ -110,7 +111,11 @@ class WorkerPool {
     uint32_t faults_max = 3;
     uint32_t kills_max = 20;
     uint32_t learner_faults_max = 3;  // In a row, without a step between.
-    size_t judge_batch = 64;
+    uint32_t starts_max = 10;  // A slot that does not come up so often in a row pauses the job.
+    // Bounds of one request.
+    size_t share_max = 4096;  // Groups to generate.
+    size_t judge_batch = 64;  // Groups to judge.
+    size_t judge_bytes = 64 << 20;
     std::string log_path{};  // Where the last words of a worker are, for messages.
   };
 
@@ -195,6 +200,7 @@ class WorkerPool {
   }
   Slot* learner_slot();
   void start_slot(uint32_t index, double now);
+  uint32_t faults_of(GroupId id, GroupPurpose purpose) const;
   void lose(uint32_t index, Loss loss, const std::string& why, double now);
   bool count_loss(GroupId id, GroupPurpose purpose, Loss loss, double core_seconds,
                   const std::string& why);
@@ -214,7 +220,9 @@ class WorkerPool {
   uint64_t next_epoch_;
   uint64_t next_request_ = 1;
   bool is_shut_down_ = false;
-  uint32_t learner_faults_ = 0;
+  // Since a step was learned for the first time.
+  uint32_t learner_faults_ = 0, learner_kills_ = 0;
+  uint64_t learned_max_ = 0;
 
   std::optional<GenerateGroups> request_{};  // Without its groups: they are in waiting_.
   std::deque<PromptGroup> waiting_{};

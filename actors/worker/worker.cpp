@@ -1,5 +1,6 @@
 #include "actors/worker/worker.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <caf/all.hpp>
@@ -133,6 +134,8 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, const kernels
 
 Status run_worker(const kernels::Backend& backend, const WorkerOptions& options) {
   if (Status status = check_credentials(options.credentials_folder); !status) return status;
+  // A worker that dies is to be gone at once, not after gigabytes of a core file are written.
+  ::prctl(PR_SET_DUMPABLE, 0);
   NodeConfig config(options.credentials_folder);
   caf::actor_system system(config);
   // A handshake may be ended by a heartbeat that crosses it, so it is tried again.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <filesystem>
@@ -90,7 +89,10 @@ class Daemon {
                           name(record.state), record.message.empty() ? "" : ": ", record.message);
              }});
     if (!head) return head.error();
-    head_ = head->get();
+    {
+      const std::lock_guard guard(head_mutex_);
+      head_ = head->get();
+    }
     fmt::print(stderr, "trouped: serving {}, jobs in {}\n", options_.server, options_.home);
     std::mutex mutex;
     std::unique_lock lock(mutex);
@@ -99,9 +101,13 @@ class Daemon {
     }
     fmt::print(stderr, "trouped: stopping after the step under way; a second signal stops now\n");
     const bool is_drained = (*head)->drain(kDrainPatience);
-    head_ = nullptr;
-    door_.reset();
+    {
+      const std::lock_guard guard(head_mutex_);
+      head_ = nullptr;
+    }
+    // The head first: its runs publish through the door.
     head->reset();
+    door_.reset();
     fmt::print(stderr, "trouped: stopped{}; jobs go on with the next daemon\n",
                is_drained ? "" : ", the step under way was cut off");
     return ok();
@@ -116,14 +122,17 @@ class Daemon {
     const std::lock_guard lock(mutex_);
     watches_[record.id] = watch;
     // The oldest jobs' histories are in their files.
-    if (watches_.size() > kWatchesMax) watches_.erase(watches_.begin());
+    if (watches_.size() > kWatchesMax) {
+      const auto first = watches_.begin();
+      watches_.erase(first->first == record.id ? std::next(first) : first);
+    }
     return {watch, &watch->sink()};
   }
 
   // On the door's thread.
   void serve(ControlRequest request, std::function<void(ControlReply)> answer) {
-    Head* head = head_;
-    if (head == nullptr) {
+    const std::lock_guard guard(head_mutex_);
+    if (head_ == nullptr) {
       answer(failed({ErrorCode::kOverloaded, "the daemon is starting or stopping; ask again"}));
       return;
     }
@@ -146,7 +155,7 @@ class Daemon {
         answer(std::move(reply));
       };
     }
-    head->ask(std::move(request), std::move(answer));
+    head_->ask(std::move(request), std::move(answer));
   }
 
   static void add_lines(ControlReply& reply, uint64_t first) {
@@ -175,7 +184,8 @@ class Daemon {
   const kernels::Backend& backend_;
   const DaemonOptions& options_;
   std::unique_ptr<FrontDoor> door_{};
-  std::atomic<Head*> head_{nullptr};
+  std::mutex head_mutex_{};
+  Head* head_ = nullptr;  // Guarded by head_mutex_.
   std::mutex mutex_{};
   std::map<uint64_t, std::shared_ptr<JobWatch>> watches_{};  // Guarded by mutex_.
 };
