@@ -334,11 +334,13 @@ class World : public actors::RunPorts {
     options.epoch = run_->epoch;
     options.pool = {.first_epoch = (run_->epoch << 32) + 1,
                     .start_max = 20,
+                    .prepare_max = 20,
                     .generate_max = 30,
                     .judge_max = 10,
                     .learn_max = 40};
     // One fault drops a group, or none ever does.
     options.pool.faults_max = scenario_.is_harsh ? 1 : 100000;
+    options.pool.starts_max = 100000;
     if (!scenario_.is_harsh) {
       options.pool.kills_max = options.pool.learner_faults_max = 100000;
     }
