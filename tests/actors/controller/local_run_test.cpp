@@ -593,6 +593,13 @@ TEST_CASE("run: what is wrong is refused before anything is written") {
   job = good;
   job.learner.microbatch_tokens = 10;
   CHECK(refusal(job).find("microbatch_tokens") != std::string::npos);
+  // What would not fit into one message.
+  job = good;
+  job.grpo.prompts_per_round = 1'000'000;
+  CHECK(refusal(job).find("minibatches_per_round") != std::string::npos);
+  job = good;
+  job.grpo.group_size = 100'000;
+  CHECK(refusal(job).find("group_size") != std::string::npos);
   job = good;
   job.rewards.clear();
   refusal(job);

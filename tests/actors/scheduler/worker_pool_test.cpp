@@ -285,5 +285,90 @@ TEST_CASE("worker pool: a learner that is lost three times by its own fault fail
         "the learner was lost 3 times in a row at learning step 5: killed by signal 11");
 }
 
+TEST_CASE("worker pool: steps learned again are no progress, new ones are") {
+  Fixture f({kLearner});
+  const auto learn = [&f](uint64_t version) {
+    f.pool.learn({.version = PolicyVersion{version}}, f.now);
+    return f.sent<LearnStep>().at(0).first.request_id;
+  };
+  const auto learned = [&f](uint64_t request, uint64_t version) {
+    StepLearned answer;
+    answer.metrics.version = PolicyVersion{version};
+    f.say(0, request, answer);
+  };
+  learned(learn(6), 6);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(f.all<pool::GiveUp>().empty());
+    learned(learn(6), 6);  // From the recovery point on, again.
+    static_cast<void>(learn(7));
+    f.end(0, 11);
+    f.restart(0);
+  }
+  REQUIRE(f.all<pool::GiveUp>().size() == 1);
+
+  Fixture g({kLearner});
+  for (uint64_t version = 1; version < 10; ++version) {
+    g.pool.learn({.version = PolicyVersion{version}}, g.now);
+    StepLearned answer;
+    answer.metrics.version = PolicyVersion{version};
+    g.say(0, g.sent<LearnStep>().at(0).first.request_id, answer);
+    g.end(0, 11);
+    g.restart(0);
+  }
+  CHECK(g.all<pool::GiveUp>().empty());
+}
+
+TEST_CASE("worker pool: a group whose worker failed goes alone and takes no other with it") {
+  Fixture f({kRollout, kLearner});
+  f.generate(4);
+  const auto publish = f.sent<PublishPolicy>().at(0).first;
+  f.say(1, publish.request_id, PolicyPublished{.path = "p"});
+  const auto load = [&f] {
+    f.say(0, f.sent<LoadPolicy>().at(0).first.request_id, PolicyLoaded{});
+    return f.sent<GenerateGroups>().at(0);
+  };
+  CHECK(ordinals(load().second) == std::vector<uint32_t>{0, 1, 2, 3});
+  f.end(0, 11);
+  f.restart(0);
+  const auto alone = load();
+  CHECK(ordinals(alone.second) == std::vector<uint32_t>{0});
+  // It was not this one: the next is tried.
+  f.say(0, alone.first.request_id,
+        GroupsGenerated{.groups = {{.id = {Round{0}, 0}}}, .is_last = true});
+  CHECK(ordinals(f.sent<GenerateGroups>().at(0).second) == std::vector<uint32_t>{1});
+}
+
+TEST_CASE("worker pool: a worker that never comes up pauses the job, and says where to look") {
+  WorkerPool::Options options;
+  options.log_path = "workers.log";
+  WorkerPool pool(Fixture::plans({kVerifier}), {}, options);
+  double now = 0;
+  pool.start(now);
+  uint64_t pid = 100;
+  std::vector<pool::GiveUp> given_up;
+  for (int i = 0; i < 10; ++i) {
+    CHECK(given_up.empty());
+    pool.started(0, "token", ++pid, now);
+    pool.ended({.slot = 0, .pid = pid, .exit_code = 127, .signal = 0}, now);
+    for (const auto& command : pool.take_commands()) {
+      if (const auto* one = std::get_if<pool::GiveUp>(&command)) given_up.push_back(*one);
+    }
+    pool.tick(now += 11);
+  }
+  REQUIRE(given_up.size() == 1);
+  CHECK(given_up[0].state == JobState::kPaused);
+  CHECK(given_up[0].error.message.find("workers.log") != std::string::npos);
+}
+
+TEST_CASE("worker pool: groups that a verifier left out are asked again") {
+  Fixture f({kVerifier});
+  f.pool.judge({.id = {Round{0}, 1}}, f.now);
+  const auto first = f.sent<JudgeGroups>().at(0).first;
+  f.pool.judge({.id = {Round{0}, 2}}, f.now);
+  f.say(0, first.request_id, GroupsJudged{});
+  const auto again = f.sent<JudgeGroups>().at(0).second;
+  REQUIRE(again.groups.size() == 2);
+}
+
 }  // namespace
 }  // namespace troupe::actors
