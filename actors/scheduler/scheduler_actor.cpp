@@ -273,15 +273,18 @@ void SchedulerState::epoch_begun(const EpochBegun& begun) {
   job.epoch = *begun.epoch;
   write(begun.job);
   writing_.back().answers = answers;
-  self_->spawn<caf::detached>([address = address_, head = head_, record = job.record,
-                               epoch = job.epoch](caf::event_based_actor*) {
-    try {
-      caf::anon_send(address, RunPrepared{record.id, prepare(*head, record, epoch)});
-    } catch (const std::exception& exception) {  // Out of memory, or a file system's.
-      caf::anon_send(address,
-                     RunPrepared{record.id, Error{ErrorCode::kInternal, exception.what()}});
-    }
-  });
+  // The argument is there because CAF reads a null pointer where a function has none.
+  self_->spawn<caf::detached>(
+      [address = address_, head = head_, record = job.record, epoch = job.epoch](
+          caf::event_based_actor*, caf::unit_t) {
+        try {
+          caf::anon_send(address, RunPrepared{record.id, prepare(*head, record, epoch)});
+        } catch (const std::exception& exception) {  // Out of memory, or a file system's.
+          caf::anon_send(address,
+                         RunPrepared{record.id, Error{ErrorCode::kInternal, exception.what()}});
+        }
+      },
+      caf::unit);
 }
 
 void SchedulerState::run_prepared(const RunPrepared& prepared) {

@@ -21,11 +21,7 @@
 namespace troupe {
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr int kMessages = 100'000;
-#else
 constexpr int kMessages = 1'000'000;
-#endif
 constexpr long kGrowthKiBMax = 64 << 10;
 
 // Of this process, so far.

@@ -144,7 +144,9 @@ TEST_CASE("front_door: 100,000 hostile messages change nothing for the one who b
   const size_t growth = after > before ? after - before : 0;
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+#ifndef __SANITIZE_ADDRESS__  // Which keeps freed memory for a while.
   CHECK(growth < kGrowthMax);
+#endif
   CHECK(asked == (kRawConnections + kRandomMessages + kMutatedRequests) / kAskEvery);
   // It did happen: the bytes arrived, and some of them were requests.
   const auto counts = door->counts();
