@@ -2,15 +2,12 @@
 
 #include <utility>
 
+#include "schemas/overloaded.h"
+
 namespace troupe::actors {
 namespace {
 
 constexpr double kSampleSeconds = 0.5;
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
 
 Lease lease_of(const PreparedJob& prepared) {
   Lease lease;

@@ -7,15 +7,11 @@
 #include "actors/controller/checkpoints.h"
 #include "actors/hub.h"
 #include "model/formats/recovery_point.h"
+#include "schemas/overloaded.h"
 #include "schemas/records_codec.h"
 
 namespace troupe::actors {
 namespace {
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
 
 ControlReply failed(Error error) {
   ControlReply reply;

@@ -4,14 +4,10 @@
 
 #include "actors/verifier/reward.h"
 #include "actors/verifier/verifier_role.h"
+#include "schemas/overloaded.h"
 
 namespace troupe::actors {
 namespace {
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
 
 Error without_role(const char* role) {
   return {ErrorCode::kInternal, std::string("this worker is no ") + role};

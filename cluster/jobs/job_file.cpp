@@ -15,6 +15,7 @@
 #include "cluster/jobs/job_keys.h"
 #include "model/formats/file.h"
 #include "schemas/hash.h"
+#include "schemas/overloaded.h"
 
 namespace troupe::cluster {
 namespace {
@@ -67,11 +68,6 @@ std::string joined(const Texts& texts, std::string_view separator = ", ") {
   }
   return all;
 }
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
 
 // ---- Values: what a key may be, whoever set it.
 
