@@ -124,7 +124,6 @@ class Controller {
   // What is to be done since the last call, in order.
   std::vector<ControllerCommand> take_commands();
 
-  bool is_ended() const { return is_ended_; }
   PolicyVersion version() const { return version_learned_; }
   const Ledger& ledger() const { return ledger_; }
   const std::vector<EvaluationRecord>& evaluations() const { return evaluations_; }

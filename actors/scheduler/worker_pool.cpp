@@ -597,7 +597,9 @@ void WorkerPool::describe(RunSample& sample, double now) {
     } else if (!slot.learning.empty()) {
       status.activity = slot.learning.front().second;
     } else if (slot.generation != 0) {
-      status.activity = fmt::format("generating {} groups", slot.generating.size());
+      status.activity =
+          fmt::format("generating {} groups, {} of {} responses", slot.generating.size(),
+                      slot.sequences_done, slot.sequences_total);
     } else if (slot.is_loading) {
       status.activity = "loading a policy";
     } else if (slot.judgement != 0) {

@@ -154,7 +154,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     if (!opened) return opened.error();
     store = std::move(*opened);
   }
-  // The job as it is asked for now; it is queued whatever it was.
+  // The job as it is asked for this time; it is queued whatever it was.
   auto epoch = store->begin_epoch(kJobId);
   if (!epoch) return epoch.error();
   JobRecord record = known.value_or(JobRecord{.id = kJobId, .request_id = kRequestId});
