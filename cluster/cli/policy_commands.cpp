@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,6 +11,7 @@
 #include "actors/controller/evaluate.h"
 #include "actors/controller/prepared_job.h"
 #include "cluster/cli/command.h"
+#include "cluster/cli/input_lines.h"
 #include "cluster/cli/interrupt.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
@@ -21,8 +21,6 @@
 
 namespace troupe::cluster {
 namespace {
-
-constexpr size_t kInputLineBytesMax = 16 << 20;
 
 struct PolicyCommand {
   std::string model{};
@@ -68,26 +66,6 @@ Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& po
            command.precision == "fp32" ? kernels::Precision::kFp32 : kernels::Precision::kBf16,
        .context_max = context,
        .sequences_max = std::max<int64_t>(256, command.samples)});
-}
-
-// The next line of standard input; lines of only white space are skipped.
-Result<bool> next_line(std::string& line, int64_t& number) {
-  while (std::cin) {
-    line.clear();
-    // A line is never held beyond the limit, whatever is sent.
-    int c = std::cin.get();
-    if (c == std::char_traits<char>::eof()) return false;
-    ++number;
-    for (; c != std::char_traits<char>::eof() && c != '\n'; c = std::cin.get()) {
-      if (line.size() == kInputLineBytesMax) {
-        return invalid_argument(
-            fmt::format("standard input:{}: longer than {} bytes", number, kInputLineBytesMax));
-      }
-      line.push_back(static_cast<char>(c));
-    }
-    if (line.find_first_not_of(" \t\r") != std::string::npos) return true;
-  }
-  return false;
 }
 
 Status eval(const PolicyCommand& command) {
@@ -185,13 +163,12 @@ Status generate(const PolicyCommand& command) {
     if (!status) return status;
   }
   if (!command.prompts.empty()) return ok();
-  std::string line;
-  int64_t number = 0;
+  InputLines input;
   while (true) {
-    auto has_line = next_line(line, number);
-    if (!has_line) return has_line.error();
-    if (!*has_line) return ok();
-    const Status status = generate_one(**policy, command, *prompt_template, line, ordinal++);
+    auto line = input.next();
+    if (!line) return line.error();
+    if (!*line) return ok();
+    const Status status = generate_one(**policy, command, *prompt_template, **line, ordinal++);
     if (!status) return status;
   }
 }
@@ -215,13 +192,13 @@ Result<std::vector<int32_t>> parse_tokens(const std::string& line, int64_t numbe
 Status score(const PolicyCommand& command) {
   auto policy = load(command);
   if (!policy) return policy.error();
-  std::string line;
-  int64_t number = 0;
+  InputLines input;
   while (true) {
-    auto has_line = next_line(line, number);
-    if (!has_line) return has_line.error();
-    if (!*has_line) return ok();
-    auto tokens = parse_tokens(line, number);
+    auto line = input.next();
+    if (!line) return line.error();
+    if (!*line) return ok();
+    const int64_t number = input.number();
+    auto tokens = parse_tokens(**line, number);
     if (!tokens) return tokens.error();
     const std::vector<std::vector<int32_t>> one{std::move(*tokens)};
     auto scores = (*policy)->score(

@@ -1,0 +1,441 @@
+#include "actors/verifier/code/code_verdict.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <thread>
+#include <utility>
+
+#include "actors/verifier/code/code_text.h"
+#include "actors/verifier/code/language.h"
+#include "actors/verifier/code/output_compare.h"
+#include "actors/verifier/code/result_frame.h"
+#include "actors/verifier/code/runners.h"
+#include "schemas/check.h"
+
+namespace troupe::actors {
+namespace {
+
+constexpr double kCompileSeconds = 30;
+constexpr int64_t kCompileMemoryBytes = int64_t{1} << 30;
+constexpr int64_t kProgramBytesMax = 64 << 20;
+constexpr int64_t kMegabyte = 1 << 20;
+constexpr int64_t kReportBytesMax = 24 << 20;  // A result's cap is in values.py.
+// The tests' own work, on top of the program's.
+constexpr double kTesterSeconds = 10;
+constexpr int64_t kTesterMemoryBytes = 512 << 20;
+
+// A run that was starved is repeated while no other box of this process runs.
+std::shared_mutex& alone() {
+  static std::shared_mutex mutex;
+  return mutex;
+}
+
+std::string new_secret() {
+  std::array<uint8_t, 16> bytes{};
+  TROUPE_CHECK(getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+  std::string text;
+  for (uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+std::string printable(std::string_view text) {
+  constexpr size_t kShownBytesMax = 200;
+  std::string shown(text.substr(0, kShownBytesMax));
+  for (char& c : shown) {
+    if (c < 0x20 || c > 0x7E) c = c == '\n' ? ' ' : '?';
+  }
+  return shown;
+}
+
+struct Failure {
+  VerdictKind kind = VerdictKind::kInfraError;
+  std::string reason{};
+};
+using Outcome = std::optional<Failure>;  // Nothing: the test is passed.
+
+// Ends that are verdicts by themselves, whatever was written; nothing for a program that ended of
+// its own accord.
+Outcome limit_failure(const BoxResult& result) {
+  switch (result.end) {
+    case BoxEnd::kExited:
+    case BoxEnd::kSignalled:
+      return {};
+    case BoxEnd::kCpuLimit:
+      return Failure{VerdictKind::kTimeout, "it used up its processor time"};
+    case BoxEnd::kWallLimit:
+      return Failure{VerdictKind::kTimeout, "it waited until its time was up"};
+    case BoxEnd::kMemoryLimit:
+      return Failure{VerdictKind::kResourceLimit, "it used up its memory"};
+    case BoxEnd::kOutputLimit:
+      return Failure{VerdictKind::kResourceLimit, "it wrote too much"};
+    case BoxEnd::kStarved:
+      return Failure{VerdictKind::kInfraError, "it got too little of the processor"};
+    case BoxEnd::kKilled:
+    case BoxEnd::kFailed:
+      return Failure{VerdictKind::kInfraError, "the box failed: " + printable(result.reason)};
+  }
+  return Failure{};
+}
+
+Failure raised(std::string_view what) {
+  const bool is_memory = what.starts_with("MemoryError");
+  return {is_memory ? VerdictKind::kResourceLimit : VerdictKind::kRuntimeError,
+          "it raised " + printable(what)};
+}
+
+Failure died(const BoxResult& result) {
+  return {VerdictKind::kRuntimeError,
+          result.end == BoxEnd::kSignalled
+              ? fmt::format("it died of signal {}", result.signal)
+              : fmt::format("it ended with status {} and without a result", result.exit_status)};
+}
+
+// A program ready to run: as text, or compiled.
+struct Program {
+  const Language* language = nullptr;
+  std::vector<BoxFile> files{};
+};
+
+class Verifier {
+ public:
+  Verifier(Sandbox& sandbox, const CodeTask& task) : sandbox_(sandbox), task_(task) {}
+
+  CodeVerdict verify(std::string_view code) {
+    const bool has_sources =
+        task_.format == CodeFormat::kHumanEval || task_.format == CodeFormat::kMbpp;
+    verdict_.total =
+        static_cast<int64_t>(has_sources ? task_.test_sources.size() : task_.tests.size());
+    if (code.size() > kCodeBytesMax) {
+      return ended(Failure{VerdictKind::kCompileError, "the program is too long"});
+    }
+    if (has_sources) return ended(run_sources(code));
+    Program program;
+    if (Outcome failure = prepare(task_.language, code, program)) return ended(*failure);
+    Program checker;
+    if (task_.format == CodeFormat::kJudge) {
+      if (Outcome failure = prepare(task_.checker_language, task_.checker, checker)) {
+        return ended(gold_failure("the checker does not compile: ", *failure));
+      }
+    }
+    for (const CodeTest& test : task_.tests) {
+      Outcome failure = task_.format == CodeFormat::kFunction ? call(program, test)
+                                                              : run_streams(program, test, checker);
+      if (failure) {
+        failure->reason =
+            fmt::format("test {} of {}: {}", verdict_.passed + 1, verdict_.total, failure->reason);
+        return ended(*failure);
+      }
+      ++verdict_.passed;
+    }
+    return ended({});
+  }
+
+ private:
+  CodeVerdict ended(const Outcome& failure) {
+    verdict_.kind = failure ? failure->kind : VerdictKind::kPassed;
+    verdict_.reason = failure               ? failure->reason
+                      : verdict_.total == 1 ? "passed its test"
+                                            : fmt::format("passed {} tests", verdict_.total);
+    return std::move(verdict_);
+  }
+
+  // Trouble with what the problem brought along is not the program's.
+  static Failure gold_failure(std::string_view what, const Failure& failure) {
+    if (failure.kind == VerdictKind::kInfraError) return failure;
+    return {VerdictKind::kGoldUnparseable, std::string(what) + failure.reason};
+  }
+
+  BoxLimits limits() const {
+    BoxLimits limits;
+    limits.cpu_seconds = task_.seconds;
+    limits.memory_bytes = task_.memory_mb * kMegabyte;
+    limits.output_bytes = kReportBytesMax;
+    return limits;
+  }
+
+  BoxResult run(const BoxProgram& program) {
+    BoxResult result;
+    {
+      std::shared_lock lock(alone());
+      result = sandbox_.run(program);
+    }
+    if (result.end != BoxEnd::kStarved && result.end != BoxEnd::kFailed) return result;
+    std::unique_lock lock(alone());
+    return sandbox_.run(program);
+  }
+
+  Outcome prepare(const std::string& language_name, std::string_view code, Program& program) {
+    program.language = find_language(language_name);
+    TROUPE_CHECK(program.language != nullptr);
+    const BoxFile source{.name = std::string(program.language->source),
+                         .content = std::string(code)};
+    if (program.language->compile_script.empty()) {
+      program.files = {source, python_runner("program.py")};
+      return {};
+    }
+    BoxProgram compiler;
+    compiler.toolchain = program.language->toolchain;
+    compiler.argv = {"/bin/sh", "-c", std::string(program.language->compile_script)};
+    compiler.files = {source};
+    compiler.limits = {.cpu_seconds = kCompileSeconds,
+                       .memory_bytes = kCompileMemoryBytes,
+                       .disk_bytes = kProgramBytesMax,
+                       .output_bytes = kProgramBytesMax};
+    BoxResult result = run(compiler);
+    if (Outcome failure = limit_failure(result)) {
+      if (failure->kind == VerdictKind::kInfraError) return failure;
+      return Failure{VerdictKind::kCompileError, "while it was compiled, " + failure->reason};
+    }
+    if (result.end != BoxEnd::kExited || result.exit_status != 0 || result.output.empty()) {
+      const size_t at = std::min(result.errors.find("error:"), result.errors.size());
+      std::string_view line = std::string_view(result.errors).substr(at);
+      line = line.substr(0, line.find('\n'));
+      return Failure{VerdictKind::kCompileError, "it does not compile: " + printable(line)};
+    }
+    program.files = {
+        {.name = "program", .content = std::move(result.output), .is_executable = true}};
+    return {};
+  }
+
+  BoxProgram boxed(const Program& program) const {
+    BoxProgram box;
+    box.toolchain = program.language->toolchain;
+    box.argv = program.language->run;
+    box.files = program.files;
+    box.has_report = program.language->compile_script.empty();
+    box.limits = limits();
+    return box;
+  }
+
+  Outcome run_streams(const Program& program, const CodeTest& test, const Program& checker) {
+    BoxProgram box = boxed(program);
+    box.input = test.input;
+    const BoxResult result = run(box);
+    if (Outcome failure = limit_failure(result)) return failure;
+    // The report says why; that something is wrong is known without it.
+    const std::string_view report = result.report;
+    if (report.starts_with("syntax ")) {
+      return Failure{VerdictKind::kCompileError,
+                     "it does not compile: " + printable(report.substr(7))};
+    }
+    if (report.starts_with("raised ")) return raised(report.substr(7));
+    if (result.end == BoxEnd::kSignalled) return died(result);
+    if (result.exit_status != 0) {
+      return Failure{VerdictKind::kRuntimeError,
+                     fmt::format("it ended with status {}", result.exit_status)};
+    }
+    if (task_.format == CodeFormat::kJudge) return ask_checker(checker, test, result.output);
+    const std::string where = difference(result.output, test.output);
+    if (!where.empty()) return Failure{VerdictKind::kWrongAnswer, where};
+    return {};
+  }
+
+  // As contests have it: checker INPUT OUTPUT ANSWER, with status 0 for right, 1 or 2 for wrong.
+  // The checker is the problem's, so its exit status counts; what it reads is not, so it is boxed.
+  Outcome ask_checker(const Program& checker, const CodeTest& test, const std::string& output) {
+    BoxProgram box = boxed(checker);
+    for (const char* name : {"/box/input", "/box/output", "/box/answer"}) box.argv.push_back(name);
+    box.files.push_back({.name = "input", .content = test.input});
+    box.files.push_back({.name = "output", .content = output});
+    box.files.push_back({.name = "answer", .content = test.output});
+    box.limits.cpu_seconds += kTesterSeconds;
+    box.limits.memory_bytes += kTesterMemoryBytes;
+    const BoxResult result = run(box);
+    if (Outcome failure = limit_failure(result)) return gold_failure("the checker: ", *failure);
+    if (result.end == BoxEnd::kExited && result.exit_status == 0) return {};
+    const bool is_verdict = result.end == BoxEnd::kExited && result.report.empty() &&
+                            (result.exit_status == 1 || result.exit_status == 2);
+    if (!is_verdict) return gold_failure("the checker: ", died(result));
+    return Failure{VerdictKind::kWrongAnswer, "the checker refuses the output"};
+  }
+
+  Outcome call(const Program& program, const CodeTest& test) {
+    const std::string secret = new_secret();
+    BoxProgram box = boxed(program);
+    box.argv = python_command("call.py");
+    box.files.back() = python_runner("call.py");
+    box.input =
+        message(secret) + message(task_.function) + message(encode(Value::list(test.arguments)));
+    const BoxResult result = run(box);
+    if (Outcome failure = limit_failure(result)) return failure;
+    const auto frame = read_result_frame(result.report, secret);
+    if (!frame) return died(result);
+    if (frame->status == "syntax") {
+      return Failure{VerdictKind::kCompileError,
+                     "it does not compile: " + printable(frame->payload)};
+    }
+    if (frame->status == "raised") return raised(frame->payload);
+    if (frame->status == "missing") {
+      return Failure{VerdictKind::kRuntimeError, "it does not define " + printable(frame->payload)};
+    }
+    if (frame->status == "unwritable") {
+      return Failure{VerdictKind::kWrongAnswer, "it returned " + printable(frame->payload)};
+    }
+    const auto value = decode(frame->payload);
+    if (frame->status != "value" || !value) {
+      return Failure{VerdictKind::kRuntimeError, "its result cannot be read"};
+    }
+    const bool is_right = is_expected(*value, test.result) ||
+                          (test.has_unwrapped_result && is_expected(*value, test.result.items[0]));
+    if (!is_right) return Failure{VerdictKind::kWrongAnswer, "the result is not what was expected"};
+    return {};
+  }
+
+  // ---- Tests that are code: the program in one box, they in another.
+
+  struct Joint {
+    BoxResult program{};
+    BoxResult tester{};
+    bool is_started = false;
+    std::string trouble{};
+  };
+
+  Joint run_joined(BoxProgram program, BoxProgram tester) {
+    Joint joint;
+    int to_program[2], to_tester[2];
+    if (pipe2(to_program, O_CLOEXEC) != 0) {
+      joint.trouble = "no pipe";
+      return joint;
+    }
+    if (pipe2(to_tester, O_CLOEXEC) != 0) {
+      close(to_program[0]);
+      close(to_program[1]);
+      joint.trouble = "no pipe";
+      return joint;
+    }
+    program.input_fd = to_program[0];
+    program.output_fd = to_tester[1];
+    tester.input_fd = to_tester[0];
+    tester.output_fd = to_program[1];
+    auto program_box = sandbox_.start(program);
+    auto tester_box = sandbox_.start(tester);
+    for (int fd : {to_program[0], to_program[1], to_tester[0], to_tester[1]}) close(fd);
+    if (!program_box || !tester_box) {
+      joint.trouble = program_box ? tester_box.error().message : program_box.error().message;
+      return joint;
+    }
+    joint.is_started = true;
+    std::thread waiter([&] { joint.program = program_box->wait(); });
+    joint.tester = tester_box->wait();
+    program_box->kill();
+    waiter.join();
+    return joint;
+  }
+
+  Outcome run_sources(std::string_view code) {
+    const std::string secret = new_secret();
+    const Language* language = find_language(task_.language);
+    std::string source = task_.prompt;
+    const bool is_humaneval = task_.format == CodeFormat::kHumanEval;
+    // A completion goes on where the prompt stops; a whole function comes after it.
+    if (!source.empty() && source.back() != '\n' && !code.starts_with(' ')) source += '\n';
+    source += code;
+
+    BoxProgram program;
+    program.toolchain = language->toolchain;
+    program.argv = python_command("serve.py");
+    program.files = {{.name = std::string(language->source), .content = std::move(source)},
+                     python_runner("serve.py")};
+    program.limits = limits();
+
+    Value tests = Value::list({});
+    for (const std::string& test : task_.test_sources) tests.items.push_back(Value::of_text(test));
+    const Value plan = Value::list(
+        {Value::of_text(secret), Value::of_text(is_humaneval ? "humaneval" : "mbpp"),
+         Value::of_text(task_.function),
+         Value::of_text(is_humaneval ? task_.prompt : task_.before_tests), std::move(tests)});
+    BoxProgram tester;
+    tester.toolchain = "python";
+    tester.argv = python_command("check.py");
+    tester.files = {{.name = "plan", .content = encode(plan)}, python_runner("check.py")};
+    tester.has_report = true;
+    tester.limits = limits();
+    tester.limits.cpu_seconds += kTesterSeconds;
+    tester.limits.wall_seconds = 2 * task_.seconds + kTesterSeconds;
+    tester.limits.memory_bytes += kTesterMemoryBytes;
+    program.limits.wall_seconds = tester.limits.wall_seconds;
+
+    Joint joint;
+    {
+      std::shared_lock lock(alone());
+      joint = run_joined(program, tester);
+    }
+    const auto is_broken = [](const BoxResult& result) {
+      return result.end == BoxEnd::kStarved || result.end == BoxEnd::kFailed;
+    };
+    if (!joint.is_started || is_broken(joint.program) || is_broken(joint.tester)) {
+      std::unique_lock lock(alone());
+      joint = run_joined(program, tester);
+    }
+    if (!joint.is_started) return Failure{VerdictKind::kInfraError, printable(joint.trouble)};
+    return judge_joint(joint, secret);
+  }
+
+  Outcome judge_joint(const Joint& joint, std::string_view secret) {
+    const auto report = read_tester_report(joint.tester.report, secret);
+    // It was stopped because the tests were over: that is no end of its own.
+    const bool has_own_end = joint.program.end != BoxEnd::kKilled;
+    if (!report) {
+      if (has_own_end) {
+        if (Outcome failure = limit_failure(joint.program)) return failure;
+      }
+      if (Outcome failure = limit_failure(joint.tester)) return failure;
+      if (joint.tester.end == BoxEnd::kSignalled) return died(joint.tester);
+      return Failure{VerdictKind::kGoldUnparseable, "the tests ended without a verdict"};
+    }
+    verdict_.passed = std::clamp<int64_t>(report->passed, 0, verdict_.total);
+    const std::string detail = printable(report->detail);
+    const std::string& status = report->status;
+    if (status == "passed" && report->passed == verdict_.total) return {};
+    if (status == "broken") {
+      return Failure{VerdictKind::kGoldUnparseable, "the tests are broken: " + detail};
+    }
+    if (status == "syntax") {
+      return Failure{VerdictKind::kCompileError, "it does not compile: " + detail};
+    }
+    if (status == "failed") {
+      return Failure{VerdictKind::kWrongAnswer,
+                     detail.empty() ? "an assertion of the tests failed" : detail};
+    }
+    if (status == "raised") {
+      const bool is_memory = detail.find("raised MemoryError") != std::string::npos;
+      return Failure{is_memory ? VerdictKind::kResourceLimit : VerdictKind::kRuntimeError, detail};
+    }
+    if (has_own_end) {
+      if (Outcome failure = limit_failure(joint.program)) return failure;
+      return died(joint.program);
+    }
+    return Failure{VerdictKind::kRuntimeError, "it stopped answering its tests"};
+  }
+
+  static std::string message(std::string_view bytes) {
+    return fmt::format("{:08x}", bytes.size()) + std::string(bytes);
+  }
+
+  Sandbox& sandbox_;
+  const CodeTask& task_;
+  CodeVerdict verdict_{};
+};
+
+}  // namespace
+
+CodeVerdict verify_code(Sandbox& sandbox, const CodeTask& task, std::string_view code) {
+  return Verifier(sandbox, task).verify(code);
+}
+
+CodeVerdict verify_code_response(Sandbox& sandbox, const CodeTask& task,
+                                 std::string_view response) {
+  const ExtractedCode extracted = extract_code(response, task.language);
+  if (!extracted.code) return {.kind = VerdictKind::kNoAnswer, .reason = extracted.reason};
+  return verify_code(sandbox, task, *extracted.code);
+}
+
+}  // namespace troupe::actors
