@@ -1,0 +1,67 @@
+// What all boxes of one Sandbox share, and how one is started.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "actors/verifier/sandbox/box.h"
+#include "actors/verifier/sandbox/launcher.h"
+#include "actors/verifier/sandbox/slot.h"
+
+namespace troupe::actors::sandbox {
+
+using Clock = std::chrono::steady_clock;
+
+// bubblewrap outside, which waits, and its child inside: process 1 of the box. When that dies, the
+// kernel ends every process of the box before anyone is told.
+struct Running {
+  std::unique_ptr<Slot> slot{};
+  Descriptor outside{};  // Pidfds.
+  Descriptor inside{};
+  pid_t inside_pid = -1;
+  Descriptor output{}, report{}, errors{}, status{};  // Ends to read; absent where not asked for.
+  BoxLimits limits{};
+  std::string argv0{};
+  Clock::time_point start{};
+  double cpu_at_start = 0;  // Of bubblewrap's own work.
+};
+
+class Engine {
+ public:
+  // What a probe leaves out to see whether it is the reason of a failure.
+  struct Options {
+    bool filters_system_calls = true;
+    bool as_own_user = false;  // Keeps the caller's user also where root could give another.
+  };
+
+  static Result<std::shared_ptr<Engine>> create(CgroupHome home, Options options);
+
+  Result<Running> start(const BoxProgram& program);
+  void release(std::unique_ptr<Slot> slot) { slots_.release(std::move(slot)); }
+  const CgroupHome& home() const { return slots_.home(); }
+
+ private:
+  Engine(CgroupHome home, Options options);
+  Result<std::vector<std::string>> mounts(const std::string& toolchain);
+
+  const Options options_;
+  Slots slots_;
+  Launcher launcher_;
+  std::string filter_;
+  std::mutex mutex_;
+  std::map<std::string, std::vector<std::string>> mounts_;
+};
+
+// Follows a run to its end.
+BoxResult follow(Running& running, const std::shared_ptr<Engine>& engine,
+                 const std::atomic<bool>& is_killed);
+
+// SIGKILL through a pidfd.
+void kill_process(const Descriptor& process);
+
+}  // namespace troupe::actors::sandbox

@@ -1,0 +1,292 @@
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "actors/verifier/sandbox/engine.h"
+#include "actors/verifier/sandbox/process_table.h"
+
+namespace troupe::actors::sandbox {
+namespace {
+
+constexpr double kLongestWait = 0.2, kShortestWait = 0.002;  // Seconds between two looks.
+constexpr int kLooksAtStates = 64;                           // Over the whole of the wall limit.
+// A killed process 1 is dead in milliseconds; only a broken kernel or disk takes longer.
+constexpr int kDeathMaxMs = 30000;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool has_ended(const Descriptor& process, int timeout_ms) {
+  pollfd ready = {.fd = process.get(), .events = POLLIN, .revents = 0};
+  int found = 0;
+  do {
+    found = ::poll(&ready, 1, timeout_ms);
+  } while (found < 0 && errno == EINTR);
+  return found > 0;
+}
+
+// One stream out of the box; bounded, whatever comes.
+class Stream {
+ public:
+  Stream(Descriptor& file, std::string& kept, int64_t bytes_max, bool drops_rest)
+      : file_(file),
+        kept_(kept),
+        bytes_max_(static_cast<size_t>(bytes_max)),
+        drops_rest_(drops_rest) {}
+
+  bool is_open() const { return static_cast<bool>(file_); }
+  int number() const { return file_.get(); }
+  bool is_over() const { return is_over_; }
+
+  // At most a pipe's worth, so that a fast writer does not keep the reader from its clock.
+  void read_some() {
+    std::array<char, 16 << 10> buffer;
+    for (int i = 0; i < 8 && file_ && !is_over_; ++i) {
+      const ssize_t count = ::read(file_.get(), buffer.data(), buffer.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && errno == EAGAIN) return;
+      if (count <= 0) return file_.close();
+      const size_t room = bytes_max_ - kept_.size();
+      kept_.append(buffer.data(), std::min(room, static_cast<size_t>(count)));
+      if (static_cast<size_t>(count) > room && !drops_rest_) is_over_ = true;
+    }
+  }
+  // After everything that could write is dead.
+  void read_rest() {
+    for (int i = 0; i < 64 && file_ && !is_over_; ++i) read_some();
+  }
+
+ private:
+  Descriptor& file_;
+  std::string& kept_;
+  const size_t bytes_max_;
+  const bool drops_rest_;
+  bool is_over_ = false;
+};
+
+// What bubblewrap reports of a program that was executed; nothing where none was.
+std::optional<int> exit_code_in(const std::string& status) {
+  constexpr std::string_view kKey = "\"exit-code\": ";
+  const size_t at = status.find(kKey);
+  if (at == std::string::npos) return std::nullopt;
+  return static_cast<int>(std::strtol(status.c_str() + at + kKey.size(), nullptr, 10)) & 0xff;
+}
+
+class Follower {
+ public:
+  Follower(Running& running, const std::atomic<bool>& is_killed)
+      : run_(running),
+        is_killed_(is_killed),
+        output_(run_.output, result_.output, run_.limits.output_bytes, /*drops_rest=*/false),
+        report_(run_.report, result_.report, run_.limits.output_bytes, /*drops_rest=*/false),
+        errors_(run_.errors, result_.errors, run_.limits.error_bytes, /*drops_rest=*/true) {}
+
+  BoxResult follow() {
+    while (!has_ended(run_.outside, 0) && !has_ended(run_.inside, 0)) {
+      if (const auto limit = crossed(); limit) {
+        end_ = *limit;
+        break;
+      }
+      wait_and_read();
+    }
+    result_.wall_seconds = seconds_since(run_.start);
+    if (!bury()) return result_;
+    for (Stream* stream : {&output_, &report_, &errors_}) stream->read_rest();
+    result_.cpu_seconds = cpu_seconds();
+    if (run_.slot->cgroup) result_.memory_peak_bytes = run_.slot->cgroup->memory_peak_bytes();
+    decide();
+    return result_;
+  }
+
+  bool is_buried() const { return is_buried_; }
+
+ private:
+  double cpu_seconds() {
+    const auto& cgroup = run_.slot->cgroup;
+    if (cgroup && cgroup->counts_cpu()) return cgroup->cpu_seconds() - run_.cpu_at_start;
+    double sum = 0;
+    for (const ProcessRow& row : process_tree(run_.inside_pid)) sum += row.cpu_seconds;
+    cpu_seen_ = std::max(cpu_seen_, sum);
+    return cpu_seen_;
+  }
+
+  bool is_out_of_memory() const {
+    return run_.slot->cgroup && run_.slot->cgroup->ran_out_of_memory();
+  }
+
+  // Counts the moments at which something in the box ran or waited for a processor. On a machine
+  // with time to spare that takes as much processor time; where it did not get it, the machine was
+  // short. No program can pretend it: it would have to be runnable, and then it runs.
+  void look_at_states(double wall) {
+    const double interval =
+        std::clamp(run_.limits.wall_seconds / kLooksAtStates, kShortestWait, kLongestWait);
+    if (wall < interval * (looks_ + 1)) return;
+    ++looks_;
+    std::vector<pid_t> pids;
+    if (const auto& cgroup = run_.slot->cgroup; cgroup) {
+      pids = cgroup->members();
+    } else {
+      for (const ProcessRow& row : process_tree(run_.inside_pid)) pids.push_back(row.pid);
+    }
+    if (std::any_of(pids.begin(), pids.end(), is_runnable)) ++looks_runnable_;
+  }
+
+  bool was_starved(double wall) {
+    return looks_ >= 8 && looks_runnable_ * 10 >= looks_ * 9 && cpu_seconds() < 0.6 * wall;
+  }
+
+  std::optional<BoxEnd> crossed() {
+    if (is_killed_) return BoxEnd::kKilled;
+    if (output_.is_over() || report_.is_over()) return BoxEnd::kOutputLimit;
+    if (is_out_of_memory()) return BoxEnd::kMemoryLimit;
+    const double wall = seconds_since(run_.start);
+    if (wall >= run_.limits.wall_seconds) {
+      return was_starved(wall) ? BoxEnd::kStarved : BoxEnd::kWallLimit;
+    }
+    look_at_states(wall);
+    if (wall >= next_cpu_look_) {
+      const double left = run_.limits.cpu_seconds - cpu_seconds();
+      if (left <= 0) return BoxEnd::kCpuLimit;
+      // No sooner can all processors together use it up.
+      const double fastest = std::min<double>(std::max(1U, std::thread::hardware_concurrency()),
+                                              run_.limits.processes);
+      next_cpu_look_ = wall + std::clamp(left / fastest, kShortestWait, kLongestWait);
+    }
+    return std::nullopt;
+  }
+
+  void wait_and_read() {
+    std::vector<pollfd> ready = {{.fd = run_.outside.get(), .events = POLLIN, .revents = 0},
+                                 {.fd = run_.inside.get(), .events = POLLIN, .revents = 0}};
+    for (Stream* stream : {&output_, &report_, &errors_}) {
+      if (stream->is_open()) {
+        ready.push_back({.fd = stream->number(), .events = POLLIN, .revents = 0});
+      }
+    }
+    const double wall = seconds_since(run_.start);
+    const double until = std::min(next_cpu_look_, run_.limits.wall_seconds);
+    const double wait = std::clamp(until - wall, kShortestWait / 2, kLongestWait);
+    ::poll(ready.data(), ready.size(), static_cast<int>(wait * 1000) + 1);
+    for (Stream* stream : {&output_, &report_, &errors_}) stream->read_some();
+  }
+
+  // Returns when the last process of the box is dead; false if it would not die.
+  bool bury() {
+    // Where bubblewrap ended first, process 1 and everything below it may still be alive.
+    kill_process(run_.inside);
+    is_buried_ = has_ended(run_.inside, kDeathMaxMs) && has_ended(run_.outside, kDeathMaxMs);
+    if (!is_buried_) {
+      result_.end = BoxEnd::kFailed;
+      result_.reason = "the box was killed and did not die";
+      return false;
+    }
+    siginfo_t ended = {};
+    ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.outside.get()), &ended,
+             WEXITED);
+    is_outside_killed_ = ended.si_code != CLD_EXITED;
+    // Ours to bury only where this process inherits orphans, as process 1 of a container does.
+    siginfo_t inherited = {};
+    ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.inside.get()), &inherited,
+             WEXITED | WNOHANG);
+    return true;
+  }
+
+  void decide() {
+    std::string status_text;
+    Stream status(run_.status, status_text, 4096, /*drops_rest=*/true);
+    status.read_rest();
+    const auto code = exit_code_in(status_text);
+    const BoxLimits& limits = run_.limits;
+    if (is_out_of_memory()) {
+      end_as(BoxEnd::kMemoryLimit,
+             fmt::format("more than {} bytes of memory", limits.memory_bytes));
+    } else if (end_ == BoxEnd::kKilled) {
+      end_as(BoxEnd::kKilled, "killed by its owner");
+    } else if (end_ == BoxEnd::kOutputLimit || output_.is_over() || report_.is_over()) {
+      end_as(BoxEnd::kOutputLimit,
+             fmt::format("more than {} bytes of output", limits.output_bytes));
+    } else if (end_ == BoxEnd::kCpuLimit || result_.cpu_seconds >= limits.cpu_seconds) {
+      end_as(BoxEnd::kCpuLimit,
+             fmt::format("more than {} s of processor time", limits.cpu_seconds));
+    } else if (end_ == BoxEnd::kWallLimit) {
+      end_as(BoxEnd::kWallLimit, fmt::format("slept or waited past {} s", limits.wall_seconds));
+    } else if (end_ == BoxEnd::kStarved) {
+      end_as(BoxEnd::kStarved,
+             fmt::format("got {:.2f} s of processor time in {} s without sleeping",
+                         result_.cpu_seconds, limits.wall_seconds));
+    } else if (is_killed_) {
+      end_as(BoxEnd::kKilled, "killed by its owner");
+    } else if (code) {
+      // bubblewrap shows an end by signal as a shell does.
+      constexpr int kSignalBase = 128, kSignalMax = 64;
+      if (*code > kSignalBase && *code <= kSignalBase + kSignalMax) {
+        result_.signal = *code - kSignalBase;
+        const bool is_cpu = result_.signal == SIGXCPU;
+        end_as(is_cpu ? BoxEnd::kCpuLimit : BoxEnd::kSignalled,
+               fmt::format("ended by signal {}", result_.signal));
+      } else {
+        result_.exit_status = *code;
+        end_as(BoxEnd::kExited, fmt::format("exited with {}", *code));
+      }
+    } else {
+      decide_unstarted();
+    }
+  }
+
+  // The program was not executed. Where its own bytes are the reason, that is its end and not the
+  // machine's: a compiler's output, for one, is whatever a hostile program made of it.
+  void decide_unstarted() {
+    const std::string refused = "bwrap: execvp " + run_.argv0 + ": ";
+    const bool is_its_own = run_.argv0.rfind("/box/", 0) == 0;
+    if (is_its_own && result_.errors.rfind(refused, 0) == 0) {
+      result_.exit_status = 127;
+      end_as(BoxEnd::kExited, "not a program that can be executed");
+      return;
+    }
+    end_as(BoxEnd::kFailed, fmt::format("the box could not be made: {}", result_.errors));
+  }
+
+  void end_as(BoxEnd end, std::string reason) {
+    result_.end = end;
+    result_.reason = std::move(reason);
+  }
+
+  Running& run_;
+  const std::atomic<bool>& is_killed_;
+  BoxResult result_;
+  Stream output_, report_, errors_;
+  std::optional<BoxEnd> end_;
+  double next_cpu_look_ = 0;
+  double cpu_seen_ = 0;
+  int looks_ = 0, looks_runnable_ = 0;
+  bool is_buried_ = false;
+  bool is_outside_killed_ = false;
+};
+
+}  // namespace
+
+BoxResult follow(Running& running, const std::shared_ptr<Engine>& engine,
+                 const std::atomic<bool>& is_killed) {
+  Follower follower(running, is_killed);
+  BoxResult result = follower.follow();
+  // A box that lives keeps its user: no other run may meet it.
+  if (follower.is_buried()) {
+    engine->release(std::move(running.slot));
+  } else {
+    static_cast<void>(running.slot.release());
+  }
+  return result;
+}
+
+}  // namespace troupe::actors::sandbox

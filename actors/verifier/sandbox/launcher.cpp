@@ -1,0 +1,172 @@
+#include "actors/verifier/sandbox/launcher.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+namespace troupe::actors::sandbox {
+namespace {
+
+constexpr size_t kStackBytes = 64 << 10;
+constexpr int kLowestScratch = 64;  // Above every number that a launch gives away.
+
+// What parent and child share while the parent waits.
+struct Handover {
+  char* const* argv;
+  char* const* environment;
+  const std::vector<int>* descriptors;
+  int* scratch;  // As many as descriptors.
+  const std::vector<std::pair<int, rlimit>>* limits;
+  const std::vector<int>* cgroups;
+  uid_t uid;
+  pid_t parent;
+  const char* failed = nullptr;
+  int error = 0;
+};
+
+// Runs on its own stack in the parent's memory: system calls only. glibc's setresuid would change
+// the other threads' users, and no lock may be taken.
+int child(void* argument) {
+  auto& it = *static_cast<Handover*>(argument);
+  const auto fail = [&it](const char* what) {
+    it.failed = what;
+    it.error = errno;
+    ::syscall(SYS_exit_group, 127);
+  };
+  // Ignored signals would stay ignored in the program, and handlers must not run here.
+  struct {
+    void* handler = nullptr;
+    unsigned long flags = 0;
+    void* restorer = nullptr;
+    uint64_t mask = 0;
+  } default_action;
+  for (int signal = 1; signal <= 64; ++signal) {
+    ::syscall(SYS_rt_sigaction, signal, &default_action, nullptr, 8);
+  }
+  for (const int cgroup : *it.cgroups) {
+    if (::syscall(SYS_write, cgroup, "0", 1) != 1) fail("entering the cgroup");
+  }
+  const int count = static_cast<int>(it.descriptors->size());
+  for (int i = 0; i < count; ++i) {
+    it.scratch[i] = static_cast<int>(
+        ::syscall(SYS_fcntl, (*it.descriptors)[static_cast<size_t>(i)], F_DUPFD, kLowestScratch));
+    if (it.scratch[i] < 0) fail("duplicating a descriptor");
+  }
+  for (int i = 0; i < count; ++i) {
+    if (::syscall(SYS_dup3, it.scratch[i], i, 0) < 0) fail("placing a descriptor");
+  }
+  if (::syscall(SYS_close_range, count, ~0U, 0) != 0) fail("closing descriptors");
+  for (const auto& [resource, limit] : *it.limits) {
+    if (::syscall(SYS_prlimit64, 0, resource, &limit, nullptr) != 0) fail("setting a limit");
+  }
+  if (it.uid != 0) {
+    if (::syscall(SYS_setgroups, 0, nullptr) != 0) fail("leaving the groups");
+    if (::syscall(SYS_setresgid, it.uid, it.uid, it.uid) != 0) fail("changing the group");
+    if (::syscall(SYS_setresuid, it.uid, it.uid, it.uid) != 0) fail("changing the user");
+  }
+  // After the change of user, which clears it. bubblewrap asks for the same, but later.
+  if (::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail("following the parent");
+  if (::syscall(SYS_getppid) != it.parent) fail("finding the parent");
+  const uint64_t none = 0;
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
+  ::syscall(SYS_execve, it.argv[0], it.argv, it.environment);
+  fail("executing");
+  return 127;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> result;
+  for (const std::string& word : words) result.push_back(const_cast<char*>(word.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+Result<Launched> start(const Launch& launch, char* stack) {
+  const auto argv = pointers(launch.argv);
+  const auto environment = pointers(launch.environment);
+  std::vector<int> scratch(launch.descriptors.size());
+  Handover handover{.argv = argv.data(),
+                    .environment = environment.data(),
+                    .descriptors = &launch.descriptors,
+                    .scratch = scratch.data(),
+                    .limits = &launch.limits,
+                    .cgroups = &launch.cgroups,
+                    .uid = launch.uid,
+                    .parent = ::getpid()};
+  const int was_dumpable = ::prctl(PR_GET_DUMPABLE);
+  int process = -1;
+  const pid_t pid = ::clone(child, stack + kStackBytes,
+                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &handover, &process);
+  if (pid < 0) return Error{.message = fmt::format("clone: {}", std::strerror(errno))};
+  // A change of user marks the memory, which was shared, as not to be dumped.
+  if (launch.uid != 0 && was_dumpable == 1) ::prctl(PR_SET_DUMPABLE, 1);
+  Launched launched{pid, Descriptor(process)};
+  if (handover.failed == nullptr) return launched;
+  siginfo_t ended = {};
+  ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(process), &ended, WEXITED);
+  return Error{.message = fmt::format("{} for {}: {}", handover.failed, launch.argv[0],
+                                      std::strerror(handover.error))};
+}
+
+}  // namespace
+
+struct Launcher::Order {
+  const Launch* launch;
+  std::optional<Result<Launched>> result{};
+};
+
+Launcher::Launcher(int num_threads) {
+  for (int i = 0; i < num_threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+Launcher::~Launcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_closing_ = true;
+  }
+  ordered_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Result<Launched> Launcher::launch(const Launch& launch) {
+  Order order{&launch};
+  std::unique_lock lock(mutex_);
+  orders_.push_back(&order);
+  ordered_.notify_one();
+  done_.wait(lock, [&order] { return order.result.has_value(); });
+  return std::move(*order.result);
+}
+
+void Launcher::work() {
+  // No signal of the process may be handled on the child's stack.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  std::vector<char> stack(kStackBytes);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ordered_.wait(lock, [this] { return is_closing_ || !orders_.empty(); });
+    if (orders_.empty()) return;
+    Order* order = orders_.front();
+    orders_.pop_front();
+    lock.unlock();
+    auto result = start(*order->launch, stack.data());
+    lock.lock();
+    order->result.emplace(std::move(result));
+    done_.notify_all();
+  }
+}
+
+}  // namespace troupe::actors::sandbox
