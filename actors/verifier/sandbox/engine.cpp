@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -134,6 +135,9 @@ Engine::Engine(CgroupHome home, Options options)
       launcher_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 8)) {}
 
 Result<std::shared_ptr<Engine>> Engine::create(CgroupHome home, Options options) {
+  // bubblewrap does not wait for the box's process 1 and leaves it to the next reaper. That is made
+  // this process, which buries it before the user is used again: counts of processes are per user.
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Error{.message = "cannot become a subreaper"};
   std::shared_ptr<Engine> engine(new Engine(std::move(home), options));
   if (options.filters_system_calls) {
     auto filter = system_call_filter();
@@ -172,7 +176,7 @@ Result<Running> Engine::start(const BoxProgram& program) {
   for (const BoxFile& file : program.files) files.push_back(sealed_file(file.content));
 
   Launch launch;
-  launch.environment = {"PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8"};
+  launch.environment = {"PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8", "PYTHONHASHSEED=0"};
   launch.descriptors = {program.input_fd >= 0 ? program.input_fd : input.get(),
                         program.output_fd >= 0 ? program.output_fd : output.write.get(),
                         errors.write.get()};

@@ -195,7 +195,7 @@ class Follower {
     ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.outside.get()), &ended,
              WEXITED);
     is_outside_killed_ = ended.si_code != CLD_EXITED;
-    // Ours to bury only where this process inherits orphans, as process 1 of a container does.
+    // bubblewrap did not bury it and has left it to us.
     siginfo_t inherited = {};
     ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.inside.get()), &inherited,
              WEXITED | WNOHANG);
