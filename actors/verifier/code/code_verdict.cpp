@@ -125,17 +125,13 @@ class Verifier {
         return ended(gold_failure("the checker does not compile: ", *failure));
       }
     }
-    for (const CodeTest& test : task_.tests) {
-      Outcome failure = task_.format == CodeFormat::kFunction ? call(program, test)
-                                                              : run_streams(program, test, checker);
-      if (failure) {
-        failure->reason =
-            fmt::format("test {} of {}: {}", verdict_.passed + 1, verdict_.total, failure->reason);
-        return ended(*failure);
-      }
-      ++verdict_.passed;
+    Outcome failure =
+        task_.format == CodeFormat::kFunction ? call_all(program) : run_all(program, checker);
+    if (failure && failure->kind != VerdictKind::kCompileError) {
+      failure->reason =
+          fmt::format("test {} of {}: {}", verdict_.passed + 1, verdict_.total, failure->reason);
     }
-    return ended({});
+    return ended(failure);
   }
 
  private:
@@ -178,7 +174,7 @@ class Verifier {
     const BoxFile source{.name = std::string(program.language->source),
                          .content = std::string(code)};
     if (program.language->compile_script.empty()) {
-      program.files = {source, python_runner("program.py")};
+      program.files = {source, python_runner(sandbox_, "program.py")};
       return {};
     }
     BoxProgram compiler;
@@ -213,6 +209,15 @@ class Verifier {
     box.has_report = program.language->compile_script.empty();
     box.limits = limits();
     return box;
+  }
+
+  // Every test in a box of its own.
+  Outcome run_all(const Program& program, const Program& checker) {
+    for (const CodeTest& test : task_.tests) {
+      if (Outcome failure = run_streams(program, test, checker)) return failure;
+      ++verdict_.passed;
+    }
+    return {};
   }
 
   Outcome run_streams(const Program& program, const CodeTest& test, const Program& checker) {
@@ -257,31 +262,52 @@ class Verifier {
     return Failure{VerdictKind::kWrongAnswer, "the checker refuses the output"};
   }
 
-  Outcome call(const Program& program, const CodeTest& test) {
+  // All tests in one box, each in a process of its own: starting Python is what costs.
+  Outcome call_all(const Program& program) {
     const std::string secret = new_secret();
+    const auto num_tests = static_cast<int64_t>(task_.tests.size());
     BoxProgram box = boxed(program);
     box.argv = python_command("call.py");
-    box.files.back() = python_runner("call.py");
+    box.files.back() = python_runner(sandbox_, "call.py");
     box.input =
-        message(secret) + message(task_.function) + message(encode(Value::list(test.arguments)));
+        message(secret) + message(task_.function) + message(fmt::format("{}", task_.seconds));
+    for (const CodeTest& test : task_.tests) {
+      box.input += message(encode(Value::list(test.arguments)));
+    }
+    box.limits.cpu_seconds = task_.seconds * static_cast<double>(num_tests) + 1;
+    box.limits.output_bytes = kReportBytesMax + num_tests * kMegabyte;
     const BoxResult result = run(box);
-    if (Outcome failure = limit_failure(result)) return failure;
-    const auto frame = read_result_frame(result.report, secret);
-    if (!frame) return died(result);
-    if (frame->status == "syntax") {
-      return Failure{VerdictKind::kCompileError,
-                     "it does not compile: " + printable(frame->payload)};
+    std::string_view report = result.report;
+    for (const CodeTest& test : task_.tests) {
+      const auto frame = next_result_frame(report, secret);
+      Outcome failure = frame ? judge_call(*frame, test) : limit_failure(result);
+      if (!frame && !failure) failure = died(result);
+      if (failure) return failure;
+      ++verdict_.passed;
     }
-    if (frame->status == "raised") return raised(frame->payload);
-    if (frame->status == "missing") {
-      return Failure{VerdictKind::kRuntimeError, "it does not define " + printable(frame->payload)};
+    return {};
+  }
+
+  static Outcome judge_call(const ResultFrame& frame, const CodeTest& test) {
+    const size_t space = std::min(frame.payload.find(' '), frame.payload.size());
+    const std::string_view status = frame.payload.substr(0, space);
+    const std::string_view bytes = frame.payload.substr(std::min(space + 1, frame.payload.size()));
+    if (frame.ended == "timeout") {
+      return Failure{VerdictKind::kTimeout, "it used up its time"};
     }
-    if (frame->status == "unwritable") {
-      return Failure{VerdictKind::kWrongAnswer, "it returned " + printable(frame->payload)};
+    if (status == "syntax") {
+      return Failure{VerdictKind::kCompileError, "it does not compile: " + printable(bytes)};
     }
-    const auto value = decode(frame->payload);
-    if (frame->status != "value" || !value) {
-      return Failure{VerdictKind::kRuntimeError, "its result cannot be read"};
+    if (status == "raised") return raised(bytes);
+    if (status == "missing") {
+      return Failure{VerdictKind::kRuntimeError, "it does not define " + printable(bytes)};
+    }
+    if (status == "unwritable") {
+      return Failure{VerdictKind::kWrongAnswer, "it returned " + printable(bytes)};
+    }
+    const auto value = status == "value" ? decode(bytes) : std::nullopt;
+    if (!value || frame.ended != "exit") {
+      return Failure{VerdictKind::kRuntimeError, "its process ended without a result"};
     }
     const bool is_right = is_expected(*value, test.result) ||
                           (test.has_unwrapped_result && is_expected(*value, test.result.items[0]));
@@ -343,7 +369,7 @@ class Verifier {
     program.toolchain = language->toolchain;
     program.argv = python_command("serve.py");
     program.files = {{.name = std::string(language->source), .content = std::move(source)},
-                     python_runner("serve.py")};
+                     python_runner(sandbox_, "serve.py")};
     program.limits = limits();
 
     Value tests = Value::list({});
@@ -355,7 +381,7 @@ class Verifier {
     BoxProgram tester;
     tester.toolchain = "python";
     tester.argv = python_command("check.py");
-    tester.files = {{.name = "plan", .content = encode(plan)}, python_runner("check.py")};
+    tester.files = {{.name = "plan", .content = encode(plan)}, python_runner(sandbox_, "check.py")};
     tester.has_report = true;
     tester.limits = limits();
     tester.limits.cpu_seconds += kTesterSeconds;

@@ -24,16 +24,17 @@ std::optional<int64_t> count(std::string_view digits) {
 
 }  // namespace
 
-std::optional<ResultFrame> read_result_frame(std::string_view bytes, std::string_view secret) {
+std::optional<ResultFrame> next_result_frame(std::string_view& bytes, std::string_view secret) {
   const size_t line_end = bytes.find('\n');
   if (line_end == bytes.npos) return {};
   std::string_view line = bytes.substr(0, line_end);
-  const std::string_view payload = bytes.substr(line_end + 1);
+  const std::string_view rest = bytes.substr(line_end + 1);
   if (next_field(line) != secret) return {};
-  const auto status = next_field(line);
+  const auto ended = next_field(line);
   const auto size = count(line);
-  if (!status || !size || static_cast<size_t>(*size) != payload.size()) return {};
-  return ResultFrame{*status, payload};
+  if (!ended || !size || static_cast<size_t>(*size) > rest.size()) return {};
+  bytes = rest.substr(static_cast<size_t>(*size));
+  return ResultFrame{*ended, rest.substr(0, static_cast<size_t>(*size))};
 }
 
 std::optional<TesterReport> read_tester_report(std::string_view bytes, std::string_view secret) {

@@ -9,12 +9,13 @@
 
 namespace troupe::actors {
 
-// call.py: "SECRET STATUS SIZE\n" and SIZE bytes; nothing before, nothing after.
+// call.py: for each test "SECRET ENDED SIZE\n" and SIZE bytes.
 struct ResultFrame {
-  std::string_view status{};
-  std::string_view payload{};
+  std::string_view ended{};    // How the test's process ended: exit, signal, timeout.
+  std::string_view payload{};  // What it wrote: "STATUS BYTES".
 };
-std::optional<ResultFrame> read_result_frame(std::string_view bytes, std::string_view secret);
+// Takes the first frame off the bytes; nothing where they do not begin with one.
+std::optional<ResultFrame> next_result_frame(std::string_view& bytes, std::string_view secret);
 
 // check.py: "SECRET STATUS PASSED TOTAL DETAIL\n", one line.
 struct TesterReport {

@@ -8,12 +8,13 @@ def main():
     scope["__name__"] = "__main__"
     sys.modules["__main__"] = sys.modules["solution"]
     try:
-        code = load(read_file("/box/solution.py"), scope)
+        code = load(read_file("/box/solution.py"))
     except COMPILE_ERRORS as error:
         write(3, b"syntax " + describe(error))
         exit(1)
     status = 0
     try:
+        add_usual_names(code, scope)
         exec(code, scope)
     except SystemExit as error:
         asked = SystemExit.__dict__["code"].__get__(error)

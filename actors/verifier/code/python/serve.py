@@ -19,12 +19,13 @@ def main():
 
     scope = new_module()
     try:
-        code = load(read_file("/box/solution.py"), scope)
+        code = load(read_file("/box/solution.py"))
     except COMPILE_ERRORS as error:
         answer(b"syntax", describe(error))
         exit(0)
     encode = make_encoder(keep)
     try:
+        add_usual_names(code, scope)
         exec(code, scope)
     except BaseException as error:
         answer(b"raised", describe(error))

@@ -276,12 +276,11 @@ def add_usual_names(code, scope):
                     break
 
 
-def load(source, scope):
+def load(source):
     """A program, compiled. One of COMPILE_ERRORS where it cannot be: nothing has run then."""
     code = compile(source, "solution.py", "exec", dont_inherit=True)
     if "collections" in names_in(code):
         __import__("collections")
-    add_usual_names(code, scope)
     return code
 
 
