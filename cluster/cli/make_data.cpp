@@ -8,6 +8,7 @@
 
 #include "cluster/cli/command.h"
 #include "model/data/arithmetic.h"
+#include "model/data/programs.h"
 
 namespace troupe::cluster {
 namespace {
@@ -24,20 +25,53 @@ bool parse_count(std::string_view text, int64_t& count) {
 }
 
 // "3-5" or "4".
-Status parse_operands(std::string_view text, model::ArithmeticOptions& options) {
+Status parse_range(std::string_view option, std::string_view text, int64_t& min, int64_t& max) {
   const size_t dash = text.find('-');
   const std::string_view last = dash == std::string_view::npos ? text : text.substr(dash + 1);
-  if (!parse_count(text.substr(0, dash), options.operands_min) ||
-      !parse_count(last, options.operands_max)) {
+  if (!parse_count(text.substr(0, dash), min) || !parse_count(last, max)) {
     return invalid_argument(
-        fmt::format("--operands {}: must be a number or a range such as 3-5", text));
+        fmt::format("{} {}: must be a number or a range such as 2-3", option, text));
   }
   return ok();
 }
 
 Status make(ArithmeticCommand& command) {
-  if (Status status = parse_operands(command.operands, command.options); !status) return status;
-  return model::make_arithmetic(command.options, command.out);
+  auto& options = command.options;
+  if (Status status =
+          parse_range("--operands", command.operands, options.operands_min, options.operands_max);
+      !status) {
+    return status;
+  }
+  return model::make_arithmetic(options, command.out);
+}
+
+struct ProgramsCommand {
+  model::ProgramsOptions options{};
+  std::string steps = "2-3";
+  std::string out{};
+};
+
+Status make(ProgramsCommand& command) {
+  auto& options = command.options;
+  if (Status status = parse_range("--steps", command.steps, options.steps_min, options.steps_max);
+      !status) {
+    return status;
+  }
+  return model::make_programs(options, command.out);
+}
+
+// Runs make() and says where the files are.
+template <class Command>
+void run(Command& command, int& exit_code) {
+  const Status status = make(command);
+  if (!status) {
+    exit_code = report("make-data", status.error());
+    return;
+  }
+  std::printf(
+      "%s has train.jsonl, cold_start_clean.jsonl, cold_start_noisy.jsonl, held_out.jsonl\n",
+      command.out.c_str());
+  exit_code = 0;
 }
 
 void add_arithmetic(CLI::App& make_data, int& exit_code) {
@@ -69,18 +103,37 @@ void add_arithmetic(CLI::App& make_data, int& exit_code) {
       ->add_option("--share-wrong", options.share_wrong,
                    "Noisy: share of the rest with one wrong step")
       ->capture_default_str();
-  command->callback([state, &exit_code] {
-    const Status status = make(*state);
-    if (!status) {
-      exit_code = report("make-data", status.error());
-      return;
-    }
-    std::printf(
-        "%s has train.jsonl, cold_start_clean.jsonl, cold_start_noisy.jsonl, "
-        "held_out.jsonl\n",
-        state->out.c_str());
-    exit_code = 0;
-  });
+  command->callback([state, &exit_code] { run(*state, exit_code); });
+}
+
+void add_programs(CLI::App& make_data, int& exit_code) {
+  CLI::App* command = make_data.add_subcommand(
+      "programs", "One-line Python functions from a specification in words, with hidden tests");
+  command->footer(
+      "Writes train.jsonl, cold_start_clean.jsonl, cold_start_noisy.jsonl and held_out.jsonl.\n"
+      "Example:\n  troupe make-data programs --out data --steps 2-3");
+  auto state = std::make_shared<ProgramsCommand>();
+  model::ProgramsOptions& options = state->options;
+  command->add_option("--out", state->out, "Folder for the files; created if missing")->required();
+  command->add_option("--seed", options.seed, "The files are a function of it and the options")
+      ->capture_default_str();
+  command->add_option("--steps", state->steps, "How many steps a specification has")
+      ->capture_default_str();
+  command->add_option("--tests", options.tests, "Hidden tests of a problem")->capture_default_str();
+  command->add_option("--train", options.train, "Problems to learn from")->capture_default_str();
+  command->add_option("--cold-start-clean", options.cold_start_clean, "Right demonstrations")
+      ->capture_default_str();
+  command->add_option("--cold-start-noisy", options.cold_start_noisy, "Careless demonstrations")
+      ->capture_default_str();
+  command
+      ->add_option("--held-out", options.held_out,
+                   "Problems whose compositions of steps occur in no other file")
+      ->capture_default_str();
+  command
+      ->add_option("--share-careless", options.share_careless,
+                   "Noisy: share of demonstrations that leave out brackets")
+      ->capture_default_str();
+  command->callback([state, &exit_code] { run(*state, exit_code); });
 }
 
 }  // namespace
@@ -90,6 +143,7 @@ void add_make_data(CLI::App& program, int& exit_code) {
   command->footer("Example:\n  troupe make-data arithmetic --out data");
   command->require_subcommand(1);
   add_arithmetic(*command, exit_code);
+  add_programs(*command, exit_code);
 }
 
 }  // namespace troupe::cluster

@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "kernels/random.h"
+#include "model/data/data_folder.h"
 #include "schemas/check.h"
 #include "schemas/nearest.h"
 
@@ -259,42 +257,17 @@ class Maker {
   std::unordered_set<std::string> held_out_{};  // Asked for membership only: its order is nobody's.
 };
 
-Status write_whole(const std::filesystem::path& path, std::string_view text) {
-  std::filesystem::path temporary = path;
-  temporary += ".tmp";
-  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-  file.write(text.data(), static_cast<std::streamsize>(text.size()));
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
-  if (file && !error) return ok();
-  std::error_code ignored;
-  std::filesystem::remove(temporary, ignored);
-  return invalid_argument(
-      fmt::format("{}: cannot be written; check that the folder is writable and the disk has space",
-                  path.string()));
-}
-
 }  // namespace
 
 Status make_arithmetic(const ArithmeticOptions& options, const std::string& dir) {
   const auto task = checked(options);
   if (!task) return task.error();
-  std::error_code error;
-  std::filesystem::create_directories(dir, error);
-  if (error) {
-    return invalid_argument(fmt::format("{}: cannot be created: {}", dir, error.message()));
-  }
   Maker maker(options, *task);
   const std::string held_out = maker.held_out();  // First: the other files avoid its problems.
-  const std::filesystem::path folder(dir);
-  for (const auto& [name, rows] : {std::pair("held_out.jsonl", held_out),
-                                   {"train.jsonl", maker.train()},
-                                   {"cold_start_clean.jsonl", maker.clean()},
-                                   {"cold_start_noisy.jsonl", maker.noisy()}}) {
-    if (auto status = write_whole(folder / name, rows); !status) return status;
-  }
-  return ok();
+  return write_files(dir, {{"held_out.jsonl", held_out},
+                           {"train.jsonl", maker.train()},
+                           {"cold_start_clean.jsonl", maker.clean()},
+                           {"cold_start_noisy.jsonl", maker.noisy()}});
 }
 
 }  // namespace troupe::model

@@ -24,16 +24,17 @@ struct Demonstration {
   int64_t line = 0;
 };
 
-constexpr size_t kDatasetLineBytesMax = 1 << 20;
+constexpr size_t kDatasetLineBytesMax = 8 << 20;
 
 // Both read one JSON object per line; blank lines are skipped. All failures are kInvalidArgument
 // and name file and line: no such file, no row, a line that is too long, is not UTF-8 or not a
 // JSON object, a column that is missing (the message lists those found), empty or of a wrong type.
 //
-//   problems         prompt | question: text, or a list of {role, content}
+//   problems         prompt | question | text: text, or a list of {role, content}
 //                    gold | reward_model.ground_truth | ground_truth | solution | answer: text or
 //                    an integer; an `answer` with "####" (GSM8K) counts from the last "####" on,
-//                    without thousands commas
+//                    without thousands commas; a row with a programming problem's tests (test and
+//                    entry_point, test_list, or inputs) is itself the gold, as it is written
 //   demonstrations   prompt | question, with response | completion | answer: text, or for
 //                    completion a list of one assistant's message
 //                    messages: the last one, the assistant's, is the response

@@ -86,32 +86,6 @@ class Builder {
   std::string error_{};
 };
 
-// A Python program writes NaN, Infinity and -Infinity, which no JSON parser takes. Outside of
-// strings they become numbers that overflow (and NaN null).
-std::string with_json_numbers(std::string_view text) {
-  std::string json;
-  json.reserve(text.size());
-  bool is_in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (is_in_string && c == '\\' && i + 1 < text.size()) {
-      json.append(text.substr(i++, 2));
-      continue;
-    }
-    if (c == '"') is_in_string = !is_in_string;
-    if (!is_in_string && text.substr(i).starts_with("NaN")) {
-      json += "null";
-      i += 2;
-    } else if (!is_in_string && text.substr(i).starts_with("Infinity")) {
-      json += "1e999";
-      i += 7;
-    } else {
-      json.push_back(c);
-    }
-  }
-  return json;
-}
-
 void encode_into(const Value& value, std::string& bytes) {
   switch (value.kind) {
     case Kind::kNull:
@@ -124,12 +98,7 @@ void encode_into(const Value& value, std::string& bytes) {
       bytes += "i" + value.text + ";";
       return;
     case Kind::kReal:
-      if (std::isfinite(value.real)) {
-        // Python reads this form; std::to_chars writes no 0x.
-        bytes += fmt::format("f{:a};", value.real);
-      } else {
-        bytes += std::isnan(value.real) ? "fnan;" : value.real > 0 ? "finf;" : "f-inf;";
-      }
+      bytes += fmt::format("f{:a};", value.real);
       return;
     case Kind::kText:
       bytes += fmt::format("s{}:", value.text.size());
@@ -313,10 +282,7 @@ const Value* Value::find(std::string_view key) const {
 
 Result<Value> value_from_json(std::string_view text) {
   Builder builder;
-  const bool is_plain = text.find("NaN") == text.npos && text.find("Infinity") == text.npos;
-  const std::string rewritten = is_plain ? std::string() : with_json_numbers(text);
-  const std::string_view json = is_plain ? text : rewritten;
-  if (!nlohmann::json::sax_parse(json.begin(), json.end(), &builder)) {
+  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
     builder.fail("not JSON");
   }
   return builder.take();

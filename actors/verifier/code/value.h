@@ -31,8 +31,7 @@ struct Value {
 inline constexpr size_t kValueDepthMax = 100;
 inline constexpr size_t kValueItemsMax = 2'000'000;
 
-// kInvalidArgument for what is not one JSON text within the bounds. NaN, Infinity and -Infinity are
-// read, as Python writes them.
+// kInvalidArgument for what is not one JSON text within the bounds.
 Result<Value> value_from_json(std::string_view text);
 
 // The bytes that actors/verifier/code/python/values.py reads and writes. Tuples and ranges are
