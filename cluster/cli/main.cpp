@@ -34,6 +34,7 @@ int run_command(int argc, char** argv) {
   add_generate(program, code);
   add_score(program, code);
   add_bench(program, code);
+  add_doctor(program, code);
   add_worker(program, code);
   add_submit(program, code);
   add_jobs(program, code);
