@@ -5,12 +5,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/metrics_sink.h"
 #include "actors/replay/group_commit.h"
 #include "actors/slot_host.h"
 #include "kernels/backend.h"
 #include "schemas/records.h"
+#include "schemas/work.h"
 
 namespace troupe::actors {
 
@@ -20,6 +22,8 @@ struct HeadContext {
   SlotHost* host = nullptr;
   uint16_t port = 0;  // Where workers find the hub.
   std::string credentials_folder{};
+  // Programs that verify without a sandbox, from the head's own command line.
+  std::vector<TrustedProgram> trusted_programs{};
   std::function<std::string(uint64_t job)> home_of{};
   // Whoever watches a job. Called once for each time that it begins to run.
   std::function<std::shared_ptr<MetricsSink>(const JobRecord&)> make_sink{};

@@ -13,6 +13,9 @@ inline constexpr size_t kTextBytesMax = 64 << 10;      // A line for people; lon
 inline constexpr size_t kResponseBytesMax = 16 << 20;  // A prompt, response or answer as text.
 
 inline constexpr uint32_t kJobListMax = 1 << 10;  // Files, shares of a job.
+inline constexpr uint32_t kRewardSettingsMax = 64;
+inline constexpr uint32_t kRewardFilesMax = 16;         // Of one reward ...
+inline constexpr size_t kRewardFileBytesMax = 1 << 20;  // ... and each of them.
 inline constexpr uint32_t kTracesMax = 1 << 16;
 inline constexpr uint32_t kWorkersMax = 1 << 16;
 inline constexpr uint32_t kLedgerNamesMax = 1 << 10;

@@ -81,10 +81,31 @@ struct LearnerSpec {
   balanceBiasRate @3 :Float64;
 }
 
+struct RewardSetting {
+  # A key of a reward that its verifier defines.
+
+  key @0 :Text;
+  value :union {
+    truth @1 :Bool;
+    number @2 :Float64;
+    text @3 :Text;
+    texts @4 :List(Text);
+  }
+}
+
+struct RewardFile {
+  # A file that a reward's program needs.
+
+  name @0 :Text;  # Without folders.
+  content @1 :Data;
+}
+
 struct RewardSpec {
   name @0 :Text;  # The key under [rewards].
-  verifier @1 :Text;  # math | r1_format
+  verifier @1 :Text;
   weight @2 :Float64 = 1.0;
+  settings @3 :List(RewardSetting);  # Those that are set, in byte order of distinct keys.
+  files @4 :List(RewardFile);
 }
 
 struct ScheduleSpec {

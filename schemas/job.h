@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace troupe {
@@ -83,10 +84,29 @@ struct LearnerSpec {
   double balance_bias_rate = 0.0;
 };
 
+using SettingValue = std::variant<bool, double, std::string, std::vector<std::string>>;
+
+// A key of a reward that its verifier defines.
+struct RewardSetting {
+  std::string key{};
+  SettingValue value{};
+  bool operator==(const RewardSetting&) const = default;
+};
+
+// A file that a reward's program needs. Its content is part of the job, so that the same job is
+// judged by the same program wherever and whenever it runs.
+struct RewardFile {
+  std::string name{};  // Without folders.
+  std::string content{};
+  bool operator==(const RewardFile&) const = default;
+};
+
 struct RewardSpec {
   std::string name{};      // The key under [rewards].
-  std::string verifier{};  // math | r1_format
+  std::string verifier{};  // One of actors/verifier's table, which also says what may be set.
   double weight = 1.0;
+  std::vector<RewardSetting> settings{};  // Those that are set, in byte order of distinct keys.
+  std::vector<RewardFile> files{};
 };
 
 struct ScheduleSpec {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "schemas/bounds.h"
 #include "schemas/check.h"
 #include "schemas/job_wire.h"
+#include "schemas/overloaded.h"
 #include "schemas/trajectory_codec.h"
 
 namespace troupe {
@@ -25,6 +27,51 @@ Status validate_size(const char* field, size_t size, size_t size_max) {
   if (size <= size_max) return ok();
   return invalid_argument(fmt::format("job: {} has {} entries, at most {} are allowed; shorten it",
                                       field, size, size_max));
+}
+
+bool has_ordered_keys(const RewardSpec& reward) {
+  return std::adjacent_find(reward.settings.begin(), reward.settings.end(),
+                            [](const RewardSetting& a, const RewardSetting& b) {
+                              return a.key >= b.key;
+                            }) == reward.settings.end();
+}
+
+Status validate_settings(const RewardSpec& reward) {
+  if (Status s = validate_size("a reward's settings", reward.settings.size(), kRewardSettingsMax);
+      !s) {
+    return s;
+  }
+  for (const RewardSetting& setting : reward.settings) {
+    if (Status s = validate_text("a reward's key", setting.key); !s) return s;
+    if (const auto* text = std::get_if<std::string>(&setting.value)) {
+      if (Status s = validate_text("a reward's setting", *text); !s) return s;
+    }
+    if (const auto* texts = std::get_if<std::vector<std::string>>(&setting.value)) {
+      if (Status s = validate_size("a reward's setting", texts->size(), kJobListMax); !s) return s;
+      for (const std::string& text : *texts) {
+        if (Status s = validate_text("a reward's setting", text); !s) return s;
+      }
+    }
+  }
+  if (!has_ordered_keys(reward)) {
+    return invalid_argument("job: a reward's settings are not in order, or one is there twice");
+  }
+  return ok();
+}
+
+Status validate_files(const RewardSpec& reward) {
+  if (Status s = validate_size("a reward's files", reward.files.size(), kRewardFilesMax); !s) {
+    return s;
+  }
+  for (const RewardFile& file : reward.files) {
+    if (Status s = validate_text("the name of a reward's file", file.name); !s) return s;
+    if (file.content.size() > kRewardFileBytesMax) {
+      return invalid_argument(
+          fmt::format("job: the file of a reward has {} bytes, at most {} are allowed",
+                      file.content.size(), kRewardFileBytesMax));
+    }
+  }
+  return ok();
 }
 
 }  // namespace
@@ -188,18 +235,76 @@ LearnerSpec from_wire(wire::LearnerSpec::Reader from, FieldReader&) {
   };
 }
 
+void to_wire(wire::RewardSetting::Builder to, const RewardSetting& from) {
+  to.setKey(wire::to_text(from.key, kNameBytesMax));
+  auto value = to.initValue();
+  std::visit(
+      Overloaded{
+          [&](bool truth) { value.setTruth(truth); },
+          [&](double number) { value.setNumber(number); },
+          [&](const std::string& text) { value.setText(wire::to_text(text, kNameBytesMax)); },
+          [&](const std::vector<std::string>& texts) {
+            wire::to_texts(value.initTexts(wire::to_size(texts, kJobListMax)), texts,
+                           kNameBytesMax);
+          },
+      },
+      from.value);
+}
+
+RewardSetting from_wire(wire::RewardSetting::Reader from, FieldReader& fields) {
+  RewardSetting setting{.key = fields.text(from.getKey(), kNameBytesMax, "key")};
+  const auto value = from.getValue();
+  switch (value.which()) {
+    case wire::RewardSetting::Value::TRUTH:
+      setting.value = value.getTruth();
+      return setting;
+    case wire::RewardSetting::Value::NUMBER:
+      setting.value = value.getNumber();
+      return setting;
+    case wire::RewardSetting::Value::TEXT:
+      setting.value = fields.text(value.getText(), kNameBytesMax, "a setting");
+      return setting;
+    case wire::RewardSetting::Value::TEXTS:
+      setting.value = fields.texts(value.getTexts(), kJobListMax, kNameBytesMax, "a setting");
+      return setting;
+  }
+  fields.refuse("a setting's type is unknown");
+  return setting;
+}
+
+void to_wire(wire::RewardFile::Builder to, const RewardFile& from) {
+  to.setName(wire::to_text(from.name, kNameBytesMax));
+  to.setContent(kj::arrayPtr(reinterpret_cast<const kj::byte*>(from.content.data()),
+                             wire::to_size(from.content, kRewardFileBytesMax)));
+}
+
+RewardFile from_wire(wire::RewardFile::Reader from, FieldReader& fields) {
+  const auto content = fields.list(from.getContent(), kRewardFileBytesMax, "content");
+  return {
+      .name = fields.text(from.getName(), kNameBytesMax, "name"),
+      .content = {content.asChars().begin(), content.size()},
+  };
+}
+
 void to_wire(wire::RewardSpec::Builder to, const RewardSpec& from) {
   to.setName(wire::to_text(from.name, kNameBytesMax));
   to.setVerifier(wire::to_text(from.verifier, kNameBytesMax));
   to.setWeight(from.weight);
+  wire::to_structs(to.initSettings(wire::to_size(from.settings, kRewardSettingsMax)),
+                   from.settings);
+  wire::to_structs(to.initFiles(wire::to_size(from.files, kRewardFilesMax)), from.files);
 }
 
 RewardSpec from_wire(wire::RewardSpec::Reader from, FieldReader& fields) {
-  return {
+  RewardSpec reward{
       .name = fields.text(from.getName(), kNameBytesMax, "name"),
       .verifier = fields.text(from.getVerifier(), kNameBytesMax, "verifier"),
       .weight = from.getWeight(),
+      .settings = fields.structs<RewardSetting>(from.getSettings(), kRewardSettingsMax, "settings"),
+      .files = fields.structs<RewardFile>(from.getFiles(), kRewardFilesMax, "files"),
   };
+  if (!has_ordered_keys(reward)) fields.refuse("the settings of a reward are not in order");
+  return reward;
 }
 
 void to_wire(wire::ScheduleSpec::Builder to, const ScheduleSpec& from) {
@@ -337,6 +442,8 @@ Status validate(const JobSpec& job) {
     if (Status status = validate_text("a reward's verifier", reward.verifier); !status) {
       return status;
     }
+    if (Status status = validate_settings(reward); !status) return status;
+    if (Status status = validate_files(reward); !status) return status;
   }
   return ok();
 }

@@ -28,6 +28,8 @@ const char* name(VerdictKind kind) {
       return "well_formed";
     case VerdictKind::kMalformed:
       return "malformed";
+    case VerdictKind::kScored:
+      return "scored";
     case VerdictKind::kGoldUnparseable:
       return "gold_unparseable";
     case VerdictKind::kInfraError:

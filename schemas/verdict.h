@@ -25,6 +25,8 @@ enum class VerdictKind : uint8_t {
   // Form (R1's format reward and the like).
   kWellFormed = 20,
   kMalformed = 21,
+  // A matter of degree (language, length, repetition, a program of the user's): the value says it.
+  kScored = 22,
   // Any.
   kGoldUnparseable = 30,  // The reference answer is not readable: the prompt is refused, not paid.
   kInfraError = 31,       // The verifier failed, not the response: retry elsewhere, never a zero.
@@ -35,6 +37,9 @@ const char* name(VerdictKind kind);  // "equal", "no_answer", ... as in reports.
 // True for kinds that are facts about the response, and so may be turned into a reward.
 bool is_payable(VerdictKind kind);
 
+// More right than wrong, where parts are a matter of degree.
+constexpr float kRightValueMin = 0.5f;
+
 // One reward part, e.g. accuracy or format.
 struct VerdictPart {
   std::string name{};  // The key under [rewards].
@@ -42,6 +47,8 @@ struct VerdictPart {
   float value = 0;       // In [0, 1]; 0 when the part failed.
   float weight = 1;      // From the job.
   std::string reason{};  // One short sentence for people.
+
+  bool is_right() const { return value >= kRightValueMin; }
 };
 
 struct Verdict {

@@ -130,6 +130,15 @@ struct Lease {
   contextMax @5 :Int64;  # Longest prompt and response together.
   pointPath @6 :Text;  # The learner starts from this recovery point; empty: fresh weights.
   point @7 :PointRecord;  # What the point must be.
+  verifierThreads @8 :UInt32 = 1;
+  trustedPrograms @9 :List(TrustedProgram);
+}
+
+struct TrustedProgram {
+  # A verifier's program that runs without a sandbox, because whoever runs the head says so.
+
+  name @0 :Text;
+  path @1 :Text;
 }
 
 struct PromptGroup {
@@ -156,6 +165,9 @@ struct GroupToJudge {
   purpose @1 :GroupPurpose;
   gold @2 :Text;
   responses @3 :List(Text);  # Text, without the end token.
+  prompt @4 :Text;  # The question as text.
+  numTokens @5 :List(UInt32);  # Of each response, the end token included.
+  isTruncated @6 :List(Bool);  # Of each response: it ended by the limit.
 }
 
 struct JudgeGroups {

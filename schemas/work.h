@@ -132,15 +132,25 @@ struct WorkFailed {
 
 // ---- To a worker.
 
+// A verifier's program that runs without a sandbox, because whoever runs the head says so.
+struct TrustedProgram {
+  std::string name{};
+  std::string path{};
+  bool operator==(const TrustedProgram&) const = default;
+};
+
 struct Lease {
   uint32_t slot = 0;
   Roles roles{};
   uint32_t rollout_threads = 1;
   uint32_t learner_threads = 1;
+  uint32_t verifier_threads = 1;
   JobSpec job{};
   int64_t context_max = 0;   // Longest prompt and response together.
   std::string point_path{};  // The learner starts from this recovery point; empty: fresh weights.
   PointRecord point{};       // What the point must be.
+  // The head's programs that the job's rewards name; never from a tenant.
+  std::vector<TrustedProgram> trusted_programs{};
 };
 
 struct PromptGroup {
@@ -161,11 +171,19 @@ struct GenerateGroups {
 // Generation of this and of every earlier request id is given up; nothing more is sent for it.
 struct CancelGeneration {};
 
+struct TextToJudge {
+  std::string text{};         // Without the end token.
+  uint32_t num_tokens = 0;    // The end token included.
+  bool is_truncated = false;  // It ended by the limit.
+  bool operator==(const TextToJudge&) const = default;
+};
+
 struct GroupToJudge {
   GroupId id{};
   GroupPurpose purpose = GroupPurpose::kTrain;
+  std::string prompt{};  // The question as text.
   std::string gold{};
-  std::vector<std::string> responses{};  // Text, without the end token.
+  std::vector<TextToJudge> responses{};
 };
 
 struct JudgeGroups {

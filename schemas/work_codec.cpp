@@ -259,15 +259,30 @@ WorkFailed from_wire(wire::WorkFailed::Reader from, FieldReader& fields) {
   };
 }
 
+void to_wire(wire::TrustedProgram::Builder to, const TrustedProgram& from) {
+  to.setName(wire::to_text(from.name, kNameBytesMax));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+}
+
+TrustedProgram from_wire(wire::TrustedProgram::Reader from, FieldReader& fields) {
+  return {
+      .name = fields.text(from.getName(), kNameBytesMax, "name"),
+      .path = fields.text(from.getPath(), kNameBytesMax, "path"),
+  };
+}
+
 void to_wire(wire::Lease::Builder to, const Lease& from) {
   to.setSlot(from.slot);
   to_wire(to.initRoles(), from.roles);
   to.setRolloutThreads(from.rollout_threads);
   to.setLearnerThreads(from.learner_threads);
+  to.setVerifierThreads(from.verifier_threads);
   to_wire(to.initJob(), from.job);
   to.setContextMax(from.context_max);
   to.setPointPath(wire::to_text(from.point_path, kNameBytesMax));
   to_wire(to.initPoint(), from.point);
+  wire::to_structs(to.initTrustedPrograms(wire::to_size(from.trusted_programs, kVerdictPartsMax)),
+                   from.trusted_programs);
 }
 
 Lease from_wire(wire::Lease::Reader from, FieldReader& fields) {
@@ -276,10 +291,13 @@ Lease from_wire(wire::Lease::Reader from, FieldReader& fields) {
       .roles = from_wire(from.getRoles(), fields),
       .rollout_threads = from.getRolloutThreads(),
       .learner_threads = from.getLearnerThreads(),
+      .verifier_threads = from.getVerifierThreads(),
       .job = from_wire(from.getJob(), fields),
       .context_max = from.getContextMax(),
       .point_path = fields.text(from.getPointPath(), kNameBytesMax, "point_path"),
       .point = from_wire(from.getPoint(), fields),
+      .trusted_programs = fields.structs<TrustedProgram>(from.getTrustedPrograms(),
+                                                         kVerdictPartsMax, "trusted_programs"),
   };
 }
 
@@ -325,20 +343,45 @@ CancelGeneration from_wire(wire::CancelGeneration::Reader, FieldReader&) { retur
 void to_wire(wire::GroupToJudge::Builder to, const GroupToJudge& from) {
   to_wire(to.initId(), from.id);
   to.setPurpose(wire::to_enumerator<wire::GroupPurpose>(from.purpose, GroupPurpose::kEvaluate));
+  to.setPrompt(wire::to_text(from.prompt, kResponseBytesMax));
   to.setGold(wire::to_text(from.gold, kResponseBytesMax));
-  wire::to_texts(to.initResponses(wire::to_size(from.responses, kGroupTrajectoriesMax)),
-                 from.responses, kResponseBytesMax);
+  const auto count = wire::to_size(from.responses, kGroupTrajectoriesMax);
+  auto texts = to.initResponses(count);
+  auto num_tokens = to.initNumTokens(count);
+  auto is_truncated = to.initIsTruncated(count);
+  for (unsigned i = 0; i < count; ++i) {
+    texts.set(i, wire::to_text(from.responses[i].text, kResponseBytesMax));
+    num_tokens.set(i, from.responses[i].num_tokens);
+    is_truncated.set(i, from.responses[i].is_truncated);
+  }
 }
 
 GroupToJudge from_wire(wire::GroupToJudge::Reader from, FieldReader& fields) {
-  return {
+  GroupToJudge group{
       .id = from_wire(from.getId(), fields),
       .purpose = fields.enumerator<GroupPurpose>(from.getPurpose(), wire::GroupPurpose::EVALUATE,
                                                  "purpose"),
+      .prompt = fields.text(from.getPrompt(), kResponseBytesMax, "prompt"),
       .gold = fields.text(from.getGold(), kResponseBytesMax, "gold"),
-      .responses =
-          fields.texts(from.getResponses(), kGroupTrajectoriesMax, kResponseBytesMax, "responses"),
   };
+  auto texts =
+      fields.texts(from.getResponses(), kGroupTrajectoriesMax, kResponseBytesMax, "responses");
+  auto num_tokens =
+      fields.numbers<uint32_t>(from.getNumTokens(), kGroupTrajectoriesMax, "num_tokens");
+  auto is_truncated =
+      fields.numbers<uint8_t>(from.getIsTruncated(), kGroupTrajectoriesMax, "is_truncated");
+  // An older head does not say them.
+  if (num_tokens.empty()) num_tokens.resize(texts.size());
+  if (is_truncated.empty()) is_truncated.resize(texts.size());
+  if (num_tokens.size() != texts.size() || is_truncated.size() != texts.size()) {
+    fields.refuse(fmt::format("{} lengths and {} ends of {} responses", num_tokens.size(),
+                              is_truncated.size(), texts.size()));
+    return group;
+  }
+  for (size_t i = 0; i < texts.size(); ++i) {
+    group.responses.push_back({std::move(texts[i]), num_tokens[i], is_truncated[i] != 0});
+  }
+  return group;
 }
 
 void to_wire(wire::JudgeGroups::Builder to, const JudgeGroups& from) {

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "actors/verifier/format_verdict.h"
-#include "actors/verifier/reward.h"
+#include "actors/verifier/verifier_table.h"
 #include "model/tokenizer/byte_tokenizer.h"
 #include "model/training/learning_rate.h"
 #include "schemas/check.h"
@@ -30,6 +30,18 @@ constexpr size_t kTraces = 3;
 
 std::string text_of(const SampledResponse& response) {
   return model::ByteTokenizer::decode(response.tokens);
+}
+
+TextToJudge to_judge(const SampledResponse& response) {
+  return {text_of(response), static_cast<uint32_t>(response.tokens.size()),
+          response.finish_reason == FinishReason::kLength};
+}
+
+// The response of a trajectory that was complete when it was made.
+TextToJudge to_judge(const Trajectory& trajectory) {
+  const auto tokens = std::span(trajectory.tokens).subspan(trajectory.segments.back().begin);
+  return {model::ByteTokenizer::decode(tokens), static_cast<uint32_t>(tokens.size()),
+          trajectory.finish_reason == FinishReason::kLength};
 }
 
 // A worker of ours writes nothing else; the store and the tokenizer believe it.
@@ -267,7 +279,7 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
         continue;
       }
       evaluation_->responses[index] = one.responses[0];
-      judge(one.id, one.purpose, data_.held_out[index], {text_of(one.responses[0])});
+      judge(one.id, one.purpose, data_.held_out[index], {to_judge(one.responses[0])});
       continue;
     }
     if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
@@ -282,16 +294,16 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
     }
     Group& group = found->second;
     group.place = Place::kJudging;
-    std::vector<std::string> texts;
+    std::vector<TextToJudge> responses;
     for (uint32_t i = 0; i < one.responses.size(); ++i) {
       group.record.trajectories.push_back(
           make_trajectory(one.id, i, one.version, one.responses[i]));
-      texts.push_back(text_of(one.responses[i]));
+      responses.push_back(to_judge(one.responses[i]));
     }
     round_->generate_seconds = now - round_->asked_at;
     round_->sequences_generated += static_cast<int64_t>(one.responses.size());
     sink_.progressed("generating", round_->sequences_generated, round_->sequences_total);
-    judge(one.id, one.purpose, prompt_of(one.id), std::move(texts));
+    judge(one.id, one.purpose, prompt_of(one.id), std::move(responses));
   }
 }
 
@@ -329,7 +341,6 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
       return;
     }
     round_->verify_seconds += judged.core_seconds / static_cast<double>(judged.groups.size());
-    std::vector<std::string> texts;
     std::string failure;
     for (size_t i = 0; i < one.verdicts.size(); ++i) {
       Trajectory& trajectory = group.record.trajectories[i];
@@ -339,11 +350,11 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
       }
     }
     if (failure == name(VerdictKind::kInfraError) && ++group.infra_errors <= kInfraErrorsMax) {
+      std::vector<TextToJudge> responses;
       for (const Trajectory& trajectory : group.record.trajectories) {
-        const auto from = trajectory.segments.back().begin;
-        texts.push_back(model::ByteTokenizer::decode(std::span(trajectory.tokens).subspan(from)));
+        responses.push_back(to_judge(trajectory));
       }
-      judge(one.id, one.purpose, prompt_of(one.id), std::move(texts));
+      judge(one.id, one.purpose, prompt_of(one.id), std::move(responses));
       continue;
     }
     if (!failure.empty()) {
@@ -737,10 +748,10 @@ void Controller::complete_round_metrics() {
       count += 1;
       metrics.reward_mean += reward;
       reward_squares += reward * reward;
-      metrics.accuracy += trajectory.verdict.parts[accuracy].value > 0 ? 1 : 0;
+      metrics.accuracy += trajectory.verdict.parts[accuracy].is_right() ? 1 : 0;
       for (size_t part = 0; part < trajectory.verdict.parts.size(); ++part) {
         if (job_.rewards[part].verifier != "r1_format") continue;
-        metrics.format_share += trajectory.verdict.parts[part].value > 0 ? 1 : 0;
+        metrics.format_share += trajectory.verdict.parts[part].is_right() ? 1 : 0;
       }
       const auto from = trajectory.segments.back().begin;
       const std::string text =
@@ -831,7 +842,7 @@ void Controller::finish_evaluation(double now) {
     const SampledResponse& response = *state.responses[i];
     const std::string text = text_of(response);
     const PromptTokens& problem = data_.held_out[i];
-    const bool is_solved = state.verdicts[i]->parts[accuracy_part(job_.rewards)].value > 0;
+    const bool is_solved = state.verdicts[i]->parts[accuracy_part(job_.rewards)].is_right();
     ++metrics.problems;
     metrics.solved += is_solved ? 1 : 0;
     metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
@@ -856,9 +867,12 @@ void Controller::finish_evaluation(double now) {
 // ---- Parts.
 
 void Controller::judge(GroupId id, GroupPurpose purpose, const PromptTokens& prompt,
-                       std::vector<std::string> texts) {
-  commands_.push_back(command::Judge{
-      {.id = id, .purpose = purpose, .gold = prompt.gold, .responses = std::move(texts)}});
+                       std::vector<TextToJudge> responses) {
+  commands_.push_back(command::Judge{{.id = id,
+                                      .purpose = purpose,
+                                      .prompt = prompt.text,
+                                      .gold = prompt.gold,
+                                      .responses = std::move(responses)}});
 }
 
 const PromptTokens& Controller::prompt_of(GroupId id) const {

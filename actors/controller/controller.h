@@ -204,7 +204,7 @@ class Controller {
   Batch batch_with_ledger();
   void drop_group(uint32_t ordinal, const std::string& reason);
   void judge(GroupId id, GroupPurpose purpose, const PromptTokens& prompt,
-             std::vector<std::string> texts);
+             std::vector<TextToJudge> responses);
   Trajectory make_trajectory(GroupId id, uint32_t sample, PolicyVersion version,
                              const SampledResponse& response) const;
   const PromptTokens& prompt_of(GroupId id) const;

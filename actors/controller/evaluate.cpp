@@ -1,9 +1,12 @@
 #include "actors/controller/evaluate.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 
 #include "actors/verifier/format_verdict.h"
-#include "actors/verifier/reward.h"
+#include "actors/verifier/judge.h"
+#include "actors/verifier/verifier_table.h"
 #include "kernels/random.h"
 #include "model/tokenizer/byte_tokenizer.h"
 
@@ -17,6 +20,9 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
                             std::span<const PromptTokens> problems,
                             const std::vector<RewardSpec>& rewards, const EvaluateOptions& options,
                             const std::function<bool(int64_t)>& progressed) {
+  // What cannot be judged is not generated.
+  auto judge = Judge::create(rewards);
+  if (!judge) return judge.error();
   const auto start = std::chrono::steady_clock::now();
   std::vector<model::GroupRequest> requests;
   for (size_t i = 0; i < problems.size(); ++i) {
@@ -50,8 +56,18 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
   for (size_t i = 0; i < problems.size(); ++i) {
     const model::Response& response = responses[i][0];
     const std::string text = response_text(response);
-    const Verdict verdict = judge(rewards, text, problems[i].gold);
-    const bool is_solved = verdict.parts[accuracy].value > 0;
+    const Verdict verdict =
+        (*judge)->judge({.prompt = problems[i].text,
+                         .text = text,
+                         .gold = problems[i].gold,
+                         .num_tokens = static_cast<int64_t>(response.tokens.size()),
+                         .is_truncated = response.finish_reason == FinishReason::kLength});
+    const VerdictPart& part = verdict.parts[accuracy];
+    if (part.kind == VerdictKind::kInfraError) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("problem {} could not be judged: {}", i, part.reason)};
+    }
+    const bool is_solved = part.is_right();
     metrics.solved += is_solved ? 1 : 0;
     metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
     thinking += has_thinking(text) ? 1 : 0;

@@ -29,7 +29,8 @@ struct Evaluation {
   std::vector<Trace> traces{};  // Of the first problems.
 };
 
-// kStopped when `progressed` returned false.
+// kStopped when `progressed` returned false, kInternal when a verifier failed. What fails the job's
+// rewards (Judge::create) fails here.
 Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeights& weights,
                             std::span<const PromptTokens> problems,
                             const std::vector<RewardSpec>& rewards, const EvaluateOptions& options,

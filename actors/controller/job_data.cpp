@@ -1,6 +1,6 @@
 #include "actors/controller/job_data.h"
 
-#include "actors/verifier/math_verdict.h"
+#include "actors/verifier/verifier_table.h"
 #include "model/data/dataset.h"
 #include "model/data/prompt_template.h"
 #include "model/tokenizer/byte_tokenizer.h"
@@ -12,6 +12,7 @@ using model::ByteTokenizer;
 Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
                                                std::string_view template_name,
                                                int64_t max_prompt_tokens,
+                                               const std::vector<RewardSpec>& rewards,
                                                std::vector<std::string>& notes) {
   auto prompt_template = model::PromptTemplate::by_name(template_name);
   if (!prompt_template) return prompt_template.error();
@@ -30,7 +31,7 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
       continue;
     }
     // An answer that no verifier can read can never be paid.
-    if (verify_math_answer("0", problem.gold).kind == VerdictKind::kGoldUnparseable) {
+    if (!is_readable_gold(rewards, problem.gold)) {
       ++num_unpayable;
       continue;
     }
@@ -69,13 +70,13 @@ Result<JobData> load_job_data(const JobSpec& job) {
   JobData data;
   if (job.grpo.steps > 0) {
     auto train = load_prompts(job.data.train, job.data.template_name, job.data.max_prompt_tokens,
-                              data.notes);
+                              job.rewards, data.notes);
     if (!train) return train.error();
     data.train = std::move(*train);
   }
   if (!job.data.held_out.empty()) {
     auto held_out = load_prompts(job.data.held_out, job.data.template_name,
-                                 job.data.max_prompt_tokens, data.notes);
+                                 job.data.max_prompt_tokens, job.rewards, data.notes);
     if (!held_out) return held_out.error();
     data.held_out = std::move(*held_out);
   }

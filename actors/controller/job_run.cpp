@@ -13,6 +13,7 @@ Lease lease_of(const PreparedJob& prepared) {
   Lease lease;
   lease.job = prepared.job;
   lease.context_max = prepared.context_max;
+  lease.trusted_programs = prepared.trusted_programs;
   return lease;
 }
 

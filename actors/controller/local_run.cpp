@@ -20,9 +20,11 @@ double seconds_now() {
 // Does what the controller says as soon as it says it.
 class LocalRun {
  public:
-  LocalRun(const PreparedJob& prepared, const LocalRunOptions& options, MetricsSink& sink)
+  LocalRun(const PreparedJob& prepared, const LocalRunOptions& options, VerifierRole& verifier,
+           MetricsSink& sink)
       : job_(prepared.job),
         options_(options),
+        verifier_(verifier),
         checkpoints_(options.home, 1),
         controller_(prepared.job, prepared.data, {},
                     {.job_id = 1, .epoch = 1, .saves_points = !options.home.empty()}, sink) {}
@@ -55,8 +57,7 @@ class LocalRun {
                  },
              .progressed = [&](int64_t, int64_t) { return !options_.is_interrupted(); }});
       } else if (const auto* judge = std::get_if<command::Judge>(&next)) {
-        controller_.groups_judged(judge_groups(job_.rewards, {.groups = {judge->group}}),
-                                  seconds_now());
+        controller_.groups_judged(verifier_.judge({.groups = {judge->group}}), seconds_now());
       } else if (const auto* save = std::get_if<command::SavePoint>(&next)) {
         status = save_point(learner, save->version);
       } else if (const auto* commit = std::get_if<command::Commit>(&next)) {
@@ -97,6 +98,7 @@ class LocalRun {
 
   const JobSpec& job_;
   const LocalRunOptions& options_;
+  VerifierRole& verifier_;
   Checkpoints checkpoints_;
   Controller controller_;
 };
@@ -105,7 +107,7 @@ class LocalRun {
 
 Result<RunOutcome> run_local(const kernels::Backend& backend, const JobSpec& job,
                              const LocalRunOptions& options, MetricsSink& sink) {
-  auto prepared = prepare_job(backend, job);
+  auto prepared = prepare_job(backend, job, std::vector<TrustedProgram>{});
   if (!prepared) return prepared.error();
   const Lease lease{.roles = {.rollout = true, .learner = true, .verifier = true},
                     .rollout_threads = static_cast<uint32_t>(rollout_threads(job)),
@@ -116,10 +118,12 @@ Result<RunOutcome> run_local(const kernels::Backend& backend, const JobSpec& job
   if (!learner) return learner.error();
   auto rollout = RolloutRole::create(backend, lease, learner->get());
   if (!rollout) return rollout.error();
+  auto verifier = VerifierRole::create(job.rewards, {.threads = verifier_threads(job)});
+  if (!verifier) return verifier.error();
   const WorkerReady ready = (*learner)->ready();
   sink.run_started(job, ready.weights_sha256, ready.num_parameters);
   for (const auto& note : prepared->data.notes) sink.noted(note);
-  auto outcome = LocalRun(*prepared, options, sink).run(**learner, **rollout);
+  auto outcome = LocalRun(*prepared, options, **verifier, sink).run(**learner, **rollout);
   if (outcome) {
     sink.run_ended(outcome->ledger, outcome->state == JobState::kPaused ? "stopped" : "finished",
                    outcome->weights_sha256);

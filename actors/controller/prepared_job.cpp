@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "actors/verifier/reward.h"
+#include "actors/verifier/verifier_table.h"
 #include "model/formats/checkpoint.h"
 #include "model/formats/file.h"
 #include "model/generation/generator.h"
@@ -83,6 +83,7 @@ int available_cores() {
 
 int rollout_threads(const JobSpec& job) { return shared_out(job, job.resources.rollout); }
 int learner_threads(const JobSpec& job) { return shared_out(job, job.resources.learner); }
+int verifier_threads(const JobSpec& job) { return shared_out(job, job.resources.verifier); }
 
 model::Learner::Options learner_options(const JobSpec& job, int64_t context_max) {
   return {.microbatch_tokens = job.learner.microbatch_tokens,
@@ -91,10 +92,17 @@ model::Learner::Options learner_options(const JobSpec& job, int64_t context_max)
           .has_reference = job.grpo.steps > 0 && job.grpo.kl_coef != 0};
 }
 
-Result<PreparedJob> prepare_job(const kernels::Backend& backend, const JobSpec& job) {
+Result<PreparedJob> prepare_job(
+    const kernels::Backend& backend, const JobSpec& job,
+    const std::optional<std::vector<TrustedProgram>>& trusted_programs) {
   PreparedJob prepared;
   prepared.job = job;
-  if (auto verifiers = find_verifiers(job.rewards); !verifiers) return verifiers.error();
+  if (Status status = check_rewards(job.rewards); !status) return status.error();
+  if (trusted_programs) {
+    auto trusted = find_trusted_programs(job.rewards, *trusted_programs);
+    if (!trusted) return trusted.error();
+    prepared.trusted_programs = std::move(*trusted);
+  }
   if (job.policy.tokenizer != "bytes") {
     return invalid_argument("policy.tokenizer = \"" + job.policy.tokenizer +
                             "\" is not known; there is: bytes");

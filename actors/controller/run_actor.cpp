@@ -50,8 +50,9 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   options.pool.first_epoch = (setup_->epoch << 32) + 1;
   options.pool.log_path = home + "/workers.log";
   options.pool.arithmetic_id = setup_->record.arithmetic_id;
-  options.slots = plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
-                             learner_threads(setup_->prepared.job));
+  options.slots =
+      plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
+                 learner_threads(setup_->prepared.job), verifier_threads(setup_->prepared.job));
   options.policies_folder = policies;
   for (const auto& note : setup_->history.notes) setup_->prepared.data.notes.push_back(note);
   run_ =

@@ -26,7 +26,7 @@ Error no_such_job(uint64_t id) {
 // Reading data and verifying recovery points takes as long as it takes, away from the scheduler.
 Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord record,
                                           uint64_t epoch) {
-  auto prepared = prepare_job(*head.backend, record.spec);
+  auto prepared = prepare_job(*head.backend, record.spec, head.trusted_programs);
   if (!prepared) return prepared.error();
   if (!record.data_sha256.empty() && record.data_sha256 != prepared->data_sha256) {
     return invalid_argument(

@@ -27,13 +27,15 @@ bool is_ended_from_outside(const ProcessEnd& end) {
 
 }  // namespace
 
-std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int learner_threads) {
+std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int learner_threads,
+                                 int verifier_threads) {
   const ResourcesSpec& resources = job.resources;
   std::vector<SlotPlan> slots;
   const auto add = [&](Roles roles) {
     slots.push_back({.roles = roles,
                      .rollout_threads = static_cast<uint32_t>(rollout_threads),
-                     .learner_threads = static_cast<uint32_t>(learner_threads)});
+                     .learner_threads = static_cast<uint32_t>(learner_threads),
+                     .verifier_threads = static_cast<uint32_t>(verifier_threads)});
   };
   if (resources.placement == "colocated") {
     for (int64_t i = 0; i < std::max(resources.rollout, resources.learner); ++i) {
@@ -128,6 +130,7 @@ std::optional<uint64_t> WorkerPool::hello(const Hello& hello, double now) {
   lease.roles = slot.plan.roles;
   lease.rollout_threads = slot.plan.rollout_threads;
   lease.learner_threads = slot.plan.learner_threads;
+  lease.verifier_threads = slot.plan.verifier_threads;
   send(hello.slot, 0, options_.start_max, std::move(lease));
   return slot.epoch;
 }
@@ -566,7 +569,7 @@ void WorkerPool::dispatch_judgement(uint32_t index, double now) {
     const bool is_suspect = faults_of(next.id, next.purpose) > 0;
     if (is_suspect && !request.groups.empty()) break;
     if (is_suspect) bytes = options_.judge_bytes;
-    for (const std::string& response : next.responses) bytes += response.size();
+    for (const TextToJudge& response : next.responses) bytes += response.text.size();
     slot.judging.push_back(to_judge_.front());
     request.groups.push_back(std::move(to_judge_.front()));
     to_judge_.pop_front();

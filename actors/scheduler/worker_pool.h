@@ -27,11 +27,13 @@ struct SlotPlan {
   Roles roles{};
   uint32_t rollout_threads = 1;
   uint32_t learner_threads = 1;
+  uint32_t verifier_threads = 1;
 };
 
 // Slots = max(rollout, learner) where they are colocated, and one for each verifier: slot i has
 // each role whose count exceeds i.
-std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int learner_threads);
+std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int learner_threads,
+                                 int verifier_threads);
 
 // What is to be done, and what the controller is told.
 namespace pool {

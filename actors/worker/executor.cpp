@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "actors/verifier/reward.h"
-#include "actors/verifier/verifier_role.h"
 #include "schemas/overloaded.h"
 
 namespace troupe::actors {
@@ -31,8 +29,8 @@ void Executor::execute(uint64_t request_id, const ToWorker& request) {
           [&](const Lease& lease) { return take_lease(lease); },
           [&](const GenerateGroups& groups) { return generate(request_id, groups); },
           [&](const JudgeGroups& groups) -> Status {
-            if (!lease_ || !lease_->roles.verifier) return without_role("verifier");
-            answer_(request_id, judge_groups(lease_->job.rewards, groups));
+            if (!verifier_) return without_role("verifier");
+            answer_(request_id, verifier_->judge(groups));
             return ok();
           },
           [&](const LearnStep& step) -> Status {
@@ -71,7 +69,11 @@ Status Executor::take_lease(const Lease& lease) {
     rollout_ = std::move(*rollout);
   }
   if (lease.roles.verifier) {
-    if (auto verifiers = find_verifiers(lease.job.rewards); !verifiers) return verifiers.error();
+    auto verifier = VerifierRole::create(lease.job.rewards,
+                                         {.threads = static_cast<int>(lease.verifier_threads),
+                                          .trusted_programs = lease.trusted_programs});
+    if (!verifier) return verifier.error();
+    verifier_ = std::move(*verifier);
   }
   answer_(0, learner_ ? learner_->ready() : WorkerReady{});
   return ok();

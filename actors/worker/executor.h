@@ -9,6 +9,7 @@
 
 #include "actors/learner/learner_role.h"
 #include "actors/rollout/rollout_role.h"
+#include "actors/verifier/verifier_role.h"
 #include "schemas/work.h"
 
 namespace troupe::actors {
@@ -41,6 +42,7 @@ class Executor {
   std::optional<Lease> lease_{};
   std::unique_ptr<LearnerRole> learner_{};
   std::unique_ptr<RolloutRole> rollout_{};
+  std::unique_ptr<VerifierRole> verifier_{};
 };
 
 }  // namespace troupe::actors

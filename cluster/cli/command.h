@@ -25,6 +25,7 @@ void add_generate(CLI::App& program, int& exit_code);
 void add_score(CLI::App& program, int& exit_code);
 void add_bench(CLI::App& program, int& exit_code);
 void add_verify(CLI::App& program, int& exit_code);
+void add_doctor(CLI::App& program, int& exit_code);
 // Started by a head, not by people, and not in the help.
 void add_worker(CLI::App& program, int& exit_code);
 // At a daemon.

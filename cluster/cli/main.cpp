@@ -35,6 +35,7 @@ int run_command(int argc, char** argv) {
   add_score(program, code);
   add_bench(program, code);
   add_verify(program, code);
+  add_doctor(program, code);
   add_worker(program, code);
   add_submit(program, code);
   add_jobs(program, code);

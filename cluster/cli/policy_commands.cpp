@@ -72,8 +72,9 @@ Status eval(const PolicyCommand& command) {
   auto policy = load(command);
   if (!policy) return policy.error();
   std::vector<std::string> notes;
+  const std::vector<RewardSpec> rewards = {{.name = "accuracy", .verifier = "math"}};
   auto problems = actors::load_prompts(command.data, (*policy)->checkpoint().prompt_template,
-                                       (*policy)->config().max_position_embeddings, notes);
+                                       (*policy)->config().max_position_embeddings, rewards, notes);
   if (!problems) return problems.error();
   for (const auto& note : notes) fmt::print(stderr, "{}\n", note);
   const size_t count = std::min(problems->size(), static_cast<size_t>(command.problems));
@@ -85,8 +86,7 @@ Status eval(const PolicyCommand& command) {
   auto generator = make_generator(**policy, command, longest);
   if (!generator) return generator.error();
   watch_for_interrupts();
-  auto evaluation = actors::evaluate(**generator, (*policy)->weights(), asked,
-                                     {{.name = "accuracy", .verifier = "math"}},
+  auto evaluation = actors::evaluate(**generator, (*policy)->weights(), asked, rewards,
                                      {.seed = command.seed,
                                       .temperature = command.temperature,
                                       .top_p = command.top_p,

@@ -52,7 +52,10 @@ Result<JobSummary> submit(const SubmitCommand& command) {
   // What is wrong with its data or its policy is said here and now, not when its turn comes.
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
-  if (auto prepared = actors::prepare_job(**backend, *job); !prepared) return prepared.error();
+  // Which programs are trusted there, only the daemon knows.
+  if (auto prepared = actors::prepare_job(**backend, *job, std::nullopt); !prepared) {
+    return prepared.error();
+  }
   auto submitted = only_job((*client)->ask(SubmitJob{request_id, *job}));
   if (!submitted && submitted.error().code == ErrorCode::kUnknownOutcome) {
     return Error{ErrorCode::kUnknownOutcome, fmt::format("{}; the same job, once: --request-id {}",

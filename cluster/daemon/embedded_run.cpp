@@ -94,7 +94,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     return invalid_argument(writable.error().message);
   }
   // The job is looked at before anything is written, and again by whoever runs it.
-  auto prepared = actors::prepare_job(backend, job);
+  auto prepared = actors::prepare_job(backend, job, options.trusted_programs);
   if (!prepared) return prepared.error();
   const std::string specification = specification_hash(job);
 
@@ -176,6 +176,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   std::optional<JobRecord> ended;
   Head::Options head_options;
   head_options.folder = options.home;
+  head_options.trusted_programs = options.trusted_programs;
   head_options.home_of = [home = options.home](uint64_t) { return home; };
   head_options.make_sink = [&](const JobRecord& of) {
     return std::make_shared<MetricsLog>(of.home + "/metrics.jsonl", view, options.resumes);

@@ -11,12 +11,15 @@
 #include "schemas/job.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
+#include "schemas/work.h"
 
 namespace troupe::cluster {
 
 struct RunOptions {
   std::string home{};
   bool resumes = false;  // Goes on with the job that `home` holds.
+  // Programs that may verify without a sandbox; from whoever runs this, never from the job.
+  std::vector<TrustedProgram> trusted_programs{};
   std::function<bool()> is_interrupted = [] { return false; };
 };
 

@@ -26,6 +26,7 @@ class Head::Implementation {
     context.store = &store;
     context.host = &host;
     context.credentials_folder = credentials;
+    context.trusted_programs = std::move(options.trusted_programs);
     context.home_of = std::move(options.home_of);
     context.make_sink = std::move(options.make_sink);
     context.job_changed = std::move(options.job_changed);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "actors/metrics_sink.h"
 #include "actors/replay/replay_store.h"
@@ -13,6 +14,7 @@
 #include "schemas/control.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
+#include "schemas/work.h"
 
 namespace troupe::cluster {
 
@@ -23,6 +25,7 @@ class Head {
  public:
   struct Options {
     std::string folder{};  // Of the store and the credentials.
+    std::vector<TrustedProgram> trusted_programs{};
     std::function<std::string(uint64_t job)> home_of{};
     std::function<std::shared_ptr<actors::MetricsSink>(const JobRecord&)> make_sink{};
     // A job's record changed, durably. From a thread of the head's, which must not be kept.

@@ -12,8 +12,10 @@
 #include <optional>
 #include <string>
 
+#include "actors/verifier/verifier_table.h"
 #include "cluster/jobs/job_keys.h"
 #include "model/formats/file.h"
+#include "schemas/bounds.h"
 #include "schemas/hash.h"
 #include "schemas/overloaded.h"
 
@@ -24,8 +26,7 @@ constexpr size_t kJobFileBytesMax = 1 << 20;
 constexpr size_t kNameBytesMax = 100;
 constexpr size_t kRewardsMax = 16;
 constexpr size_t kColdStartFilesMax = 64;
-constexpr double kRewardWeightMax = 1e6;
-constexpr std::array<std::string_view, 2> kVerifiers = {"math", "r1_format"};
+constexpr size_t kRewardFilesBytesMax = 1 << 20;  // Of all rewards together: they travel.
 
 // A fault of one key; where the key was written is added by whoever knows.
 struct Fault {
@@ -138,19 +139,22 @@ Finding check_rewards(const JobSpec& job) {
     return Fault{"rewards", fmt::format("rewards has {} parts; at most {} are allowed",
                                         job.rewards.size(), kRewardsMax)};
   }
+  size_t bytes = 0;
   for (const RewardSpec& reward : job.rewards) {
     const std::string path = "rewards." + reward.name;
     if (!is_name(reward.name) || reward.name.find('.') != std::string::npos) {
       return Fault{
           path, fmt::format("{} is not a name; use letters, digits, '-' and '_'", in_quotes(path))};
     }
-    if (std::find(kVerifiers.begin(), kVerifiers.end(), reward.verifier) == kVerifiers.end()) {
-      return Fault{path, fmt::format("{}.verifier is {}; it must be one of {}", path,
-                                     in_quotes(reward.verifier), joined(kVerifiers))};
+    if (auto fault = actors::find_fault(reward)) {
+      return Fault{fault->key.empty() ? path : path + "." + fault->key, std::move(fault->message)};
     }
-    if (!(reward.weight >= 0 && reward.weight <= kRewardWeightMax)) {
-      return Fault{path, fmt::format("{}.weight is {}; it must be at least 0 and at most {}", path,
-                                     to_text(reward.weight), to_text(kRewardWeightMax))};
+    for (const RewardFile& file : reward.files) bytes += file.content.size();
+    if (bytes > kRewardFilesBytesMax) {
+      return Fault{path + ".files",
+                   fmt::format("the files of the rewards have more than {} bytes; they travel with "
+                               "the job, so keep large ones out of it",
+                               kRewardFilesBytesMax)};
     }
   }
   return {};
@@ -253,7 +257,7 @@ Finding find_fault(JobSpec job) {
   for (const Key& key : job_keys()) {
     if (Finding fault = check_key(key, job)) return fault;
   }
-  for (auto check : {check_combinations, check_stages, check_rewards, check_supported}) {
+  for (auto check : {check_rewards, check_combinations, check_stages, check_supported}) {
     if (Finding fault = check(job)) return fault;
   }
   return {};
@@ -325,6 +329,14 @@ std::optional<std::vector<std::string>> strings_in(const toml::node& node) {
     strings.push_back(string->get());
   }
   return strings;
+}
+
+std::optional<SettingValue> setting_in(const toml::node& node) {
+  if (const auto* truth = node.as_boolean()) return SettingValue(truth->get());
+  if (const auto number = number_in(node)) return SettingValue(*number);
+  if (const auto* text = node.as_string()) return SettingValue(text->get());
+  if (auto texts = strings_in(node)) return SettingValue(*std::move(texts));
+  return std::nullopt;
 }
 
 template <class Target, class Value>
@@ -400,6 +412,24 @@ class Reader {
     const size_t dot = rest.find('.');
     if (dot == std::string::npos) return read_reward(rest, value);
     return read_reward_key(rest.substr(0, dot), rest.substr(dot + 1), value);
+  }
+
+  // Brings what was read of the rewards into the form that their verifiers want, and reads their
+  // files. What is wrong with a reward itself is for find_fault to say.
+  Status finish_rewards() {
+    for (RewardSpec& reward : job_.rewards) {
+      const actors::VerifierEntry* entry = actors::find_verifier(reward.verifier);
+      if (entry == nullptr) continue;
+      for (RewardSetting& setting : reward.settings) {
+        const actors::SettingRule* rule = actors::find_rule(*entry, setting.key);
+        if (rule == nullptr) continue;
+        setting.value = actors::in_form_of(*rule, std::move(setting.value));
+        auto* paths = std::get_if<std::vector<std::string>>(&setting.value);
+        if (rule->type != actors::SettingType::kFiles || paths == nullptr) continue;
+        if (Status status = read_files(reward, setting.key, *paths); !status) return status;
+      }
+    }
+    return ok();
   }
 
   Error locate(const Fault& fault) const {
@@ -521,7 +551,7 @@ class Reader {
 
   Status read_reward_key(const std::string& name, const std::string& key, const toml::node& node) {
     const std::string path = fmt::format("rewards.{}.{}", name, key);
-    places_["rewards." + name] = place(node);
+    places_["rewards." + name] = places_[path] = place(node);
     if (key == "verifier") {
       const auto* string = node.as_string();
       if (string == nullptr) {
@@ -537,7 +567,47 @@ class Reader {
       reward(name).weight = *number;
       return ok();
     }
-    return at(node, fmt::format("unknown key {}; a reward has verifier and weight", path));
+    // Which settings there are is known once the verifier is.
+    auto value = setting_in(node);
+    if (!value) {
+      return at(node, fmt::format("{} must be true or false, a number, a string or a list of "
+                                  "strings, not {}",
+                                  path, type_name(node)));
+    }
+    auto& settings = reward(name).settings;
+    auto found =
+        std::lower_bound(settings.begin(), settings.end(), key,
+                         [](const RewardSetting& a, const std::string& b) { return a.key < b; });
+    if (found == settings.end() || found->key != key) {
+      found = settings.insert(found, RewardSetting{.key = key});
+    }
+    found->value = *std::move(value);
+    return ok();
+  }
+
+  Status read_files(RewardSpec& reward, const std::string& key, std::vector<std::string>& paths) {
+    const std::string where = fmt::format("rewards.{}.{}", reward.name, key);
+    const auto fault = [&](std::string message) {
+      return locate({where, fmt::format("{}: {}", where, message)});
+    };
+    if (paths.size() > kRewardFilesMax) {
+      return fault(fmt::format("{} files; at most {} are allowed", paths.size(), kRewardFilesMax));
+    }
+    for (std::string& path : paths) {
+      path = (folder_ / path).lexically_normal().string();
+      const std::string name = std::filesystem::path(path).filename().string();
+      if (!is_name(name)) {
+        return fault(fmt::format("{} is no file name; use letters, digits, '-', '_' and '.'",
+                                 in_quotes(name)));
+      }
+      for (const RewardFile& other : reward.files) {
+        if (other.name == name) return fault(in_quotes(name) + " is there twice");
+      }
+      auto content = model::read_file(path, kRewardFileBytesMax);
+      if (!content) return fault(content.error().message);
+      reward.files.push_back({name, *std::move(content)});
+    }
+    return ok();
   }
 
   // Kept in byte order of names: rewards are added in this order, so it must not depend on how the
@@ -607,6 +677,64 @@ std::optional<std::string> value_text(const Slot& slot, JobSpec& job) {
       slot);
 }
 
+std::string setting_text(const SettingValue& value) {
+  return std::visit(Overloaded{
+                        [](bool truth) { return std::string(truth ? "true" : "false"); },
+                        [](double number) {
+                          return number == std::floor(number) && std::fabs(number) < 1e15
+                                     ? std::to_string(static_cast<int64_t>(number))
+                                     : to_text(number);
+                        },
+                        [](const std::string& text) { return in_quotes(text); },
+                        [](const std::vector<std::string>& texts) {
+                          std::vector<std::string> quoted;
+                          for (const std::string& text : texts) quoted.push_back(in_quotes(text));
+                          return "[" + joined(quoted) + "]";
+                        },
+                    },
+                    value);
+}
+
+// A key that is no bare one is in quotes.
+std::string in_key_form(const std::string& key) {
+  return is_name(key) && key.find('.') == std::string::npos ? key : in_quotes(key);
+}
+
+// What is set to something else than its default: a setting that a later version adds does not
+// change the hash of a job that does not use it. Of files, the contents count.
+std::vector<RewardSetting> settings_in_hash(const RewardSpec& reward) {
+  std::vector<RewardSetting> settings = reward.settings;
+  const actors::VerifierEntry* entry = actors::find_verifier(reward.verifier);
+  std::erase_if(settings, [&](const RewardSetting& setting) {
+    const auto* rule = entry == nullptr ? nullptr : actors::find_rule(*entry, setting.key);
+    return rule != nullptr &&
+           (rule->type == actors::SettingType::kFiles || rule->default_value == setting.value);
+  });
+  return settings;
+}
+
+std::string verifiers_help() {
+  std::string text =
+      "# A reward has verifier, weight (the reward is the sum of weight * value, a "
+      "value is 0 to 1)\n# and the keys of its verifier:\n";
+  for (const actors::VerifierEntry& entry : actors::verifiers()) {
+    text += fmt::format("#   {}: {}\n", entry.name, entry.comment);
+    for (const actors::SettingRule& rule : entry.settings) {
+      const auto* name = std::get_if<std::string>(&rule.default_value);
+      const auto* list = std::get_if<std::vector<std::string>>(&rule.default_value);
+      const auto* number = std::get_if<double>(&rule.default_value);
+      const bool is_unset = (name != nullptr && name->empty()) ||
+                            (list != nullptr && list->empty()) ||
+                            (number != nullptr && *number < rule.low);
+      text += fmt::format(
+          "#     {:<32} {}{}\n",
+          fmt::format("{} = {}", rule.key, is_unset ? "..." : setting_text(rule.default_value)),
+          rule.comment, rule.allowed.empty() ? "" : ": " + joined(rule.allowed, " | "));
+    }
+  }
+  return text;
+}
+
 Result<JobSpec> read_job(std::string_view text, const std::string& origin,
                          std::span<const std::string> overrides) {
   JobSpec job;
@@ -615,6 +743,7 @@ Result<JobSpec> read_job(std::string_view text, const std::string& origin,
   for (const std::string& override_text : overrides) {
     if (Status status = reader.read_override(override_text); !status) return status.error();
   }
+  if (Status status = reader.finish_rewards(); !status) return status.error();
   if (Finding fault = find_fault(job)) return reader.locate(*fault);
   return job;
 }
@@ -655,6 +784,14 @@ std::string specification_hash(const JobSpec& job) {
   for (const RewardSpec& reward : job.rewards) {
     text += fmt::format("rewards.{}={},{}\n", in_quotes(reward.name), in_quotes(reward.verifier),
                         to_text(reward.weight));
+    for (const RewardSetting& setting : settings_in_hash(reward)) {
+      text += fmt::format("rewards.{}.{}={}\n", in_quotes(reward.name), in_quotes(setting.key),
+                          setting_text(setting.value));
+    }
+    for (const RewardFile& file : reward.files) {
+      text += fmt::format("rewards.{}.files.{}={}\n", in_quotes(reward.name), in_quotes(file.name),
+                          sha256_hex(std::as_bytes(std::span(file.content))));
+    }
   }
   return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
 }
@@ -666,10 +803,14 @@ std::string to_toml(const JobSpec& job) {
   const auto add_rewards = [&] {
     text += "\n[rewards]\n";
     for (const RewardSpec& reward : job.rewards) {
-      text += fmt::format("{} = {{ verifier = {}, weight = {} }}\n", reward.name,
+      text += fmt::format("{} = {{ verifier = {}, weight = {}", reward.name,
                           in_quotes(reward.verifier), to_text(reward.weight));
+      for (const RewardSetting& setting : reward.settings) {
+        text += fmt::format(", {} = {}", in_key_form(setting.key), setting_text(setting.value));
+      }
+      text += " }\n";
     }
-    text += fmt::format("# verifier: {}\n", joined(kVerifiers, " | "));
+    text += verifiers_help();
   };
   for (const Key& key : job_keys()) {
     if (key.table() != table) {

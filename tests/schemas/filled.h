@@ -142,6 +142,11 @@ inline RewardSpec filled_reward_spec() {
       .name = "name",
       .verifier = "verifier",
       .weight = 3.25,
+      .settings = {{"a", true},
+                   {"b", 2.5},
+                   {"c", std::string("text")},
+                   {"d", std::vector<std::string>{"texts 1", ""}}},
+      .files = {{"name", std::string("content\0", 8)}, RewardFile{}},
   };
 }
 
@@ -476,10 +481,12 @@ inline Lease filled_lease() {
       .roles = {.rollout = true, .learner = false, .verifier = true},
       .rollout_threads = 3,
       .learner_threads = 4,
+      .verifier_threads = 5,
       .job = filled_job_spec(),
       .context_max = 6,
       .point_path = "point_path",
       .point = filled_point_record(),
+      .trusted_programs = {{"name", "path"}, {}},
   };
 }
 
@@ -506,8 +513,9 @@ inline GroupToJudge filled_group_to_judge() {
   return {
       .id = filled_group_id(),
       .purpose = GroupPurpose::kEvaluate,
+      .prompt = "prompt",
       .gold = "gold",
-      .responses = {"responses 1", "", "responses 3"},
+      .responses = {{"responses 1", 7, true}, {}, {"responses 3", 9, false}},
   };
 }
 
@@ -758,7 +766,8 @@ inline bool same(const LearnerSpec& a, const LearnerSpec& b) {
 }
 
 inline bool same(const RewardSpec& a, const RewardSpec& b) {
-  return a.name == b.name && a.verifier == b.verifier && a.weight == b.weight;
+  return a.name == b.name && a.verifier == b.verifier && a.weight == b.weight &&
+         a.settings == b.settings && a.files == b.files;
 }
 
 inline bool same(const ScheduleSpec& a, const ScheduleSpec& b) {
@@ -936,8 +945,9 @@ inline bool same(const WorkFailed& a, const WorkFailed& b) { return same(a.error
 
 inline bool same(const Lease& a, const Lease& b) {
   return a.slot == b.slot && a.roles == b.roles && a.rollout_threads == b.rollout_threads &&
-         a.learner_threads == b.learner_threads && same(a.job, b.job) &&
-         a.context_max == b.context_max && a.point_path == b.point_path && same(a.point, b.point);
+         a.learner_threads == b.learner_threads && a.verifier_threads == b.verifier_threads &&
+         same(a.job, b.job) && a.context_max == b.context_max && a.point_path == b.point_path &&
+         same(a.point, b.point) && a.trusted_programs == b.trusted_programs;
 }
 
 inline bool same(const PromptGroup& a, const PromptGroup& b) {
@@ -951,7 +961,8 @@ inline bool same(const GenerateGroups& a, const GenerateGroups& b) {
 }
 
 inline bool same(const GroupToJudge& a, const GroupToJudge& b) {
-  return a.id == b.id && a.purpose == b.purpose && a.gold == b.gold && a.responses == b.responses;
+  return a.id == b.id && a.purpose == b.purpose && a.prompt == b.prompt && a.gold == b.gold &&
+         a.responses == b.responses;
 }
 
 inline bool same(const JudgeGroups& a, const JudgeGroups& b) { return same(a.groups, b.groups); }

@@ -344,7 +344,7 @@ class World : public actors::RunPorts {
     if (!scenario_.is_harsh) {
       options.pool.kills_max = options.pool.learner_faults_max = 100000;
     }
-    options.slots = actors::plan_slots(spec, 1, 1);
+    options.slots = actors::plan_slots(spec, 1, 1, 1);
     options.policies_folder = "policies";
     run_->machine =
         std::make_unique<actors::JobRun>(*run_->prepared, std::move(history->run),
@@ -697,7 +697,9 @@ class World : public actors::RunPorts {
       return FromWorker(std::move(*learned));
     }
     if (const auto* judge = std::get_if<JudgeGroups>(&request)) {
-      return FromWorker(actors::judge_groups(process.lease->job.rewards, *judge));
+      auto verifier = actors::VerifierRole::create(process.lease->job.rewards, {});
+      if (!verifier) return verifier.error();
+      return FromWorker((*verifier)->judge(*judge));
     }
     if (const auto* publish = std::get_if<PublishPolicy>(&request)) {
       if (!at_version(publish->version)) return wrong;

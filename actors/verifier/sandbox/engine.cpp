@@ -17,6 +17,7 @@
 #include <string_view>
 #include <thread>
 
+#include "actors/verifier/sandbox/init_program.h"
 #include "actors/verifier/sandbox/system_call_filter.h"
 #include "actors/verifier/sandbox/toolchain.h"
 
@@ -58,8 +59,9 @@ Status check(const BoxProgram& program) {
 }
 
 // `has_memory_limit`: something else limits memory, and address space only needs a bound.
+// `user_processes`: 0 leaves the user's limit as it is.
 std::vector<std::pair<int, rlimit>> limits_of(const BoxProgram& program, bool has_memory_limit,
-                                              bool has_own_user) {
+                                              int64_t user_processes) {
   const BoxLimits& limits = program.limits;
   const auto both = [](int64_t value) {
     return rlimit{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
@@ -84,15 +86,13 @@ std::vector<std::pair<int, rlimit>> limits_of(const BoxProgram& program, bool ha
       {RLIMIT_SIGPENDING, both(256)},
       {RLIMIT_NICE, both(0)},
       {RLIMIT_RTPRIO, both(0)}};
-  if (has_own_user) {
-    result.push_back({RLIMIT_NPROC, both(limits.processes + kBubblewrapProcesses)});
-  }
+  if (user_processes > 0) result.push_back({RLIMIT_NPROC, both(user_processes)});
   return result;
 }
 
-// Waits for one line; empty when the other end closed before, or at the deadline.
-std::string read_line(int file, Clock::time_point deadline) {
-  std::string line;
+// Waits for one object of JSON; empty when the other end closed before, or at the deadline.
+std::string read_object(int file, Clock::time_point deadline) {
+  std::string text;
   for (;;) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
@@ -102,8 +102,8 @@ std::string read_line(int file, Clock::time_point deadline) {
     const ssize_t count = ::read(file, buffer.data(), buffer.size());
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count <= 0) return "";
-    line.append(buffer.data(), static_cast<size_t>(count));
-    if (line.find('\n') != std::string::npos) return line;
+    text.append(buffer.data(), static_cast<size_t>(count));
+    if (text.find('}') != std::string::npos) return text;
   }
 }
 
@@ -115,11 +115,11 @@ std::string read_rest(int file) {
   return text;
 }
 
-pid_t child_pid(const std::string& status) {
+pid_t child_pid(const std::string& facts) {
   constexpr std::string_view kKey = "\"child-pid\": ";
-  const size_t at = status.find(kKey);
+  const size_t at = facts.find(kKey);
   if (at == std::string::npos) return -1;
-  return static_cast<pid_t>(std::strtol(status.c_str() + at + kKey.size(), nullptr, 10));
+  return static_cast<pid_t>(std::strtol(facts.c_str() + at + kKey.size(), nullptr, 10));
 }
 
 }  // namespace
@@ -128,22 +128,20 @@ void kill_process(const Descriptor& process) {
   if (process) ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
 }
 
-Engine::Engine(CgroupHome home, Options options)
-    : options_(options),
-      slots_(std::move(home)),
+Engine::Engine(CgroupHome home)
+    : slots_(std::move(home)),
       // One starts about a thousand boxes per second.
       launcher_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 8)) {}
 
-Result<std::shared_ptr<Engine>> Engine::create(CgroupHome home, Options options) {
-  // bubblewrap does not wait for the box's process 1 and leaves it to the next reaper. That is made
-  // this process, which buries it before the user is used again: counts of processes are per user.
+Result<std::shared_ptr<Engine>> Engine::create() {
+  // Where bubblewrap dies first, its process 1 goes to the next reaper. That is made this process,
+  // which buries it before the user is used again: counts of processes are per user.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Error{.message = "cannot become a subreaper"};
-  std::shared_ptr<Engine> engine(new Engine(std::move(home), options));
-  if (options.filters_system_calls) {
-    auto filter = system_call_filter();
-    if (!filter) return filter.error();
-    engine->filter_ = std::move(*filter);
-  }
+  std::shared_ptr<Engine> engine(new Engine(
+      find_cgroup_home(read_small("/proc/self/mountinfo"), read_small("/proc/self/cgroup"))));
+  auto filter = system_call_filter();
+  if (!filter) return filter.error();
+  engine->filter_ = std::move(*filter);
   return engine;
 }
 
@@ -166,12 +164,12 @@ Result<Running> Engine::start(const BoxProgram& program) {
     running.limits.wall_seconds = 2 * program.limits.cpu_seconds + 2;
   }
   running.argv0 = program.argv[0];
-  Pipe output, report, errors = make_pipe(), status = make_pipe(), block = make_pipe();
+  Pipe output, report, errors = make_pipe();
+  Pipe records = make_pipe(), facts_pipe = make_pipe(), block = make_pipe();
   if (program.output_fd < 0) output = make_pipe();
   if (program.has_report) report = make_pipe();
-  Descriptor input, filter;
+  Descriptor input, filter = sealed_file(filter_), init = sealed_file(init_program());
   if (program.input_fd < 0) input = sealed_file(program.input);
-  if (!filter_.empty()) filter = sealed_file(filter_);
   std::vector<Descriptor> files;
   for (const BoxFile& file : program.files) files.push_back(sealed_file(file.content));
 
@@ -185,6 +183,9 @@ Result<Running> Engine::start(const BoxProgram& program) {
   const auto add = [&argv](std::initializer_list<std::string> words) {
     argv.insert(argv.end(), words);
   };
+  // Lowest of those after the program's own: process 1 closes what lies below it.
+  launch.descriptors.push_back(records.write.get());
+  const std::string records_number = std::to_string(launch.descriptors.size() - 1);
   // bubblewrap closes what it is told to read before it executes the program.
   const auto number_of = [&launch](int descriptor) {
     launch.descriptors.push_back(descriptor);
@@ -192,9 +193,10 @@ Result<Running> Engine::start(const BoxProgram& program) {
   };
   add({kBubblewrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc",
        "--unshare-uts", "--unshare-cgroup", "--disable-userns", "--uid", "1000", "--gid", "1000",
-       "--hostname", "box", "--die-with-parent", "--new-session", "--cap-drop", "ALL"});
-  if (!filter_.empty()) add({"--seccomp", number_of(filter.get())});
-  add({"--json-status-fd", number_of(status.write.get())});
+       "--as-pid-1", "--hostname", "box", "--die-with-parent", "--new-session", "--cap-drop",
+       "ALL"});
+  add({"--seccomp", number_of(filter.get())});
+  add({"--info-fd", number_of(facts_pipe.write.get())});
   add({"--block-fd", number_of(block.read.get())});
   argv.insert(argv.end(), toolchain->begin(), toolchain->end());
   add({"--proc", "/proc", "--dev-bind", "/dev/null", "/dev/null"});
@@ -206,11 +208,12 @@ Result<Running> Engine::start(const BoxProgram& program) {
   for (const char* folder : {"/tmp", "/dev/shm"}) {
     add({"--perms", "1777", "--size", disk_bytes, "--tmpfs", folder});
   }
+  add({"--perms", "0555", "--file", number_of(init.get()), "/init"});
   for (size_t i = 0; i < files.size(); ++i) {
     add({"--perms", program.files[i].is_executable ? "0555" : "0444", "--file",
          number_of(files[i].get()), "/box/" + program.files[i].name});
   }
-  add({"--remount-ro", "/", "--chdir", "/tmp", "--"});
+  add({"--remount-ro", "/", "--chdir", "/tmp", "--", "/init", records_number});
   argv.insert(argv.end(), program.argv.begin(), program.argv.end());
   for (const int descriptor : launch.descriptors) {
     if (descriptor < 0) {
@@ -225,7 +228,7 @@ Result<Running> Engine::start(const BoxProgram& program) {
     slots_.release(std::move(running.slot));
     return error;
   };
-  const bool has_own_user = running.slot->uid != 0 && !options_.as_own_user;
+  const bool has_own_user = running.slot->uid != 0;
   bool has_memory_limit = false;
   if (auto& cgroup = running.slot->cgroup; cgroup) {
     const auto prepared = cgroup->prepare(program.limits.memory_bytes,
@@ -235,17 +238,21 @@ Result<Running> Engine::start(const BoxProgram& program) {
     has_memory_limit = cgroup->limits_memory();
   }
   if (has_own_user) launch.uid = running.slot->uid;
-  launch.limits = limits_of(program, has_memory_limit, has_own_user);
+  // The user's limit counts the dead that a killed owner's boxes left to the host's process 1,
+  // until it notices them; the control group's does not need to.
+  int64_t user_processes = program.limits.processes + kBubblewrapProcesses;
+  if (running.slot->cgroup && running.slot->cgroup->limits_processes()) user_processes += 64;
+  launch.limits = limits_of(program, has_memory_limit, has_own_user ? user_processes : 0);
 
   auto launched = launcher_.launch(launch);
   if (!launched) return give_back(launched.error());
   running.outside = std::move(launched->process);
-  for (Pipe* pipe : {&output, &report, &errors, &status}) pipe->write.close();
+  for (Pipe* pipe : {&output, &report, &errors, &records, &facts_pipe}) pipe->write.close();
   block.read.close();
 
   // Inside is held until its pidfd is open, so that its number cannot have become another's.
-  const std::string line = read_line(status.read.get(), Clock::now() + kStartMax);
-  running.inside_pid = child_pid(line);
+  const std::string facts = read_object(facts_pipe.read.get(), Clock::now() + kStartMax);
+  running.inside_pid = child_pid(facts);
   if (running.inside_pid > 0) {
     running.inside = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, running.inside_pid, 0)));
   }
@@ -269,13 +276,13 @@ Result<Running> Engine::start(const BoxProgram& program) {
                                                   : !said.empty() ? said
                                                                   : "it said nothing")});
   }
-  for (const auto* pipe : {&output, &report, &errors, &status}) {
+  for (const auto* pipe : {&output, &report, &errors, &records}) {
     if (pipe->read) ::fcntl(pipe->read.get(), F_SETFL, O_RDONLY | O_NONBLOCK);
   }
   running.output = std::move(output.read);
   running.report = std::move(report.read);
   running.errors = std::move(errors.read);
-  running.status = std::move(status.read);
+  running.records = std::move(records.read);
   if (running.slot->cgroup) running.cpu_at_start = running.slot->cgroup->cpu_seconds();
   running.start = Clock::now();
   block.write.close();

@@ -17,14 +17,15 @@ namespace troupe::actors::sandbox {
 
 using Clock = std::chrono::steady_clock;
 
-// bubblewrap outside, which waits, and its child inside: process 1 of the box. When that dies, the
-// kernel ends every process of the box before anyone is told.
+// bubblewrap outside, which waits, and its child inside: process 1 of the box (init/). When that
+// dies, the kernel ends every process of the box before anyone is told.
 struct Running {
   std::unique_ptr<Slot> slot{};
   Descriptor outside{};  // Pidfds.
   Descriptor inside{};
   pid_t inside_pid = -1;
-  Descriptor output{}, report{}, errors{}, status{};  // Ends to read; absent where not asked for.
+  // Ends to read; absent where not asked for. Process 1 writes its records to `records`.
+  Descriptor output{}, report{}, errors{}, records{};
   BoxLimits limits{};
   std::string argv0{};
   Clock::time_point start{};
@@ -33,23 +34,16 @@ struct Running {
 
 class Engine {
  public:
-  // What a probe leaves out to see whether it is the reason of a failure.
-  struct Options {
-    bool filters_system_calls = true;
-    bool as_own_user = false;  // Keeps the caller's user also where root could give another.
-  };
-
-  static Result<std::shared_ptr<Engine>> create(CgroupHome home, Options options);
+  static Result<std::shared_ptr<Engine>> create();
 
   Result<Running> start(const BoxProgram& program);
   void release(std::unique_ptr<Slot> slot) { slots_.release(std::move(slot)); }
   const CgroupHome& home() const { return slots_.home(); }
 
  private:
-  Engine(CgroupHome home, Options options);
+  explicit Engine(CgroupHome home);
   Result<std::vector<std::string>> mounts(const std::string& toolchain);
 
-  const Options options_;
   Slots slots_;
   Launcher launcher_;
   std::string filter_;

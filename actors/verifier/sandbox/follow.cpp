@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
+#include <cstring>
 #include <optional>
-#include <string_view>
 #include <thread>
 
 #include "actors/verifier/sandbox/engine.h"
+#include "actors/verifier/sandbox/init/record.h"
 #include "actors/verifier/sandbox/process_table.h"
 
 namespace troupe::actors::sandbox {
@@ -75,12 +75,26 @@ class Stream {
   bool is_over_ = false;
 };
 
-// What bubblewrap reports of a program that was executed; nothing where none was.
-std::optional<int> exit_code_in(const std::string& status) {
-  constexpr std::string_view kKey = "\"exit-code\": ";
-  const size_t at = status.find(kKey);
-  if (at == std::string::npos) return std::nullopt;
-  return static_cast<int>(std::strtol(status.c_str() + at + kKey.size(), nullptr, 10)) & 0xff;
+// What process 1 said; each record is one write, which a pipe keeps whole.
+struct Story {
+  bool has_started = false;
+  std::optional<int> refusal{};  // Of execve().
+  std::optional<int> status{};   // Of wait().
+  double cpu_seconds = 0;
+};
+
+Story read_story(int file) {
+  Story story;
+  InitRecord record;
+  while (::read(file, &record, sizeof record) == sizeof record) {
+    if (record.kind == InitRecord::kStarted) story.has_started = true;
+    if (record.kind == InitRecord::kRefused) story.refusal = record.value;
+    if (record.kind == InitRecord::kEnded) {
+      story.status = record.value;
+      story.cpu_seconds = static_cast<double>(record.microseconds) / 1e6;
+    }
+  }
+  return story;
 }
 
 class Follower {
@@ -103,7 +117,8 @@ class Follower {
     result_.wall_seconds = seconds_since(run_.start);
     if (!bury()) return result_;
     for (Stream* stream : {&output_, &report_, &errors_}) stream->read_rest();
-    result_.cpu_seconds = cpu_seconds();
+    story_ = read_story(run_.records.get());
+    result_.cpu_seconds = std::max(cpu_seconds(), story_.cpu_seconds);
     if (run_.slot->cgroup) result_.memory_peak_bytes = run_.slot->cgroup->memory_peak_bytes();
     decide();
     return result_;
@@ -194,8 +209,7 @@ class Follower {
     siginfo_t ended = {};
     ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.outside.get()), &ended,
              WEXITED);
-    is_outside_killed_ = ended.si_code != CLD_EXITED;
-    // bubblewrap did not bury it and has left it to us.
+    // Where bubblewrap died first, process 1 is ours to bury.
     siginfo_t inherited = {};
     ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.inside.get()), &inherited,
              WEXITED | WNOHANG);
@@ -203,10 +217,6 @@ class Follower {
   }
 
   void decide() {
-    std::string status_text;
-    Stream status(run_.status, status_text, 4096, /*drops_rest=*/true);
-    status.read_rest();
-    const auto code = exit_code_in(status_text);
     const BoxLimits& limits = run_.limits;
     if (is_out_of_memory()) {
       end_as(BoxEnd::kMemoryLimit,
@@ -225,36 +235,34 @@ class Follower {
       end_as(BoxEnd::kStarved,
              fmt::format("got {:.2f} s of processor time in {} s without sleeping",
                          result_.cpu_seconds, limits.wall_seconds));
+    } else if (story_.refusal) {
+      // Where the program's own bytes are the reason, that is its end and not the machine's: a
+      // compiler's output, for one, is whatever a hostile program made of it.
+      const bool is_its_own = run_.argv0.rfind("/box/", 0) == 0;
+      if (is_its_own) result_.exit_status = 127;
+      end_as(is_its_own ? BoxEnd::kExited : BoxEnd::kFailed,
+             fmt::format("{} cannot be executed: {}", run_.argv0, std::strerror(*story_.refusal)));
+    } else if (story_.status) {
+      decide_ended(*story_.status);
     } else if (is_killed_) {
       end_as(BoxEnd::kKilled, "killed by its owner");
-    } else if (code) {
-      // bubblewrap shows an end by signal as a shell does.
-      constexpr int kSignalBase = 128, kSignalMax = 64;
-      if (*code > kSignalBase && *code <= kSignalBase + kSignalMax) {
-        result_.signal = *code - kSignalBase;
-        const bool is_cpu = result_.signal == SIGXCPU;
-        end_as(is_cpu ? BoxEnd::kCpuLimit : BoxEnd::kSignalled,
-               fmt::format("ended by signal {}", result_.signal));
-      } else {
-        result_.exit_status = *code;
-        end_as(BoxEnd::kExited, fmt::format("exited with {}", *code));
-      }
+    } else if (story_.has_started) {
+      // Nothing in the box can end process 1; what can, outside, aims at the program.
+      result_.signal = SIGKILL;
+      end_as(BoxEnd::kSignalled, "ended from outside");
     } else {
-      decide_unstarted();
+      end_as(BoxEnd::kFailed, fmt::format("the box could not be made: {}", result_.errors));
     }
   }
 
-  // The program was not executed. Where its own bytes are the reason, that is its end and not the
-  // machine's: a compiler's output, for one, is whatever a hostile program made of it.
-  void decide_unstarted() {
-    const std::string refused = "bwrap: execvp " + run_.argv0 + ": ";
-    const bool is_its_own = run_.argv0.rfind("/box/", 0) == 0;
-    if (is_its_own && result_.errors.rfind(refused, 0) == 0) {
-      result_.exit_status = 127;
-      end_as(BoxEnd::kExited, "not a program that can be executed");
-      return;
+  void decide_ended(int status) {
+    if (WIFEXITED(status)) {
+      result_.exit_status = WEXITSTATUS(status);
+      return end_as(BoxEnd::kExited, fmt::format("exited with {}", result_.exit_status));
     }
-    end_as(BoxEnd::kFailed, fmt::format("the box could not be made: {}", result_.errors));
+    result_.signal = WTERMSIG(status);
+    end_as(result_.signal == SIGXCPU ? BoxEnd::kCpuLimit : BoxEnd::kSignalled,
+           fmt::format("ended by signal {}", result_.signal));
   }
 
   void end_as(BoxEnd end, std::string reason) {
@@ -267,11 +275,11 @@ class Follower {
   BoxResult result_;
   Stream output_, report_, errors_;
   std::optional<BoxEnd> end_;
+  Story story_;
   double next_cpu_look_ = 0;
   double cpu_seen_ = 0;
   int looks_ = 0, looks_runnable_ = 0;
   bool is_buried_ = false;
-  bool is_outside_killed_ = false;
 };
 
 }  // namespace

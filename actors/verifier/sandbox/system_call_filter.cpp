@@ -66,9 +66,10 @@ constexpr unsigned kTerminalFacts[] = {FIONREAD, FIOCLEX,    FIONCLEX, FIONBIO,
 constexpr int kFileControls[] = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,
                                  F_GETFL,     F_SETFL,         F_GETPIPE_SZ, F_SETPIPE_SZ,
                                  F_ADD_SEALS, F_GET_SEALS,     F_GETOWN,     F_SETOWN};
-constexpr int kProcessControls[] = {
-    PR_SET_NAME,         PR_GET_NAME,     PR_GET_DUMPABLE,  PR_GET_PDEATHSIG, PR_GET_SECCOMP,
-    PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_PDEATHSIG, 0x53564d41 /* PR_SET_VMA */};
+constexpr int kProcessControls[] = {PR_SET_NAME,      PR_GET_NAME,      PR_GET_DUMPABLE,
+                                    PR_GET_PDEATHSIG, PR_GET_SECCOMP,   PR_GET_NO_NEW_PRIVS,
+                                    PR_CAPBSET_READ,  PR_SET_PDEATHSIG, PR_SET_DUMPABLE,
+                                    0x53564d41 /* PR_SET_VMA */};
 
 // Programs that meet "no such call" try an older one; "not permitted" would be their end.
 constexpr const char* kUnknown[] = {"clone3",         "io_uring_setup",

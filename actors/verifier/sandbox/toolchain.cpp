@@ -68,7 +68,7 @@ Status add_python(Root& root) {
 }
 
 Status add_compiler(Root& root) {
-  for (const char* name : {"g++", "as", "ld"}) {
+  for (const char* name : {"g++", "gcc", "as", "ld"}) {
     if (!root.program(name)) {
       return Error{.message = fmt::format("no /usr/bin/{}; install g++", name)};
     }

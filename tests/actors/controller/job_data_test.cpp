@@ -24,6 +24,7 @@ struct Files {
     job.data.template_name = "plain";
     job.sft.steps = 1;
     job.grpo.steps = 1;
+    job.rewards = {{.name = "accuracy", .verifier = "math"}};
   }
   void write(const std::string& name, const std::string& text) {
     REQUIRE(model::write_file(dir.file(name), text));

@@ -11,7 +11,8 @@
 
 #include "actors/controller/evaluate.h"
 #include "actors/controller/prepared_job.h"
-#include "actors/verifier/reward.h"
+#include "actors/verifier/judge.h"
+#include "actors/verifier/verifier_table.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
 #include "model/data/arithmetic.h"
@@ -162,9 +163,11 @@ struct Oracle {
                                       .max_response_tokens = job.rollout.max_response_tokens,
                                       .stop_token = ByteTokenizer::kEos})
                           .at(0);
+    auto judge = Judge::create(job.rewards);
+    REQUIRE(judge);
     for (const auto& response : group.responses) {
-      group.rewards.push_back(
-          judge(job.rewards, ByteTokenizer::decode(response.tokens), group.prompt->gold).reward());
+      const std::string text = ByteTokenizer::decode(response.tokens);
+      group.rewards.push_back((*judge)->judge({.text = text, .gold = group.prompt->gold}).reward());
     }
     generated += job.grpo.group_size;
     return group;
@@ -635,10 +638,10 @@ TEST_CASE("evaluate: solved is what the verifier says, and samples belong to see
                                             {.cache_bytes = 4 << 20, .context_max = 64});
   REQUIRE(generator);
   std::vector<std::string> notes;
-  const auto problems = load_prompts(world().data + "/train.jsonl", "plain", 16, notes);
-  REQUIRE(problems);
   const std::vector<RewardSpec> rewards = {{.name = "format", .verifier = "r1_format"},
                                            {.name = "accuracy", .verifier = "math"}};
+  const auto problems = load_prompts(world().data + "/train.jsonl", "plain", 16, rewards, notes);
+  REQUIRE(problems);
   CHECK(accuracy_part(rewards) == 1);
   const auto ask = [&](const EvaluateOptions& options) {
     auto evaluation = evaluate(**generator, learner.weights(), *problems, rewards, options, {});

@@ -61,9 +61,10 @@ TEST_CASE("cli: wrong usage is one line that names the help") {
 }
 
 TEST_CASE("cli: every command has help with an example") {
-  for (const char* command : {"", "run", "quickstart", "make-data", "make-data arithmetic", "init",
-                              "eval", "generate", "score", "bench", "submit", "jobs", "show",
-                              "watch", "logs", "cancel", "pause", "resume", "top"}) {
+  for (const char* command : {"",       "run",    "quickstart", "make-data", "make-data arithmetic",
+                              "init",   "eval",   "generate",   "score",     "bench",
+                              "doctor", "submit", "jobs",       "show",      "watch",
+                              "logs",   "cancel", "pause",      "resume",    "top"}) {
     CAPTURE(command);
     const Outcome outcome = troupe(std::string(command) + " --help");
     CHECK(outcome.exit_code == 0);

@@ -218,7 +218,7 @@ TEST_CASE("job_file: values out of range are refused with the range") {
   refused("grpo.advantage=gae", "one of group_normalised, group_centred");
   refused("grpo.zero_variance_groups=skip", "one of keep, drop, replace");
   refused("sft.learning_rate_schedule=linear", "one of constant, cosine");
-  refused("rewards.accuracy.verifier=\"llm\"", "one of math, r1_format");
+  refused("rewards.accuracy.verifier=\"mth\"", "one of math, ");
   refused("rewards.accuracy.weight=-1", "at least 0");
   refused("name=a/b", "letters, digits");
 }
@@ -296,6 +296,66 @@ TEST_CASE("job_file: overrides win, need no quotes for strings, and fail by thei
         "--set grpo.stps=1: unknown key grpo.stps; did you mean grpo.steps?");
   CHECK(error_of(kSmall, {"grpo.steps=many"}) ==
         "--set grpo.steps=many: grpo.steps must be an integer, not \"many\"");
+}
+
+TEST_CASE("job_file: a reward's own settings are read, overridden and checked by its verifier") {
+  const std::string text = kSmall +
+                           "\n[rewards.brevity]\nmax_tokens = 64\nverifier = \"length\"\n"
+                           "buffer_tokens = 16\n";
+  JobSpec job =
+      parsed(text, {"rewards.brevity.buffer_tokens=8", "rewards.accuracy.weight=2",
+                    "rewards.thoughts.language=zh", "rewards.thoughts.verifier=language"});
+  REQUIRE(job.rewards.size() == 3);
+  const std::vector<RewardSetting> settings = {{"buffer_tokens", 8.0}, {"max_tokens", 64.0}};
+  CHECK(job.rewards[1].settings == settings);
+  CHECK(job.rewards[2].settings == std::vector<RewardSetting>{{"language", std::string("zh")}});
+
+  const std::string wrong = error_of(text, {"rewards.brevity.max_token=32"});
+  CHECK(wrong.find("--set rewards.brevity.max_token=32: unknown key") == 0);
+  CHECK(wrong.find("did you mean max_tokens?") != std::string::npos);
+  CHECK(error_of(text, {"rewards.brevity.max_tokens=many"}).find("must be an integer") !=
+        std::string::npos);
+  CHECK(error_of(text, {"rewards.brevity.max_tokens=[1, 2]"}).find("a list of strings, not a") !=
+        std::string::npos);
+  CHECK(error_of(text, {"rewards.brevity.verifier=math"}).find("unknown key") != std::string::npos);
+  CHECK(error_of(text, {"rewards.brevity.buffer_tokens=65"}).find("more than max_tokens") !=
+        std::string::npos);
+}
+
+TEST_CASE("job_file: a setting that says the default is the same job, another value is not") {
+  const auto hash = [](std::vector<std::string> overrides) {
+    overrides.push_back("rewards.circles.verifier=repetition");
+    return specification_hash(parsed(kSmall, overrides));
+  };
+  CHECK(hash({}) == hash({"rewards.circles.ngram=4"}));
+  CHECK(hash({}) != hash({"rewards.circles.ngram=5"}));
+}
+
+TEST_CASE("job_file: a reward's files travel with the job, and their contents decide it") {
+  const tests::TempDir dir;
+  const std::string path = dir.file("job.toml");
+  const auto load = [&] {
+    return load_job(
+        path, std::vector<std::string>{"rewards.mine.command=[\"python3\", \"x.py\"]",
+                                       "rewards.mine.files=x.py", "rewards.mine.verifier=command"});
+  };
+  REQUIRE(model::write_file(path, kSmall));
+  auto missing = load();
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().message.find("rewards.mine.files") != std::string::npos);
+  REQUIRE(model::write_file(dir.file("x.py"), "print(1)"));
+  auto job = load();
+  REQUIRE(job);
+  CHECK(job->rewards[1].files == std::vector<RewardFile>{{"x.py", "print(1)"}});
+  CHECK(parsed(to_toml(*job)).rewards[1].files == job->rewards[1].files);
+  REQUIRE(model::write_file(dir.file("x.py"), "print(2)"));
+  CHECK(specification_hash(*load()) != specification_hash(*job));
+  // Where they lie does not matter.
+  JobSpec moved = *job;
+  for (RewardSetting& setting : moved.rewards[1].settings) {
+    if (setting.key == "files") setting.value = std::vector<std::string>{"/elsewhere/x.py"};
+  }
+  CHECK(specification_hash(moved) == specification_hash(*job));
 }
 
 TEST_CASE("job_file: the specification hash sees what decides the history, and nothing else") {
