@@ -1,11 +1,66 @@
 // The accuracy of a program: it is run against hidden tests in a sandbox.
+#include <map>
+#include <string>
+
+#include "actors/verifier/code/code_text.h"
+#include "actors/verifier/code/code_verdict.h"
 #include "actors/verifier/rewards/rewards.h"
 #include "actors/verifier/rewards/sandbox_setting.h"
 
 namespace troupe::actors {
 namespace {
 
-bool is_readable(std::string_view gold) { return gold.find('{') != gold.npos; }
+Result<CodeTask> read_task(std::string_view gold, const CodeTask& defaults) {
+  auto object = value_from_json(gold);
+  if (!object) return object.error();
+  return read_code_task(*object, defaults);
+}
+
+bool is_readable(std::string_view gold) { return static_cast<bool>(read_task(gold, {})); }
+
+class CodeReward : public Verifier {
+ public:
+  CodeReward(Sandbox& sandbox, CodeTask defaults, size_t tests_max)
+      : sandbox_(sandbox), defaults_(std::move(defaults)), tests_max_(tests_max) {}
+
+  VerdictPart verify(const ResponseToJudge& response) override {
+    if (response.gold != gold_) begin_problem(response.gold);
+    if (!task_) return {.kind = VerdictKind::kGoldUnparseable, .reason = task_.error().message};
+    const ExtractedCode extracted = extract_code(response.text, task_->language);
+    if (!extracted.code) return {.kind = VerdictKind::kNoAnswer, .reason = extracted.reason};
+    auto known = verdicts_.find(*extracted.code);
+    if (known == verdicts_.end()) {
+      CodeVerdict verdict = verify_code(sandbox_, *task_, *extracted.code);
+      // Only facts about the program are remembered.
+      if (!is_payable(verdict.kind)) return part(verdict);
+      known = verdicts_.emplace(*extracted.code, std::move(verdict)).first;
+    }
+    return part(known->second);
+  }
+
+ private:
+  static VerdictPart part(const CodeVerdict& verdict) {
+    return {
+        .kind = verdict.kind, .value = verdict.is_passed() ? 1.0f : 0.0f, .reason = verdict.reason};
+  }
+
+  void begin_problem(std::string_view gold) {
+    gold_ = gold;
+    task_ = read_task(gold, defaults_);
+    verdicts_.clear();
+    if (!task_) return;
+    if (task_->tests.size() > tests_max_) task_->tests.resize(tests_max_);
+    if (task_->test_sources.size() > tests_max_) task_->test_sources.resize(tests_max_);
+  }
+
+  Sandbox& sandbox_;
+  const CodeTask defaults_;
+  const size_t tests_max_;
+  // The responses of a group come one after another, and many of them may be the same program.
+  std::string gold_{};
+  Result<CodeTask> task_ = Error{};
+  std::map<std::string, CodeVerdict> verdicts_{};
+};
 
 }  // namespace
 
@@ -16,25 +71,41 @@ VerifierEntry code_reward() {
       .settings = {{.key = "language",
                     .type = SettingType::kText,
                     .default_value = "python",
-                    .allowed = {"python", "cpp"},
-                    .comment = "of the response's program"},
+                    .allowed = {"python", "cpp", "c"},
+                    .comment = "of the response's program, where the problem names none"},
                    {.key = "seconds",
-                    .default_value = 5.0,
+                    .default_value = 6.0,
                     .low = 0.1,
-                    .high = 600,
-                    .comment = "of processor time for each test"},
+                    .high = kCodeSecondsMax,
+                    .comment = "of processor time for each test, where the problem has none"},
                    {.key = "memory_mb",
                     .type = SettingType::kInteger,
-                    .default_value = 256.0,
-                    .low = 16,
-                    .high = 1 << 16,
-                    .comment = "of all its processes together"},
+                    .default_value = 512.0,
+                    .low = kCodeMemoryMbMin,
+                    .high = kCodeMemoryMbMax,
+                    .comment = "of all its processes together, where the problem has none"},
+                   {.key = "tests_max",
+                    .type = SettingType::kInteger,
+                    .default_value = 100.0,
+                    .low = 1,
+                    .high = kCodeTestsMax,
+                    .comment = "of a problem's tests that are run, the first ones"},
                    sandbox_setting()},
       .box_level = [](const Settings& settings) { return allowed_box_level(settings); },
-      .seconds_max = [](const Settings& settings) { return 2 * settings.number("seconds") + 2; },
+      .seconds_max =
+          [](const Settings& settings) {
+            return settings.number("tests_max") * (2 * settings.number("seconds") + 2);
+          },
       .is_readable_gold = is_readable,
-      .make = [](const RewardSpec&, const Settings&, const VerifierTools&) -> VerifierEntry::Made {
-        return Error{ErrorCode::kInternal, "this version cannot run programs yet"};
+      .make = [](const RewardSpec&, const Settings& settings,
+                 const VerifierTools& tools) -> VerifierEntry::Made {
+        CodeTask defaults;
+        defaults.language = settings.text("language");
+        defaults.seconds = settings.number("seconds");
+        defaults.memory_mb = settings.integer("memory_mb");
+        return std::unique_ptr<Verifier>(
+            new CodeReward(*tools.sandbox, std::move(defaults),
+                           static_cast<size_t>(settings.integer("tests_max"))));
       },
   };
 }

@@ -119,7 +119,7 @@ TEST_CASE("dataset: a bad line is refused with its place and what is wrong") {
   CHECK(problem_error(R"({"prompt": "a", "text": "b"})") ==
         ":1: no column gold | reward_model.ground_truth | ground_truth | solution | answer; "
         "found: prompt, text");
-  CHECK(problem_error("{}") == ":1: no column prompt | question; found: none");
+  CHECK(problem_error("{}") == ":1: no column prompt | question | text; found: none");
   CHECK(problem_error(R"({"prompt": 5, "gold": "1"})") ==
         ":1: column 'prompt' is a number, expected text or a list of messages");
   CHECK(problem_error(R"({"prompt": "a", "gold": 0.5})") ==
@@ -143,6 +143,22 @@ TEST_CASE("dataset: a bad line is refused with its place and what is wrong") {
   CHECK(demonstration_error(R"({"prompt": "a", "response": ""})") == ":1: the response is empty");
 }
 
+TEST_CASE("dataset: a row with a program's tests is the gold, as it is written") {
+  for (const std::string line :
+       {R"({"prompt": "def f():", "test": "t", "entry_point": "f", "canonical_solution": "x"})",
+        R"({"text": "Write f.", "code": "x", "test_list": ["assert f(1)"]})
+    ",
+    R"({"question": "q", "inputs": [[100000000000000000000001]], "outputs": [[1]], "fn_name": "f"})",
+        R"({"question": "q", "inputs": ["1"], "outputs": ["1"], "answer": "x"})"
+}) {
+  CAPTURE(line);
+  CHECK(problem_of(line).gold == line);
+  CHECK(problem_of("  " + line + " \n").gold == line);
+}
+CHECK(problem_of(R"({"question": "q", "inputs": ["1"], "gold": "2"})").gold == "2");
+CHECK(problem_of(R"({"question": "q", "test": "t", "answer": "3"})").gold == "3");
+}
+
 TEST_CASE("dataset: invalid UTF-8, missing and empty files are refused") {
   for (const char* bytes : {"\xFF", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82"}) {
     CHECK(problem_error(std::string("{\"prompt\": \"") + bytes + "\", \"gold\": \"1\"}") ==
@@ -162,7 +178,7 @@ TEST_CASE("dataset: a line may have the largest length and not a byte more") {
   CHECK(problem_of(line + "\n").gold == "1");
   CHECK(problem_of(line).gold == "1");
   line.insert(line.size() - 2, 1, 'y');
-  CHECK(problem_error(line) == ":1: the line is longer than 1048576 bytes");
+  CHECK(problem_error(line) == ":1: the line is longer than 8388608 bytes");
 }
 
 TEST_CASE("dataset: hostile nesting neither throws nor overflows") {
