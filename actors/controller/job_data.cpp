@@ -1,6 +1,6 @@
 #include "actors/controller/job_data.h"
 
-#include "actors/verifier/math_verdict.h"
+#include "actors/verifier/math/math_verdict.h"
 #include "model/data/dataset.h"
 #include "model/data/prompt_template.h"
 #include "model/tokenizer/byte_tokenizer.h"
@@ -30,7 +30,7 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
       continue;
     }
     // An answer that no verifier can read can never be paid.
-    if (verify_math_answer("0", problem.gold).kind == VerdictKind::kGoldUnparseable) {
+    if (!is_readable_gold(problem.gold)) {
       ++num_unpayable;
       continue;
     }

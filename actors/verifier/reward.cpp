@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "actors/verifier/format_verdict.h"
-#include "actors/verifier/math_verdict.h"
+#include "actors/verifier/math/math_verdict.h"
 #include "schemas/check.h"
 #include "schemas/nearest.h"
 
@@ -16,11 +17,19 @@ VerdictPart verify_form(std::string_view response, std::string_view) {
   return verify_r1_format(response);
 }
 
+VerdictPart verify_mathematics(std::string_view response, std::string_view gold) {
+  MathVerdict verdict = verify_math(response, gold);
+  return {.name = "math",
+          .kind = verdict.kind,
+          .value = verdict.kind == VerdictKind::kEqual ? 1.0f : 0.0f,
+          .reason = std::move(verdict.reason)};
+}
+
 struct Entry {
   std::string_view name;
   Verifier verifier;
 };
-constexpr Entry kVerifiers[] = {{"math", verify_math}, {"r1_format", verify_form}};
+constexpr Entry kVerifiers[] = {{"math", verify_mathematics}, {"r1_format", verify_form}};
 
 Verifier find_verifier(std::string_view name) {
   for (const Entry& entry : kVerifiers) {
