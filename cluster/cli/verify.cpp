@@ -17,7 +17,7 @@
 
 #include "actors/controller/prepared_job.h"
 #include "actors/verifier/code/code_verdict.h"
-#include "actors/verifier/math_verdict.h"
+#include "actors/verifier/math/math_verdict.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/input_lines.h"
 
@@ -171,11 +171,12 @@ Result<std::string> judge_math(const std::string& line) {
     return invalid_argument("one of the fields answer and response must be there, as text");
   }
   const Stopwatch stopwatch;
-  const auto verdict =
+  const actors::MathVerdict verdict =
       answer ? actors::verify_math_answer(*answer, *gold) : actors::verify_math(*response, *gold);
+  const bool has_answer = verdict.kind != VerdictKind::kNoAnswer;
   return dumped({{"verdict", name(verdict.kind)},
                  {"score", score(verdict.kind, verdict.kind == VerdictKind::kEqual)},
-                 {"extracted", nullptr},
+                 {"extracted", has_answer ? json(verdict.extracted) : json(nullptr)},
                  {"reason", verdict.reason},
                  {"milliseconds", stopwatch.milliseconds()}});
 }

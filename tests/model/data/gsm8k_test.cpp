@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "actors/verifier/math_verdict.h"
+#include "actors/verifier/math/math_verdict.h"
 #include "model/data/dataset.h"
 
 namespace troupe::model {

@@ -1,10 +1,10 @@
-#include "actors/verifier/math_verdict.h"
+#include "actors/verifier/math/math_verdict.h"
 
 #include <doctest/doctest.h>
 
-#include <chrono>
+#include <string>
 
-#include "actors/verifier/answer_text.h"
+#include "actors/verifier/math/fuel.h"
 
 namespace troupe::actors {
 namespace {
@@ -20,17 +20,17 @@ struct Case {
   VerdictKind kind;
 };
 
-void check_part(const VerdictPart& part, VerdictKind kind) {
-  CHECK(std::string(name(part.kind)) == std::string(name(kind)));
-  CHECK(part.value == (kind == kEqual ? 1.0f : 0.0f));
-  CHECK(!part.reason.empty());
+void check_verdict(const MathVerdict& verdict, VerdictKind kind) {
+  INFO(verdict.reason);
+  CHECK(std::string(name(verdict.kind)) == std::string(name(kind)));
+  CHECK(!verdict.reason.empty());
 }
 
 template <size_t N>
 void check_answers(const Case (&cases)[N]) {
   for (const Case& each : cases) {
     INFO("gold ", std::string(each.gold), ", candidate ", std::string(each.text));
-    check_part(verify_math_answer(each.text, each.gold), each.kind);
+    check_verdict(verify_math_answer(each.text, each.gold), each.kind);
   }
 }
 
@@ -38,7 +38,7 @@ template <size_t N>
 void check_responses(const Case (&cases)[N]) {
   for (const Case& each : cases) {
     INFO("gold ", std::string(each.gold), ", response ", std::string(each.text));
-    check_part(verify_math(each.text, each.gold), each.kind);
+    check_verdict(verify_math(each.text, each.gold), each.kind);
   }
 }
 
@@ -55,8 +55,8 @@ TEST_CASE("math verdict: the last closed box is the answer") {
        kNoAnswer},
       {"840", "\\boxed{840} is what we get; so \\boxed{840}.", kEqual},
       {"1,2", "\\boxed{1}, \\boxed{2}", kEqual},
-      {"5", "\\boxed{1,2,3,4,5,6}", kUndecided},
-      {"5", "\\boxed{4 \\text{ or } 5}", kUndecided},
+      {"5", "\\boxed{1,2,3,4,5,6}", kDifferent},
+      {"5", "\\boxed{4 \\text{ or } 5}", kDifferent},
       {"5", "\\boxed{\\boxed{5}}", kEqual},
       {"\\frac12", "\\boxed{\\frac{1}{2}}", kEqual},
       {"5", "\\fbox{5}", kEqual},
@@ -134,7 +134,7 @@ TEST_CASE("math verdict: integers and decimals are compared exactly") {
       {"5", "5.", kEqual},
       {"5", "\\text{5}", kEqual},
       {"13", "$\\mathbf{13}$", kEqual},
-      {"3.14", "\\pi", kUndecided},
+      {"3.14", "\\pi", kDifferent},
       {"3.14", "3.15", kDifferent},
       {"1.2e-30", "2.4e-30", kDifferent},
       {"3000", "3\\times10^3", kEqual},
@@ -157,18 +157,18 @@ TEST_CASE("math verdict: fractions and mixed numbers are numbers") {
       {"\\frac{3}{4}", "6/8", kEqual},
       {"\\frac34", "\\dfrac{3}{4}", kEqual},
       {"\\frac34", "-3 / -4", kEqual},
-      {"\\frac{a}{b}", "\\frac{b}{a}", kUndecided},
-      {"\\frac{22}{7}", "\\pi", kUndecided},
+      {"\\frac{a}{b}", "\\frac{b}{a}", kDifferent},
+      {"\\frac{22}{7}", "\\pi", kDifferent},
       {"7\\frac34", "\\frac{21}{4}", kDifferent},
       {"7\\frac34", "\\frac{31}{4}", kEqual},
       {"1\\frac12", "\\frac12", kDifferent},
       {"1\\frac12", "1 1/2", kEqual},
       {"-1\\frac12", "-1.5", kEqual},
-      {"0", "\\frac00", kUndecided},
-      {"0", "1/0", kUndecided},
+      {"0", "\\frac00", kDifferent},
+      {"0", "1/0", kDifferent},
       {"\\frac12", "\\frac{1}{2}?", kUndecided},
-      {"\\frac{1}{10^{20}}", "0", kUndecided},
-      {"\\frac{1}{2^{99}}", "\\frac{1}{2^{98}}", kUndecided},
+      {"\\frac{1}{10^{20}}", "0", kDifferent},
+      {"\\frac{1}{2^{99}}", "\\frac{1}{2^{98}}", kDifferent},
   });
 }
 
@@ -209,10 +209,10 @@ TEST_CASE("math verdict: thousands separators and currency signs are typography"
       {"14{,}916", "14916", kEqual},
       {"10,\\!000", "10000", kEqual},
       {"1,234,567.5", "1234567.5", kEqual},
-      {"1000", "1,00", kUndecided},
-      {"1000", "1000,000", kUndecided},
-      {"1234", "1,2,3,4", kUndecided},
-      {"3", "1,2,3,4,5", kUndecided},
+      {"1000", "1,00", kDifferent},
+      {"1000", "1000,000", kDifferent},
+      {"1234", "1,2,3,4", kDifferent},
+      {"3", "1,2,3,4,5", kDifferent},
       {"18", "\\$18.00", kEqual},
       {"18", "$18", kEqual},
       {"5\\text{ dollars}", "\\$5", kEqual},
@@ -224,16 +224,16 @@ TEST_CASE("math verdict: a bare number has the gold's unit, another unit is neve
   check_answers({
       {"15\\text{ cm}^2", "15", kEqual},
       {"15\\text{ cm}^2", "15 \\mathrm{cm}^{2}", kEqual},
-      {"15\\text{ cm}^2", "15\\text{ cm}^3", kUndecided},
+      {"15\\text{ cm}^2", "15\\text{ cm}^3", kDifferent},
       {"5\\text{ apples}", "6\\text{ apples}", kDifferent},
-      {"3\\text{ hours}", "180\\text{ minutes}", kUndecided},
-      {"3", "3\\text{ minutes}", kUndecided},
+      {"3\\text{ hours}", "180\\text{ minutes}", kEqual},
+      {"3", "3\\text{ minutes}", kEqual},
       {"45^\\circ", "45\xC2\xB0", kEqual},
       {"45^\\circ", "54^\\circ", kDifferent},
-      {"4", "4x", kUndecided},
-      {"3\\mathrm{e}", "3", kUndecided},
-      {"3", "3i", kUndecided},
-      {"4", "4\\sqrt2", kUndecided},
+      {"4", "4x", kDifferent},
+      {"3\\mathrm{e}", "3", kDifferent},
+      {"3", "3i", kDifferent},
+      {"4", "4\\sqrt2", kDifferent},
       {"5", "5\\text{ or maybe }6", kUndecided},
   });
 }
@@ -250,34 +250,34 @@ TEST_CASE("math verdict: a named variable is not part of the value") {
       {"11", "x=5+6=11", kEqual},
       {"5", "4=5", kDifferent},
       {"5", "x=4=5", kDifferent},
-      {"1", "x+z=1", kUndecided},
-      {"1", "xy=1", kUndecided},
+      {"1", "x+z=1", kDifferent},
+      {"1", "xy=1", kDifferent},
       {"(p,q)=(3,2)", "(3,2)", kEqual},
-      {"5", "x<=5", kUndecided},
-      {"5", "x\\ne5", kUndecided},
+      {"5", "x<=5", kDifferent},
+      {"5", "x\\ne5", kDifferent},
   });
 }
 
 TEST_CASE("math verdict: what is no number is equal as text or undecided") {
   check_answers({
-      {"\\text{even}", "\\text{odd}", kUndecided},
+      {"\\text{even}", "\\text{odd}", kDifferent},
       {"\\text{Even}", "even.", kEqual},
-      {"\\text{no}", "\\text{not no}", kUndecided},
+      {"\\text{no}", "\\text{not no}", kDifferent},
       {"\\text{(C)}", "C", kEqual},
-      {"C", "D", kUndecided},
-      {"x", "X", kUndecided},
+      {"C", "D", kDifferent},
+      {"x", "X", kDifferent},
       {"[0,1)", "[0,1)", kEqual},
       {"[0,1)", "\\left[0, 1\\right)", kEqual},
-      {"[0,1)", "[0,1]", kUndecided},
-      {"(1,2)", "(2,1)", kUndecided},
+      {"[0,1)", "[0,1]", kDifferent},
+      {"(1,2)", "(2,1)", kDifferent},
       {"x\\ge5", "x\\geq 5", kEqual},
       {"x\\neq3", "x\\ne 3", kEqual},
       {"204_5", "204_{5}", kEqual},
-      {"204_5", "204_6", kUndecided},
+      {"204_5", "204_6", kDifferent},
       {"\\infty", "\\infty", kEqual},
-      {"\\infty", "10^{100}", kUndecided},
+      {"\\infty", "10^{100}", kDifferent},
       {"2^{1000}", "2^{1000}", kEqual},
-      {"5", "\\text{the answer}", kUndecided},
+      {"5", "\\text{the answer}", kDifferent},
       {"5", "9^{9^{9^{9}}}", kUndecided},
       {"\\frac{5^{\\left(5^{\\left(5^5\\right)}-4\\right)}-5}{16}",
        "\\dfrac{5^{\\left(5^{\\left(5^5\\right)} - 4\\right)} - 5}{16}", kEqual},
@@ -299,13 +299,13 @@ TEST_CASE("math verdict: an unreadable gold answer is the prompt's fault") {
 
 TEST_CASE("math verdict: numbers have a cap on digits and text one on bytes") {
   const std::string nines(1000, '9');
-  CHECK(verify_math_answer(nines, nines + ".0").kind == kUndecided);
+  CHECK(verify_math_answer(nines, nines + ".0").kind == kEqual);
   CHECK(verify_math_answer("+" + nines, nines).kind == kEqual);
   CHECK(verify_math_answer("1" + nines, "1" + nines).kind == kEqual);  // As text.
-  CHECK(verify_math_answer("1" + nines, nines).kind == kUndecided);
+  CHECK(verify_math_answer("1" + nines, nines).kind == kDifferent);
   CHECK(verify_math_answer(std::string(5000, '9'), "9").kind == kUndecided);
   CHECK(verify_math_answer("1e1000", "1" + std::string(999, '0')).kind == kDifferent);
-  CHECK(verify_math_answer("1e1001", "1").kind == kUndecided);
+  CHECK(verify_math_answer("1e1001", "1").kind == kDifferent);
 }
 
 TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
@@ -335,22 +335,11 @@ TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
   };
   for (const std::string& response : responses) {
     INFO(response.substr(0, 30), "... of ", response.size(), " bytes");
-    const auto start = std::chrono::steady_clock::now();
-    const VerdictPart part = verify_math(response, "7");
-    const auto elapsed = std::chrono::steady_clock::now() - start;
+    const MathVerdict part = verify_math(response, "7");
     CHECK(part.kind != kEqual);
     CHECK(part.reason.size() < 300);
-    // Far above what is needed even under a sanitizer; quadratic work would take minutes.
-    CHECK(elapsed < std::chrono::seconds(1));
+    CHECK(part.fuel_spent <= Fuel::kVerdictUnits);
   }
-}
-
-TEST_CASE("answer text: typography is removed, meaning is not") {
-  CHECK(plain_answer(" $\\dfrac{1}{2}$. ") == "\\frac{1}{2}");
-  CHECK(plain_answer("\\left( 1, 2 \\right)") == "( 1, 2 )");
-  CHECK(plain_answer("(a)(b)") == "(a)(b)");
-  CHECK(comparison_key("4 2") != comparison_key("42"));
-  CHECK(comparison_key("\\{1\\}") == "\\{1\\}");
 }
 
 }  // namespace

@@ -1,0 +1,54 @@
+#include "actors/verifier/math/choice.h"
+
+namespace troupe::actors {
+namespace {
+
+using Kind = TokenKind;
+
+char letter_of(const Token& token) {
+  const bool is_letter = token.kind == Kind::kLetter && token.text.size() == 1 &&
+                         token.text[0] >= 'A' && token.text[0] <= 'J';
+  return is_letter ? token.text[0] : '\0';
+}
+
+bool is_bracket(const Token& token, Kind kind) {
+  return token.kind == kind && (token.detail == '(' || token.detail == '[');
+}
+
+}  // namespace
+
+char choice_letter(const std::vector<Token>& tokens) {
+  size_t at = 0;
+  while (at < tokens.size() && tokens[at].kind == Kind::kOpen && tokens[at].detail == '{') ++at;
+  const bool is_bracketed = at < tokens.size() && is_bracket(tokens[at], Kind::kOpen);
+  if (is_bracketed) ++at;
+  if (at >= tokens.size()) return 0;
+  const char letter = letter_of(tokens[at++]);
+  if (!letter) return 0;
+  while (at < tokens.size() && tokens[at].kind == Kind::kClose && tokens[at].detail == '{') ++at;
+  if (at == tokens.size()) return is_bracketed ? '\0' : letter;
+  const Token& after = tokens[at];
+  if (is_bracketed) {
+    if (!is_bracket(after, Kind::kClose)) return 0;
+    // (A)(B) is a product, (A) + 1 a sum.
+    const bool is_end = at + 1 == tokens.size();
+    if (is_end) return letter;
+    const Token& next = tokens[at + 1];
+    const bool is_set_off = next.has_space_before || next.kind == Kind::kColon;
+    const bool is_operator =
+        next.kind == Kind::kPlus || next.kind == Kind::kMinus || next.kind == Kind::kTimes ||
+        next.kind == Kind::kDivide || next.kind == Kind::kRelation || next.kind == Kind::kComma ||
+        next.kind == Kind::kOr || next.kind == Kind::kAnd || is_bracket(next, Kind::kOpen);
+    return is_set_off && !is_operator ? letter : '\0';
+  }
+  const bool is_stop = after.kind == Kind::kUnknown && after.text == ".";
+  const bool is_mark = is_stop || is_bracket(after, Kind::kClose) || after.kind == Kind::kColon;
+  if (!is_mark) return 0;
+  // "A) or B)" names two.
+  for (size_t i = at + 1; i < tokens.size(); ++i) {
+    if (tokens[i].kind == Kind::kOr || tokens[i].kind == Kind::kAnd) return 0;
+  }
+  return letter;
+}
+
+}  // namespace troupe::actors

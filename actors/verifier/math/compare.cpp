@@ -1,0 +1,379 @@
+#include "actors/verifier/math/compare.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/verifier/math/interval.h"
+#include "actors/verifier/math/measure.h"
+#include "actors/verifier/math/statement.h"
+#include "actors/verifier/math/structure.h"
+
+namespace troupe::actors {
+namespace {
+
+constexpr int kNestingMax = 8;        // Sets of tuples of matrices ...
+constexpr uint64_t kPairUnits = 200;  // Charged for looking at two items of collections.
+
+Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting);
+
+// Same only if both are; the first that is not says why.
+Outcome both(Outcome a, Outcome b) {
+  if (a == Outcome::kOther || b == Outcome::kOther) return Outcome::kOther;
+  return a == Outcome::kSame ? b : a;
+}
+
+bool has_plus_minus(Term term) {
+  if (term.sign != 0) return false;
+  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
+    const NodeKind kind = (*term.tree)[node].kind;
+    if (kind == NodeKind::kPlusMinus || kind == NodeKind::kMinusPlus) return true;
+  }
+  return false;
+}
+
+bool is_list_or_set(Term term) {
+  return term.kind() == NodeKind::kList || term.kind() == NodeKind::kSet;
+}
+
+// The values of a list, a set or an expression with \pm; a named value counts as its value.
+struct Items {
+  std::vector<Term> values{};
+  std::vector<std::string> names{};  // One per value; empty where none is named.
+
+  bool has_distinct_names() const {
+    std::vector<std::string> sorted = names;
+    std::sort(sorted.begin(), sorted.end());
+    return !names.empty() && !sorted[0].empty() &&
+           std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+  }
+};
+
+Items items_of(Term term) {
+  Items items;
+  const auto add = [&](Term item) {
+    const auto statement = read_statement(item);
+    std::string name;
+    if (statement && statement->between.empty()) {
+      item = statement->value;
+      name = statement->name;
+    }
+    const bool is_double = has_plus_minus(item);
+    for (int sign : {1, -1}) {
+      if (is_double) item.sign = sign;
+      items.values.push_back(item);
+      items.names.push_back(name);
+      if (!is_double) break;
+    }
+  };
+  if (!is_list_or_set(term)) {
+    add(term);
+    return items;
+  }
+  for (size_t i = 0; i < term.num_children(); ++i) add(term.child(i));
+  return items;
+}
+
+Outcome compare_pair(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  if (!comparison.fuel.spend(kPairUnits)) return Outcome::kUnknown;
+  return compare(gold, candidate, comparison, nesting + 1);
+}
+
+Outcome compare_in_order(const std::vector<Term>& gold, const std::vector<Term>& candidate,
+                         Comparison& comparison, int nesting) {
+  if (gold.size() != candidate.size()) return Outcome::kOther;
+  Outcome all = Outcome::kSame;
+  for (size_t i = 0; i < gold.size() && all != Outcome::kOther; ++i) {
+    all = both(all, compare_pair(gold[i], candidate[i], comparison, nesting));
+  }
+  return all;
+}
+
+// x = 1, y = 2 in any order.
+Outcome compare_by_name(const Items& gold, const Items& candidate, Comparison& comparison,
+                        int nesting) {
+  if (gold.values.size() != candidate.values.size()) return Outcome::kOther;
+  Outcome all = Outcome::kSame;
+  for (size_t i = 0; i < gold.values.size() && all != Outcome::kOther; ++i) {
+    const auto found = std::find(candidate.names.begin(), candidate.names.end(), gold.names[i]);
+    if (found == candidate.names.end()) return Outcome::kOther;
+    const Term value = candidate.values[static_cast<size_t>(found - candidate.names.begin())];
+    all = both(all, compare_pair(gold.values[i], value, comparison, nesting));
+  }
+  return all;
+}
+
+// Each item of one side has a partner on the other: its own one in lists, any one in sets.
+Outcome compare_unordered(const std::vector<Term>& gold, const std::vector<Term>& candidate,
+                          bool are_sets, Comparison& comparison, int nesting) {
+  if (!are_sets && gold.size() != candidate.size()) return Outcome::kOther;
+  if (gold.size() == candidate.size() &&
+      compare_in_order(gold, candidate, comparison, nesting) == Outcome::kSame) {
+    return Outcome::kSame;
+  }
+  bool has_unknown = false;
+  const auto find_partner = [&](Term wanted, bool is_gold, const std::vector<Term>& others,
+                                std::vector<bool>& is_taken) {
+    for (size_t i = 0; i < others.size(); ++i) {
+      if (!are_sets && is_taken[i]) continue;
+      const Outcome outcome = is_gold ? compare_pair(wanted, others[i], comparison, nesting)
+                                      : compare_pair(others[i], wanted, comparison, nesting);
+      has_unknown = has_unknown || outcome == Outcome::kUnknown;
+      if (outcome != Outcome::kSame) continue;
+      is_taken[i] = true;
+      return true;
+    }
+    return false;
+  };
+  std::vector<bool> is_taken(candidate.size());
+  for (Term wanted : gold) {
+    if (!find_partner(wanted, true, candidate, is_taken)) {
+      return has_unknown ? Outcome::kUnknown : Outcome::kOther;
+    }
+  }
+  if (!are_sets) return Outcome::kSame;
+  std::vector<bool> is_gold_taken(gold.size());
+  for (size_t i = 0; i < candidate.size(); ++i) {
+    if (is_taken[i] || find_partner(candidate[i], false, gold, is_gold_taken)) continue;
+    return has_unknown ? Outcome::kUnknown : Outcome::kOther;
+  }
+  return Outcome::kSame;
+}
+
+std::vector<Term> children_of(Term term) {
+  std::vector<Term> children;
+  for (size_t i = 0; i < term.num_children(); ++i) children.push_back(term.child(i));
+  return children;
+}
+
+Outcome compare_collections(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  // x < 1 or x > 3, in intervals or in inequalities.
+  if (gold.kind() == NodeKind::kList || candidate.kind() == NodeKind::kList) {
+    const auto a = read_real_set(gold, comparison);
+    const auto b = a ? read_real_set(candidate, comparison) : std::nullopt;
+    if (a && b) return compare_real_sets(*a, *b, comparison);
+  }
+  const Items a = items_of(gold);
+  const Items b = items_of(candidate);
+  if (candidate.kind() == NodeKind::kTuple) {
+    if (!a.has_distinct_names() || a.values.size() < 2) return Outcome::kOther;
+    return compare_in_order(a.values, children_of(candidate), comparison, nesting);
+  }
+  if (gold.kind() == NodeKind::kTuple) {
+    if (!b.has_distinct_names() || b.values.size() < 2) return Outcome::kOther;
+    return compare_in_order(children_of(gold), b.values, comparison, nesting);
+  }
+  if (a.has_distinct_names() && b.has_distinct_names() && a.values.size() > 1) {
+    return compare_by_name(a, b, comparison, nesting);
+  }
+  const bool are_sets = gold.kind() == NodeKind::kSet || candidate.kind() == NodeKind::kSet;
+  // One value is not a list of values, unless braces say so.
+  const auto is_plain = [](Term term) { return !is_list_or_set(term) && !has_plus_minus(term); };
+  if (is_plain(candidate) && gold.kind() != NodeKind::kSet) return Outcome::kOther;
+  if (is_plain(gold)) return Outcome::kOther;
+  return compare_unordered(a.values, b.values, are_sets, comparison, nesting);
+}
+
+Outcome compare_tuples(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  const auto bracket = [](Term term) {
+    return term.node().detail == '<' ? '(' : term.node().detail;
+  };
+  if (bracket(gold) != bracket(candidate)) return Outcome::kOther;
+  return compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+}
+
+// 12:30 is a time of day and 3:4 a ratio.
+bool is_time(Term term) {
+  if (term.num_children() != 2) return false;
+  const Term minutes = term.child(1);
+  return minutes.kind() == NodeKind::kNumber &&
+         minutes.tree->literal(minutes.root).digits.size() == 2 &&
+         !minutes.tree->literal(minutes.root).has_point;
+}
+
+Outcome compare_ratios(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  const bool are_both = candidate.kind() == gold.kind();
+  if (are_both) {
+    const Outcome parts =
+        compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+    if (parts == Outcome::kSame || is_time(gold) || is_time(candidate)) return parts;
+    if (gold.num_children() != candidate.num_children()) return Outcome::kOther;
+  } else if (is_time(gold) || gold.num_children() != 2 || !is_scalar(candidate)) {
+    return Outcome::kOther;
+  }
+  // a : b is c : d when ad = bc.
+  std::vector<ExactTerm> left;
+  std::vector<ExactTerm> right;
+  const auto evaluate = [&](Term term, std::vector<ExactTerm>& out) {
+    for (Term part : children_of(term)) {
+      if (!is_scalar(part)) return false;
+      out.push_back(evaluate_exact(part, comparison.fuel));
+      if (!out.back().is_rational() || out.back().root().value.is_zero()) return false;
+    }
+    return true;
+  };
+  if (!evaluate(gold, left)) return Outcome::kUnknown;
+  const auto quotient = [](const ExactTerm& a, const ExactTerm& b) {
+    Rational result;
+    fmpq_div(result.raw(), a.root().value.raw(), b.root().value.raw());
+    return result;
+  };
+  if (!are_both) {
+    const ExactTerm exact = evaluate_exact(candidate, comparison.fuel);
+    if (!exact.is_rational()) return Outcome::kOther;
+    return exact.root().value == quotient(left[0], left[1]) ? Outcome::kSame : Outcome::kOther;
+  }
+  if (!evaluate(candidate, right)) return Outcome::kUnknown;
+  for (size_t i = 1; i < left.size(); ++i) {
+    if (!(quotient(left[0], left[i]) == quotient(right[0], right[i]))) return Outcome::kOther;
+  }
+  return Outcome::kSame;
+}
+
+char mirrored(char relation) {
+  constexpr std::string_view kFrom = "<>lg";
+  constexpr std::string_view kTo = "><gl";
+  const size_t at = kFrom.find(relation);
+  return at == kFrom.npos ? relation : kTo[at];
+}
+
+// Both are relations; equal up to a constant factor, which turns inequalities when it is negative.
+Outcome compare_relations(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  const std::string& a = gold.tree->name(gold.root);
+  const std::string& b = candidate.tree->name(candidate.root);
+  if (a.size() != b.size()) return Outcome::kOther;
+  if (a.size() == 1) {
+    const bool has_direction = mirrored(a[0]) != a[0];
+    if (a[0] != b[0] && !(has_direction && mirrored(a[0]) == b[0])) return Outcome::kOther;
+    for (Term term : {gold, candidate}) {
+      for (Term side : children_of(term)) {
+        if (is_scalar(side)) continue;
+        return is_same_structure(gold, candidate, comparison.fuel) ? Outcome::kSame
+                                                                   : Outcome::kUnknown;
+      }
+    }
+    const RelationOutcome factor = compare_factor(gold, candidate, comparison);
+    if (factor.outcome != Outcome::kSame || !has_direction) return factor.outcome;
+    if (factor.sign == 0) return Outcome::kUnknown;
+    return (factor.sign > 0) == (a[0] == b[0]) ? Outcome::kSame : Outcome::kOther;
+  }
+  // Chains: side by side, in either direction.
+  std::vector<Term> sides = children_of(candidate);
+  std::string relations = b;
+  for (bool is_mirrored : {false, true}) {
+    if (is_mirrored) {
+      std::reverse(sides.begin(), sides.end());
+      std::reverse(relations.begin(), relations.end());
+      std::transform(relations.begin(), relations.end(), relations.begin(), mirrored);
+    }
+    if (relations != a) continue;
+    const Outcome outcome = compare_in_order(children_of(gold), sides, comparison, nesting);
+    if (outcome != Outcome::kOther) return outcome;
+  }
+  return Outcome::kOther;
+}
+
+bool contradicts_itself(const Statement& statement, Comparison& comparison) {
+  if (!is_scalar(statement.value)) return false;
+  return std::any_of(statement.between.begin(), statement.between.end(), [&](Term side) {
+    return is_scalar(side) && compare_scalars(side, statement.value, comparison) == Outcome::kOther;
+  });
+}
+
+// At least one of the two is a relation.
+Outcome compare_with_relation(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  const auto wanted = read_statement(gold);
+  const auto said = read_statement(candidate);
+  if (said && contradicts_itself(*said, comparison)) return Outcome::kOther;
+  if (wanted && said) {
+    const bool are_named = !wanted->name.empty() && !said->name.empty();
+    if (!are_named || wanted->name == said->name) {
+      return compare(wanted->value, said->value, comparison, nesting + 1);
+    }
+    return compare_relations(gold, candidate, comparison, nesting);
+  }
+  if (wanted && !is_relation(candidate)) {
+    return compare(wanted->value, candidate, comparison, nesting + 1);
+  }
+  if (said && !is_relation(gold)) return compare(gold, said->value, comparison, nesting + 1);
+  if (is_inequality(gold) || is_inequality(candidate)) {
+    const auto a = read_real_set(gold, comparison);
+    const auto b = a ? read_real_set(candidate, comparison) : std::nullopt;
+    if (a && b) return compare_real_sets(*a, *b, comparison);
+  }
+  if (!is_relation(gold) || !is_relation(candidate)) return Outcome::kOther;
+  return compare_relations(gold, candidate, comparison, nesting);
+}
+
+Outcome compare_matrices(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  if (gold.node().payload != candidate.node().payload) return Outcome::kOther;
+  return compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+}
+
+Outcome compare_by_structure(Term gold, Term candidate, Comparison& comparison) {
+  if (gold.sign == 0 && candidate.sign == 0 &&
+      is_same_structure(gold, candidate, comparison.fuel)) {
+    return Outcome::kSame;
+  }
+  // A number is no list; two things of one unusual shape may still be the same.
+  return is_scalar(gold) != is_scalar(candidate) ? Outcome::kOther : Outcome::kUnknown;
+}
+
+Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  if (nesting > kNestingMax || comparison.fuel.is_empty()) return Outcome::kUnknown;
+  const auto is_any = [&](NodeKind kind) {
+    return gold.kind() == kind || candidate.kind() == kind;
+  };
+  const auto is_each = [&](NodeKind kind) {
+    return gold.kind() == kind && candidate.kind() == kind;
+  };
+  if (is_any(NodeKind::kRelation) && !is_any(NodeKind::kList) && !is_any(NodeKind::kSet)) {
+    const auto statement = is_relation(candidate) ? read_statement(candidate) : std::nullopt;
+    const bool is_double = statement && has_plus_minus(statement->value);
+    if (!is_double || is_relation(gold)) {
+      return compare_with_relation(gold, candidate, comparison, nesting);
+    }
+  }
+  if (is_list_or_set(gold) || is_list_or_set(candidate) || has_plus_minus(gold) ||
+      has_plus_minus(candidate)) {
+    return compare_collections(gold, candidate, comparison, nesting);
+  }
+  if (const int sign = infinity_sign(gold); sign != 0 || infinity_sign(candidate) != 0) {
+    return sign == infinity_sign(candidate) ? Outcome::kSame : Outcome::kOther;
+  }
+  if (is_each(NodeKind::kTuple)) return compare_tuples(gold, candidate, comparison, nesting);
+  if (is_each(NodeKind::kMatrix)) return compare_matrices(gold, candidate, comparison, nesting);
+  if (is_any(NodeKind::kUnion) || is_any(NodeKind::kSetMinus) || is_any(NodeKind::kTuple)) {
+    const auto a = read_real_set(gold, comparison);
+    const auto b = a ? read_real_set(candidate, comparison) : std::nullopt;
+    if (a && b) return compare_real_sets(*a, *b, comparison);
+    return compare_by_structure(gold, candidate, comparison);
+  }
+  if (gold.kind() == NodeKind::kRatio) return compare_ratios(gold, candidate, comparison, nesting);
+  if (is_each(NodeKind::kBased)) {
+    return gold.tree->name(gold.root) == candidate.tree->name(candidate.root) ? Outcome::kSame
+                                                                              : Outcome::kOther;
+  }
+  // Whoever asks for base 5 wants the digits, not the value.
+  if (is_any(NodeKind::kBased) || is_any(NodeKind::kRatio)) return Outcome::kOther;
+  if (is_measured(gold) || is_measured(candidate)) {
+    return compare_measured(gold, candidate, comparison);
+  }
+  if (is_scalar(gold) && is_scalar(candidate)) return compare_scalars(gold, candidate, comparison);
+  return compare_by_structure(gold, candidate, comparison);
+}
+
+}  // namespace
+
+bool is_collection(Term term) {
+  if (const auto statement = read_statement(term)) term = statement->value;
+  return is_list_or_set(term) || has_plus_minus(term);
+}
+
+Outcome compare_terms(Term gold, Term candidate, Comparison& comparison) {
+  return compare(gold, candidate, comparison, 0);
+}
+
+}  // namespace troupe::actors

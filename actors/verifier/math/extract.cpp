@@ -1,0 +1,193 @@
+#include "actors/verifier/math/extract.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "actors/verifier/math/characters.h"
+
+namespace troupe::actors {
+namespace {
+
+template <size_t N>
+bool contains(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+struct Box {
+  size_t begin = 0;          // Of the command.
+  size_t content_begin = 0;  // After its brace.
+  size_t end = 0;            // Of the closing brace.
+};
+
+struct Boxes {
+  std::vector<Box> closed{};  // In order; a box inside another closed one is left out.
+  bool has_any = false;       // Also one that never closes.
+};
+
+// The letters after the backslash at `at`.
+std::string_view command_at(std::string_view text, size_t at) {
+  size_t end = at + 1;
+  while (end < text.size() && is_letter(text[end])) ++end;
+  return text.substr(at + 1, end - at - 1);
+}
+
+Boxes find_boxes(std::string_view text) {
+  constexpr size_t kPlainBrace = SIZE_MAX;
+  Boxes boxes;
+  std::vector<Box> open;  // begin = kPlainBrace for a brace that is no box's.
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '{') {
+      open.push_back({kPlainBrace, 0, 0});
+    } else if (text[i] == '}' && !open.empty()) {
+      Box box = open.back();
+      open.pop_back();
+      if (box.begin == kPlainBrace) continue;
+      box.end = i;
+      while (!boxes.closed.empty() && boxes.closed.back().begin > box.begin) {
+        boxes.closed.pop_back();
+      }
+      boxes.closed.push_back(box);
+    } else if (text[i] == '\\') {
+      const std::string_view command = command_at(text, i);
+      if (command.empty()) {
+        ++i;  // \{ and \} are characters and not braces.
+        continue;
+      }
+      const size_t begin = i;
+      i += command.size();
+      if (command != "boxed" && command != "fbox") continue;
+      boxes.has_any = true;
+      size_t brace = i + 1;
+      while (brace < text.size() && is_space(text[brace])) ++brace;
+      if (brace < text.size() && text[brace] == '{') {
+        open.push_back({begin, brace + 1, 0});
+        i = brace;
+      }
+    }
+  }
+  return boxes;
+}
+
+// True for the ", ", " or " and the like between parts of one answer.
+bool is_joiner(std::string_view gap) {
+  constexpr size_t kJoinerBytesMax = 32;
+  if (gap.size() > kJoinerBytesMax) return false;
+  std::string letters;
+  for (char c : gap) {
+    if (is_letter(c)) {
+      letters += to_lower(c);
+    } else if (!is_space(c) && std::string_view("$,;{}\\").find(c) == std::string_view::npos) {
+      return false;
+    }
+  }
+  constexpr std::array<std::string_view, 5> kJoiners = {"", "or", "and", "textor", "textand"};
+  return contains(kJoiners, letters);
+}
+
+ExtractedAnswer boxed_answer(std::string_view text, const Boxes& boxes, bool is_list) {
+  if (boxes.closed.empty()) return {{}, "the box of the answer is not closed"};
+  const auto content = [&](const Box& box) {
+    return trimmed(text.substr(box.content_begin, box.end - box.content_begin));
+  };
+  const std::vector<Box>& closed = boxes.closed;
+  size_t first = closed.size() - 1;
+  while (first > 0 && is_joiner(text.substr(closed[first - 1].end + 1,
+                                            closed[first].begin - closed[first - 1].end - 1))) {
+    --first;
+  }
+  std::string answer(content(closed.back()));
+  const bool is_hedged =
+      std::any_of(closed.begin() + static_cast<std::ptrdiff_t>(first), closed.end(),
+                  [&](const Box& box) { return content(box) != answer; });
+  if (is_hedged && !is_list) return {{}, "several boxes side by side are not one answer"};
+  if (is_hedged) {
+    answer.clear();
+    for (size_t i = first; i < closed.size(); ++i) {
+      answer += (i > first ? "," : "") + std::string(content(closed[i]));
+    }
+  }
+  if (answer.empty()) return {{}, "the box of the answer is empty"};
+  return {std::move(answer), {}};
+}
+
+// What follows the last "Answer:" (any case, also **Answer**:) or "####" on its line.
+std::optional<std::string_view> marked_answer(std::string_view text) {
+  constexpr std::string_view kAnswer = "answer";
+  size_t found = text.npos;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i).starts_with("####")) {
+      i += 3;
+      found = i + 1;
+    } else if (to_lower(text[i]) == 'a' && (i == 0 || !is_letter(text[i - 1]))) {
+      size_t at = 0;
+      while (at < kAnswer.size() && i + at < text.size() && to_lower(text[i + at]) == kAnswer[at]) {
+        ++at;
+      }
+      if (at < kAnswer.size()) continue;
+      i += at;
+      while (i < text.size() && (text[i] == '*' || text[i] == ' ')) ++i;
+      if (i < text.size() && text[i] == ':') found = i + 1;
+      --i;  // What stopped the scan may begin the next mark.
+    }
+  }
+  if (found == text.npos) return {};
+  std::string_view line = trimmed(text.substr(found, text.find('\n', found) - found));
+  // **Answer:** 5 leaves the closing stars in front.
+  const bool is_bold = line.starts_with("**") && line.find("**", 2) == line.npos;
+  return is_bold ? trimmed(line.substr(2)) : line;
+}
+
+size_t count(std::string_view text, std::string_view part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) {
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+std::optional<std::string_view> last_box(std::string_view text) {
+  const Boxes boxes = find_boxes(text);
+  if (boxes.closed.empty()) return {};
+  const Box& box = boxes.closed.back();
+  return trimmed(text.substr(box.content_begin, box.end - box.content_begin));
+}
+
+ExtractedAnswer extract_answer(std::string_view response, bool is_list) {
+  constexpr std::string_view kThinkClose = "</think>";
+  constexpr std::string_view kAnswerOpen = "<answer>";
+  constexpr std::string_view kAnswerClose = "</answer>";
+  std::string_view text = response;
+  if (const size_t end = text.rfind(kThinkClose); end != text.npos) {
+    text = text.substr(end + kThinkClose.size());
+  }
+  if (text.find("<think>") != text.npos) return {{}, "the thinking is not closed"};
+
+  const size_t num_open = count(text, kAnswerOpen);
+  const size_t num_close = count(text, kAnswerClose);
+  const bool is_tagged = num_open + num_close > 0;
+  if (is_tagged) {
+    const size_t begin = text.find(kAnswerOpen);
+    const size_t end = text.find(kAnswerClose);
+    if (num_open != 1 || num_close != 1 || end < begin) {
+      return {{}, "there is not exactly one <answer>...</answer>"};
+    }
+    text = text.substr(begin + kAnswerOpen.size(), end - begin - kAnswerOpen.size());
+  }
+  if (const Boxes boxes = find_boxes(text); boxes.has_any) {
+    return boxed_answer(text, boxes, is_list);
+  }
+  const auto marked = marked_answer(text);
+  if (!marked && !is_tagged) {
+    return {{}, "there is no box, no <answer> tag and no \"Answer:\" line"};
+  }
+  const std::string_view answer = marked ? *marked : trimmed(text);
+  if (answer.empty()) return {{}, "the answer is empty"};
+  return {std::string(answer), {}};
+}
+
+}  // namespace troupe::actors

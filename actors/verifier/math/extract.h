@@ -1,0 +1,27 @@
+// Finding the final answer in a response: one pass over the text without recursion, because the
+// text is the policy's and may be hostile.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace troupe::actors {
+
+struct ExtractedAnswer {
+  std::optional<std::string> text{};
+  std::string reason{};  // Why there is none.
+};
+
+// Only text after the last </think> counts. With <answer> tags there must be exactly one pair, and
+// only what is inside counts. There, the box (\boxed or \fbox) that closes last is the answer;
+// without any box it is what follows the last "Answer:" or "####" on its line, or else all of the
+// text between the <answer> tags. Never "the last number".
+// Boxes with nothing but commas, "or" and "and" between them are one answer in parts: merged if
+// `is_list` (the gold is one), otherwise no single answer.
+ExtractedAnswer extract_answer(std::string_view response, bool is_list);
+
+// The content of the box that closes last, if any closes.
+std::optional<std::string_view> last_box(std::string_view text);
+
+}  // namespace troupe::actors

@@ -1,0 +1,771 @@
+#include "actors/verifier/math/parser.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "actors/verifier/math/builder.h"
+#include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/unit_parser.h"
+
+namespace troupe::actors {
+namespace {
+
+using Kind = TokenKind;
+
+// Binding strengths. A function takes factors that are written side by side (sin 2x), but not what
+// follows a multiplication sign.
+enum Strength : int {
+  kLoosest = 0,
+  kUnionStrength = 5,
+  kRatioStrength = 8,
+  kAddStrength = 10,
+  kSignStrength = 15,
+  kMultiplyStrength = 20,
+  kFunctionStrength = 25,
+  kPowerStrength = 50,
+};
+
+struct Value {
+  NodeIndex node = 0;
+  bool is_bare_integer = false;    // Digits, as the whole part of a mixed number has.
+  bool is_plain_fraction = false;  // \frac of two integers, the first smaller.
+  bool is_group = false;           // In brackets, bars or braces.
+};
+
+// Something left open: a bracket, a command that waits for arguments, or an operator.
+struct Open {
+  enum What : uint8_t { kGroup, kCollector, kBinary, kPrefix, kFunctionCall };
+
+  What what = kGroup;
+  Kind token = Kind::kUnknown;
+  char detail = 0;
+  int strength = kLoosest;
+  bool is_implicit = false;      // A multiplication without a sign.
+  bool waits_for_index = false;  // \sqrt before [
+  uint32_t num_arguments = 0;
+  std::array<Value, 2> arguments{};
+  std::string text{};
+  Unit unit{};
+};
+
+struct Group {
+  char bracket = 0;  // As in tokens; 'M' for a matrix, '|' for bars, 0 for the whole answer.
+  size_t value_base = 0;
+  size_t item_base = 0;  // Where the item that is being read began.
+  std::string relations{};
+  uint32_t num_columns = 0;
+  uint32_t row_items = 0;
+  bool has_or = false;
+};
+
+class Parser {
+ public:
+  explicit Parser(const std::vector<Token>& tokens)
+      : tokens_(tokens), builder_(ParsedAnswer::kNodesMax) {
+    groups_.push_back({});
+  }
+
+  bool run(Tree& tree, NodeIndex& root) {
+    if (tokens_.empty()) return false;
+    while (ok_ && at_ < tokens_.size()) {
+      step();
+      if (builder_.is_full() || open_.size() > ParsedAnswer::kDepthMax) return false;
+    }
+    if (!ok_ || groups_.size() != 1 || !finish_item()) return false;
+    root = values_.size() == 1
+               ? values_[0].node
+               : builder_.add(NodeKind::kList, nodes_from(0), groups_[0].has_or ? 'o' : ',');
+    tree = builder_.take();
+    return true;
+  }
+
+ private:
+  void fail() { ok_ = false; }
+  const Token* peek(size_t ahead = 0) const {
+    return at_ + ahead < tokens_.size() ? &tokens_[at_ + ahead] : nullptr;
+  }
+  bool is_next(Kind kind, char detail = 0) const {
+    const Token* token = peek();
+    return token && token->kind == kind && (detail == 0 || token->detail == detail);
+  }
+  Group& group() { return groups_.back(); }
+  bool has_open(Open::What what) const { return !open_.empty() && open_.back().what == what; }
+
+  std::vector<NodeIndex> nodes_from(size_t base) const {
+    std::vector<NodeIndex> nodes;
+    for (size_t i = base; i < values_.size(); ++i) nodes.push_back(values_[i].node);
+    return nodes;
+  }
+
+  // Values of the expression that is being read.
+  size_t num_current() const {
+    const Group& group = groups_.back();
+    return values_.size() - group.item_base - group.relations.size();
+  }
+
+  // --- operators -------------------------------------------------------------------------------
+
+  bool is_operator(const Open& open) const {
+    return open.what != Open::kGroup && open.what != Open::kCollector;
+  }
+
+  void reduce(int strength, bool stop_at_function = false) {
+    while (ok_ && !open_.empty() && is_operator(open_.back())) {
+      const Open& top = open_.back();
+      if (top.what == Open::kFunctionCall && stop_at_function) return;
+      if (top.strength < strength) return;
+      apply_top();
+    }
+  }
+
+  void apply_top() {
+    const Open top = std::move(open_.back());
+    open_.pop_back();
+    const size_t needed = top.what == Open::kBinary ? 2 : 1;
+    if (expect_operand_ || num_current() < needed) return fail();
+    const NodeIndex right = values_.back().node;
+    if (needed == 2) values_.pop_back();
+    const NodeIndex left = values_.back().node;
+    values_.back() = {.node = top.what == Open::kBinary   ? binary(top.token, left, right)
+                              : top.what == Open::kPrefix ? prefix(top, right)
+                                                          : call(top, right)};
+  }
+
+  NodeIndex binary(Kind token, NodeIndex left, NodeIndex right) {
+    switch (token) {
+      case Kind::kPlus:
+        return builder_.add(NodeKind::kAdd, {left, right});
+      case Kind::kMinus:
+        return builder_.add(NodeKind::kAdd, {left, builder_.negate(right)});
+      case Kind::kPlusMinus:
+        return builder_.add(NodeKind::kPlusMinus, {left, right});
+      case Kind::kMinusPlus:
+        return builder_.add(NodeKind::kMinusPlus, {left, right});
+      case Kind::kTimes:
+        return builder_.add(NodeKind::kMultiply, {left, right});
+      case Kind::kDivide:
+        return builder_.add(NodeKind::kDivide, {left, right});
+      case Kind::kCaret:
+        return power(left, right);
+      case Kind::kUnion:
+        return builder_.add(NodeKind::kUnion, {left, right});
+      case Kind::kIntersection:
+        return builder_.add(NodeKind::kIntersection, {left, right});
+      case Kind::kSetMinus:
+        return builder_.add(NodeKind::kSetMinus, {left, right});
+      case Kind::kColon: {
+        const Tree& tree = builder_.tree();
+        std::vector<NodeIndex> parts{left, right};
+        if (tree[left].kind == NodeKind::kRatio && !tree[left].is_grouped) {
+          parts.assign(tree.children(left).begin(), tree.children(left).end());
+          parts.push_back(right);
+        }
+        return builder_.add(NodeKind::kRatio, parts);
+      }
+      default:
+        fail();
+        return left;
+    }
+  }
+
+  NodeIndex power(NodeIndex base, NodeIndex exponent) {
+    return builder_.add(NodeKind::kPower, {base, exponent});
+  }
+
+  NodeIndex prefix(const Open& open, NodeIndex value) {
+    switch (open.token) {
+      case Kind::kMinus:
+        return builder_.negate(value);
+      case Kind::kPlusMinus:
+        return builder_.add(NodeKind::kPlusMinus, {value});
+      case Kind::kMinusPlus:
+        return builder_.add(NodeKind::kMinusPlus, {value});
+      case Kind::kCurrency:
+        return builder_.quantity(value, open.unit);
+      default:
+        return value;
+    }
+  }
+
+  // The arguments are an exponent (sin^2) and a base (log_2).
+  NodeIndex call(const Open& open, NodeIndex argument) {
+    const bool has_exponent = open.num_arguments & 1;
+    const bool has_base = open.num_arguments & 2;
+    if (has_base) {
+      argument = builder_.add(NodeKind::kLogarithm, {open.arguments[1].node, argument});
+      return has_exponent ? power(argument, open.arguments[0].node) : argument;
+    }
+    if (!has_exponent) return builder_.add(NodeKind::kFunction, {argument}, open.detail);
+    const NodeIndex exponent = open.arguments[0].node;
+    if (is_minus_one(exponent) && open.detail >= kSin && open.detail <= kCsc) {
+      const auto inverse = static_cast<char>(open.detail - kSin + kArcsin);
+      return builder_.add(NodeKind::kFunction, {argument}, inverse);
+    }
+    if (is_minus_one(exponent)) {
+      fail();  // Inverse or reciprocal?
+      return argument;
+    }
+    return power(builder_.add(NodeKind::kFunction, {argument}, open.detail), exponent);
+  }
+
+  bool is_integer_literal(NodeIndex node) const {
+    const Tree& tree = builder_.tree();
+    return tree[node].kind == NodeKind::kNumber && !tree.literal(node).has_point &&
+           tree.literal(node).exponent == 0;
+  }
+  bool is_minus_one(NodeIndex node) const {
+    const Tree& tree = builder_.tree();
+    if (tree[node].kind != NodeKind::kNegate) return false;
+    const NodeIndex inner = tree.child(node, 0);
+    return is_integer_literal(inner) && tree.literal(inner).digits == "1";
+  }
+
+  // --- operands --------------------------------------------------------------------------------
+
+  // Before anything that begins an operand: two of them side by side are a product.
+  void begin_operand(bool is_function = false) {
+    if (expect_operand_) return;
+    reduce(kMultiplyStrength, !is_function);
+    open_.push_back({.what = Open::kBinary,
+                     .token = Kind::kTimes,
+                     .strength = kMultiplyStrength,
+                     .is_implicit = true});
+    expect_operand_ = true;
+  }
+
+  void push_operand(Value value) {
+    while (ok_) {
+      if (has_open(Open::kCollector)) {
+        if (!collect(value)) return;
+        continue;
+      }
+      values_.push_back(value);
+      expect_operand_ = false;
+      if (value.is_plain_fraction && has_open(Open::kBinary) && open_.back().is_implicit &&
+          num_current() >= 2 && values_[values_.size() - 2].is_bare_integer) {
+        open_.pop_back();
+        values_.pop_back();
+        values_.back() = {.node = builder_.add(NodeKind::kAdd, {values_.back().node, value.node})};
+      } else if (value.is_group && has_open(Open::kFunctionCall)) {
+        // sin(x) y: the brackets are all of the argument.
+        apply_top();
+        if (!ok_) return;
+        value = values_.back();
+        value.is_group = false;
+        values_.pop_back();
+        expect_operand_ = true;
+        continue;
+      } else if (value.is_group && has_open(Open::kBinary) && open_.back().token == Kind::kCaret) {
+        apply_top();  // x^{2}!
+      }
+      return;
+    }
+  }
+
+  // Gives the command on top its next argument. True when that completes an operand.
+  bool collect(Value& value) {
+    Open& top = open_.back();
+    if (top.token == Kind::kFunction) {  // The exponent or the base of the function below.
+      const bool is_base = top.detail == '_';
+      open_.pop_back();
+      Open& function = open_.back();
+      function.arguments[is_base ? 1 : 0] = value;
+      function.num_arguments |= is_base ? 2u : 1u;
+      function_marks();
+      return false;
+    }
+    if (top.waits_for_index) {
+      top.waits_for_index = false;
+      top.arguments[1] = value;
+      top.num_arguments = 1;
+      return false;
+    }
+    if (top.token == Kind::kRoot) {
+      const bool has_index = top.num_arguments == 1;
+      const Value index = top.arguments[1];
+      open_.pop_back();
+      value = {.node = has_index ? root_of(value.node, index.node)
+                                 : builder_.add(NodeKind::kFunction, {value.node}, kSqrt)};
+      return true;
+    }
+    top.arguments[top.num_arguments++] = value;
+    if (top.num_arguments < 2) return false;
+    const NodeIndex a = top.arguments[0].node;
+    const NodeIndex b = top.arguments[1].node;
+    const bool is_fraction = top.token == Kind::kFraction;
+    open_.pop_back();
+    value = {.node = builder_.add(is_fraction ? NodeKind::kDivide : NodeKind::kBinomial, {a, b}),
+             .is_plain_fraction = is_fraction && is_proper(a, b)};
+    return true;
+  }
+
+  NodeIndex root_of(NodeIndex radicand, NodeIndex index) {
+    return power(radicand, builder_.add(NodeKind::kDivide, {builder_.number("1"), index}));
+  }
+
+  // Whether a/b may be the fraction of a mixed number: integers with 0 < a < b.
+  bool is_proper(NodeIndex a, NodeIndex b) const {
+    if (!is_integer_literal(a) || !is_integer_literal(b)) return false;
+    const std::string& up = builder_.tree().literal(a).digits;
+    const std::string& down = builder_.tree().literal(b).digits;
+    if (up[0] == '0' || down[0] == '0') return false;
+    return up.size() != down.size() ? up.size() < down.size() : up < down;
+  }
+
+  // --- tokens ----------------------------------------------------------------------------------
+
+  void step() {
+    const Token& token = tokens_[at_];
+    switch (token.kind) {
+      case Kind::kNumber:
+        return number(token);
+      case Kind::kLetter:
+        return letter(token);
+      case Kind::kWord:
+        return expect_operand_ ? fail() : unit();
+      case Kind::kFunction:
+        return function(token);
+      case Kind::kConstant:
+        begin_operand();
+        ++at_;
+        return push_operand({.node = token.text == "pi" ? builder_.add(NodeKind::kConstant, {}, 'p')
+                                                        : builder_.add(NodeKind::kInfinity)});
+      case Kind::kEmptySet:
+        begin_operand();
+        ++at_;
+        return push_operand({.node = builder_.add(NodeKind::kSet)});
+      case Kind::kPlus:
+      case Kind::kMinus:
+      case Kind::kPlusMinus:
+      case Kind::kMinusPlus:
+        return expect_operand_ ? sign(token) : infix(token, kAddStrength);
+      case Kind::kTimes:
+        return infix(token, kMultiplyStrength);
+      case Kind::kDivide:
+        return divide(token);
+      case Kind::kUnion:
+      case Kind::kIntersection:
+      case Kind::kSetMinus:
+        return infix(token, kUnionStrength);
+      case Kind::kColon:
+        return infix(token, kRatioStrength);
+      case Kind::kCaret:
+        return caret(token);
+      case Kind::kBang:
+      case Kind::kPercent:
+      case Kind::kDegree:
+        return postfix(token);
+      case Kind::kCurrency:
+        return currency(token);
+      case Kind::kComma:
+      case Kind::kSemicolon:
+      case Kind::kOr:
+      case Kind::kAnd:
+      case Kind::kColumnBreak:
+      case Kind::kRowBreak:
+        return separator(token);
+      case Kind::kOpen:
+        return open_group(token.detail);
+      case Kind::kBegin:
+        return open_group('M');
+      case Kind::kClose:
+        return close_group(token.detail);
+      case Kind::kEnd:
+        return close_group('M');
+      case Kind::kBar:
+        return bar(token);
+      case Kind::kRelation:
+        return relation(token);
+      case Kind::kFraction:
+      case Kind::kBinomial:
+      case Kind::kRoot:
+        begin_operand();
+        ++at_;
+        open_.push_back(
+            {.what = Open::kCollector,
+             .token = token.kind,
+             .waits_for_index = token.kind == Kind::kRoot && is_next(Kind::kOpen, '[')});
+        return;
+      case Kind::kWrap:
+        return wrap(token);
+      case Kind::kPrime:
+      case Kind::kUnderscore:
+      case Kind::kUnknown:
+        return fail();
+    }
+  }
+
+  void number(const Token& token) {
+    if (!is_literal(token.text)) return fail();
+    if (!expect_operand_) {
+      const Value& left = values_.back();
+      const bool after_number =
+          left.is_bare_integer || builder_.tree()[left.node].kind == NodeKind::kNumber;
+      if (after_number && left.is_bare_integer && infix_mixed(token)) return;
+      // "4 2" is no number, and x2 is neither a product nor an index.
+      const bool after_letter =
+          builder_.tree()[left.node].kind == NodeKind::kSymbol && !left.is_group;
+      if (after_number || (after_letter && !token.has_space_before)) return fail();
+    }
+    begin_operand();
+    const bool is_digits = std::all_of(token.text.begin(), token.text.end(), is_digit);
+    std::string_view text = token.text;
+    // An argument without braces is one digit: \frac12. Not so for \sqrt12, which nobody means.
+    const bool takes_digit = has_open(Open::kCollector) && open_.back().token != Kind::kRoot &&
+                             is_digits && text.size() > digit_;
+    if (is_digits) text.remove_prefix(digit_);
+    if (takes_digit) text = text.substr(0, 1);
+    digit_ += takes_digit ? 1 : 0;
+    if (!takes_digit || digit_ == token.text.size()) {
+      ++at_;
+      digit_ = 0;
+    }
+    if (at_ < tokens_.size() && is_next(Kind::kUnderscore) && is_digits) return base(text);
+    push_operand({.node = builder_.number(text), .is_bare_integer = is_digits});
+  }
+
+  // 7 3/4, and nothing after it that would take the 4 away.
+  bool infix_mixed(const Token& numerator) {
+    const Token* slash = peek(1);
+    const Token* denominator = peek(2);
+    if (!slash || slash->kind != Kind::kDivide || !denominator ||
+        denominator->kind != Kind::kNumber || !numerator.has_space_before) {
+      return false;
+    }
+    const Token* after = peek(3);
+    if (after && (after->kind == Kind::kCaret || after->kind == Kind::kBang)) return false;
+    const NodeIndex a = builder_.number(numerator.text);
+    const NodeIndex b = builder_.number(denominator->text);
+    if (!is_proper(a, b)) return false;
+    at_ += 3;
+    const NodeIndex fraction = builder_.add(NodeKind::kDivide, {a, b});
+    values_.back() = {.node = builder_.add(NodeKind::kAdd, {values_.back().node, fraction})};
+    return true;
+  }
+
+  // 204_5
+  void base(std::string_view digits) {
+    ++at_;
+    const auto text = raw_argument();
+    if (!text || text->empty() || text->size() > 2 ||
+        !std::all_of(text->begin(), text->end(), is_digit)) {
+      return fail();
+    }
+    push_operand({.node = builder_.based(std::string(digits) + "_" + *text)});
+  }
+
+  // The tokens of a subscript as text.
+  std::optional<std::string> raw_argument() {
+    constexpr size_t kBytesMax = 32;
+    const Token* token = peek();
+    if (!token) return {};
+    const auto spelling = [](const Token& one) {
+      if (!one.text.empty()) return one.text;
+      return std::string(1, static_cast<char>('A' + static_cast<char>(one.kind)));
+    };
+    if (token->kind != Kind::kOpen) {
+      if (token->kind != Kind::kNumber && token->kind != Kind::kLetter) return {};
+      ++at_;
+      return spelling(*token);
+    }
+    if (token->detail != '{') return {};
+    std::string text;
+    for (++at_; (token = peek()); ++at_) {
+      if (token->kind == Kind::kClose && token->detail == '{') {
+        ++at_;
+        return text;
+      }
+      if (token->kind == Kind::kOpen || text.size() > kBytesMax) return {};
+      text += spelling(*token);
+    }
+    return {};
+  }
+
+  void letter(const Token& token) {
+    if (!expect_operand_ && token.is_upright && find_unit(token.text)) return unit();
+    begin_operand();
+    ++at_;
+    std::string name = token.text;
+    bool has_marks = false;
+    if (is_next(Kind::kUnderscore)) {
+      ++at_;
+      const auto subscript = raw_argument();
+      if (!subscript) return fail();
+      name += "_" + *subscript;
+      has_marks = true;
+    }
+    for (; is_next(Kind::kPrime); ++at_) {
+      name += "'";
+      has_marks = true;
+    }
+    const bool is_named = values_.size() == group().item_base && is_next(Kind::kRelation, '=');
+    if (!has_marks && !is_named && (name == "e" || name == "i")) {
+      return push_operand({.node = builder_.add(NodeKind::kConstant, {}, name[0])});
+    }
+    push_operand({.node = builder_.symbol(std::move(name))});
+  }
+
+  // \overline{AB} is a name.
+  void wrap(const Token& token) {
+    begin_operand();
+    ++at_;
+    auto name = raw_argument();
+    if (!name || name->empty()) return fail();
+    push_operand({.node = builder_.symbol(token.text + "{" + *name + "}")});
+  }
+
+  void function(const Token& token) {
+    begin_operand(true);
+    ++at_;
+    open_.push_back({.what = Open::kFunctionCall,
+                     .token = Kind::kFunction,
+                     .detail = token.detail,
+                     .strength = kFunctionStrength});
+    function_marks();
+  }
+
+  // An exponent or a base directly after a function's name.
+  void function_marks() {
+    const Open& top = open_.back();
+    const bool is_base = is_next(Kind::kUnderscore);
+    if (!is_base && !is_next(Kind::kCaret)) return;
+    if (is_base && top.detail != kLog) return fail();
+    if (top.num_arguments & (is_base ? 2u : 1u)) return fail();
+    ++at_;
+    open_.push_back(
+        {.what = Open::kCollector, .token = Kind::kFunction, .detail = is_base ? '_' : '^'});
+  }
+
+  void sign(const Token& token) {
+    // --5 is nothing that anybody writes on purpose.
+    if (has_open(Open::kCollector) || has_open(Open::kPrefix)) return fail();
+    ++at_;
+    int strength = kSignStrength;
+    if (!open_.empty() && is_operator(open_.back())) {
+      strength = std::max(strength, open_.back().strength);
+    }
+    open_.push_back({.what = Open::kPrefix, .token = token.kind, .strength = strength});
+  }
+
+  void infix(const Token& token, int strength) {
+    if (expect_operand_) return fail();
+    reduce(strength);
+    ++at_;
+    open_.push_back({.what = Open::kBinary, .token = token.kind, .strength = strength});
+    expect_operand_ = true;
+  }
+
+  void divide(const Token& token) {
+    if (expect_operand_) return fail();
+    reduce(kMultiplyStrength, true);
+    // sin pi/6 means half: the sine of pi alone would be no question.
+    const bool is_angle =
+        has_open(Open::kFunctionCall) && at_ > 0 && tokens_[at_ - 1].kind == Kind::kConstant;
+    if (!is_angle) return infix(token, kMultiplyStrength);
+    ++at_;
+    open_.push_back({.what = Open::kBinary, .token = token.kind, .strength = kFunctionStrength});
+    expect_operand_ = true;
+  }
+
+  void caret(const Token& token) {
+    if (expect_operand_) return fail();
+    reduce(kPowerStrength + 1);
+    ++at_;
+    open_.push_back({.what = Open::kBinary, .token = token.kind, .strength = kPowerStrength});
+    expect_operand_ = true;
+  }
+
+  void postfix(const Token& token) {
+    if (expect_operand_ || num_current() < 1) return fail();
+    ++at_;
+    if (token.kind == Kind::kBang) {
+      if (is_next(Kind::kBang)) return fail();  // A double factorial.
+      values_.back() = {.node = builder_.add(NodeKind::kFactorial, {values_.back().node})};
+      return;
+    }
+    reduce(kMultiplyStrength, true);
+    if (!ok_) return;
+    const NodeKind kind = token.kind == Kind::kPercent ? NodeKind::kPercent : NodeKind::kDegree;
+    values_.back() = {.node = builder_.add(kind, {values_.back().node})};
+  }
+
+  void currency(const Token& token) {
+    if (!expect_operand_) return unit();
+    ++at_;
+    Unit unit = find_unit(token.text).value_or(Unit{.noun = token.text});
+    open_.push_back({.what = Open::kPrefix,
+                     .token = Kind::kCurrency,
+                     .strength = kSignStrength,
+                     .unit = std::move(unit)});
+  }
+
+  void unit() {
+    auto parsed = parse_unit(tokens_, at_);
+    if (!parsed) return fail();
+    at_ = parsed->end;
+    const Token* next = peek();
+    const bool ends_item = !next || next->kind == Kind::kClose || next->kind == Kind::kRelation ||
+                           next->kind == Kind::kComma || next->kind == Kind::kSemicolon ||
+                           next->kind == Kind::kOr || next->kind == Kind::kAnd;
+    reduce(ends_item ? kAddStrength : kMultiplyStrength);
+    if (!ok_ || expect_operand_) return fail();
+    const NodeKind kind = builder_.tree()[values_.back().node].kind;
+    if (kind == NodeKind::kQuantity || kind == NodeKind::kPercent) return fail();
+    values_.back() = {.node = builder_.quantity(values_.back().node, std::move(parsed->unit))};
+  }
+
+  // --- groups ----------------------------------------------------------------------------------
+
+  void open_group(char bracket) {
+    // Expects an operand already after a function or a command.
+    begin_operand();
+    ++at_;
+    open_.push_back({.what = Open::kGroup, .detail = bracket});
+    groups_.push_back(
+        {.bracket = bracket, .value_base = values_.size(), .item_base = values_.size()});
+  }
+
+  void bar(const Token& token) {
+    const bool is_inside = group().bracket == '|';
+    const bool opens = token.detail == 'o' || (token.detail == 0 && expect_operand_) ||
+                       (token.detail == 0 && !is_inside);
+    if (opens) return open_group('|');
+    close_group('|');
+  }
+
+  bool finish_item() {
+    reduce(kLoosest);
+    Group& now = group();
+    if (!ok_ || expect_operand_ || values_.size() != now.item_base + now.relations.size() + 1) {
+      ok_ = false;
+      return false;
+    }
+    if (!now.relations.empty()) {
+      const NodeIndex node = builder_.relation(nodes_from(now.item_base), now.relations);
+      values_.resize(now.item_base);
+      values_.push_back({.node = node});
+      now.relations.clear();
+    }
+    now.item_base = values_.size();
+    return true;
+  }
+
+  void separator(const Token& token) {
+    const char bracket = group().bracket;
+    const bool is_matrix = bracket == 'M';
+    const bool is_break = token.kind == Kind::kColumnBreak || token.kind == Kind::kRowBreak;
+    if (is_matrix != is_break || bracket == '|' || bracket == 'f' || bracket == 'c') return fail();
+    if (!open_.empty() && open_.back().what == Open::kCollector) return fail();
+    if (!finish_item()) return;
+    ++at_;
+    // ", and" and ", or" separate once.
+    if (token.kind == Kind::kComma && (is_next(Kind::kOr) || is_next(Kind::kAnd))) {
+      group().has_or = group().has_or || is_next(Kind::kOr);
+      ++at_;
+    }
+    group().has_or = group().has_or || token.kind == Kind::kOr;
+    ++group().row_items;
+    if (token.kind == Kind::kRowBreak) end_row();
+    expect_operand_ = true;
+  }
+
+  void end_row() {
+    Group& now = group();
+    if (now.num_columns != 0 && now.num_columns != now.row_items) return fail();
+    now.num_columns = now.row_items;
+    now.row_items = 0;
+  }
+
+  void relation(const Token& token) {
+    if (expect_operand_) return fail();
+    const char bracket = group().bracket;
+    if (bracket != 0 && bracket != '(' && bracket != 'S' && bracket != '{') return fail();
+    reduce(kLoosest);
+    if (!ok_ || num_current() != 1) return fail();
+    ++at_;
+    group().relations += token.detail;
+    expect_operand_ = true;
+  }
+
+  void close_group(char bracket) {
+    Group& now = group();
+    if (groups_.size() == 1) return fail();
+    const bool is_interval =
+        (now.bracket == '(' && bracket == '[') || (now.bracket == '[' && bracket == '(');
+    if (now.bracket != bracket && !is_interval) return fail();
+    ++at_;
+    const bool is_empty = values_.size() == now.value_base;
+    const bool ends_on_break = bracket == 'M' && !is_empty && now.row_items == 0;
+    if (bracket == 'S' && is_empty && expect_operand_ && !has_open_operator()) {
+      return close_with({.node = builder_.add(NodeKind::kSet)});
+    }
+    if (!(ends_on_break && expect_operand_) && !finish_item()) return;
+    if (bracket == 'M') {
+      if (!ends_on_break || !expect_operand_) {
+        ++now.row_items;
+        end_row();
+      }
+      if (!ok_) return;
+      return close_with({.node = builder_.add(NodeKind::kMatrix, nodes_from(now.value_base), 0,
+                                              now.num_columns)});
+    }
+    const size_t num_items = values_.size() - now.value_base;
+    if (num_items == 1 && !is_interval && bracket != 'S' && bracket != '<') {
+      return close_with(single(bracket));
+    }
+    const std::vector<NodeIndex> items = nodes_from(now.value_base);
+    if (bracket == 'S' || bracket == '{') {
+      return close_with({.node = builder_.add(NodeKind::kSet, items)});
+    }
+    if (bracket == '|' || num_items < 2) return fail();
+    const char detail = is_interval ? (now.bracket == '[' ? 'l' : 'r') : bracket;
+    close_with({.node = builder_.add(NodeKind::kTuple, items, detail)});
+  }
+
+  bool has_open_operator() const { return !open_.empty() && is_operator(open_.back()); }
+
+  // One item in brackets.
+  Value single(char bracket) {
+    const Value inside = values_.back();
+    const char function = bracket == '|' ? kAbs : bracket == 'f' ? kFloor : kCeiling;
+    if (bracket == '|' || bracket == 'f' || bracket == 'c') {
+      return {.node = builder_.add(NodeKind::kFunction, {inside.node}, function), .is_group = true};
+    }
+    // Braces are typography: {7}\frac34.
+    const bool is_bare = bracket == '{' && inside.is_bare_integer;
+    if (bracket != '{') builder_.set_grouped(inside.node);
+    return {.node = inside.node, .is_bare_integer = is_bare, .is_group = true};
+  }
+
+  void close_with(Value value) {
+    values_.resize(group().value_base);
+    groups_.pop_back();
+    if (!has_open(Open::kGroup)) return fail();
+    open_.pop_back();
+    expect_operand_ = true;
+    push_operand(value);
+  }
+
+  const std::vector<Token>& tokens_;
+  size_t at_ = 0;
+  size_t digit_ = 0;  // Of the number at at_, how many digits were arguments already.
+  bool ok_ = true;
+  bool expect_operand_ = true;
+  TreeBuilder builder_;
+  std::vector<Value> values_{};
+  std::vector<Open> open_{};
+  std::vector<Group> groups_{};
+};
+
+}  // namespace
+
+ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
+  ParsedAnswer answer;
+  answer.tokens = tokenize(text, options);
+  answer.is_math = Parser(answer.tokens).run(answer.tree, answer.root);
+  return answer;
+}
+
+}  // namespace troupe::actors

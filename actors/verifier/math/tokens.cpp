@@ -1,0 +1,494 @@
+#include "actors/verifier/math/tokens.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/lexicon.h"
+#include "actors/verifier/math/units.h"
+
+namespace troupe::actors {
+namespace {
+
+using Kind = TokenKind;
+
+class Tokenizer {
+ public:
+  Tokenizer(std::string text, TokenOptions options)
+      : ascii_(std::move(text)), text_(ascii_), options_(options) {}
+
+  std::vector<Token> run() {
+    strip_ends();
+    while (at_ < text_.size()) step();
+    return std::move(tokens_);
+  }
+
+ private:
+  enum class Brace : char { kPlain, kDropped, kUpright };
+
+  std::string_view rest(size_t from) const {
+    return from < text_.size() ? text_.substr(from) : std::string_view();
+  }
+  char peek(size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
+  bool is_upright() const { return num_upright_ > 0; }
+
+  void emit(Kind kind, char detail = 0, std::string_view text = {}) {
+    tokens_.push_back({kind, detail, has_space_, is_upright(), std::string(text)});
+    has_space_ = false;
+  }
+
+  // Markdown's stars, and the full stop of the sentence.
+  void strip_ends() {
+    text_ = trimmed(text_);
+    if (text_.size() > 4 && text_.starts_with("**") && text_.ends_with("**")) {
+      text_ = trimmed(text_.substr(2, text_.size() - 4));
+    }
+    // The stop may stand inside the last $ or \).
+    while (!text_.empty()) {
+      std::string_view inside = text_;
+      while (inside.ends_with('$') && !inside.ends_with("\\$")) {
+        inside = trimmed(inside.substr(0, inside.size() - 1));
+      }
+      for (std::string_view close : {"\\)", "\\]"}) {
+        if (inside.ends_with(close)) inside = trimmed(inside.substr(0, inside.size() - 2));
+      }
+      if (!inside.ends_with('.') || inside.ends_with("..") || inside.ends_with("\\right.")) break;
+      text_ = trimmed(inside.substr(0, inside.size() - 1));
+      break;
+    }
+  }
+
+  void step() {
+    const char c = peek();
+    if (is_digit(c) || (c == '.' && is_digit(peek(1)))) return number();
+    if (is_letter(c)) return letters();
+    if (c == '\\') return backslash();
+    ++at_;
+    switch (c) {
+      case ' ':
+      case '~':
+        has_space_ = true;
+        return;
+      case '$':
+        return;  // A delimiter, or a currency sign that says no more than the number.
+      case '{':
+        open_brace(Brace::kPlain);
+        return;
+      case '}':
+        close_brace();
+        return;
+      case '^':
+        return caret();
+      case '*':
+        if (peek() != '*') return emit(Kind::kTimes);
+        ++at_;
+        return emit(Kind::kCaret);
+      default:
+        return symbol(c);
+    }
+  }
+
+  void symbol(char c) {
+    const auto relation = [&](char detail, size_t length) {
+      at_ += length;
+      emit(Kind::kRelation, detail);
+    };
+    const bool has_equals = peek() == '=';
+    switch (c) {
+      case '+':
+        return emit(Kind::kPlus);
+      case '-':
+        return emit(Kind::kMinus);
+      case '/':
+        return emit(Kind::kDivide);
+      case '_':
+        return emit(Kind::kUnderscore);
+      case '\'':
+        return emit(Kind::kPrime);
+      case '%':
+        return emit(Kind::kPercent);
+      case ',':
+        return emit(Kind::kComma);
+      case ';':
+        return emit(Kind::kSemicolon);
+      case '&':
+        return emit(Kind::kColumnBreak);
+      case '|':
+        return emit(Kind::kBar);
+      case '(':
+      case '[':
+        ++depth_;
+        return emit(Kind::kOpen, c);
+      case ')':
+      case ']':
+        --depth_;
+        return emit(Kind::kClose, c == ')' ? '(' : '[');
+      case '=':
+        return relation('=', has_equals ? 1 : 0);
+      case '<':
+        return has_equals ? relation('l', 1) : relation('<', 0);
+      case '>':
+        return has_equals ? relation('g', 1) : relation('>', 0);
+      case '!':
+        return has_equals ? relation('n', 1) : emit(Kind::kBang);
+      case ':':
+        return has_equals ? relation('=', 1) : emit(Kind::kColon);
+      default:
+        emit(Kind::kUnknown, 0, std::string_view(&c, 1));
+    }
+  }
+
+  void open_brace(Brace brace) {
+    braces_.push_back(brace);
+    if (brace == Brace::kUpright) ++num_upright_;
+    if (brace == Brace::kPlain) emit(Kind::kOpen, '{');
+  }
+
+  void close_brace() {
+    const Brace brace = braces_.empty() ? Brace::kPlain : braces_.back();
+    if (!braces_.empty()) braces_.pop_back();
+    if (brace == Brace::kUpright) --num_upright_;
+    if (brace == Brace::kPlain) emit(Kind::kClose, '{');
+  }
+
+  void skip_spaces() {
+    while (is_space(peek())) ++at_;
+  }
+
+  // ^\circ and ^{\circ} are the degree sign, ^\prime is '.
+  void caret() {
+    size_t end = at_;
+    const auto skip = [&] {
+      while (end < text_.size() && is_space(text_[end])) ++end;
+    };
+    skip();
+    const bool is_braced = rest(end).starts_with('{');
+    if (is_braced) ++end;
+    skip();
+    for (const auto& [name, kind] : {std::pair<std::string_view, Kind>{"\\circ", Kind::kDegree},
+                                     {"\\degree", Kind::kDegree},
+                                     {"\\prime", Kind::kPrime}}) {
+      if (!rest(end).starts_with(name)) continue;
+      size_t after = end + name.size();
+      if (after < text_.size() && is_letter(text_[after])) continue;
+      while (after < text_.size() && is_space(text_[after])) ++after;
+      if (is_braced && !rest(after).starts_with('}')) continue;
+      at_ = after + (is_braced ? 1 : 0);
+      return emit(kind);
+    }
+    emit(Kind::kCaret);
+  }
+
+  // The length of a separator of thousands at `at`, 0 if there is none.
+  size_t separator_at(size_t at) const {
+    size_t length = 0;
+    for (std::string_view mark : {"{,}", ",\\!", "\\,", "{,}\\!", "\\!,\\!"}) {
+      if (rest(at).starts_with(mark)) length = std::max(length, mark.size());
+    }
+    const bool is_list = depth_ > 0 || !options_.has_thousands ||
+                         (!tokens_.empty() && tokens_.back().kind == Kind::kComma);
+    if (length == 0 && !is_list && rest(at).starts_with(',')) length = 1;
+    if (length == 0) return 0;
+    const std::string_view digits = rest(at + length);
+    const bool is_group = digits.size() >= 3 && is_digit(digits[0]) && is_digit(digits[1]) &&
+                          is_digit(digits[2]) && (digits.size() == 3 || !is_digit(digits[3]));
+    return is_group ? length : 0;
+  }
+
+  void number() {
+    std::string digits;
+    while (is_digit(peek())) digits += text_[at_++];
+    if (!digits.empty() && digits.size() <= 3 && digits[0] != '0') {
+      std::string grouped = digits;
+      size_t end = at_;
+      while (const size_t length = separator_at(end)) {
+        grouped += rest(end + length).substr(0, 3);
+        end += length + 3;
+      }
+      // 1,234,5 is a list of three.
+      const bool is_list = rest(end).size() > 1 && rest(end)[0] == ',' && is_digit(rest(end)[1]);
+      if (!is_list && end > at_) {
+        digits = std::move(grouped);
+        at_ = end;
+      }
+    }
+    if (peek() == '.' && (is_digit(peek(1)) || repeating_at(at_ + 1).second > 0)) {
+      digits += text_[at_++];
+      while (is_digit(peek())) digits += text_[at_++];
+      const auto [repeating, length] = repeating_at(at_);
+      if (length > 0) {
+        digits += "(" + std::string(repeating) + ")";
+        at_ += length;
+      }
+    } else if (peek() == '.' && !rest(at_).starts_with("..")) {
+      ++at_;  // 5. is 5; what follows a full stop is looked at for itself.
+      if (is_digit(digits.empty() ? '0' : digits.back()) && is_letter(peek())) {
+        emit(Kind::kNumber, 0, digits);
+        return emit(Kind::kUnknown, 0, ".");
+      }
+    }
+    exponent(digits);
+    emit(Kind::kNumber, 0, digits);
+  }
+
+  // 1.5e-30. With a sign there must be two digits or a point before: 2e-1 is 2e minus 1.
+  void exponent(std::string& digits) {
+    if ((peek() != 'e' && peek() != 'E') || digits.ends_with(')')) return;
+    size_t end = at_ + 1;
+    const bool is_signed = end < text_.size() && (text_[end] == '+' || text_[end] == '-');
+    if (is_signed) ++end;
+    const size_t begin = end;
+    while (end < text_.size() && is_digit(text_[end])) ++end;
+    const bool has_point = digits.find('.') != digits.npos;
+    if (end == begin || (is_signed && !has_point && end - begin < 2)) return;
+    if (end < text_.size() && is_letter(text_[end])) return;
+    digits += "e" + std::string(text_.substr(at_ + 1, end - at_ - 1));
+    at_ = end;
+  }
+
+  // \overline{36} after a decimal point: its digits and its length in the text.
+  std::pair<std::string_view, size_t> repeating_at(size_t at) const {
+    for (std::string_view mark : {"\\overline{", "\\bar{", "\\dot{"}) {
+      if (!rest(at).starts_with(mark)) continue;
+      const std::string_view inside = rest(at + mark.size());
+      size_t count = 0;
+      while (count < inside.size() && is_digit(inside[count])) ++count;
+      if (count > 0 && count < inside.size() && inside[count] == '}') {
+        return {inside.substr(0, count), mark.size() + count + 1};
+      }
+    }
+    return {{}, 0};
+  }
+
+  void letters() {
+    const size_t begin = at_;
+    while (is_letter(peek())) ++at_;
+    const std::string_view run = text_.substr(begin, at_ - begin);
+    const std::string word = lowered(run);
+    if (run.size() == 1) return emit(Kind::kLetter, 0, run);
+    if (named(run, word)) return;
+    const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
+    if (is_all_capital && run.size() <= 3) return emit(Kind::kLetter, 0, run);
+    if (is_upright()) return emit(Kind::kWord, 0, word);
+    const bool follows_value = !tokens_.empty() && (tokens_.back().kind == Kind::kNumber ||
+                                                    tokens_.back().kind == Kind::kClose);
+    if (follows_value && find_unit(word)) return emit(Kind::kWord, 0, word);
+    if (run.size() <= 3 && !is_short_word(word)) return single_letters(run);
+    if (run.size() > 3 && joined_functions(run)) return;
+    emit(Kind::kWord, 0, word);
+  }
+
+  // A name that has a meaning of its own.
+  bool named(std::string_view run, const std::string& word) {
+    if (const auto function = find_function(run)) {
+      emit(Kind::kFunction, *function);
+    } else if (word == "pi") {
+      emit(Kind::kConstant, 0, "pi");
+    } else if (word == "infinity" || word == "inf") {
+      emit(Kind::kConstant, 0, "infty");
+    } else if (word == "or") {
+      emit(Kind::kOr);
+    } else if (word == "and") {
+      emit(Kind::kAnd);
+    } else if (word == "percent") {
+      emit(Kind::kPercent);
+    } else if (word == "degrees" || word == "degree") {
+      emit(Kind::kDegree);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void single_letters(std::string_view run) {
+    for (size_t i = 0; i < run.size(); ++i) emit(Kind::kLetter, 0, run.substr(i, 1));
+  }
+
+  // sinx, xlnx, 2pir: names run together with a few variables.
+  bool joined_functions(std::string_view run) {
+    constexpr size_t kVariablesMax = 2;
+    size_t num_variables = 0;
+    bool has_function = false;
+    for (size_t i = 0; i < run.size();) {
+      const size_t length = function_prefix(run.substr(i)).length;
+      has_function = has_function || length > 0;
+      num_variables += length == 0;
+      i += std::max<size_t>(length, 1);
+    }
+    if (!has_function || num_variables > kVariablesMax) return false;
+    for (size_t i = 0; i < run.size();) {
+      const FunctionPrefix prefix = function_prefix(run.substr(i));
+      if (prefix.length == 0) {
+        emit(Kind::kLetter, 0, run.substr(i++, 1));
+        continue;
+      }
+      if (prefix.function) {
+        emit(Kind::kFunction, *prefix.function);
+      } else {
+        emit(Kind::kConstant, 0, "pi");
+      }
+      i += prefix.length;
+    }
+    return true;
+  }
+
+  void backslash() {
+    size_t end = at_ + 1;
+    while (end < text_.size() && is_letter(text_[end])) ++end;
+    const std::string_view name = text_.substr(at_ + 1, end - at_ - 1);
+    if (name.empty()) return escaped();
+    at_ = end;
+    const auto command = find_command(name);
+    if (!command) {
+      if (name == "euro") return emit(Kind::kCurrency, 0, "euro");
+      if (name == "pounds") return emit(Kind::kCurrency, 0, "pound sterling");
+      return emit(Kind::kUnknown, 0, "\\" + std::string(name));
+    }
+    switch (command->action) {
+      case CommandAction::kToken:
+        if (command->kind == Kind::kOpen) ++depth_;
+        if (command->kind == Kind::kClose) --depth_;
+        return emit(command->kind, command->detail, command->text);
+      case CommandAction::kDropped:
+        has_space_ = true;
+        return;
+      case CommandAction::kUpright:
+      case CommandAction::kBox:
+        skip_spaces();
+        if (peek() != '{') return;
+        ++at_;
+        return open_brace(command->action == CommandAction::kBox ? Brace::kDropped
+                                                                 : Brace::kUpright);
+      case CommandAction::kSided:
+        skip_spaces();
+        if (peek() != '.' && peek() != '|') return;
+        if (peek() == '|') emit(Kind::kBar, name == "left" ? 'o' : 'c');
+        ++at_;
+        return;
+      case CommandAction::kMatrix:
+        return environment(name == "begin");
+      case CommandAction::kNot:
+        skip_spaces();
+        if (peek() != '=') return emit(Kind::kUnknown, 0, "\\not");
+        ++at_;
+        return emit(Kind::kRelation, 'n');
+    }
+  }
+
+  void escaped() {
+    const char c = peek(1);
+    at_ = std::min(at_ + 2, text_.size());
+    switch (c) {
+      case '%':
+        return emit(Kind::kPercent);
+      case '$':
+        return emit(Kind::kCurrency, 0, "dollar");
+      case '{':
+      case '}':
+        depth_ += c == '{' ? 1 : -1;
+        return emit(c == '{' ? Kind::kOpen : Kind::kClose, 'S');
+      case '|':
+        return emit(Kind::kBar);
+      case '\\':
+        if (num_matrices_ > 0) return emit(Kind::kRowBreak);
+        has_space_ = true;
+        return;
+      case '!':
+      case ',':
+      case ';':
+      case ':':
+      case ' ':
+      case '(':
+      case ')':
+      case '[':
+      case ']':
+      case '\0':
+        has_space_ = true;
+        return;
+      default:
+        return emit(Kind::kUnknown, 0, "\\" + std::string(1, c));
+    }
+  }
+
+  void environment(bool is_begin) {
+    skip_spaces();
+    const size_t close = text_.find('}', at_);
+    if (peek() != '{' || close == text_.npos) return emit(Kind::kUnknown, 0, "\\begin");
+    const std::string_view name = text_.substr(at_ + 1, close - at_ - 1);
+    at_ = close + 1;
+    if (!is_matrix_environment(name)) return emit(Kind::kUnknown, 0, "\\begin");
+    num_matrices_ += is_begin ? 1 : -1;
+    depth_ += is_begin ? 1 : -1;
+    if (is_begin && name == "array") {  // Its columns' alignment.
+      skip_spaces();
+      const size_t end = text_.find('}', at_);
+      if (peek() == '{' && end != text_.npos) at_ = end + 1;
+    }
+    emit(is_begin ? Kind::kBegin : Kind::kEnd);
+  }
+
+  std::string ascii_;
+  std::string_view text_;
+  TokenOptions options_;
+  size_t at_ = 0;
+  bool has_space_ = false;
+  int depth_ = 0;  // Of brackets that may hold a list.
+  int num_upright_ = 0;
+  int num_matrices_ = 0;
+  std::vector<Brace> braces_{};
+  std::vector<Token> tokens_{};
+};
+
+// Braces around one token say nothing.
+std::vector<const Token*> without_single_braces(const std::vector<Token>& tokens) {
+  std::vector<const Token*> kept;
+  for (const Token& token : tokens) {
+    const size_t n = kept.size();
+    const bool closes_one = token.kind == Kind::kClose && token.detail == '{' && n >= 2 &&
+                            kept[n - 2]->kind == Kind::kOpen && kept[n - 2]->detail == '{' &&
+                            kept[n - 1]->kind != Kind::kOpen;
+    if (!closes_one) {
+      kept.push_back(&token);
+      continue;
+    }
+    kept[n - 2] = kept[n - 1];
+    kept.pop_back();
+  }
+  return kept;
+}
+
+bool is_same_token(const Token& a, const Token& b) {
+  if (a.kind == b.kind && a.detail == b.detail && a.text == b.text) return true;
+  // NO is three capitals' name and "no" a word.
+  const auto is_letters = [](const Token& token) {
+    return token.kind == Kind::kWord || token.kind == Kind::kLetter;
+  };
+  return is_letters(a) && is_letters(b) && (a.kind == Kind::kWord || b.kind == Kind::kWord) &&
+         lowered(a.text) == lowered(b.text);
+}
+
+}  // namespace
+
+std::vector<Token> tokenize(std::string_view text, TokenOptions options) {
+  return Tokenizer(with_ascii(text), options).run();
+}
+
+bool is_same_tokens(const std::vector<Token>& a, const std::vector<Token>& b) {
+  const auto kept_a = without_single_braces(a);
+  const auto kept_b = without_single_braces(b);
+  if (kept_a.size() != kept_b.size()) return false;
+  for (size_t i = 0; i < kept_a.size(); ++i) {
+    if (!is_same_token(*kept_a[i], *kept_b[i])) return false;
+    // "4 2" is not "42".
+    const bool is_number = kept_a[i]->kind == Kind::kNumber;
+    if (is_number && i > 0 && kept_a[i - 1]->kind == Kind::kNumber &&
+        kept_a[i]->has_space_before != kept_b[i]->has_space_before) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace troupe::actors
