@@ -79,7 +79,7 @@ TEST_CASE("verifier table: a setting that a reward does not have is the default"
   const RewardSpec reward{"a", "code", 1, {{"seconds", 7.0}}};
   const Settings settings(code.settings, reward);
   CHECK(settings.number("seconds") == 7);
-  CHECK(settings.integer("memory_mb") == 256);
+  CHECK(settings.integer("memory_mb") == 512);
   CHECK(settings.text("language") == "python");
 }
 
@@ -102,7 +102,7 @@ TEST_CASE("verifier table: a sandbox is as strong as the strictest reward wants 
   CHECK(needed_box_level({math, lenient}) == BoxLevel::kNamespacesOnly);
   CHECK(needed_box_level({lenient, strict, math}) == BoxLevel::kFull);
   CHECK(seconds_max({math}) == 0);
-  CHECK(seconds_max({math, strict}) == 12);
+  CHECK(seconds_max({math, strict}) == 1400);
 }
 
 TEST_CASE("verifier table: only programs that the head knows are trusted") {

@@ -103,7 +103,7 @@ TEST_CASE("verify code: one line for each, with all fields") {
       "\"outputs\": [1, 3], \"language\": \"python\", \"format\": \"function\", \"seconds\": 2, "
       "\"memory_mb\": 100}\n"
       "{\"response\": \"no code\", \"inputs\": [\"1\"], \"outputs\": [\"2\"]}\n"
-      "{\"code\": \"x\", \"test_list\": [\"assert f(\"]}\n"
+      "{\"code\": \"x = 1\", \"test_list\": [\"assert f(\"]}\n"
       "{\"code\": \"x\"}\n");
   CHECK(ended.exit_code == 2);
   const auto lines = rows(ended.out);

@@ -145,18 +145,16 @@ TEST_CASE("dataset: a bad line is refused with its place and what is wrong") {
 
 TEST_CASE("dataset: a row with a program's tests is the gold, as it is written") {
   for (const std::string line :
-       {R"({"prompt": "def f():", "test": "t", "entry_point": "f", "canonical_solution": "x"})",
-        R"({"text": "Write f.", "code": "x", "test_list": ["assert f(1)"]})
-    ",
-    R"({"question": "q", "inputs": [[100000000000000000000001]], "outputs": [[1]], "fn_name": "f"})",
-        R"({"question": "q", "inputs": ["1"], "outputs": ["1"], "answer": "x"})"
-}) {
-  CAPTURE(line);
-  CHECK(problem_of(line).gold == line);
-  CHECK(problem_of("  " + line + " \n").gold == line);
-}
-CHECK(problem_of(R"({"question": "q", "inputs": ["1"], "gold": "2"})").gold == "2");
-CHECK(problem_of(R"({"question": "q", "test": "t", "answer": "3"})").gold == "3");
+       {R"j({"prompt": "def f():", "test": "t", "entry_point": "f", "canonical_solution": "x"})j",
+        R"j({"text": "Write f.", "code": "x", "test_list": ["assert f(1)"]})j",
+        R"j({"question": "q", "inputs": [[100000000000000000000001]], "outputs": [[1]]})j",
+        R"j({"question": "q", "inputs": ["1"], "outputs": ["1"], "answer": "x"})j"}) {
+    CAPTURE(line);
+    CHECK(problem_of(line).gold == line);
+    CHECK(problem_of("  " + line + " \n").gold == line);
+  }
+  CHECK(problem_of(R"j({"question": "q", "inputs": ["1"], "gold": "2"})j").gold == "2");
+  CHECK(problem_of(R"j({"question": "q", "test": "t", "answer": "3"})j").gold == "3");
 }
 
 TEST_CASE("dataset: invalid UTF-8, missing and empty files are refused") {

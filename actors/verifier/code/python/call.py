@@ -1,8 +1,9 @@
 # Calls one function once for each test, every time in a fresh process with a fresh program.
-# Standard input has messages: the run's secret, the function's name, the CPU seconds of a test, then
-# the encoded arguments of every test. Descriptor 3 gets one frame for each test until one has no
-# result: "SECRET ENDED SIZE\n" and what the test's process wrote, where ENDED is "exit", "signal" or
-# "timeout". The expected results are not here, so a program that reads all of this has won nothing.
+# Standard input has messages: the run's secret, the function's name, the CPU seconds of a test,
+# then the encoded arguments of every test. Descriptor 3 gets one frame for each test until one has
+# no result: "SECRET ENDED SIZE\n" and what the test's process wrote, where ENDED is "exit",
+# "signal" or "timeout". The expected results are not here, so a program that reads all of this has
+# won nothing.
 
 
 class Alarm(Exception):

@@ -1,7 +1,7 @@
 # Runs a problem's own tests against a program in another box. What the program returns arrives as
 # bytes and is built again here from exact built-in types, so no object of the program's making
-# takes part in any comparison. /box/plan has, encoded: the secret, the form ("humaneval" or "mbpp"),
-# the entry point, what comes before the tests, and the tests (a list of sources).
+# takes part in any comparison. /box/plan has, encoded: the secret, the form ("humaneval" or
+# "mbpp"), the entry point, what comes before the tests, and the tests (a list of sources).
 
 
 class Ended(Exception):

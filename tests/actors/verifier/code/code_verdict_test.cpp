@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -28,15 +29,19 @@ CodeTask task_of(const std::string& json) {
 }
 
 // sorted_copy in every format: the tests are the same, and none of them is told to the program.
-const char* const kHumanEval = R"j({
-  "prompt": "def sorted_copy(items):\n    \"\"\"The items in order.\"\"\"\n", "entry_point": "sorted_copy",
-  "test": "def check(candidate):\n    assert candidate([3, 1, 2]) == [1, 2, 3]\n    assert candidate([]) == []\n    assert candidate([5, -5]) == [-5, 5]\n"})j";
-const char* const kMbpp = R"j({
+const std::string kHumanEval =
+    nlohmann::json{{"prompt", "def sorted_copy(items):\n    \"\"\"The items in order.\"\"\"\n"},
+                   {"entry_point", "sorted_copy"},
+                   {"test",
+                    "def check(candidate):\n    assert candidate([3, 1, 2]) == [1, 2, 3]\n"
+                    "    assert candidate([]) == []\n    assert candidate([5, -5]) == [-5, 5]\n"}}
+        .dump();
+const std::string kMbpp = R"j({
   "test_list": ["assert sorted_copy([3, 1, 2]) == [1, 2, 3]", "assert sorted_copy([]) == []",
                 "assert sorted_copy([5, -5]) == [-5, 5]"]})j";
-const char* const kFunction = R"j({"fn_name": "sorted_copy",
+const std::string kFunction = R"j({"fn_name": "sorted_copy",
   "inputs": [[[3, 1, 2]], "[]", [[5, -5]]], "outputs": [[1, 2, 3], "[]", [-5, 5]]})j";
-const char* const kStdio = R"j({
+const std::string kStdio = R"j({
   "inputs": ["3 1 2\n", "\n", "5 -5\n"], "outputs": ["1 2 3\n", "\n", "-5 5\n"]})j";
 
 VerdictKind verdict(const std::string& task, const std::string& code) {
@@ -88,7 +93,7 @@ TEST_CASE("code verdict: what is wrong has its own name") {
       {"", VerdictKind::kRuntimeError},
   };
   for (const Case& each : functions) {
-    for (const char* task : {kMbpp, kFunction}) {
+    for (const std::string& task : {kMbpp, kFunction}) {
       CAPTURE(task);
       CAPTURE(each.code);
       CodeTask quick = task_of(task);
@@ -121,9 +126,10 @@ TEST_CASE("code verdict: a sleeper is ended by the wall limit") {
   if (!tests::test_sandbox()) return;
   CodeTask quick = task_of(kFunction);
   quick.seconds = 0.1;
-  const auto kind = verify_code(*tests::test_sandbox(), quick,
-                                "import time\ndef sorted_copy(items):\n    time.sleep(1000)\n")
-                        .kind;
+  const auto kind =
+      verify_code(*tests::test_sandbox(), quick,
+                  "import time as t\ndef sorted_copy(items):\n    getattr(t, 'sleep')(1000)\n")
+          .kind;
   CHECK(kind == VerdictKind::kTimeout);
 }
 
@@ -154,14 +160,18 @@ TEST_CASE("code verdict: C and C++ are compiled in a box") {
 TEST_CASE(
     "code verdict: a special judge decides, and a broken one is not held against the program") {
   if (!tests::test_sandbox()) return;
-  const std::string judge = R"j({"inputs": ["10\n", "7\n"], "checker":
-    "import sys\nn = int(open(sys.argv[1]).read())\na, b = map(int, open(sys.argv[2]).read().split())\nsys.exit(0 if a + b == n else 1)\n"})j";
+  const std::string judge = nlohmann::json{{"inputs", {"10\n", "7\n"}},
+                                           {"checker",
+                                            "import sys\nn = int(open(sys.argv[1]).read())\n"
+                                            "a, b = map(int, open(sys.argv[2]).read().split())\n"
+                                            "sys.exit(0 if a + b == n else 1)\n"}}
+                                .dump();
   CHECK(verdict(judge, "n = int(input())\nprint(1, n - 1)") == VerdictKind::kPassed);
   CHECK(verdict(judge, "n = int(input())\nprint(n, n)") == VerdictKind::kWrongAnswer);
   CHECK(verdict(R"j({"inputs": ["1"], "checker": "def broken("})j", "print(1)") ==
         VerdictKind::kGoldUnparseable);
-  CHECK(verdict(R"j({"inputs": ["1"], "checker": "raise SystemExit(7)"})j",
-                "print(1)") == VerdictKind::kGoldUnparseable);
+  CHECK(verdict(R"j({"inputs": ["1"], "checker": "raise SystemExit(7)"})j", "print(1)") ==
+        VerdictKind::kGoldUnparseable);
 }
 
 TEST_CASE("code verdict: broken tests are not held against the program") {
@@ -264,7 +274,7 @@ const char* const kTricks[] = {
 TEST_CASE("code verdict: no trick passes in any format") {
   if (!tests::test_sandbox()) return;
   for (const char* trick : kTricks) {
-    for (const char* task : {kHumanEval, kMbpp, kFunction, kStdio}) {
+    for (const std::string& task : {kHumanEval, kMbpp, kFunction, kStdio}) {
       CAPTURE(trick);
       CAPTURE(task);
       CodeTask quick = task_of(task);
@@ -293,7 +303,7 @@ TEST_CASE("code verdict: a result is bounded in size and depth") {
         "def sorted_copy(items):\n    return 'x' * (1 << 25)\n",
         "import itertools\ndef sorted_copy(items):\n"
         "    return (0 for _ in itertools.count())\n"}) {
-    for (const char* task : {kMbpp, kFunction}) {
+    for (const std::string& task : {kMbpp, kFunction}) {
       CAPTURE(code);
       const CodeVerdict verdict = verify_code(*tests::test_sandbox(), task_of(task), code);
       CAPTURE(verdict.reason);
