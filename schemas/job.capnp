@@ -126,7 +126,7 @@ struct ResourcesSpec {
   placement @0 :Text = "colocated";
   rollout @1 :Int64 = 1;
   learner @2 :Int64 = 1;
-  verifier @3 :Int64 = 1;
+  verifier @3 :Int64 = 1;  # 0: one per core.
   threadsPerWorker @4 :Int64;  # 0: the machine's cores shared out.
 }
 

@@ -127,7 +127,7 @@ struct ResourcesSpec {
   std::string placement = "colocated";
   int64_t rollout = 1;
   int64_t learner = 1;
-  int64_t verifier = 1;
+  int64_t verifier = 1;            // 0: one per core.
   int64_t threads_per_worker = 0;  // 0: the machine's cores shared out.
 };
 

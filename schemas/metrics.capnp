@@ -48,6 +48,17 @@ struct StepMetrics {
   verifySeconds @27 :Float64;  # timing_s/reward
   learnSeconds @28 :Float64;  # timing_s/update_actor
   tokensGenerated @29 :Int64;  # Of the round, on its first step.
+
+  # Over the round.
+  rewardValues @30 :List(NamedValue);  # rewards/NAME/mean: value by part, unweighted
+  verdicts @31 :List(NamedCount);  # By "NAME/KIND".
+}
+
+struct NamedValue {
+  # A name occurs once in a list.
+
+  name @0 :Text;
+  value @1 :Float64;
 }
 
 enum Stage {
@@ -87,7 +98,7 @@ struct Ledger {
   trajectoriesRegenerated @4 :Int64;
   trajectoriesLearned @5 :Int64;
   trajectoriesDropped @6 :List(NamedCount);  # By reason.
-  verdicts @7 :List(NamedCount);  # By kind, accuracy part.
+  verdicts @7 :List(NamedCount);  # By kind, accuracy part; infra_error whatever became of it.
   stepsRedone @8 :Int64;  # Learned again after a learner was lost, to the same bits.
   workersLost @9 :Int64;
   rolloutSeconds @10 :Float64;  # core-seconds

@@ -39,6 +39,8 @@ struct StepMetrics {
   double response_length_mean = 0;  // response_length/mean, tokens, the end token included
   double response_length_clipped = 0;  // response_length/clip_ratio: share cut at the budget
   double frac_reward_zero_std = 0;     // frac_reward_zero_std: groups without variance
+  std::map<std::string, double> reward_values{};  // rewards/NAME/mean: value by part, unweighted
+  std::map<std::string, int64_t> verdicts{};      // verdicts: by "NAME/KIND"
   // GRPO, over the minibatch.
   double entropy = 0;             // entropy, nats per response token
   double kl = 0;                  // kl: estimator's mean per token against the reference
@@ -90,7 +92,9 @@ struct Ledger {
   int64_t trajectories_regenerated = 0;
   int64_t trajectories_learned = 0;
   std::map<std::string, int64_t> trajectories_dropped{};  // By reason.
-  std::map<std::string, int64_t> verdicts{};              // By kind, accuracy part.
+  // By kind, accuracy part; and "infra_error" for each response whose verifier failed, whatever
+  // became of it.
+  std::map<std::string, int64_t> verdicts{};
   int64_t steps_redone = 0;     // Learned again after a learner was lost, to the same bits.
   int64_t workers_lost = 0;     //
   double rollout_seconds = 0;   // core-seconds

@@ -34,6 +34,29 @@ Counts from_counts(capnp::List<wire::NamedCount>::Reader from, const char* field
   return counts;
 }
 
+using Values = std::map<std::string, double>;
+
+void to_values(capnp::List<wire::NamedValue>::Builder to, const Values& from) {
+  unsigned i = 0;
+  for (const auto& [name, value] : from) {
+    to[i].setName(wire::to_text(name, kNameBytesMax));
+    to[i].setValue(value);
+    ++i;
+  }
+}
+
+Values from_values(capnp::List<wire::NamedValue>::Reader from, const char* field,
+                   FieldReader& fields) {
+  Values values;
+  for (auto entry : fields.list(from, kLedgerNamesMax, field)) {
+    std::string name = fields.text(entry.getName(), kNameBytesMax, field);
+    if (!values.emplace(std::move(name), entry.getValue()).second) {
+      fields.refuse(std::string(field) + " has a name twice");
+    }
+  }
+  return values;
+}
+
 }  // namespace
 
 void to_wire(wire::StepMetrics::Builder to, const StepMetrics& from) {
@@ -67,6 +90,9 @@ void to_wire(wire::StepMetrics::Builder to, const StepMetrics& from) {
   to.setVerifySeconds(from.verify_seconds);
   to.setLearnSeconds(from.learn_seconds);
   to.setTokensGenerated(from.tokens_generated);
+  to_values(to.initRewardValues(wire::to_size(from.reward_values, kLedgerNamesMax)),
+            from.reward_values);
+  to_counts(to.initVerdicts(wire::to_size(from.verdicts, kLedgerNamesMax)), from.verdicts);
 }
 
 StepMetrics from_wire(wire::StepMetrics::Reader from, FieldReader& fields) {
@@ -91,6 +117,8 @@ StepMetrics from_wire(wire::StepMetrics::Reader from, FieldReader& fields) {
       .response_length_mean = from.getResponseLengthMean(),
       .response_length_clipped = from.getResponseLengthClipped(),
       .frac_reward_zero_std = from.getFracRewardZeroStd(),
+      .reward_values = from_values(from.getRewardValues(), "reward_values", fields),
+      .verdicts = from_counts(from.getVerdicts(), "verdicts", fields),
       .entropy = from.getEntropy(),
       .kl = from.getKl(),
       .ppo_kl = from.getPpoKl(),

@@ -325,8 +325,7 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
           evaluation_->verdicts[index] || one.verdicts.size() != 1) {
         continue;
       }
-      evaluation_->verdicts[index] = one.verdicts[0];
-      ++evaluation_->num_judged;
+      evaluation_judged(index, one.verdicts[0]);
       continue;
     }
     if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
@@ -346,7 +345,12 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
       Trajectory& trajectory = group.record.trajectories[i];
       trajectory.verdict = one.verdicts[i];
       for (const VerdictPart& part : trajectory.verdict.parts) {
-        if (!is_payable(part.kind)) failure = name(part.kind);
+        // A verifier's own failure is tried elsewhere before anything else is decided.
+        const bool is_infra = part.kind == VerdictKind::kInfraError;
+        if (is_infra || (!is_payable(part.kind) && failure.empty())) {
+          failure = name(part.kind);
+        }
+        if (is_infra) ++ledger_.verdicts[name(part.kind)];
       }
     }
     if (failure == name(VerdictKind::kInfraError) && ++group.infra_errors <= kInfraErrorsMax) {
@@ -418,8 +422,7 @@ void Controller::group_abandoned(GroupId id, GroupPurpose purpose, const std::st
     if (!evaluation_ || id.round != Round{number(evaluation_->version)}) return;
     const size_t index = id.ordinal;
     if (index >= evaluation_->verdicts.size() || evaluation_->verdicts[index]) return;
-    if (evaluation_->left_out.insert(index).second) ++evaluation_->num_judged;
-    sink_.noted(fmt::format("evaluation: problem {} is left out: {}", index, reason));
+    leave_out(index, reason);
     finish_evaluation(now);
   } else if (round_ && id.round == round_->round) {
     const auto found = round_->groups.find(id.ordinal);
@@ -430,6 +433,31 @@ void Controller::group_abandoned(GroupId id, GroupPurpose purpose, const std::st
     drop_group(id.ordinal, reason);
   }
   advance(now);
+}
+
+// What was not judged is not counted as wrong.
+void Controller::evaluation_judged(size_t index, const Verdict& verdict) {
+  EvaluationState& state = *evaluation_;
+  const VerdictPart& part = verdict.parts[accuracy_part(job_.rewards)];
+  if (part.kind == VerdictKind::kInfraError) {
+    ++ledger_.verdicts[name(part.kind)];
+    if (++state.infra_errors[index] <= kInfraErrorsMax) {
+      judge({Round{number(state.version)}, static_cast<uint32_t>(index)}, GroupPurpose::kEvaluate,
+            data_.held_out[index], {to_judge(*state.responses[index])});
+      return;
+    }
+  }
+  if (!is_payable(part.kind)) {
+    leave_out(index, fmt::format("{}: {}", name(part.kind), part.reason));
+    return;
+  }
+  state.verdicts[index] = verdict;
+  if (state.left_out.count(index) == 0) ++state.num_judged;
+}
+
+void Controller::leave_out(size_t index, const std::string& reason) {
+  if (evaluation_->left_out.insert(index).second) ++evaluation_->num_judged;
+  sink_.noted(fmt::format("evaluation: problem {} is left out: {}", index, reason));
 }
 
 void Controller::drop_group(uint32_t ordinal, const std::string& reason) {
@@ -750,8 +778,11 @@ void Controller::complete_round_metrics() {
       reward_squares += reward * reward;
       metrics.accuracy += trajectory.verdict.parts[accuracy].is_right() ? 1 : 0;
       for (size_t part = 0; part < trajectory.verdict.parts.size(); ++part) {
+        const VerdictPart& one = trajectory.verdict.parts[part];
+        metrics.reward_values[one.name] += static_cast<double>(one.value);
+        ++metrics.verdicts[fmt::format("{}/{}", one.name, name(one.kind))];
         if (job_.rewards[part].verifier != "r1_format") continue;
-        metrics.format_share += trajectory.verdict.parts[part].is_right() ? 1 : 0;
+        metrics.format_share += one.is_right() ? 1 : 0;
       }
       const auto from = trajectory.segments.back().begin;
       const std::string text =
@@ -766,6 +797,7 @@ void Controller::complete_round_metrics() {
     metrics.reward_std = std::sqrt(
         std::max(0.0, reward_squares / count - metrics.reward_mean * metrics.reward_mean));
     metrics.accuracy /= count;
+    for (auto& [name_of, value] : metrics.reward_values) value /= count;
     metrics.format_share /= count;
     metrics.thinking_share /= count;
     metrics.response_length_clipped /= count;

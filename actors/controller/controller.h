@@ -166,6 +166,7 @@ class Controller {
     std::vector<std::optional<SampledResponse>> responses{};
     std::vector<std::optional<Verdict>> verdicts{};
     std::set<size_t> left_out{};
+    std::map<size_t, int> infra_errors{};  // Of a problem.
     size_t num_judged = 0;
     bool is_committing = false;
   };
@@ -202,6 +203,8 @@ class Controller {
   LearnStep minibatch_step(int64_t minibatch);
   void commit(Batch batch, Pending pending);
   Batch batch_with_ledger();
+  void evaluation_judged(size_t index, const Verdict& verdict);
+  void leave_out(size_t index, const std::string& reason);
   void drop_group(uint32_t ordinal, const std::string& reason);
   void judge(GroupId id, GroupPurpose purpose, const PromptTokens& prompt,
              std::vector<TextToJudge> responses);

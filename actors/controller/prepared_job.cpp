@@ -83,7 +83,10 @@ int available_cores() {
 
 int rollout_threads(const JobSpec& job) { return shared_out(job, job.resources.rollout); }
 int learner_threads(const JobSpec& job) { return shared_out(job, job.resources.learner); }
-int verifier_threads(const JobSpec& job) { return shared_out(job, job.resources.verifier); }
+int verifier_threads(const JobSpec& job) { return shared_out(job, verifier_workers(job)); }
+int verifier_workers(const JobSpec& job) {
+  return job.resources.verifier > 0 ? static_cast<int>(job.resources.verifier) : available_cores();
+}
 
 model::Learner::Options learner_options(const JobSpec& job, int64_t context_max) {
   return {.microbatch_tokens = job.learner.microbatch_tokens,

@@ -36,6 +36,7 @@ Result<PreparedJob> prepare_job(const kernels::Backend& backend, const JobSpec& 
 int rollout_threads(const JobSpec& job);
 int learner_threads(const JobSpec& job);
 int verifier_threads(const JobSpec& job);
+int verifier_workers(const JobSpec& job);  // One per core where the job says 0.
 
 model::Learner::Options learner_options(const JobSpec& job, int64_t context_max);
 

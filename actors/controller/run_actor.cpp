@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "actors/transport.h"
+#include "actors/verifier/verifier_table.h"
 #include "schemas/check.h"
 #include "schemas/envelope_codec.h"
 #include "schemas/work_codec.h"
@@ -50,9 +51,11 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   options.pool.first_epoch = (setup_->epoch << 32) + 1;
   options.pool.log_path = home + "/workers.log";
   options.pool.arithmetic_id = setup_->record.arithmetic_id;
+  options.pool.judge_each_max = seconds_max(setup_->prepared.job.rewards);
   options.slots =
       plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
-                 learner_threads(setup_->prepared.job), verifier_threads(setup_->prepared.job));
+                 learner_threads(setup_->prepared.job), verifier_threads(setup_->prepared.job),
+                 verifier_workers(setup_->prepared.job));
   options.policies_folder = policies;
   for (const auto& note : setup_->history.notes) setup_->prepared.data.notes.push_back(note);
   run_ =

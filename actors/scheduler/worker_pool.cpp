@@ -25,10 +25,19 @@ bool is_ended_from_outside(const ProcessEnd& end) {
   return std::find(std::begin(kSignals), std::end(kSignals), end.signal) != std::end(kSignals);
 }
 
+const VerdictPart* find_infra_error(const JudgedGroup& group) {
+  for (const Verdict& verdict : group.verdicts) {
+    for (const VerdictPart& part : verdict.parts) {
+      if (part.kind == VerdictKind::kInfraError) return &part;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int learner_threads,
-                                 int verifier_threads) {
+                                 int verifier_threads, int verifier_workers) {
   const ResourcesSpec& resources = job.resources;
   std::vector<SlotPlan> slots;
   const auto add = [&](Roles roles) {
@@ -45,7 +54,7 @@ std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int le
     for (int64_t i = 0; i < resources.learner; ++i) add({.learner = true});
     for (int64_t i = 0; i < resources.rollout; ++i) add({.rollout = true});
   }
-  for (int64_t i = 0; i < resources.verifier; ++i) add({.verifier = true});
+  for (int i = 0; i < verifier_workers; ++i) add({.verifier = true});
   return slots;
 }
 
@@ -198,10 +207,10 @@ void WorkerPool::tick(double now) {
            fmt::format("{} groups not generated within {:.0f} s", slot.generating.size(),
                        options_.generate_max),
            now);
-    } else if (overdue(slot.judgement != 0, slot.judgement_since, options_.judge_max)) {
+    } else if (overdue(slot.judgement != 0, slot.judgement_since, slot.judgement_max)) {
       lose(i, Loss::kFault,
            fmt::format("{} groups not judged within {:.0f} s", slot.judging.size(),
-                       options_.judge_max),
+                       slot.judgement_max),
            now);
     } else if (overdue(!slot.learning.empty(), slot.learning_since, options_.learn_max)) {
       lose(i, Loss::kFault,
@@ -386,7 +395,15 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     slot.verifier_busy += now - slot.verifier_from;
     for (const JudgedGroup& group : judged->groups) {
       verdicts_since_sample_ += static_cast<int64_t>(group.verdicts.size());
-      tries_.erase(key_of(group.id, group.purpose));
+      const GroupKey key = key_of(group.id, group.purpose);
+      tries_.erase(key);
+      failed_at_.erase(key);
+      if (const VerdictPart* part = find_infra_error(group)) {
+        failed_at_[key] = index;
+        note(fmt::format("{} could not judge {} {}, group {}: {}: {}", title(index),
+                         group.purpose == GroupPurpose::kTrain ? "round" : "the evaluation of",
+                         number(group.id.round), group.id.ordinal, part->name, part->reason));
+      }
       std::erase_if(slot.judging, [&](const GroupToJudge& one) {
         return one.id == group.id && one.purpose == group.purpose;
       });
@@ -452,6 +469,7 @@ void WorkerPool::generate(GenerateGroups request, double now) {
                   std::make_move_iterator(request.groups.end()));
   request.groups.clear();
   request_ = std::move(request);
+  failed_at_.clear();  // Of groups that were dropped.
   const auto rollouts = static_cast<size_t>(std::count_if(
       slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.plan.roles.rollout; }));
   share_ = std::clamp<size_t>((waiting_.size() + rollouts - 1) / rollouts, 1, options_.share_max);
@@ -466,6 +484,7 @@ void WorkerPool::judge(GroupToJudge group, double now) {
 void WorkerPool::cancel_groups(double now) {
   waiting_.clear();
   to_judge_.clear();
+  failed_at_.clear();
   request_.reset();
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
@@ -556,25 +575,55 @@ void WorkerPool::dispatch_generation(uint32_t index, double now) {
   send(index, slot.generation, options_.generate_max, std::move(request));
 }
 
+// Whose verifier has just failed at a group does not get it again while there is another.
+bool WorkerPool::is_for_another(uint32_t index, const GroupToJudge& group) const {
+  const auto failed = failed_at_.find(key_of(group.id, group.purpose));
+  if (failed == failed_at_.end() || failed->second != index) return false;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (i != index && slots_[i].plan.roles.verifier && slots_[i].state == State::kReady) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The longest that a verifier may need for so many responses.
+double WorkerPool::judge_seconds(uint32_t index, size_t num_responses) const {
+  const size_t threads = std::max(1u, slots_[index].plan.verifier_threads);
+  return static_cast<double>((num_responses + threads - 1) / threads) * options_.judge_each_max;
+}
+
 void WorkerPool::dispatch_judgement(uint32_t index, double now) {
   Slot& slot = slots_[index];
-  if (to_judge_.empty() || slot.judgement != 0) return;
-  slot.judgement = next_request_++;
-  slot.judgement_since = slot.verifier_from = now;
+  if (slot.judgement != 0) return;
   JudgeGroups request;
-  size_t bytes = 0;
-  while (!to_judge_.empty() && request.groups.size() < options_.judge_batch &&
-         bytes < options_.judge_bytes) {
-    const GroupToJudge& next = to_judge_.front();
-    const bool is_suspect = faults_of(next.id, next.purpose) > 0;
+  size_t bytes = 0, responses = 0;
+  for (auto next = to_judge_.begin(); next != to_judge_.end() &&
+                                      request.groups.size() < options_.judge_batch &&
+                                      bytes < options_.judge_bytes;) {
+    if (is_for_another(index, *next)) {
+      ++next;
+      continue;
+    }
+    const bool is_suspect = faults_of(next->id, next->purpose) > 0;
     if (is_suspect && !request.groups.empty()) break;
     if (is_suspect) bytes = options_.judge_bytes;
-    for (const TextToJudge& response : next.responses) bytes += response.text.size();
-    slot.judging.push_back(to_judge_.front());
-    request.groups.push_back(std::move(to_judge_.front()));
-    to_judge_.pop_front();
+    // Programs take their time: others are to have a share, and a loss is to cost little.
+    responses += next->responses.size();
+    if (!request.groups.empty() && judge_seconds(index, responses) > options_.judge_max) {
+      responses -= next->responses.size();
+      break;
+    }
+    for (const TextToJudge& response : next->responses) bytes += response.text.size();
+    slot.judging.push_back(*next);
+    request.groups.push_back(std::move(*next));
+    next = to_judge_.erase(next);
   }
-  send(index, slot.judgement, options_.judge_max, std::move(request));
+  if (request.groups.empty()) return;
+  slot.judgement = next_request_++;
+  slot.judgement_since = slot.verifier_from = now;
+  slot.judgement_max = options_.judge_max + judge_seconds(index, responses);
+  send(index, slot.judgement, slot.judgement_max, std::move(request));
 }
 
 std::vector<PoolCommand> WorkerPool::take_commands() { return std::exchange(commands_, {}); }

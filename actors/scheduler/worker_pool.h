@@ -33,7 +33,7 @@ struct SlotPlan {
 // Slots = max(rollout, learner) where they are colocated, and one for each verifier: slot i has
 // each role whose count exceeds i.
 std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int learner_threads,
-                                 int verifier_threads);
+                                 int verifier_threads, int verifier_workers);
 
 // What is to be done, and what the controller is told.
 namespace pool {
@@ -103,7 +103,8 @@ class WorkerPool {
     double start_max = 60;      // Until a new process says hello, or a policy is loaded.
     double prepare_max = 3600;  // Until a lease is taken.
     double generate_max = 3600;
-    double judge_max = 60;
+    double judge_max = 60;          // Of what a verifier does at once ...
+    double judge_each_max = 0;      // ... and for each response more, where it waits for programs.
     double disconnected_max = 0.5;  // Until the end of a process that has gone silent is known.
     double learn_max = 3600;
     double back_off_first = 0.25;  // After the second loss in a row, then doubled.
@@ -183,6 +184,7 @@ class WorkerPool {
     // Verifier.
     uint64_t judgement = 0;
     double judgement_since = 0;
+    double judgement_max = 0;
     std::vector<GroupToJudge> judging{};
     // Learner: requests in their order.
     std::deque<std::pair<uint64_t, std::string>> learning{};
@@ -212,6 +214,8 @@ class WorkerPool {
   void dispatch(double now);
   void dispatch_generation(uint32_t index, double now);
   void dispatch_judgement(uint32_t index, double now);
+  bool is_for_another(uint32_t index, const GroupToJudge& group) const;
+  double judge_seconds(uint32_t index, size_t num_responses) const;
   void note(std::string line) { commands_.push_back(pool::Note{std::move(line)}); }
   std::string title(uint32_t index) const;
 
@@ -230,6 +234,8 @@ class WorkerPool {
   std::deque<PromptGroup> waiting_{};
   size_t share_ = 1;  // Groups that a rollout gets at once.
   std::deque<GroupToJudge> to_judge_{};
+  // Whose verifier failed at a group: it is to be judged elsewhere.
+  std::map<GroupKey, uint32_t> failed_at_{};
   std::map<GroupKey, Tries> tries_{};
   std::optional<PolicyPublished> published_{};
   std::vector<std::string> old_policies_{};

@@ -9,6 +9,7 @@
 #include "cluster/cli/command.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/outcome.h"
+#include "cluster/cli/trusted_verifiers.h"
 #include "cluster/daemon/embedded_run.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/monitor/run_view.h"
@@ -22,11 +23,14 @@ struct RunCommand {
   std::string job{};
   std::string home{};
   std::vector<std::string> overrides{};
+  std::vector<std::string> trusted_verifiers{};
   bool resumes = false;
   bool is_json = false;
 };
 
 Result<JobState> run(const RunCommand& command) {
+  auto trusted = read_trusted_verifiers(command.trusted_verifiers);
+  if (!trusted) return trusted.error();
   auto job = load_job(command.job, command.overrides);
   if (!job) return job.error();
   auto backend = kernels::cpu_backend();
@@ -34,9 +38,12 @@ Result<JobState> run(const RunCommand& command) {
   watch_for_interrupts();
   const std::string home = command.home.empty() ? "runs/" + job->name : command.home;
   const auto view = make_view(command.is_json ? stderr : stdout);
-  auto outcome = run_embedded(
-      **backend, *job, {.home = home, .resumes = command.resumes, .is_interrupted = is_interrupted},
-      *view);
+  auto outcome = run_embedded(**backend, *job,
+                              {.home = home,
+                               .resumes = command.resumes,
+                               .trusted_programs = std::move(*trusted),
+                               .is_interrupted = is_interrupted},
+                              *view);
   if (!outcome) return outcome.error();
   print_bill(command.is_json ? stderr : stdout, *outcome);
   if (command.is_json) fmt::print("{}\n", to_json(*outcome).dump());
@@ -114,6 +121,7 @@ void add_run(CLI::App& program, int& exit_code) {
   command->add_option("--set", state->overrides, "table.key=value, over what the file says")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_trusted_verifier_option(*command, state->trusted_verifiers);
   command->add_flag("--resume", state->resumes, "Go on with the unfinished job in HOME");
   command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
   command->callback([state, &exit_code] {

@@ -3,10 +3,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "cluster/cli/command.h"
 #include "cluster/cli/door.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/trusted_verifiers.h"
 #include "cluster/daemon/daemon.h"
 #include "kernels/cpu/cpu_backend.h"
 
@@ -18,7 +20,10 @@ std::string default_home() {
   return std::string(home == nullptr || *home == '\0' ? "." : home) + "/.local/state/troupe";
 }
 
-Status serve(DaemonOptions options) {
+Status serve(DaemonOptions options, const std::vector<std::string>& trusted_verifiers) {
+  auto trusted = read_trusted_verifiers(trusted_verifiers);
+  if (!trusted) return trusted.error();
+  options.trusted_programs = std::move(*trusted);
   std::error_code ignored;
   options.home = std::filesystem::absolute(options.home, ignored).lexically_normal().string();
   auto backend = kernels::cpu_backend();
@@ -44,6 +49,8 @@ int run_trouped(int argc, char** argv) {
   program.add_option("--home", options.home, "Folder of the store and of the jobs")
       ->capture_default_str();
   add_server_option(program, options.server);
+  std::vector<std::string> trusted_verifiers;
+  add_trusted_verifier_option(program, trusted_verifiers);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help
@@ -52,7 +59,7 @@ int run_trouped(int argc, char** argv) {
     std::fprintf(stderr, "trouped: %s; see: trouped --help\n", error.what());
     return 2;
   }
-  const Status served = serve(std::move(options));
+  const Status served = serve(std::move(options), trusted_verifiers);
   if (served) return 0;
   std::fprintf(stderr, "trouped: %s\n", served.error().message.c_str());
   return exit_code(served.error());

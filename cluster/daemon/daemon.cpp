@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 
+#include "actors/verifier/verifier_table.h"
 #include "cluster/daemon/head.h"
 #include "cluster/gateway/front_door.h"
 #include "cluster/jobs/job_file.h"
@@ -79,6 +80,7 @@ class Daemon {
     auto head = Head::open(
         backend_, std::move(*store),
         {.folder = options_.home,
+         .trusted_programs = options_.trusted_programs,
          .home_of = [this](uint64_t job) { return fmt::format("{}/jobs/{}", options_.home, job); },
          .make_sink = [this](const JobRecord& record) { return watch(record); },
          .job_changed =
@@ -139,6 +141,11 @@ class Daemon {
     if (const auto* submit = std::get_if<SubmitJob>(&request)) {
       Status valid = cluster::validate(submit->job);
       if (valid) valid = troupe::validate(submit->job);
+      if (valid) {
+        const auto trusted =
+            actors::find_trusted_programs(submit->job.rewards, options_.trusted_programs);
+        if (!trusted) valid = trusted.error();
+      }
       if (!valid) {
         answer(failed(invalid_argument(valid.error().message)));
         return;

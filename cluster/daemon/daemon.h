@@ -3,15 +3,19 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "kernels/backend.h"
 #include "schemas/result.h"
+#include "schemas/work.h"
 
 namespace troupe::cluster {
 
 struct DaemonOptions {
   std::string home{};    // Store and jobs; created when missing.
   std::string server{};  // Folder of the front door's sockets.
+  // Programs that may verify without a sandbox, by the names that jobs may use.
+  std::vector<TrustedProgram> trusted_programs{};
   std::function<bool()> is_interrupted = [] { return false; };
 };
 

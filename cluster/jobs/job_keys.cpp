@@ -191,7 +191,7 @@ const std::array kKeys = {
     Key{.path = "resources.learner", .slot = at<&JobSpec::resources, &ResourcesSpec::learner>,
         .range = kWorkers, .is_in_hash = false, .comment = "workers that learn"},
     Key{.path = "resources.verifier", .slot = at<&JobSpec::resources, &ResourcesSpec::verifier>,
-        .range = kWorkers, .is_in_hash = false, .comment = "workers that judge"},
+        .range = {0, 4096}, .is_in_hash = false, .comment = "workers that judge; 0: one per core"},
     Key{.path = "resources.threads_per_worker",
         .slot = at<&JobSpec::resources, &ResourcesSpec::threads_per_worker>, .range = {0, 4096},
         .is_in_hash = false, .comment = "0: the machine's cores shared out"},

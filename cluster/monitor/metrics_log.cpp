@@ -29,6 +29,8 @@ std::string to_json_line(const StepMetrics& step) {
     json["response_length/mean"] = step.response_length_mean;
     json["response_length/clip_ratio"] = step.response_length_clipped;
     json["frac_reward_zero_std"] = step.frac_reward_zero_std;
+    for (const auto& [name, value] : step.reward_values) json["rewards/" + name + "/mean"] = value;
+    json["verdicts"] = step.verdicts;
     json["kl"] = step.kl;
     json["ppo_kl"] = step.ppo_kl;
     json["clip_ratio/region_mean"] = step.clip_fraction;
@@ -66,6 +68,7 @@ std::string to_json_line(const RunSample& sample) {
               {"queue/judging", sample.groups_judging},
               {"queue/committing", sample.groups_committing},
               {"verdicts_per_second", sample.verdicts_per_second},
+              {"verdicts", ledger.verdicts},
               {"seconds/rollout", ledger.rollout_seconds},
               {"seconds/verifier", ledger.verifier_seconds},
               {"seconds/learner", ledger.learner_seconds},

@@ -226,6 +226,8 @@ inline StepMetrics filled_step_metrics() {
       .response_length_mean = 18.25,
       .response_length_clipped = 19.25,
       .frac_reward_zero_std = 20.25,
+      .reward_values = {{"accuracy", 0.25}, {"format", 0.75}},
+      .verdicts = {{"accuracy/equal", 3}, {"format/malformed", 4}},
       .entropy = 21.25,
       .kl = 22.25,
       .ppo_kl = 23.25,
@@ -808,11 +810,12 @@ inline bool same(const StepMetrics& a, const StepMetrics& b) {
          a.accuracy == b.accuracy && a.format_share == b.format_share &&
          a.thinking_share == b.thinking_share && a.response_length_mean == b.response_length_mean &&
          a.response_length_clipped == b.response_length_clipped &&
-         a.frac_reward_zero_std == b.frac_reward_zero_std && a.entropy == b.entropy &&
-         a.kl == b.kl && a.ppo_kl == b.ppo_kl && a.clip_fraction == b.clip_fraction &&
-         a.ratio_max == b.ratio_max && a.advantage_abs_mean == b.advantage_abs_mean &&
-         a.generate_seconds == b.generate_seconds && a.verify_seconds == b.verify_seconds &&
-         a.learn_seconds == b.learn_seconds && a.tokens_generated == b.tokens_generated;
+         a.frac_reward_zero_std == b.frac_reward_zero_std && a.reward_values == b.reward_values &&
+         a.verdicts == b.verdicts && a.entropy == b.entropy && a.kl == b.kl &&
+         a.ppo_kl == b.ppo_kl && a.clip_fraction == b.clip_fraction && a.ratio_max == b.ratio_max &&
+         a.advantage_abs_mean == b.advantage_abs_mean && a.generate_seconds == b.generate_seconds &&
+         a.verify_seconds == b.verify_seconds && a.learn_seconds == b.learn_seconds &&
+         a.tokens_generated == b.tokens_generated;
 }
 
 inline bool same(const EvalMetrics& a, const EvalMetrics& b) {

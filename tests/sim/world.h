@@ -344,7 +344,7 @@ class World : public actors::RunPorts {
     if (!scenario_.is_harsh) {
       options.pool.kills_max = options.pool.learner_faults_max = 100000;
     }
-    options.slots = actors::plan_slots(spec, 1, 1, 1);
+    options.slots = actors::plan_slots(spec, 1, 1, 1, static_cast<int>(spec.resources.verifier));
     options.policies_folder = "policies";
     run_->machine =
         std::make_unique<actors::JobRun>(*run_->prepared, std::move(history->run),

@@ -13,15 +13,20 @@ constexpr Roles kVerifier{.verifier = true};
 
 // A pool, its time and what it has said since last asked.
 struct Fixture {
-  explicit Fixture(const std::vector<Roles>& roles) : pool(plans(roles), Lease{}, {}) {
+  explicit Fixture(const std::vector<Roles>& roles, WorkerPool::Options options = {},
+                   uint32_t verifier_threads = 1)
+      : pool(plans(roles, verifier_threads), Lease{}, std::move(options)) {
     pool.start(now);
     take();
     for (uint32_t slot = 0; slot < roles.size(); ++slot) bring_up(slot);
   }
 
-  static std::vector<SlotPlan> plans(const std::vector<Roles>& roles) {
+  static std::vector<SlotPlan> plans(const std::vector<Roles>& roles,
+                                     uint32_t verifier_threads = 1) {
     std::vector<SlotPlan> slots;
-    for (Roles one : roles) slots.push_back({.roles = one});
+    for (Roles one : roles) {
+      slots.push_back({.roles = one, .verifier_threads = verifier_threads});
+    }
     return slots;
   }
 
@@ -95,11 +100,11 @@ TEST_CASE("worker pool: slots have the roles whose count exceeds their number") 
   JobSpec job;
   job.resources = {.placement = "colocated", .rollout = 2, .learner = 1, .verifier = 1};
   std::vector<std::string> roles;
-  for (const auto& plan : plan_slots(job, 1, 1, 1)) roles.push_back(to_string(plan.roles));
+  for (const auto& plan : plan_slots(job, 1, 1, 1, 1)) roles.push_back(to_string(plan.roles));
   CHECK(roles == std::vector<std::string>{"rollout+learner", "rollout", "verifier"});
   job.resources.placement = "split";
   roles.clear();
-  for (const auto& plan : plan_slots(job, 1, 1, 1)) roles.push_back(to_string(plan.roles));
+  for (const auto& plan : plan_slots(job, 1, 1, 1, 1)) roles.push_back(to_string(plan.roles));
   CHECK(roles == std::vector<std::string>{"learner", "rollout", "rollout", "verifier"});
 }
 
@@ -161,6 +166,77 @@ TEST_CASE("worker pool: silence and deadlines end a worker, and its end is known
   const auto retried = f.all<pool::GroupRetried>();
   REQUIRE(retried.size() == 1);
   CHECK(retried[0].record.faults == 1);
+}
+
+Verdict failed_verdict() {
+  return {{{.name = "accuracy", .kind = VerdictKind::kInfraError, .reason = "no memory"}}};
+}
+
+TEST_CASE("worker pool: a group whose verifier failed is judged elsewhere while there is one") {
+  Fixture f({kVerifier, kVerifier});
+  f.pool.judge({.id = {Round{0}, 3}}, f.now);
+  const auto first = f.sent<JudgeGroups>().at(0).first;
+  CHECK(first.slot == 0);
+  f.say(0, first.request_id, GroupsJudged{{{{Round{0}, 3}, {}, {failed_verdict()}}}});
+  const auto notes = f.all<pool::Note>();
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0].line ==
+        "worker 0 (verifier) could not judge round 0, group 3: accuracy: no memory");
+  f.pool.judge({.id = {Round{0}, 3}}, f.now);
+  f.pool.judge({.id = {Round{0}, 4}}, f.now);
+  auto sent = f.sent<JudgeGroups>();
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].first.slot == 1);
+  CHECK(sent[0].second.groups.at(0).id.ordinal == 3);
+  CHECK(sent[1].first.slot == 0);
+  CHECK(sent[1].second.groups.at(0).id.ordinal == 4);
+
+  // The one that is left gets it, for want of another.
+  f.say(1, sent[0].first.request_id, GroupsJudged{{{{Round{0}, 3}, {}, {failed_verdict()}}}});
+  f.end(0, 9);
+  f.pool.judge({.id = {Round{0}, 3}}, f.now);
+  sent = f.sent<JudgeGroups>();
+  REQUIRE(!sent.empty());
+  CHECK(sent[0].first.slot == 1);
+}
+
+TEST_CASE("worker pool: verifiers that wait for programs get time for each response, and a share") {
+  WorkerPool::Options options;
+  options.judge_max = 60;
+  options.judge_each_max = 12;
+  Fixture f({kVerifier, kVerifier}, options, /*verifier_threads=*/2);
+  // 8 responses on 2 threads: 4 * 12 s. Two of them are more than the 60 s of one request.
+  const auto group = [](uint32_t ordinal) {
+    return GroupToJudge{.id = {Round{0}, ordinal}, .responses = std::vector<TextToJudge>(8)};
+  };
+  f.pool.judge(group(0), f.now);
+  f.pool.judge(group(1), f.now);
+  auto sent = f.sent<JudgeGroups>();
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].second.groups.size() == 1);
+  CHECK(sent[0].first.deadline_ms == 108'000);
+  CHECK(sent[1].first.slot == 1);
+  for (uint32_t ordinal = 2; ordinal < 5; ++ordinal) f.pool.judge(group(ordinal), f.now);
+  CHECK(f.sent<JudgeGroups>().empty());
+  f.say(1, sent[1].first.request_id, GroupsJudged{{{{Round{0}, 1}, {}, {}}}});
+  CHECK(f.sent<JudgeGroups>().at(0).second.groups.size() == 1);
+
+  // Worker 0 breathes and holds its group too long; worker 1 is given it, and told why.
+  const auto breathe = [&](double seconds) {
+    for (double end = f.now + seconds; f.now < end;) {
+      f.say(0, 0, Heartbeat{});
+      f.say(1, 0, Heartbeat{});
+      f.pool.tick(f.now += 0.5);
+    }
+  };
+  breathe(107);
+  CHECK(f.all<pool::WorkerLost>().empty());
+  f.all<pool::Note>();
+  breathe(2);
+  const auto notes = f.all<pool::Note>();
+  REQUIRE(!notes.empty());
+  CHECK(notes[0].line == "worker 0 (verifier) is lost: 1 groups not judged within 108 s");
+  CHECK(f.all<pool::GroupRetried>().size() >= 1);
 }
 
 TEST_CASE("worker pool: who does not come up is started ever later") {
