@@ -276,8 +276,4 @@ int64_t Cgroup::memory_peak_bytes() const {
 
 bool Cgroup::ran_out_of_memory() const { return memory_kills() > kills_start_; }
 
-std::vector<pid_t> Cgroup::members() const {
-  return entries_.empty() ? std::vector<pid_t>{} : pids_in(read_small(entry_numbers_.front()));
-}
-
 }  // namespace troupe::actors::sandbox

@@ -52,7 +52,6 @@ class Cgroup {
   int64_t memory_peak_bytes() const;
   bool ran_out_of_memory() const;  // Something was killed for it since prepare().
   bool limits_processes() const { return static_cast<bool>(processes_max_); }
-  std::vector<pid_t> members() const;
 
  private:
   Cgroup() = default;

@@ -131,7 +131,7 @@ class Follower {
     const auto& cgroup = run_.slot->cgroup;
     if (cgroup && cgroup->counts_cpu()) return cgroup->cpu_seconds() - run_.cpu_at_start;
     double sum = 0;
-    for (const ProcessRow& row : process_tree(run_.inside_pid)) sum += row.cpu_seconds;
+    for (const ProcessRow& row : box_processes(run_.inside_pid)) sum += row.cpu_seconds;
     cpu_seen_ = std::max(cpu_seen_, sum);
     return cpu_seen_;
   }
@@ -151,13 +151,10 @@ class Follower {
   void look_at_states(double wall) {
     if (wall < next_state_look()) return;
     ++looks_;
-    std::vector<pid_t> pids;
-    if (const auto& cgroup = run_.slot->cgroup; cgroup) {
-      pids = cgroup->members();
-    } else {
-      for (const ProcessRow& row : process_tree(run_.inside_pid)) pids.push_back(row.pid);
+    const auto rows = box_processes(run_.inside_pid);
+    if (std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row.is_runnable; })) {
+      ++looks_runnable_;
     }
-    if (std::any_of(pids.begin(), pids.end(), is_runnable)) ++looks_runnable_;
   }
 
   bool was_starved(double wall) {
