@@ -246,7 +246,13 @@ Status Cgroup::prepare(int64_t memory_bytes, int32_t processes) {
     const std::string limit = std::to_string(memory_bytes);
     // Version 1 keeps memory + swap at or above memory at every moment.
     if (version_ == 1 && swap_max_) write_small(swap_max_.get(), "-1");
-    if (!write_small(memory_max_.get(), limit)) {
+    // The kernel frees what the run before had in /tmp a moment after its last process is gone.
+    bool is_set = write_small(memory_max_.get(), limit);
+    for (int attempt = 0; !is_set && errno == EBUSY && attempt < 100; ++attempt) {
+      ::poll(nullptr, 0, 2);
+      is_set = write_small(memory_max_.get(), limit);
+    }
+    if (!is_set) {
       return Error{.message = fmt::format("memory limit {}: {}", limit, std::strerror(errno))};
     }
     if (swap_max_) write_small(swap_max_.get(), version_ == 1 ? limit : "0");
