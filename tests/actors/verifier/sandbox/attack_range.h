@@ -24,10 +24,11 @@ class AttackRange {
     honest();  // From here on the slot and its group are there.
   }
 
-  void attack(const Attack& attack) {
+  void attack(Attack attack) {
     CAPTURE(attack.number);
     CAPTURE(attack.what);
     if (needs_memory_limit(attack) && sandbox_->level() != BoxLevel::kFull) return;
+    if (attack.ends == std::vector<BoxEnd>{BoxEnd::kWallLimit}) attack.limits.wall_seconds = 0.5;
     const HostState before = look_at_host();
     const BoxResult result = run(attack);
     CAPTURE(name(result.end));

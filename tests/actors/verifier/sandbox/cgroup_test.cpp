@@ -2,7 +2,10 @@
 #include "actors/verifier/sandbox/cgroup.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -74,6 +77,43 @@ TEST_CASE("cgroup: without any the reason is said") {
   CHECK(home.version == 0);
   CHECK(!home.memory);
   CHECK(!home.memory.reason.empty());
+}
+
+// As much of version 2 as a machine shows whose controllers version 1 holds.
+TEST_CASE("cgroup: a version 2 group counts the time of what enters it, and goes away") {
+  std::ifstream mounts("/proc/self/mountinfo"), own("/proc/self/cgroup");
+  std::string unified, paths;
+  for (std::string line; std::getline(mounts, line);) {
+    if (line.find(" - cgroup2 ") != std::string::npos) unified += line + "\n";
+  }
+  for (std::string line; std::getline(own, line);) paths += line + "\n";
+  CgroupHome home = find_cgroup_home(unified, paths);
+  if (!home.cpu) return;  // No right to make groups here.
+  home.memory = home.processes = {};
+  const std::string folder = home.cpu.folder + "/troupe-cgroup-test";
+  {
+    auto group = Cgroup::make(home, "troupe-cgroup-test");
+    REQUIRE_MESSAGE(group, group.error().message);
+    REQUIRE(group->prepare(1 << 20, 4));
+    CHECK(group->thread_entries().empty());
+    REQUIRE(group->process_entries().size() == 1);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      if (::write(group->process_entries()[0], "0", 1) != 1) ::_exit(1);
+      const auto start = std::clock();
+      while (std::clock() - start < CLOCKS_PER_SEC / 20) {
+      }
+      ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(group->cpu_seconds() > 0.02);
+    REQUIRE(group->prepare(1 << 20, 4));
+    CHECK(group->cpu_seconds() < 0.02);
+  }
+  CHECK(!fs::exists(folder));
 }
 
 }  // namespace
