@@ -43,8 +43,10 @@ class Cgroup {
   // Limits for the next run, and counters that start again.
   Status prepare(int64_t memory_bytes, int32_t processes);
 
-  // Files to write a pid to, for each hierarchy.
-  const std::vector<int>& entries() const { return entry_numbers_; }
+  // Version 1 takes single threads, by these files, and a child is born where its thread is.
+  std::vector<std::string> thread_entries() const;
+  // Version 2 takes whole processes: they must write to these.
+  const std::vector<int>& process_entries() const { return entry_numbers_; }
 
   bool counts_cpu() const { return static_cast<bool>(cpu_usage_); }
   double cpu_seconds() const;  // Since prepare().
@@ -52,7 +54,6 @@ class Cgroup {
   int64_t memory_peak_bytes() const;
   bool ran_out_of_memory() const;  // Something was killed for it since prepare().
   bool limits_processes() const { return static_cast<bool>(processes_max_); }
-  std::vector<pid_t> members() const;
 
  private:
   Cgroup() = default;

@@ -122,13 +122,14 @@ Result<Launched> start(const Launch& launch, char* stack) {
 
 }  // namespace
 
-struct Launcher::Order {
-  const Launch* launch;
-  std::optional<Result<Launched>> result{};
-};
-
-Launcher::Launcher(int num_threads) {
-  for (int i = 0; i < num_threads; ++i) threads_.emplace_back([this] { work(); });
+Result<std::unique_ptr<Launcher>> Launcher::create(const std::vector<std::string>& groups) {
+  std::unique_ptr<Launcher> launcher(new Launcher());
+  std::unique_lock lock(launcher->mutex_);
+  launcher->thread_ = std::thread([made = launcher.get(), groups] { made->work(groups); });
+  launcher->changed_.wait(lock, [&launcher] { return launcher->has_entered_.has_value(); });
+  lock.unlock();
+  if (!*launcher->has_entered_) return launcher->has_entered_->error();
+  return launcher;
 }
 
 Launcher::~Launcher() {
@@ -136,36 +137,43 @@ Launcher::~Launcher() {
     const std::lock_guard lock(mutex_);
     is_closing_ = true;
   }
-  ordered_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  changed_.notify_all();
+  thread_.join();
 }
 
 Result<Launched> Launcher::launch(const Launch& launch) {
-  Order order{&launch};
   std::unique_lock lock(mutex_);
-  orders_.push_back(&order);
-  ordered_.notify_one();
-  done_.wait(lock, [&order] { return order.result.has_value(); });
-  return std::move(*order.result);
+  order_ = &launch;
+  result_.reset();
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return result_.has_value(); });
+  return std::move(*result_);
 }
 
-void Launcher::work() {
+void Launcher::work(const std::vector<std::string>& groups) {
   // No signal of the process may be handled on the child's stack.
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::vector<char> stack(kStackBytes);
+  Status entered = ok();
+  for (const std::string& group : groups) {
+    if (!write_small(group, "0")) {
+      entered = Error{.message = fmt::format("{}: {}", group, std::strerror(errno))};
+    }
+  }
   std::unique_lock lock(mutex_);
+  has_entered_ = std::move(entered);
+  changed_.notify_all();
   for (;;) {
-    ordered_.wait(lock, [this] { return is_closing_ || !orders_.empty(); });
-    if (orders_.empty()) return;
-    Order* order = orders_.front();
-    orders_.pop_front();
+    changed_.wait(lock, [this] { return is_closing_ || order_ != nullptr; });
+    if (order_ == nullptr) return;
+    const Launch* order = std::exchange(order_, nullptr);
     lock.unlock();
-    auto result = start(*order->launch, stack.data());
+    auto result = start(*order, stack.data());
     lock.lock();
-    order->result.emplace(std::move(result));
-    done_.notify_all();
+    result_.emplace(std::move(result));
+    changed_.notify_all();
   }
 }
 
