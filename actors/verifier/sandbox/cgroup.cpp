@@ -184,11 +184,10 @@ Status Cgroup::enter_folder(const std::string& folder) {
   }
   folders_.push_back(folder);
   if (version_ == 1) return ok();
-  entries_.push_back(open_file(folder + "/cgroup.procs", O_RDWR));
-  if (!entries_.back()) {
+  birth_folder_ = open_file(folder, O_RDONLY | O_DIRECTORY);
+  if (!birth_folder_) {
     return Error{.message = fmt::format("open {}: {}", folder, std::strerror(errno))};
   }
-  entry_numbers_.push_back(entries_.back().get());
   return ok();
 }
 

@@ -45,8 +45,8 @@ class Cgroup {
 
   // Version 1 takes single threads, by these files, and a child is born where its thread is.
   std::vector<std::string> thread_entries() const;
-  // Version 2 takes whole processes: they must write to these.
-  const std::vector<int>& process_entries() const { return entry_numbers_; }
+  // Version 2 takes whole processes, which are born in this open folder; -1: it has none.
+  int birth_folder() const { return birth_folder_.get(); }
 
   bool counts_cpu() const { return static_cast<bool>(cpu_usage_); }
   double cpu_seconds() const;  // Since prepare().
@@ -63,8 +63,7 @@ class Cgroup {
 
   int version_ = 0;
   std::vector<std::string> folders_;
-  std::vector<Descriptor> entries_;
-  std::vector<int> entry_numbers_;
+  Descriptor birth_folder_;
   Descriptor memory_max_, swap_max_, memory_peak_, memory_events_;
   Descriptor processes_max_, processes_now_;
   Descriptor cpu_usage_;

@@ -230,7 +230,7 @@ Result<Running> Engine::start(const BoxProgram& program) {
     const auto prepared = cgroup->prepare(program.limits.memory_bytes,
                                           program.limits.processes + kBubblewrapProcesses);
     if (!prepared) return give_back(prepared.error());
-    launch.cgroups = cgroup->process_entries();
+    launch.cgroup_folder = cgroup->birth_folder();
     has_memory_limit = cgroup->limits_memory();
   }
   if (has_own_user) launch.uid = running.slot->uid;

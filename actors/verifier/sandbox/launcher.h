@@ -26,8 +26,8 @@ struct Launch {
   std::vector<std::string> environment{};
   std::vector<int> descriptors{};  // Entry i becomes descriptor i; all others are closed.
   std::vector<std::pair<int, rlimit>> limits{};
-  std::vector<int> cgroups{};  // Open cgroup.procs files that the child enters.
-  uid_t uid = 0;               // Also its gid, without other groups; 0: stays the caller's.
+  int cgroup_folder = -1;  // An open folder of version 2 in which it is born.
+  uid_t uid = 0;           // Also its gid, without other groups; 0: stays the caller's.
 };
 
 struct Launched {

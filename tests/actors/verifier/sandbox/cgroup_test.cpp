@@ -3,13 +3,12 @@
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "actors/verifier/sandbox/launcher.h"
 #include "tests/support/temp_dir.h"
 
 namespace troupe::actors::sandbox {
@@ -96,18 +95,15 @@ TEST_CASE("cgroup: a version 2 group counts the time of what enters it, and goes
     REQUIRE_MESSAGE(group, group.error().message);
     REQUIRE(group->prepare(1 << 20, 4));
     CHECK(group->thread_entries().empty());
-    REQUIRE(group->process_entries().size() == 1);
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      if (::write(group->process_entries()[0], "0", 1) != 1) ::_exit(1);
-      const auto start = std::clock();
-      while (std::clock() - start < CLOCKS_PER_SEC / 20) {
-      }
-      ::_exit(0);
-    }
+    auto launcher = Launcher::create({});
+    REQUIRE(launcher);
+    const auto launched = (*launcher)->launch(
+        {.argv = {"/usr/bin/python3", "-I", "-S", "-c", "for i in range(2000000): pass"},
+         .descriptors = {0, 1, 2},
+         .cgroup_folder = group->birth_folder()});
+    REQUIRE_MESSAGE(launched, launched.error().message);
     int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(::waitpid(launched->pid, &status, 0) == launched->pid);
     CHECK(status == 0);
     CHECK(group->cpu_seconds() > 0.02);
     REQUIRE(group->prepare(1 << 20, 4));
