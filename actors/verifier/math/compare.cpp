@@ -182,6 +182,11 @@ Outcome compare_collections(Term gold, Term candidate, Comparison& comparison, i
   if (a.has_distinct_names() && b.has_distinct_names() && a.values.size() > 1) {
     return compare_by_name(a, b, comparison, nesting);
   }
+  const bool has_names = std::any_of(b.names.begin(), b.names.end(),
+                                     [](const std::string& name) { return !name.empty(); });
+  if (a.has_distinct_names() && a.values.size() > 1 && !has_names) {
+    return compare_in_order(a.values, b.values, comparison, nesting);  // "1, 2" for x = 1, y = 2
+  }
   const bool are_sets = gold.kind() == NodeKind::kSet || candidate.kind() == NodeKind::kSet;
   // One value is not a list of values, unless braces say so.
   const auto is_plain = [](Term term) { return !is_list_or_set(term) && !has_plus_minus(term); };

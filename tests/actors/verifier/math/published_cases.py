@@ -68,7 +68,8 @@ def main():
                 if not is_response:
                     response = answer_of(response)
                 # Fields and records end with the control characters made for that.
-                fields = [name, str(wanted), "response" if is_response else "answer", gold, response]
+                kind = "response" if is_response else "answer"
+                fields = [name, str(wanted), kind, gold, response]
                 out.write("\x1f".join(fields) + "\x1e")
                 count += 1
     print(f"{count} cases in {folder}/cases.txt")
