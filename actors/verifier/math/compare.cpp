@@ -105,10 +105,24 @@ Outcome compare_by_name(const Items& gold, const Items& candidate, Comparison& c
   return all;
 }
 
+bool has_duplicates(const std::vector<Term>& items, Comparison& comparison, int nesting) {
+  for (size_t i = 1; i < items.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (compare_pair(items[i], items[j], comparison, nesting) == Outcome::kSame) return true;
+    }
+  }
+  return false;
+}
+
 // Each item of one side has a partner on the other: its own one in lists, any one in sets.
 Outcome compare_unordered(const std::vector<Term>& gold, const std::vector<Term>& candidate,
                           bool are_sets, Comparison& comparison, int nesting) {
-  if (!are_sets && gold.size() != candidate.size()) return Outcome::kOther;
+  if (!are_sets && gold.size() > candidate.size()) return Outcome::kOther;
+  // A solution that is listed twice is still one, unless the gold counts them.
+  if (!are_sets && gold.size() < candidate.size()) {
+    if (has_duplicates(gold, comparison, nesting)) return Outcome::kOther;
+    are_sets = true;
+  }
   if (gold.size() == candidate.size() &&
       compare_in_order(gold, candidate, comparison, nesting) == Outcome::kSame) {
     return Outcome::kSame;
@@ -167,6 +181,11 @@ Outcome compare_collections(Term gold, Term candidate, Comparison& comparison, i
   }
   if (a.has_distinct_names() && b.has_distinct_names() && a.values.size() > 1) {
     return compare_by_name(a, b, comparison, nesting);
+  }
+  const bool has_names = std::any_of(b.names.begin(), b.names.end(),
+                                     [](const std::string& name) { return !name.empty(); });
+  if (a.has_distinct_names() && a.values.size() > 1 && !has_names) {
+    return compare_in_order(a.values, b.values, comparison, nesting);  // "1, 2" for x = 1, y = 2
   }
   const bool are_sets = gold.kind() == NodeKind::kSet || candidate.kind() == NodeKind::kSet;
   // One value is not a list of values, unless braces say so.

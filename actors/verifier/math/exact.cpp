@@ -200,7 +200,11 @@ class Evaluator {
     }
     if (fmpz_bits(exponent.numerator()) > 20) return set_other(out, Status::kTooLarge);
     const slong n = fmpz_get_si(exponent.numerator());
-    const uint64_t bits = base.bits() * static_cast<uint64_t>(std::abs(n));
+    Rational positive;
+    fmpq_abs(positive.raw(), base.raw());
+    const double log2 =
+        (fmpz_dlog(positive.numerator()) + fmpz_dlog(positive.denominator())) / std::log(2.0);
+    const uint64_t bits = 2 + static_cast<uint64_t>(log2 * static_cast<double>(std::abs(n)));
     if (!is_small(bits)) return set_other(out, Status::kTooLarge);
     if (!charge(bits, bits / 2)) return;
     fmpq_pow_si(out.value.raw(), base.raw(), n);

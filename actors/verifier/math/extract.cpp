@@ -73,18 +73,24 @@ Boxes find_boxes(std::string_view text) {
 
 // True for the ", ", " or " and the like between parts of one answer.
 bool is_joiner(std::string_view gap) {
-  constexpr size_t kJoinerBytesMax = 32;
+  constexpr size_t kJoinerBytesMax = 64;
   if (gap.size() > kJoinerBytesMax) return false;
+  constexpr std::array<std::string_view, 5> kTypography = {"quad", "qquad", "text", "mbox",
+                                                           "textrm"};
   std::string letters;
-  for (char c : gap) {
-    if (is_letter(c)) {
+  for (size_t i = 0; i < gap.size(); ++i) {
+    const char c = gap[i];
+    if (c == '\\') {
+      const std::string_view name = command_at(gap, i);
+      if (!name.empty() && !contains(kTypography, name)) return false;
+      i += std::max<size_t>(name.size(), 1);  // \( and the like are delimiters.
+    } else if (is_letter(c)) {
       letters += to_lower(c);
-    } else if (!is_space(c) && std::string_view("$,;{}\\").find(c) == std::string_view::npos) {
+    } else if (!is_space(c) && std::string_view("$,;{}").find(c) == std::string_view::npos) {
       return false;
     }
   }
-  constexpr std::array<std::string_view, 5> kJoiners = {"", "or", "and", "textor", "textand"};
-  return contains(kJoiners, letters);
+  return letters.empty() || letters == "or" || letters == "and";
 }
 
 ExtractedAnswer boxed_answer(std::string_view text, const Boxes& boxes, bool is_list) {
@@ -150,11 +156,10 @@ size_t count(std::string_view text, std::string_view part) {
 
 }  // namespace
 
-std::optional<std::string_view> last_box(std::string_view text) {
+std::optional<std::string> boxed_part(std::string_view text) {
   const Boxes boxes = find_boxes(text);
   if (boxes.closed.empty()) return {};
-  const Box& box = boxes.closed.back();
-  return trimmed(text.substr(box.content_begin, box.end - box.content_begin));
+  return boxed_answer(text, boxes, true).text.value_or("");
 }
 
 ExtractedAnswer extract_answer(std::string_view response, bool is_list) {

@@ -21,7 +21,8 @@ struct ExtractedAnswer {
 // `is_list` (the gold is one), otherwise no single answer.
 ExtractedAnswer extract_answer(std::string_view response, bool is_list);
 
-// The content of the box that closes last, if any closes.
-std::optional<std::string_view> last_box(std::string_view text);
+// What is boxed in a text that may be a whole solution, several boxes side by side as a list;
+// nothing when no box closes.
+std::optional<std::string> boxed_part(std::string_view text);
 
 }  // namespace troupe::actors

@@ -8,7 +8,7 @@ namespace troupe::actors {
 
 class Fuel {
  public:
-  static constexpr uint64_t kVerdictUnits = 1'000'000;
+  static constexpr uint64_t kVerdictUnits = 4'000'000;
 
   explicit Fuel(uint64_t units = kVerdictUnits) : left_(units), start_(units) {}
 

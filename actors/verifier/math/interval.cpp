@@ -61,9 +61,10 @@ std::optional<HalfLine> solve(Term left, char relation, Term right, std::optiona
     std::swap(left_names, right_names);
     relation = flipped(relation);
   }
+  const std::string name = spelled_name(left);
+  if (right_names.empty() && !name.empty()) return {{name, relation, right}};
   if (left_names.size() != 1) return {};
   const std::string& variable = left_names[0];
-  if (right_names.empty() && left.kind() == NodeKind::kSymbol) return {{variable, relation, right}};
   std::optional<std::pair<Rational, Rational>> line;
   Rational limit;
   if (right_names.empty()) {
@@ -214,6 +215,12 @@ std::optional<RealSet> read_real_set(Term term, Comparison& comparison) {
         break;
       }
       case NodeKind::kRelation: {
+        if (const auto statement = read_statement(part)) {  // x \\in [1, 2]
+          if (i > 0 || statement->name.empty() || !statement->between.empty()) return {};
+          set.variable = statement->name;
+          parts.push_back(statement->value);
+          break;
+        }
         const auto solved = read_inequality(part, comparison);
         if (!solved || (!set.variable.empty() && set.variable != solved->variable)) return {};
         set.variable = solved->variable;

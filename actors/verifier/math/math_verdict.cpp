@@ -70,15 +70,16 @@ bool begins_with_relation(const std::vector<Token>& tokens) {
 }
 
 struct Gold {
-  std::string_view text{};
+  std::string text{};
   ParsedAnswer parsed{};
 };
 
 // Nothing when the reference answer cannot be read. A solution text counts by its box.
 std::optional<Gold> read_gold(std::string_view text) {
-  if (const auto box = last_box(text)) text = *box;
+  const auto boxed = boxed_part(text);
+  if (boxed) text = *boxed;
   if (text.size() > kAnswerBytesMax) return {};
-  Gold gold{text, parse_answer(text)};
+  Gold gold{std::string(text), parse_answer(text)};
   const std::vector<Token>& tokens = gold.parsed.tokens;
   if (is_blank(tokens) || (!gold.parsed.is_math && !is_balanced(tokens))) return {};
   return gold;

@@ -27,6 +27,8 @@ enum Strength : int {
   kPowerStrength = 50,
 };
 
+constexpr size_t kRatioPartsMax = 16;
+
 struct Value {
   NodeIndex node = 0;
   bool is_bare_integer = false;    // Digits, as the whole part of a mixed number has.
@@ -161,6 +163,7 @@ class Parser {
         if (tree[left].kind == NodeKind::kRatio && !tree[left].is_grouped) {
           parts.assign(tree.children(left).begin(), tree.children(left).end());
           parts.push_back(right);
+          if (parts.size() > kRatioPartsMax) fail();
         }
         return builder_.add(NodeKind::kRatio, parts);
       }

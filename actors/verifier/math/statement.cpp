@@ -8,7 +8,14 @@
 namespace troupe::actors {
 namespace {
 
-// x, f(x), (p, q), |AB|: something whose value is said. Empty for other terms.
+bool has_name(Term value, Term name) {
+  if (name.kind() != NodeKind::kSymbol) return false;
+  const auto variables = variables_of(value);
+  return std::binary_search(variables.begin(), variables.end(), name.tree->name(name.root));
+}
+
+}  // namespace
+
 std::string spelled_name(Term term) {
   const auto is_symbol = [](Term part) { return part.kind() == NodeKind::kSymbol; };
   const auto name = [](Term part) { return part.tree->name(part.root); };
@@ -26,11 +33,16 @@ std::string spelled_name(Term term) {
       if (term.node().detail != kAbs || !is_symbol(term.child(0))) return {};
       return "|" + name(term.child(0)) + "|";
     }
-    case NodeKind::kTuple: {
+    case NodeKind::kTuple:
+    case NodeKind::kRatio:
+    case NodeKind::kDivide: {
+      const char* between = term.kind() == NodeKind::kTuple   ? ","
+                            : term.kind() == NodeKind::kRatio ? ":"
+                                                              : "/";
       std::string all;
       for (size_t i = 0; i < term.num_children(); ++i) {
         if (!is_symbol(term.child(i))) return {};
-        all += (i ? "," : "(") + name(term.child(i));
+        all += (i ? between : "(") + name(term.child(i));
       }
       return all + ")";
     }
@@ -38,14 +50,6 @@ std::string spelled_name(Term term) {
       return {};
   }
 }
-
-bool has_name(Term value, Term name) {
-  if (name.kind() != NodeKind::kSymbol) return false;
-  const auto variables = variables_of(value);
-  return std::binary_search(variables.begin(), variables.end(), name.tree->name(name.root));
-}
-
-}  // namespace
 
 bool is_relation(Term term) { return term.kind() == NodeKind::kRelation; }
 

@@ -18,6 +18,9 @@ struct Statement {
 // Nothing for equations that are to be solved ("x + z = 1"), inequalities and terms without "=".
 std::optional<Statement> read_statement(Term term);
 
+// x, f(x), (p, q), |AB|, a : b: something whose value can be said. Empty for other terms.
+std::string spelled_name(Term term);
+
 bool is_relation(Term term);
 // One of < > and their like in it.
 bool is_inequality(Term term);

@@ -184,12 +184,13 @@ class Tokenizer {
   // The length of a separator of thousands at `at`, 0 if there is none.
   size_t separator_at(size_t at) const {
     size_t length = 0;
-    for (std::string_view mark : {"{,}", ",\\!", "\\,", "{,}\\!", "\\!,\\!"}) {
+    for (std::string_view mark : {"{,}", ",\\!", ",\\! ", "\\,", "{,}\\!", "\\!,\\!"}) {
       if (rest(at).starts_with(mark)) length = std::max(length, mark.size());
     }
     const bool is_list = depth_ > 0 || !options_.has_thousands ||
                          (!tokens_.empty() && tokens_.back().kind == Kind::kComma);
-    if (length == 0 && !is_list && rest(at).starts_with(',')) length = 1;
+    const bool is_plain = rest(at).starts_with(',') || rest(at).starts_with(' ');
+    if (length == 0 && !is_list && is_plain) length = 1;
     if (length == 0) return 0;
     const std::string_view digits = rest(at + length);
     const bool is_group = digits.size() >= 3 && is_digit(digits[0]) && is_digit(digits[1]) &&
@@ -292,7 +293,7 @@ class Tokenizer {
       emit(Kind::kOr);
     } else if (word == "and") {
       emit(Kind::kAnd);
-    } else if (word == "percent") {
+    } else if (word == "percent" || word == "percentage" || word == "pct") {
       emit(Kind::kPercent);
     } else if (word == "degrees" || word == "degree") {
       emit(Kind::kDegree);
@@ -341,6 +342,11 @@ class Tokenizer {
     if (name.empty()) return escaped();
     at_ = end;
     const auto command = find_command(name);
+    if (!command && name.starts_with("quad")) {  // \quadx
+      at_ -= name.size() - 4;
+      has_space_ = true;
+      return;
+    }
     if (!command) {
       if (name == "euro") return emit(Kind::kCurrency, 0, "euro");
       if (name == "pounds") return emit(Kind::kCurrency, 0, "pound sterling");
@@ -393,6 +399,7 @@ class Tokenizer {
         return emit(Kind::kBar);
       case '\\':
         if (num_matrices_ > 0) return emit(Kind::kRowBreak);
+        if (is_command_at(at_)) --at_;  // \\\\frac, escaped once too often.
         has_space_ = true;
         return;
       case '!':
@@ -410,6 +417,12 @@ class Tokenizer {
       default:
         return emit(Kind::kUnknown, 0, "\\" + std::string(1, c));
     }
+  }
+
+  bool is_command_at(size_t at) const {
+    size_t end = at;
+    while (end < text_.size() && is_letter(text_[end])) ++end;
+    return end > at + 1 && find_command(text_.substr(at, end - at)).has_value();
   }
 
   void environment(bool is_begin) {

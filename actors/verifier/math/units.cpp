@@ -93,6 +93,9 @@ constexpr std::string_view kNeverUnits[] = {"or",       "and",      "maybe",    
                                             "with",     "mod",      "modulo",    "million",
                                             "billion",  "thousand", "hundred",   "trillion",
                                             "dozen",    "half",     "halves",    "third",
+                                            "fourth",   "fifth",    "sixth",     "seventh",
+                                            "eighth",   "ninth",    "tenth",     "quarter",
+                                            "approx",   "roughly",  "around",    "circa",
                                             "squared",  "cubed",    "factorial", "times",
                                             "plus",     "minus",    "over",      "divided",
                                             "base",     "at",       "by",        "in",
@@ -156,7 +159,9 @@ std::optional<Unit> times_power(const Unit& unit, const Unit& other, int power) 
 }
 
 bool is_never_unit(std::string_view word) {
-  return std::find(std::begin(kNeverUnits), std::end(kNeverUnits), word) != std::end(kNeverUnits);
+  return std::any_of(std::begin(kNeverUnits), std::end(kNeverUnits), [&](std::string_view never) {
+    return never == word || never == singular(word);
+  });
 }
 
 }  // namespace troupe::actors

@@ -1,0 +1,20 @@
+// What is fuzzed. Each target is one function over bytes: libFuzzer calls it in the `fuzz` preset,
+// and a test with seeded mutations of a corpus in every other build. A broken property aborts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace troupe::fuzz {
+
+namespace math_extract {
+// The bytes are a response.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace math_extract
+
+namespace math_verdict {
+// A gold answer, a tab, and a candidate.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace math_verdict
+
+}  // namespace troupe::fuzz
