@@ -169,7 +169,8 @@ void remove_cgroup(const std::string& folder) {
   for (int attempt = 0; attempt < 200; ++attempt) {
     if (::rmdir(folder.c_str()) == 0 || errno == ENOENT) return;
     for (const pid_t pid : pids_in(read_small(folder + "/cgroup.procs"))) {
-      if (pid > 0) ::kill(pid, SIGKILL);
+      // A launcher's thread that is about to be gone shows as this whole process.
+      if (pid > 0 && pid != ::getpid()) ::kill(pid, SIGKILL);
     }
     ::poll(nullptr, 0, 1);
   }
@@ -182,11 +183,11 @@ Status Cgroup::enter_folder(const std::string& folder) {
     return Error{.message = fmt::format("mkdir {}: {}", folder, std::strerror(errno))};
   }
   folders_.push_back(folder);
-  entries_.push_back(open_file(folder + "/cgroup.procs", O_RDWR));
-  if (!entries_.back()) {
+  if (version_ == 1) return ok();
+  birth_folder_ = open_file(folder, O_RDONLY | O_DIRECTORY);
+  if (!birth_folder_) {
     return Error{.message = fmt::format("open {}: {}", folder, std::strerror(errno))};
   }
-  entry_numbers_.push_back(entries_.back().get());
   return ok();
 }
 
@@ -226,6 +227,14 @@ Result<Cgroup> Cgroup::make(const CgroupHome& home, const std::string& name) {
   return group;
 }
 
+std::vector<std::string> Cgroup::thread_entries() const {
+  std::vector<std::string> files;
+  if (version_ == 1) {
+    for (const std::string& folder : folders_) files.push_back(folder + "/tasks");
+  }
+  return files;
+}
+
 Cgroup::~Cgroup() {
   for (const std::string& folder : folders_) remove_cgroup(folder);
 }
@@ -236,14 +245,20 @@ Status Cgroup::prepare(int64_t memory_bytes, int32_t processes) {
     const std::string limit = std::to_string(memory_bytes);
     // Version 1 keeps memory + swap at or above memory at every moment.
     if (version_ == 1 && swap_max_) write_small(swap_max_.get(), "-1");
-    if (!write_small(memory_max_.get(), limit)) {
+    // The kernel frees what the run before had in /tmp a moment after its last process is gone.
+    bool is_set = write_small(memory_max_.get(), limit);
+    for (int attempt = 0; !is_set && errno == EBUSY && attempt < 100; ++attempt) {
+      ::poll(nullptr, 0, 2);
+      is_set = write_small(memory_max_.get(), limit);
+    }
+    if (!is_set) {
       return Error{.message = fmt::format("memory limit {}: {}", limit, std::strerror(errno))};
     }
     if (swap_max_) write_small(swap_max_.get(), version_ == 1 ? limit : "0");
     memory_limit_ = memory_bytes;
   }
   if (processes_max_) {
-    // The dead count until whoever inherited them has noticed.
+    // The launcher's thread counts, and the dead until whoever inherited them has noticed.
     const int64_t left = number_in(read_small(processes_now_.get()), "");
     const std::string limit = std::to_string(processes + left);
     if (processes_limit_ != limit && !write_small(processes_max_.get(), limit)) {
@@ -275,9 +290,5 @@ int64_t Cgroup::memory_peak_bytes() const {
 }
 
 bool Cgroup::ran_out_of_memory() const { return memory_kills() > kills_start_; }
-
-std::vector<pid_t> Cgroup::members() const {
-  return entries_.empty() ? std::vector<pid_t>{} : pids_in(read_small(entry_numbers_.front()));
-}
 
 }  // namespace troupe::actors::sandbox

@@ -43,8 +43,10 @@ class Cgroup {
   // Limits for the next run, and counters that start again.
   Status prepare(int64_t memory_bytes, int32_t processes);
 
-  // Files to write a pid to, for each hierarchy.
-  const std::vector<int>& entries() const { return entry_numbers_; }
+  // Version 1 takes single threads, by these files, and a child is born where its thread is.
+  std::vector<std::string> thread_entries() const;
+  // Version 2 takes whole processes, which are born in this open folder; -1: it has none.
+  int birth_folder() const { return birth_folder_.get(); }
 
   bool counts_cpu() const { return static_cast<bool>(cpu_usage_); }
   double cpu_seconds() const;  // Since prepare().
@@ -52,7 +54,6 @@ class Cgroup {
   int64_t memory_peak_bytes() const;
   bool ran_out_of_memory() const;  // Something was killed for it since prepare().
   bool limits_processes() const { return static_cast<bool>(processes_max_); }
-  std::vector<pid_t> members() const;
 
  private:
   Cgroup() = default;
@@ -62,8 +63,7 @@ class Cgroup {
 
   int version_ = 0;
   std::vector<std::string> folders_;
-  std::vector<Descriptor> entries_;
-  std::vector<int> entry_numbers_;
+  Descriptor birth_folder_;
   Descriptor memory_max_, swap_max_, memory_peak_, memory_events_;
   Descriptor processes_max_, processes_now_;
   Descriptor cpu_usage_;

@@ -14,7 +14,6 @@
 #include <cmath>
 #include <cstring>
 #include <string_view>
-#include <thread>
 
 #include "actors/verifier/sandbox/init_program.h"
 #include "actors/verifier/sandbox/system_call_filter.h"
@@ -127,10 +126,7 @@ void kill_process(const Descriptor& process) {
   if (process) ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
 }
 
-Engine::Engine(CgroupHome home)
-    : slots_(std::move(home)),
-      // One starts about a thousand boxes per second.
-      launcher_(std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 8)) {}
+Engine::Engine(CgroupHome home) : slots_(std::move(home)) {}
 
 Result<std::shared_ptr<Engine>> Engine::create() {
   std::shared_ptr<Engine> engine(new Engine(
@@ -230,7 +226,7 @@ Result<Running> Engine::start(const BoxProgram& program) {
     const auto prepared = cgroup->prepare(program.limits.memory_bytes,
                                           program.limits.processes + kBubblewrapProcesses);
     if (!prepared) return give_back(prepared.error());
-    launch.cgroups = cgroup->entries();
+    launch.cgroup_folder = cgroup->birth_folder();
     has_memory_limit = cgroup->limits_memory();
   }
   if (has_own_user) launch.uid = running.slot->uid;
@@ -240,7 +236,7 @@ Result<Running> Engine::start(const BoxProgram& program) {
   if (running.slot->cgroup && running.slot->cgroup->limits_processes()) user_processes += 64;
   launch.limits = limits_of(program, has_memory_limit, has_own_user ? user_processes : 0);
 
-  auto launched = launcher_.launch(launch);
+  auto launched = running.slot->launcher->launch(launch);
   if (!launched) return give_back(launched.error());
   running.outside = std::move(launched->process);
   for (Pipe* pipe : {&output, &report, &errors, &records, &facts_pipe}) pipe->write.close();

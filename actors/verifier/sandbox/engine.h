@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "actors/verifier/sandbox/box.h"
-#include "actors/verifier/sandbox/launcher.h"
 #include "actors/verifier/sandbox/slot.h"
 
 namespace troupe::actors::sandbox {
@@ -45,7 +44,6 @@ class Engine {
   Result<std::vector<std::string>> mounts(const std::string& toolchain);
 
   Slots slots_;
-  Launcher launcher_;
   std::string filter_;
   std::mutex mutex_;
   std::map<std::string, std::vector<std::string>> mounts_;

@@ -131,7 +131,7 @@ class Follower {
     const auto& cgroup = run_.slot->cgroup;
     if (cgroup && cgroup->counts_cpu()) return cgroup->cpu_seconds() - run_.cpu_at_start;
     double sum = 0;
-    for (const ProcessRow& row : process_tree(run_.inside_pid)) sum += row.cpu_seconds;
+    for (const ProcessRow& row : box_processes(run_.inside_pid)) sum += row.cpu_seconds;
     cpu_seen_ = std::max(cpu_seen_, sum);
     return cpu_seen_;
   }
@@ -140,21 +140,21 @@ class Follower {
     return run_.slot->cgroup && run_.slot->cgroup->ran_out_of_memory();
   }
 
+  double next_state_look() const {
+    return (looks_ + 1) *
+           std::clamp(run_.limits.wall_seconds / kLooksAtStates, kShortestWait, kLongestWait);
+  }
+
   // Counts the moments at which something in the box ran or waited for a processor. On a machine
   // with time to spare that takes as much processor time; where it did not get it, the machine was
   // short. No program can pretend it: it would have to be runnable, and then it runs.
   void look_at_states(double wall) {
-    const double interval =
-        std::clamp(run_.limits.wall_seconds / kLooksAtStates, kShortestWait, kLongestWait);
-    if (wall < interval * (looks_ + 1)) return;
+    if (wall < next_state_look()) return;
     ++looks_;
-    std::vector<pid_t> pids;
-    if (const auto& cgroup = run_.slot->cgroup; cgroup) {
-      pids = cgroup->members();
-    } else {
-      for (const ProcessRow& row : process_tree(run_.inside_pid)) pids.push_back(row.pid);
+    const auto rows = box_processes(run_.inside_pid);
+    if (std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row.is_runnable; })) {
+      ++looks_runnable_;
     }
-    if (std::any_of(pids.begin(), pids.end(), is_runnable)) ++looks_runnable_;
   }
 
   bool was_starved(double wall) {
@@ -190,7 +190,7 @@ class Follower {
       }
     }
     const double wall = seconds_since(run_.start);
-    const double until = std::min(next_cpu_look_, run_.limits.wall_seconds);
+    const double until = std::min({next_cpu_look_, next_state_look(), run_.limits.wall_seconds});
     const double wait = std::clamp(until - wall, kShortestWait / 2, kLongestWait);
     ::poll(ready.data(), ready.size(), static_cast<int>(wait * 1000) + 1);
     for (Stream* stream : {&output_, &report_, &errors_}) stream->read_some();

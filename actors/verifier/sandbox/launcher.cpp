@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -29,7 +28,6 @@ struct Handover {
   const std::vector<int>* descriptors;
   int* scratch;  // As many as descriptors.
   const std::vector<std::pair<int, rlimit>>* limits;
-  const std::vector<int>* cgroups;
   uid_t uid;
   pid_t parent;
   const char* failed = nullptr;
@@ -38,7 +36,7 @@ struct Handover {
 
 // Runs on its own stack in the parent's memory: system calls only. glibc's setresuid would change
 // the other threads' users, and no lock may be taken.
-int child(void* argument) {
+__attribute__((no_sanitize("thread", "address", "undefined"))) int child(void* argument) {
   auto& it = *static_cast<Handover*>(argument);
   const auto fail = [&it](const char* what) {
     it.failed = what;
@@ -54,9 +52,6 @@ int child(void* argument) {
   } default_action;
   for (int signal = 1; signal <= 64; ++signal) {
     ::syscall(SYS_rt_sigaction, signal, &default_action, nullptr, 8);
-  }
-  for (const int cgroup : *it.cgroups) {
-    if (::syscall(SYS_write, cgroup, "0", 1) != 1) fail("entering the cgroup");
   }
   const int count = static_cast<int>(it.descriptors->size());
   for (int i = 0; i < count; ++i) {
@@ -93,6 +88,44 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return result;
 }
 
+// clone3() on a stack of its own, without glibc: what sanitizers do around its clone() would, in
+// memory that is shared, be done to the parent. Returns in the parent only.
+long clone_onto(clone_args& arguments, int (*run)(void*), void* argument) {
+  long result = 0;
+#if defined(__x86_64__)
+  asm volatile(
+      "syscall\n"
+      "test %%rax, %%rax\n"
+      "jnz 1f\n"
+      "xor %%ebp, %%ebp\n"
+      "mov %[argument], %%rdi\n"
+      "call *%[run]\n"
+      "hlt\n"
+      "1:\n"
+      : "=a"(result)
+      : "a"(SYS_clone3), "D"(&arguments),
+        "S"(sizeof arguments), [run] "r"(run), [argument] "r"(argument)
+      : "rcx", "r11", "memory");
+#elif defined(__aarch64__)
+  register long x8 asm("x8") = SYS_clone3;
+  register long x0 asm("x0") = reinterpret_cast<long>(&arguments);
+  register long x1 asm("x1") = sizeof arguments;
+  asm volatile(
+      "svc 0\n"
+      "cbnz x0, 1f\n"
+      "mov x29, xzr\n"
+      "mov x0, %[argument]\n"
+      "blr %[run]\n"
+      "brk 1\n"
+      "1:\n"
+      : "+r"(x0)
+      : "r"(x8), "r"(x1), [run] "r"(run), [argument] "r"(argument)
+      : "x30", "memory");
+  result = x0;
+#endif
+  return result;
+}
+
 Result<Launched> start(const Launch& launch, char* stack) {
   const auto argv = pointers(launch.argv);
   const auto environment = pointers(launch.environment);
@@ -102,17 +135,27 @@ Result<Launched> start(const Launch& launch, char* stack) {
                     .descriptors = &launch.descriptors,
                     .scratch = scratch.data(),
                     .limits = &launch.limits,
-                    .cgroups = &launch.cgroups,
                     .uid = launch.uid,
                     .parent = ::getpid()};
   const int was_dumpable = ::prctl(PR_GET_DUMPABLE);
   int process = -1;
-  const pid_t pid = ::clone(child, stack + kStackBytes,
-                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &handover, &process);
-  if (pid < 0) return Error{.message = fmt::format("clone: {}", std::strerror(errno))};
+  clone_args arguments = {};
+  arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<uintptr_t>(&process);
+  arguments.exit_signal = SIGCHLD;
+  arguments.stack = (reinterpret_cast<uintptr_t>(stack) + 15) & ~uintptr_t{15};
+  arguments.stack_size = kStackBytes - 16;
+  if (launch.cgroup_folder >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<uint64_t>(launch.cgroup_folder);
+  }
+  const long pid = clone_onto(arguments, child, &handover);
+  if (pid < 0) {
+    return Error{.message = fmt::format("clone3: {}", std::strerror(static_cast<int>(-pid)))};
+  }
   // A change of user marks the memory, which was shared, as not to be dumped.
   if (launch.uid != 0 && was_dumpable == 1) ::prctl(PR_SET_DUMPABLE, 1);
-  Launched launched{pid, Descriptor(process)};
+  Launched launched{static_cast<pid_t>(pid), Descriptor(process)};
   if (handover.failed == nullptr) return launched;
   siginfo_t ended = {};
   ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(process), &ended, WEXITED);
@@ -122,13 +165,14 @@ Result<Launched> start(const Launch& launch, char* stack) {
 
 }  // namespace
 
-struct Launcher::Order {
-  const Launch* launch;
-  std::optional<Result<Launched>> result{};
-};
-
-Launcher::Launcher(int num_threads) {
-  for (int i = 0; i < num_threads; ++i) threads_.emplace_back([this] { work(); });
+Result<std::unique_ptr<Launcher>> Launcher::create(const std::vector<std::string>& groups) {
+  std::unique_ptr<Launcher> launcher(new Launcher());
+  std::unique_lock lock(launcher->mutex_);
+  launcher->thread_ = std::thread([made = launcher.get(), groups] { made->work(groups); });
+  launcher->changed_.wait(lock, [&launcher] { return launcher->has_entered_.has_value(); });
+  lock.unlock();
+  if (!*launcher->has_entered_) return launcher->has_entered_->error();
+  return launcher;
 }
 
 Launcher::~Launcher() {
@@ -136,36 +180,43 @@ Launcher::~Launcher() {
     const std::lock_guard lock(mutex_);
     is_closing_ = true;
   }
-  ordered_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  changed_.notify_all();
+  thread_.join();
 }
 
 Result<Launched> Launcher::launch(const Launch& launch) {
-  Order order{&launch};
   std::unique_lock lock(mutex_);
-  orders_.push_back(&order);
-  ordered_.notify_one();
-  done_.wait(lock, [&order] { return order.result.has_value(); });
-  return std::move(*order.result);
+  order_ = &launch;
+  result_.reset();
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return result_.has_value(); });
+  return std::move(*result_);
 }
 
-void Launcher::work() {
+void Launcher::work(const std::vector<std::string>& groups) {
   // No signal of the process may be handled on the child's stack.
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::vector<char> stack(kStackBytes);
+  Status entered = ok();
+  for (const std::string& group : groups) {
+    if (!write_small(group, "0")) {
+      entered = Error{.message = fmt::format("{}: {}", group, std::strerror(errno))};
+    }
+  }
   std::unique_lock lock(mutex_);
+  has_entered_ = std::move(entered);
+  changed_.notify_all();
   for (;;) {
-    ordered_.wait(lock, [this] { return is_closing_ || !orders_.empty(); });
-    if (orders_.empty()) return;
-    Order* order = orders_.front();
-    orders_.pop_front();
+    changed_.wait(lock, [this] { return is_closing_ || order_ != nullptr; });
+    if (order_ == nullptr) return;
+    const Launch* order = std::exchange(order_, nullptr);
     lock.unlock();
-    auto result = start(*order->launch, stack.data());
+    auto result = start(*order, stack.data());
     lock.lock();
-    order->result.emplace(std::move(result));
-    done_.notify_all();
+    result_.emplace(std::move(result));
+    changed_.notify_all();
   }
 }
 

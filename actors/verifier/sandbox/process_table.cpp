@@ -2,11 +2,13 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "actors/verifier/sandbox/descriptor.h"
@@ -36,10 +38,10 @@ std::string after_name(const std::string& stat) {
   return end == std::string::npos || end + 2 >= stat.size() ? "" : stat.substr(end + 2);
 }
 
-}  // namespace
-
-std::optional<ProcessRow> process_row(pid_t pid) {
-  const std::string rest = after_name(read_small(fmt::format("/proc/{}/stat", pid)));
+// `table` is a /proc.
+std::optional<ProcessRow> process_row(const std::string& table, pid_t pid) {
+  const std::string folder = fmt::format("{}/{}", table, pid);
+  const std::string rest = after_name(read_small(folder + "/stat"));
   char state = 0;
   int parent = 0;
   unsigned long user = 0, system = 0;
@@ -52,14 +54,31 @@ std::optional<ProcessRow> process_row(pid_t pid) {
   static const auto ticks_per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
   const double ticks = static_cast<double>(user + system) + static_cast<double>(waited_user) +
                        static_cast<double>(waited_system);
-  return ProcessRow{pid, parent, ticks / ticks_per_second};
+  return ProcessRow{pid, parent, ticks / ticks_per_second, state == 'R'};
 }
 
-std::vector<ProcessRow> process_tree(pid_t root) {
+bool has_runnable_thread(const std::string& table, pid_t pid) {
+  const std::string tasks = fmt::format("{}/{}/task", table, pid);
+  for (const pid_t thread : numbers_in(tasks)) {
+    const std::string rest = after_name(read_small(fmt::format("{}/{}/stat", tasks, thread)));
+    if (!rest.empty() && rest[0] == 'R') return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<ProcessRow> box_processes(pid_t inside) {
+  const std::string own = fmt::format("/proc/{}/root/proc", inside);
+  // Before bubblewrap has changed the root, this is the host's; each has a device of its own.
+  struct stat boxes = {}, hosts = {};
+  const bool is_permitted = ::stat((own + "/1").c_str(), &boxes) == 0 &&
+                            ::stat("/proc/1", &hosts) == 0 && boxes.st_dev != hosts.st_dev;
+  const std::string table = is_permitted ? own : "/proc";
   std::vector<ProcessRow> all, tree;
-  for (const pid_t pid : numbers_in("/proc")) {
-    if (const auto row = process_row(pid); row) {
-      if (pid == root) {
+  for (const pid_t pid : numbers_in(table)) {
+    if (const auto row = process_row(table, pid); row) {
+      if (is_permitted || pid == inside) {
         tree.push_back(*row);
       } else {
         all.push_back(*row);
@@ -72,16 +91,10 @@ std::vector<ProcessRow> process_tree(pid_t root) {
       if (row.parent == parent) tree.push_back(row);
     }
   }
-  return tree;
-}
-
-bool is_runnable(pid_t pid) {
-  for (const pid_t thread : numbers_in(fmt::format("/proc/{}/task", pid))) {
-    const std::string rest =
-        after_name(read_small(fmt::format("/proc/{}/task/{}/stat", pid, thread)));
-    if (!rest.empty() && rest[0] == 'R') return true;
+  for (ProcessRow& row : tree) {
+    row.is_runnable = row.is_runnable || has_runnable_thread(table, row.pid);
   }
-  return false;
+  return tree;
 }
 
 }  // namespace troupe::actors::sandbox

@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <optional>
 #include <vector>
 
 namespace troupe::actors::sandbox {
@@ -11,14 +10,13 @@ namespace troupe::actors::sandbox {
 struct ProcessRow {
   pid_t pid = 0;
   pid_t parent = 0;
-  double cpu_seconds = 0;  // With the children that it has waited for.
+  double cpu_seconds = 0;    // With the children that it has waited for.
+  bool is_runnable = false;  // A thread of it runs or waits for a processor.
 };
-std::optional<ProcessRow> process_row(pid_t pid);
 
-// `root` and all below it. A look at every process of the host: for where no control group knows.
-std::vector<ProcessRow> process_tree(pid_t root);
-
-// Whether a thread of the process runs or waits for a processor.
-bool is_runnable(pid_t pid);
+// Process 1 of a box, by its number outside, and all below it. Read through the box's own /proc,
+// which shows nothing else; where that is not permitted, by a look at every process of the host.
+// (Version 1 of control groups would show a list that is up to a second old.)
+std::vector<ProcessRow> box_processes(pid_t inside);
 
 }  // namespace troupe::actors::sandbox

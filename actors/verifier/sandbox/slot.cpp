@@ -77,6 +77,10 @@ Result<std::unique_ptr<Slot>> Slots::make() {
       if (!cgroup) return cgroup.error();
       slot->cgroup.emplace(std::move(*cgroup));
     }
+    auto launcher = Launcher::create(slot->cgroup ? slot->cgroup->thread_entries()
+                                                  : std::vector<std::string>{});
+    if (!launcher) return launcher.error();
+    slot->launcher = std::move(*launcher);
     return slot;
   }
   return Error{ErrorCode::kOverloaded, fmt::format("all {} boxes of this host run", kSlotsMax)};

@@ -1,4 +1,5 @@
-// A place for one run at a time: a user that no other run of this host has, and a control group.
+// A place for one run at a time: a user that no other run of this host has, a control group,
+// and the thread that starts it.
 #pragma once
 
 #include <sys/types.h>
@@ -10,6 +11,7 @@
 
 #include "actors/verifier/sandbox/cgroup.h"
 #include "actors/verifier/sandbox/descriptor.h"
+#include "actors/verifier/sandbox/launcher.h"
 #include "schemas/result.h"
 
 namespace troupe::actors::sandbox {
@@ -23,6 +25,7 @@ struct Slot {
   uid_t uid = 0;       // 0: the caller's own, because only root can give another.
   Descriptor lease{};  // The kernel gives it back when the process ends, however that happens.
   std::optional<Cgroup> cgroup{};
+  std::unique_ptr<Launcher> launcher{};  // Ends before its group is removed.
 };
 
 class Slots {
