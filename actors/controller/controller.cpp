@@ -438,9 +438,11 @@ void Controller::group_abandoned(GroupId id, GroupPurpose purpose, const std::st
 // What was not judged is not counted as wrong.
 void Controller::evaluation_judged(size_t index, const Verdict& verdict) {
   EvaluationState& state = *evaluation_;
+  for (const VerdictPart& one : verdict.parts) {
+    if (one.kind == VerdictKind::kInfraError) ++ledger_.verdicts[name(one.kind)];
+  }
   const VerdictPart& part = verdict.parts[accuracy_part(job_.rewards)];
   if (part.kind == VerdictKind::kInfraError) {
-    ++ledger_.verdicts[name(part.kind)];
     if (++state.infra_errors[index] <= kInfraErrorsMax) {
       judge({Round{number(state.version)}, static_cast<uint32_t>(index)}, GroupPurpose::kEvaluate,
             data_.held_out[index], {to_judge(*state.responses[index])});

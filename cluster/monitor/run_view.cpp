@@ -83,13 +83,13 @@ std::vector<std::string> number_lines(const RunState& state) {
     lines.push_back(fmt::format("reward      {:.3f} ± {:.3f}   accuracy {}   format {}",
                                 step.reward_mean, step.reward_std, percent(step.accuracy),
                                 percent(step.format_share)));
-    if (step.reward_values.size() > 1) {
-      std::string parts;
-      for (const auto& [name, value] : step.reward_values) {
-        parts += fmt::format("{}{} {:.3f}", parts.empty() ? "" : "   ", printable(name), value);
-      }
-      lines.push_back("parts       " + parts);
+    // What is a matter of degree is not a share of right ones.
+    std::string degrees;
+    for (const auto& [part, value] : step.reward_values) {
+      if (step.verdicts.count(part + "/scored") == 0) continue;
+      degrees += fmt::format("{}{} {:.3f}", degrees.empty() ? "" : "   ", printable(part), value);
     }
+    if (!degrees.empty()) lines.push_back("scores      " + degrees);
     lines.push_back(fmt::format("response    {:.1f} tokens   cut {}   thinking {}",
                                 step.response_length_mean, percent(step.response_length_clipped),
                                 percent(step.thinking_share)));

@@ -191,6 +191,20 @@ TEST_CASE("run_view: a larger terminal gets a taller curve, a tiny one keeps the
   CHECK(all_of(render(busy_state(), {20, 5}, 130)).find("120/") != std::string::npos);
 }
 
+TEST_CASE("run_view: parts that are a matter of degree have a line, others have none") {
+  RunState state = busy_state();
+  StepMetrics step = grpo_step(121);
+  step.reward_values = {{"accuracy", 0.5}, {"brevity", 0.25}, {"\x1b[2J", 0.75}};
+  step.verdicts = {{"accuracy/equal", 8}, {"brevity/scored", 16}, {"\x1b[2J/scored", 16}};
+  state.add(step, 121);
+  const std::string page = all_of(render(state, {100, 40}, 130));
+  CAPTURE(page);
+  CHECK(page.find("scores") != std::string::npos);
+  CHECK(page.find("brevity 0.250") != std::string::npos);
+  CHECK(page.find("accuracy 0.500") == std::string::npos);
+  CHECK(page.find('\x1b') == std::string::npos);
+}
+
 TEST_CASE("run_view: 80x24 shows the workers, the queues and the bill beside the run") {
   // A terminal of 24 rows has 23 for the page.
   const std::string page = all_of(render(sampled_state(), {80, 23}, 130));

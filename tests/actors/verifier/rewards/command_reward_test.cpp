@@ -11,6 +11,7 @@
 #include <string>
 
 #include "actors/verifier/judge.h"
+#include "actors/verifier/sandbox/descriptor.h"
 #include "actors/verifier/verifier_role.h"
 #include "model/formats/file.h"
 #include "tests/support/temp_dir.h"
@@ -72,15 +73,17 @@ TEST_CASE("command reward: a trusted program is asked line by line and kept") {
 }
 
 TEST_CASE("command reward: a trusted program gets no environment and no descriptors of ours") {
+  // The shell adds variables of its own, and descriptors from 10 on.
   Trusted trusted(
-      "#!/bin/sh\nread -r line\nn=$(/usr/bin/env | /usr/bin/grep -cv -e ^PWD= -e "
-      "^_= -e ^SHLVL= -e ^OLDPWD=)\n"
-      "/bin/ls /proc/$$/fd > $0.fds\nfds=$(/usr/bin/tr '\\n' ' ' < $0.fds)\n"
+      "#!/bin/sh\nread -r line\n"
+      "n=$(/usr/bin/env | /usr/bin/grep -cv -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD=)\n"
+      "/bin/ls /proc/$$/fd > $0.fds\n"
+      "fds=$(/usr/bin/grep -x '[0-9]' $0.fds | /usr/bin/tr '\\n' ' ')\n"
       "group=$(/usr/bin/cut -d ' ' -f 5 /proc/$$/stat)\n"
       "[ $group = $$ ] && own=own\n"
       "echo \"{\\\"id\\\":1,\\\"score\\\":1,\\\"reason\\\":\\\"$n;$fds;$own\\\"}\"\n"
       "read -r line\n");
-  CHECK(trusted.ask().reason == "0;0 1 10 2 ;own");  // dash reads its script at 10.
+  CHECK(trusted.ask().reason == "0;0 1 2 ;own");
 }
 
 TEST_CASE(
@@ -106,6 +109,7 @@ TEST_CASE(
     const std::string mark = trusted.dir.file("mark");
     REQUIRE(model::write_file(trusted.path, "#!/bin/sh\n[ -e " + mark + " ] || { : > " + mark +
                                                 "; exit 1; }\n" + answering(kHalf)));
+    fs::permissions(trusted.path, fs::perms::owner_all);
     CHECK(trusted.fails_with("exited with code 1"));
     CHECK(trusted.ask().value == 0.5f);
   }
@@ -231,6 +235,47 @@ TEST_CASE("command reward: a program in a box answers, and one that fails is an 
   fails("print('x' * 1000000)", "output");
   fails("print('{\"id\": 1, \"score\": 7}')", "not in [0, 1]");
   fails("print('{\"id\": 1, \"score\": 1}\\n' * 2)", "not one JSON object");
+}
+
+// Processes whose command line has this word.
+size_t processes_with(const std::string& word) {
+  size_t count = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const std::string pid = entry.path().filename().string();
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    auto words = sandbox::read_small("/proc/" + pid + "/cmdline");
+    count += words.find(word) != std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
+TEST_CASE("command reward: kill -9 of the verifier leaves nothing of its box") {
+  const BoxSupport support = probe_box_support();
+  if (support.level == BoxLevel::kNone) {
+    MESSAGE("this machine has no boxes; skipped");
+    return;
+  }
+  const std::string word = "troupe-test-" + std::to_string(::getpid());
+  RewardSpec reward = boxed("import os, signal\nos.fork()\nsignal.pause()\n", support.level);
+  reward.settings = {{"command", Texts{"python3", "check.py", word}},
+                     {"deadline_seconds", 1000.0},
+                     {"sandbox", std::string(name(support.level))}};
+  const pid_t verifier = ::fork();
+  REQUIRE(verifier >= 0);
+  if (verifier == 0) {
+    auto judge = Judge::create({reward});
+    if (judge) (*judge)->judge({});
+    ::_exit(0);
+  }
+  const auto waits_for = [&](auto holds) {
+    for (int i = 0; i < 6000 && !holds(); ++i) ::poll(nullptr, 0, 5);
+    return holds();
+  };
+  CHECK(waits_for([&] { return processes_with(word) >= 2; }));
+  REQUIRE(::kill(verifier, SIGKILL) == 0);
+  REQUIRE(::waitpid(verifier, nullptr, 0) == verifier);
+  CHECK(waits_for([&] { return processes_with(word) == 0; }));
 }
 
 }  // namespace
