@@ -17,4 +17,9 @@ namespace math_verdict {
 void fuzz_one(const uint8_t* data, size_t size);
 }  // namespace math_verdict
 
+namespace code_results {
+// The bytes are what a box wrote: a frame, a report, a value, a response, two outputs.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace code_results
+
 }  // namespace troupe::fuzz

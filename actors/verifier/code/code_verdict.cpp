@@ -267,7 +267,7 @@ class Verifier {
     const std::string secret = new_secret();
     const auto num_tests = static_cast<int64_t>(task_.tests.size());
     BoxProgram box = boxed(program);
-    box.argv = python_command("call.py");
+    box.argv = python_command("/box/call.py");
     box.files.back() = python_runner(sandbox_, "call.py");
     box.input =
         message(secret) + message(task_.function) + message(fmt::format("{}", task_.seconds));
@@ -367,7 +367,7 @@ class Verifier {
 
     BoxProgram program;
     program.toolchain = language->toolchain;
-    program.argv = python_command("serve.py");
+    program.argv = python_command("/box/serve.py");
     program.files = {{.name = std::string(language->source), .content = std::move(source)},
                      python_runner(sandbox_, "serve.py")};
     program.limits = limits();
@@ -380,7 +380,7 @@ class Verifier {
          Value::of_text(is_humaneval ? task_.prompt : task_.before_tests), std::move(tests)});
     BoxProgram tester;
     tester.toolchain = "python";
-    tester.argv = python_command("check.py");
+    tester.argv = python_command("/box/check.py");
     tester.files = {{.name = "plan", .content = encode(plan)}, python_runner(sandbox_, "check.py")};
     tester.has_report = true;
     tester.limits = limits();

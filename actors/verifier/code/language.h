@@ -19,6 +19,9 @@ struct Language {
   bool has_functions = false;      // Formats that call functions work, not only whole programs.
 };
 
+// argv that runs a Python program of the box, given by its path, or "-c".
+std::vector<std::string> python_command(std::string_view program);
+
 std::span<const Language> languages();
 const Language* find_language(std::string_view name);  // nullptr: unknown.
 

@@ -2,9 +2,7 @@
 // box as files.
 #pragma once
 
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "actors/verifier/sandbox/box.h"
 
@@ -14,8 +12,5 @@ namespace troupe::actors {
 // when it is first asked for, which saves every later run a few milliseconds; as source where that
 // fails. Thread-safe.
 BoxFile python_runner(Sandbox& sandbox, std::string_view name);
-
-// argv that runs it.
-std::vector<std::string> python_command(std::string_view name);
 
 }  // namespace troupe::actors
