@@ -83,7 +83,7 @@ for line in (read("/proc/self/environ"), b""):
     seen |= {word.split(b"=")[0].decode() for word in line.split(b"\0") if word}
 os.write(1, repr(os.environ).encode() + read("/proc/self/environ"))
 must_fail("environment of process 1", read, "/proc/1/environ")
-say("only the allowed" if seen <= {"PATH", "HOME", "LANG", "PWD"} else "ESCAPED %s" % seen)
+say("only the allowed" if seen <= {"PATH", "HOME", "LANG", "PWD", "PYTHONHASHSEED"} else "ESCAPED %s" % seen)
 )",
        exited, "only the allowed"},
       {26, "secrets in files", R"(
