@@ -118,6 +118,8 @@ std::optional<Interval> read_brackets(Term term) {
                     .has_high = bracket == '[' || bracket == 'r'};
   if (infinity_sign(*interval.low) < 0) interval.low.reset();
   if (infinity_sign(*interval.high) > 0) interval.high.reset();
+  // Infinity is no number that an interval could end with.
+  if ((!interval.low && interval.has_low) || (!interval.high && interval.has_high)) return {};
   return interval;
 }
 

@@ -295,7 +295,7 @@ class Tokenizer {
       emit(Kind::kAnd);
     } else if (word == "percent" || word == "percentage" || word == "pct") {
       emit(Kind::kPercent);
-    } else if (word == "degrees" || word == "degree") {
+    } else if (word == "degrees" || word == "degree" || word == "deg") {
       emit(Kind::kDegree);
     } else {
       return false;
