@@ -217,7 +217,7 @@ std::optional<RealSet> read_real_set(Term term, Comparison& comparison) {
         break;
       }
       case NodeKind::kRelation: {
-        if (const auto statement = read_statement(part)) {  // x \\in [1, 2]
+        if (const auto statement = read_statement(part)) {  // x \in [1, 2]
           if (i > 0 || statement->name.empty() || !statement->between.empty()) return {};
           set.variable = statement->name;
           parts.push_back(statement->value);

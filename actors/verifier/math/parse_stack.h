@@ -45,7 +45,6 @@ struct OpenPart {
   bool waits_for_index = false;  // \sqrt before [
   uint32_t num_arguments = 0;
   std::array<ParsedValue, 2> arguments{};
-  std::string text{};
   Unit unit{};
 };
 
