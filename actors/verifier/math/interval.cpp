@@ -61,7 +61,9 @@ std::optional<HalfLine> solve(Term left, char relation, Term right, std::optiona
     std::swap(left_names, right_names);
     relation = flipped(relation);
   }
-  const std::string name = spelled_name(left);
+  // |x| < 2 is no statement about every number below 2.
+  const bool is_absolute = left.kind() == NodeKind::kFunction;
+  const std::string name = is_absolute ? "" : spelled_name(left);
   if (right_names.empty() && !name.empty()) return {{name, relation, right}};
   if (left_names.size() != 1) return {};
   const std::string& variable = left_names[0];
