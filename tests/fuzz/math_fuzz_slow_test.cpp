@@ -5,9 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 #include "actors/verifier/math/fuel.h"
 #include "actors/verifier/math/math_verdict.h"
@@ -83,6 +89,30 @@ TEST_CASE("math fuzz: a million mutated pairs stay within fuel and memory") {
              (largest - before) >> 20, slowest.substr(0, 300));
   CHECK(fuel_max <= actors::Fuel::kVerdictUnits);
   CHECK(largest - before <= kMemoryGrowthMax);
+}
+
+TEST_CASE("math fuzz: verdicts on two threads, in which nothing but their number counts") {
+  constexpr size_t kRounds = 200;
+  const std::vector<std::string> corpus = math_corpus();
+  std::vector<std::thread> threads;
+  std::atomic<size_t> num_equal{0};
+  const auto start = std::chrono::steady_clock::now();
+  for (int thread = 0; thread < 2; ++thread) {
+    threads.emplace_back([&] {
+      for (size_t i = 0; i < kRounds * corpus.size(); ++i) {
+        const std::string_view pair = corpus[i % corpus.size()];
+        const size_t tab = pair.find('\t');
+        const auto verdict = actors::verify_math_answer(pair.substr(tab + 1), pair.substr(0, tab));
+        num_equal += verdict.kind == VerdictKind::kEqual;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double count = 2.0 * kRounds * static_cast<double>(corpus.size());
+  fmt::print("math: {:.0f} verdicts/s on two threads, over all pairs with the bombs among them\n",
+             count / seconds.count());
+  CHECK(num_equal > corpus.size());
 }
 
 }  // namespace

@@ -340,8 +340,25 @@ Outcome compare_by_structure(Term gold, Term candidate, Comparison& comparison) 
   return is_scalar(gold) != is_scalar(candidate) ? Outcome::kOther : Outcome::kUnknown;
 }
 
+// x in S, where S is a set or a list of values: S is what is said.
+std::optional<Statement> read_membership(Term term) {
+  if (!is_relation(term)) return {};
+  auto statement = read_statement(term);
+  const bool is_member = statement && !statement->name.empty() && statement->between.empty() &&
+                         term.tree->name(term.root) == "i";
+  if (!is_member || statement->value.kind() != NodeKind::kSet) return {};
+  return statement;
+}
+
 Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) {
   if (nesting > kNestingMax || comparison.fuel.is_empty()) return Outcome::kUnknown;
+  const auto wanted_set = read_membership(gold);
+  const auto said_set = read_membership(candidate);
+  if (wanted_set || said_set) {
+    if (wanted_set && said_set && wanted_set->name != said_set->name) return Outcome::kOther;
+    return compare(wanted_set ? wanted_set->value : gold, said_set ? said_set->value : candidate,
+                   comparison, nesting + 1);
+  }
   const auto is_any = [&](NodeKind kind) {
     return gold.kind() == kind || candidate.kind() == kind;
   };

@@ -61,7 +61,9 @@ std::optional<HalfLine> solve(Term left, char relation, Term right, std::optiona
     std::swap(left_names, right_names);
     relation = flipped(relation);
   }
-  const std::string name = spelled_name(left);
+  // |x| < 2 is no statement about every number below 2.
+  const bool is_absolute = left.kind() == NodeKind::kFunction;
+  const std::string name = is_absolute ? "" : spelled_name(left);
   if (right_names.empty() && !name.empty()) return {{name, relation, right}};
   if (left_names.size() != 1) return {};
   const std::string& variable = left_names[0];
@@ -118,6 +120,8 @@ std::optional<Interval> read_brackets(Term term) {
                     .has_high = bracket == '[' || bracket == 'r'};
   if (infinity_sign(*interval.low) < 0) interval.low.reset();
   if (infinity_sign(*interval.high) > 0) interval.high.reset();
+  // Infinity is no number that an interval could end with.
+  if ((!interval.low && interval.has_low) || (!interval.high && interval.has_high)) return {};
   return interval;
 }
 
@@ -215,7 +219,7 @@ std::optional<RealSet> read_real_set(Term term, Comparison& comparison) {
         break;
       }
       case NodeKind::kRelation: {
-        if (const auto statement = read_statement(part)) {  // x \\in [1, 2]
+        if (const auto statement = read_statement(part)) {  // x \in [1, 2]
           if (i > 0 || statement->name.empty() || !statement->between.empty()) return {};
           set.variable = statement->name;
           parts.push_back(statement->value);

@@ -141,7 +141,8 @@ std::unordered_map<std::string_view, Command> command_table() {
   }
   for (std::string_view name : {"left", "right"}) table[name] = {.action = CommandAction::kSided};
   for (std::string_view name : {"begin", "end"}) table[name] = {.action = CommandAction::kMatrix};
-  for (std::string_view name : {"boxed", "fbox"}) table[name] = {.action = CommandAction::kBox};
+  for (std::string_view name : {"boxed", "fbox", "underline"})
+    table[name] = {.action = CommandAction::kBox};
   table["not"] = {.action = CommandAction::kNot};
   return table;
 }

@@ -9,7 +9,8 @@ namespace troupe::actors {
 // A unit, % or degrees outermost.
 bool is_measured(Term term);
 
-// At least one is measured; their insides are compared with compare_inside.
+// At least one is measured. A gold with a unit accepts the bare number, and units of one dimension
+// by their exact factors; a percentage accepts its fraction.
 Outcome compare_measured(Term gold, Term candidate, Comparison& comparison);
 
 }  // namespace troupe::actors

@@ -1,12 +1,11 @@
 #include "actors/verifier/math/parser.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 
-#include "actors/verifier/math/builder.h"
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/parse_stack.h"
 #include "actors/verifier/math/unit_parser.h"
 
 namespace troupe::actors {
@@ -14,65 +13,15 @@ namespace {
 
 using Kind = TokenKind;
 
-// Binding strengths. A function takes factors that are written side by side (sin 2x), but not what
-// follows a multiplication sign.
-enum Strength : int {
-  kLoosest = 0,
-  kUnionStrength = 5,
-  kRatioStrength = 8,
-  kAddStrength = 10,
-  kSignStrength = 15,
-  kMultiplyStrength = 20,
-  kFunctionStrength = 25,
-  kPowerStrength = 50,
-};
-
-constexpr size_t kRatioPartsMax = 16;
-
-struct Value {
-  NodeIndex node = 0;
-  bool is_bare_integer = false;    // Digits, as the whole part of a mixed number has.
-  bool is_plain_fraction = false;  // \frac of two integers, the first smaller.
-  bool is_group = false;           // In brackets, bars or braces.
-};
-
-// Something left open: a bracket, a command that waits for arguments, or an operator.
-struct Open {
-  enum What : uint8_t { kGroup, kCollector, kBinary, kPrefix, kFunctionCall };
-
-  What what = kGroup;
-  Kind token = Kind::kUnknown;
-  char detail = 0;
-  int strength = kLoosest;
-  bool is_implicit = false;      // A multiplication without a sign.
-  bool waits_for_index = false;  // \sqrt before [
-  uint32_t num_arguments = 0;
-  std::array<Value, 2> arguments{};
-  std::string text{};
-  Unit unit{};
-};
-
-struct Group {
-  char bracket = 0;  // As in tokens; 'M' for a matrix, '|' for bars, 0 for the whole answer.
-  size_t value_base = 0;
-  size_t item_base = 0;  // Where the item that is being read began.
-  std::string relations{};
-  uint32_t num_columns = 0;
-  uint32_t row_items = 0;
-  bool has_or = false;
-};
-
-class Parser {
+class Parser : ParseStack {
  public:
-  explicit Parser(const std::vector<Token>& tokens)
-      : tokens_(tokens), builder_(ParsedAnswer::kNodesMax) {
-    groups_.push_back({});
-  }
+  explicit Parser(const std::vector<Token>& tokens) : tokens_(tokens) {}
 
   bool run(Tree& tree, NodeIndex& root) {
     if (tokens_.empty()) return false;
     while (ok_ && at_ < tokens_.size()) {
       step();
+      if (std::exchange(has_marked_, false)) function_marks();
       if (builder_.is_full() || open_.size() > ParsedAnswer::kDepthMax) return false;
     }
     if (!ok_ || groups_.size() != 1 || !finish_item()) return false;
@@ -84,237 +33,12 @@ class Parser {
   }
 
  private:
-  void fail() { ok_ = false; }
   const Token* peek(size_t ahead = 0) const {
     return at_ + ahead < tokens_.size() ? &tokens_[at_ + ahead] : nullptr;
   }
   bool is_next(Kind kind, char detail = 0) const {
     const Token* token = peek();
     return token && token->kind == kind && (detail == 0 || token->detail == detail);
-  }
-  Group& group() { return groups_.back(); }
-  bool has_open(Open::What what) const { return !open_.empty() && open_.back().what == what; }
-
-  std::vector<NodeIndex> nodes_from(size_t base) const {
-    std::vector<NodeIndex> nodes;
-    for (size_t i = base; i < values_.size(); ++i) nodes.push_back(values_[i].node);
-    return nodes;
-  }
-
-  // Values of the expression that is being read.
-  size_t num_current() const {
-    const Group& group = groups_.back();
-    return values_.size() - group.item_base - group.relations.size();
-  }
-
-  // --- operators -------------------------------------------------------------------------------
-
-  bool is_operator(const Open& open) const {
-    return open.what != Open::kGroup && open.what != Open::kCollector;
-  }
-
-  void reduce(int strength, bool stop_at_function = false) {
-    while (ok_ && !open_.empty() && is_operator(open_.back())) {
-      const Open& top = open_.back();
-      if (top.what == Open::kFunctionCall && stop_at_function) return;
-      if (top.strength < strength) return;
-      apply_top();
-    }
-  }
-
-  void apply_top() {
-    const Open top = std::move(open_.back());
-    open_.pop_back();
-    const size_t needed = top.what == Open::kBinary ? 2 : 1;
-    if (expect_operand_ || num_current() < needed) return fail();
-    const NodeIndex right = values_.back().node;
-    if (needed == 2) values_.pop_back();
-    const NodeIndex left = values_.back().node;
-    values_.back() = {.node = top.what == Open::kBinary   ? binary(top.token, left, right)
-                              : top.what == Open::kPrefix ? prefix(top, right)
-                                                          : call(top, right)};
-  }
-
-  NodeIndex binary(Kind token, NodeIndex left, NodeIndex right) {
-    switch (token) {
-      case Kind::kPlus:
-        return builder_.add(NodeKind::kAdd, {left, right});
-      case Kind::kMinus:
-        return builder_.add(NodeKind::kAdd, {left, builder_.negate(right)});
-      case Kind::kPlusMinus:
-        return builder_.add(NodeKind::kPlusMinus, {left, right});
-      case Kind::kMinusPlus:
-        return builder_.add(NodeKind::kMinusPlus, {left, right});
-      case Kind::kTimes:
-        return builder_.add(NodeKind::kMultiply, {left, right});
-      case Kind::kDivide:
-        return builder_.add(NodeKind::kDivide, {left, right});
-      case Kind::kCaret:
-        return power(left, right);
-      case Kind::kUnion:
-        return builder_.add(NodeKind::kUnion, {left, right});
-      case Kind::kIntersection:
-        return builder_.add(NodeKind::kIntersection, {left, right});
-      case Kind::kSetMinus:
-        return builder_.add(NodeKind::kSetMinus, {left, right});
-      case Kind::kColon: {
-        const Tree& tree = builder_.tree();
-        std::vector<NodeIndex> parts{left, right};
-        if (tree[left].kind == NodeKind::kRatio && !tree[left].is_grouped) {
-          parts.assign(tree.children(left).begin(), tree.children(left).end());
-          parts.push_back(right);
-          if (parts.size() > kRatioPartsMax) fail();
-        }
-        return builder_.add(NodeKind::kRatio, parts);
-      }
-      default:
-        fail();
-        return left;
-    }
-  }
-
-  NodeIndex power(NodeIndex base, NodeIndex exponent) {
-    return builder_.add(NodeKind::kPower, {base, exponent});
-  }
-
-  NodeIndex prefix(const Open& open, NodeIndex value) {
-    switch (open.token) {
-      case Kind::kMinus:
-        return builder_.negate(value);
-      case Kind::kPlusMinus:
-        return builder_.add(NodeKind::kPlusMinus, {value});
-      case Kind::kMinusPlus:
-        return builder_.add(NodeKind::kMinusPlus, {value});
-      case Kind::kCurrency:
-        return builder_.quantity(value, open.unit);
-      default:
-        return value;
-    }
-  }
-
-  // The arguments are an exponent (sin^2) and a base (log_2).
-  NodeIndex call(const Open& open, NodeIndex argument) {
-    const bool has_exponent = open.num_arguments & 1;
-    const bool has_base = open.num_arguments & 2;
-    if (has_base) {
-      argument = builder_.add(NodeKind::kLogarithm, {open.arguments[1].node, argument});
-      return has_exponent ? power(argument, open.arguments[0].node) : argument;
-    }
-    if (!has_exponent) return builder_.add(NodeKind::kFunction, {argument}, open.detail);
-    const NodeIndex exponent = open.arguments[0].node;
-    if (is_minus_one(exponent) && open.detail >= kSin && open.detail <= kCsc) {
-      const auto inverse = static_cast<char>(open.detail - kSin + kArcsin);
-      return builder_.add(NodeKind::kFunction, {argument}, inverse);
-    }
-    if (is_minus_one(exponent)) {
-      fail();  // Inverse or reciprocal?
-      return argument;
-    }
-    return power(builder_.add(NodeKind::kFunction, {argument}, open.detail), exponent);
-  }
-
-  bool is_integer_literal(NodeIndex node) const {
-    const Tree& tree = builder_.tree();
-    return tree[node].kind == NodeKind::kNumber && !tree.literal(node).has_point &&
-           tree.literal(node).exponent == 0;
-  }
-  bool is_minus_one(NodeIndex node) const {
-    const Tree& tree = builder_.tree();
-    if (tree[node].kind != NodeKind::kNegate) return false;
-    const NodeIndex inner = tree.child(node, 0);
-    return is_integer_literal(inner) && tree.literal(inner).digits == "1";
-  }
-
-  // --- operands --------------------------------------------------------------------------------
-
-  // Before anything that begins an operand: two of them side by side are a product.
-  void begin_operand(bool is_function = false) {
-    if (expect_operand_) return;
-    reduce(kMultiplyStrength, !is_function);
-    open_.push_back({.what = Open::kBinary,
-                     .token = Kind::kTimes,
-                     .strength = kMultiplyStrength,
-                     .is_implicit = true});
-    expect_operand_ = true;
-  }
-
-  void push_operand(Value value) {
-    while (ok_) {
-      if (has_open(Open::kCollector)) {
-        if (!collect(value)) return;
-        continue;
-      }
-      values_.push_back(value);
-      expect_operand_ = false;
-      if (value.is_plain_fraction && has_open(Open::kBinary) && open_.back().is_implicit &&
-          num_current() >= 2 && values_[values_.size() - 2].is_bare_integer) {
-        open_.pop_back();
-        values_.pop_back();
-        values_.back() = {.node = builder_.add(NodeKind::kAdd, {values_.back().node, value.node})};
-      } else if (value.is_group && has_open(Open::kFunctionCall)) {
-        // sin(x) y: the brackets are all of the argument.
-        apply_top();
-        if (!ok_) return;
-        value = values_.back();
-        value.is_group = false;
-        values_.pop_back();
-        expect_operand_ = true;
-        continue;
-      } else if (value.is_group && has_open(Open::kBinary) && open_.back().token == Kind::kCaret) {
-        apply_top();  // x^{2}!
-      }
-      return;
-    }
-  }
-
-  // Gives the command on top its next argument. True when that completes an operand.
-  bool collect(Value& value) {
-    Open& top = open_.back();
-    if (top.token == Kind::kFunction) {  // The exponent or the base of the function below.
-      const bool is_base = top.detail == '_';
-      open_.pop_back();
-      Open& function = open_.back();
-      function.arguments[is_base ? 1 : 0] = value;
-      function.num_arguments |= is_base ? 2u : 1u;
-      function_marks();
-      return false;
-    }
-    if (top.waits_for_index) {
-      top.waits_for_index = false;
-      top.arguments[1] = value;
-      top.num_arguments = 1;
-      return false;
-    }
-    if (top.token == Kind::kRoot) {
-      const bool has_index = top.num_arguments == 1;
-      const Value index = top.arguments[1];
-      open_.pop_back();
-      value = {.node = has_index ? root_of(value.node, index.node)
-                                 : builder_.add(NodeKind::kFunction, {value.node}, kSqrt)};
-      return true;
-    }
-    top.arguments[top.num_arguments++] = value;
-    if (top.num_arguments < 2) return false;
-    const NodeIndex a = top.arguments[0].node;
-    const NodeIndex b = top.arguments[1].node;
-    const bool is_fraction = top.token == Kind::kFraction;
-    open_.pop_back();
-    value = {.node = builder_.add(is_fraction ? NodeKind::kDivide : NodeKind::kBinomial, {a, b}),
-             .is_plain_fraction = is_fraction && is_proper(a, b)};
-    return true;
-  }
-
-  NodeIndex root_of(NodeIndex radicand, NodeIndex index) {
-    return power(radicand, builder_.add(NodeKind::kDivide, {builder_.number("1"), index}));
-  }
-
-  // Whether a/b may be the fraction of a mixed number: integers with 0 < a < b.
-  bool is_proper(NodeIndex a, NodeIndex b) const {
-    if (!is_integer_literal(a) || !is_integer_literal(b)) return false;
-    const std::string& up = builder_.tree().literal(a).digits;
-    const std::string& down = builder_.tree().literal(b).digits;
-    if (up[0] == '0' || down[0] == '0') return false;
-    return up.size() != down.size() ? up.size() < down.size() : up < down;
   }
 
   // --- tokens ----------------------------------------------------------------------------------
@@ -387,7 +111,7 @@ class Parser {
         begin_operand();
         ++at_;
         open_.push_back(
-            {.what = Open::kCollector,
+            {.what = OpenPart::kCollector,
              .token = token.kind,
              .waits_for_index = token.kind == Kind::kRoot && is_next(Kind::kOpen, '[')});
         return;
@@ -403,7 +127,7 @@ class Parser {
   void number(const Token& token) {
     if (!is_literal(token.text)) return fail();
     if (!expect_operand_) {
-      const Value& left = values_.back();
+      const ParsedValue& left = values_.back();
       const bool after_number =
           left.is_bare_integer || builder_.tree()[left.node].kind == NodeKind::kNumber;
       if (after_number && left.is_bare_integer && infix_mixed(token)) return;
@@ -416,7 +140,7 @@ class Parser {
     const bool is_digits = std::all_of(token.text.begin(), token.text.end(), is_digit);
     std::string_view text = token.text;
     // An argument without braces is one digit: \frac12. Not so for \sqrt12, which nobody means.
-    const bool takes_digit = has_open(Open::kCollector) && open_.back().token != Kind::kRoot &&
+    const bool takes_digit = has_open(OpenPart::kCollector) && open_.back().token != Kind::kRoot &&
                              is_digits && text.size() > digit_;
     if (is_digits) text.remove_prefix(digit_);
     if (takes_digit) text = text.substr(0, 1);
@@ -522,7 +246,7 @@ class Parser {
   void function(const Token& token) {
     begin_operand(true);
     ++at_;
-    open_.push_back({.what = Open::kFunctionCall,
+    open_.push_back({.what = OpenPart::kFunctionCall,
                      .token = Kind::kFunction,
                      .detail = token.detail,
                      .strength = kFunctionStrength});
@@ -531,32 +255,32 @@ class Parser {
 
   // An exponent or a base directly after a function's name.
   void function_marks() {
-    const Open& top = open_.back();
+    const OpenPart& top = open_.back();
     const bool is_base = is_next(Kind::kUnderscore);
     if (!is_base && !is_next(Kind::kCaret)) return;
     if (is_base && top.detail != kLog) return fail();
     if (top.num_arguments & (is_base ? 2u : 1u)) return fail();
     ++at_;
     open_.push_back(
-        {.what = Open::kCollector, .token = Kind::kFunction, .detail = is_base ? '_' : '^'});
+        {.what = OpenPart::kCollector, .token = Kind::kFunction, .detail = is_base ? '_' : '^'});
   }
 
   void sign(const Token& token) {
     // --5 is nothing that anybody writes on purpose.
-    if (has_open(Open::kCollector) || has_open(Open::kPrefix)) return fail();
+    if (has_open(OpenPart::kCollector) || has_open(OpenPart::kPrefix)) return fail();
     ++at_;
     int strength = kSignStrength;
     if (!open_.empty() && is_operator(open_.back())) {
       strength = std::max(strength, open_.back().strength);
     }
-    open_.push_back({.what = Open::kPrefix, .token = token.kind, .strength = strength});
+    open_.push_back({.what = OpenPart::kPrefix, .token = token.kind, .strength = strength});
   }
 
   void infix(const Token& token, int strength) {
     if (expect_operand_) return fail();
     reduce(strength);
     ++at_;
-    open_.push_back({.what = Open::kBinary, .token = token.kind, .strength = strength});
+    open_.push_back({.what = OpenPart::kBinary, .token = token.kind, .strength = strength});
     expect_operand_ = true;
   }
 
@@ -565,10 +289,11 @@ class Parser {
     reduce(kMultiplyStrength, true);
     // sin pi/6 means half: the sine of pi alone would be no question.
     const bool is_angle =
-        has_open(Open::kFunctionCall) && at_ > 0 && tokens_[at_ - 1].kind == Kind::kConstant;
+        has_open(OpenPart::kFunctionCall) && at_ > 0 && tokens_[at_ - 1].kind == Kind::kConstant;
     if (!is_angle) return infix(token, kMultiplyStrength);
     ++at_;
-    open_.push_back({.what = Open::kBinary, .token = token.kind, .strength = kFunctionStrength});
+    open_.push_back(
+        {.what = OpenPart::kBinary, .token = token.kind, .strength = kFunctionStrength});
     expect_operand_ = true;
   }
 
@@ -576,7 +301,7 @@ class Parser {
     if (expect_operand_) return fail();
     reduce(kPowerStrength + 1);
     ++at_;
-    open_.push_back({.what = Open::kBinary, .token = token.kind, .strength = kPowerStrength});
+    open_.push_back({.what = OpenPart::kBinary, .token = token.kind, .strength = kPowerStrength});
     expect_operand_ = true;
   }
 
@@ -598,7 +323,7 @@ class Parser {
     if (!expect_operand_) return unit();
     ++at_;
     Unit unit = find_unit(token.text).value_or(Unit{.noun = token.text});
-    open_.push_back({.what = Open::kPrefix,
+    open_.push_back({.what = OpenPart::kPrefix,
                      .token = Kind::kCurrency,
                      .strength = kSignStrength,
                      .unit = std::move(unit)});
@@ -625,7 +350,7 @@ class Parser {
     // Expects an operand already after a function or a command.
     begin_operand();
     ++at_;
-    open_.push_back({.what = Open::kGroup, .detail = bracket});
+    open_.push_back({.what = OpenPart::kGroup, .detail = bracket});
     groups_.push_back(
         {.bracket = bracket, .value_base = values_.size(), .item_base = values_.size()});
   }
@@ -638,29 +363,12 @@ class Parser {
     close_group('|');
   }
 
-  bool finish_item() {
-    reduce(kLoosest);
-    Group& now = group();
-    if (!ok_ || expect_operand_ || values_.size() != now.item_base + now.relations.size() + 1) {
-      ok_ = false;
-      return false;
-    }
-    if (!now.relations.empty()) {
-      const NodeIndex node = builder_.relation(nodes_from(now.item_base), now.relations);
-      values_.resize(now.item_base);
-      values_.push_back({.node = node});
-      now.relations.clear();
-    }
-    now.item_base = values_.size();
-    return true;
-  }
-
   void separator(const Token& token) {
     const char bracket = group().bracket;
     const bool is_matrix = bracket == 'M';
     const bool is_break = token.kind == Kind::kColumnBreak || token.kind == Kind::kRowBreak;
     if (is_matrix != is_break || bracket == '|' || bracket == 'f' || bracket == 'c') return fail();
-    if (!open_.empty() && open_.back().what == Open::kCollector) return fail();
+    if (!open_.empty() && open_.back().what == OpenPart::kCollector) return fail();
     if (!finish_item()) return;
     ++at_;
     // ", and" and ", or" separate once.
@@ -672,13 +380,6 @@ class Parser {
     ++group().row_items;
     if (token.kind == Kind::kRowBreak) end_row();
     expect_operand_ = true;
-  }
-
-  void end_row() {
-    Group& now = group();
-    if (now.num_columns != 0 && now.num_columns != now.row_items) return fail();
-    now.num_columns = now.row_items;
-    now.row_items = 0;
   }
 
   void relation(const Token& token) {
@@ -693,7 +394,7 @@ class Parser {
   }
 
   void close_group(char bracket) {
-    Group& now = group();
+    OpenGroup& now = group();
     if (groups_.size() == 1) return fail();
     const bool is_interval =
         (now.bracket == '(' && bracket == '[') || (now.bracket == '[' && bracket == '(');
@@ -727,39 +428,9 @@ class Parser {
     close_with({.node = builder_.add(NodeKind::kTuple, items, detail)});
   }
 
-  bool has_open_operator() const { return !open_.empty() && is_operator(open_.back()); }
-
-  // One item in brackets.
-  Value single(char bracket) {
-    const Value inside = values_.back();
-    const char function = bracket == '|' ? kAbs : bracket == 'f' ? kFloor : kCeiling;
-    if (bracket == '|' || bracket == 'f' || bracket == 'c') {
-      return {.node = builder_.add(NodeKind::kFunction, {inside.node}, function), .is_group = true};
-    }
-    // Braces are typography: {7}\frac34.
-    const bool is_bare = bracket == '{' && inside.is_bare_integer;
-    if (bracket != '{') builder_.set_grouped(inside.node);
-    return {.node = inside.node, .is_bare_integer = is_bare, .is_group = true};
-  }
-
-  void close_with(Value value) {
-    values_.resize(group().value_base);
-    groups_.pop_back();
-    if (!has_open(Open::kGroup)) return fail();
-    open_.pop_back();
-    expect_operand_ = true;
-    push_operand(value);
-  }
-
   const std::vector<Token>& tokens_;
   size_t at_ = 0;
   size_t digit_ = 0;  // Of the number at at_, how many digits were arguments already.
-  bool ok_ = true;
-  bool expect_operand_ = true;
-  TreeBuilder builder_;
-  std::vector<Value> values_{};
-  std::vector<Open> open_{};
-  std::vector<Group> groups_{};
 };
 
 }  // namespace

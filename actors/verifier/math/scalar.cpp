@@ -334,6 +334,7 @@ RelationOutcome compare_factor(Term gold, Term candidate, Comparison& comparison
     }
   }
   if (!factor) return {};
+  if (acb_contains_zero(factor->raw())) return {Outcome::kOther, 0};  // 0 = 0 says nothing.
   const arb_struct* real = acb_realref(factor->raw());
   const bool is_real = arb_contains_zero(acb_imagref(factor->raw())) != 0;
   const int sign = !is_real ? 0 : arb_is_positive(real) ? 1 : arb_is_negative(real) ? -1 : 0;

@@ -295,7 +295,7 @@ class Tokenizer {
       emit(Kind::kAnd);
     } else if (word == "percent" || word == "percentage" || word == "pct") {
       emit(Kind::kPercent);
-    } else if (word == "degrees" || word == "degree") {
+    } else if (word == "degrees" || word == "degree" || word == "deg") {
       emit(Kind::kDegree);
     } else {
       return false;
@@ -399,7 +399,7 @@ class Tokenizer {
         return emit(Kind::kBar);
       case '\\':
         if (num_matrices_ > 0) return emit(Kind::kRowBreak);
-        if (is_command_at(at_)) --at_;  // \\\\frac, escaped once too often.
+        if (is_command_at(at_)) --at_;  // \\frac, escaped once too often.
         has_space_ = true;
         return;
       case '!':

@@ -308,6 +308,26 @@ TEST_CASE("math verdict: numbers have a cap on digits and text one on bytes") {
   CHECK(verify_math_answer("1e1001", "1").kind == kDifferent);
 }
 
+TEST_CASE("math verdict: an answer of 4096 bytes is read, one more is not") {
+  const std::string longest(kAnswerBytesMax, '7');
+  CHECK(verify_math_answer(longest, longest).kind == kEqual);
+  CHECK(verify_math_answer("+" + longest.substr(1), longest.substr(1)).kind == kEqual);
+  CHECK(verify_math_answer(longest + "7", "7").kind == kUndecided);
+  CHECK(is_readable_gold(longest));
+  CHECK(!is_readable_gold(longest + "7"));
+  CHECK(is_readable_gold("\\text{no solution}"));
+  CHECK(!is_readable_gold("\\frac{1}{"));
+  CHECK(!is_readable_gold(","));
+  CHECK(verify_math("\\boxed{x = 5}", "5").extracted == "x = 5");
+  CHECK(verify_math("nothing", "5").extracted.empty());
+}
+
+TEST_CASE("math verdict: a gold in several boxes is a list") {
+  CHECK(verify_math("\\boxed{2, 1}", "\\(\\boxed{1}\\) and \\(\\boxed{2}\\).").kind == kEqual);
+  CHECK(verify_math("\\boxed{2}", "\\boxed{1} and \\boxed{2}").kind == kDifferent);
+  CHECK(verify_math("\\boxed{2}", "first \\boxed{1}, later \\boxed{2}").kind == kEqual);
+}
+
 TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
   const auto repeated = [](std::string_view text, int count) {
     std::string all;

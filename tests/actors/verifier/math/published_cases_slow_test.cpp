@@ -47,7 +47,7 @@ std::vector<Case> read_cases(const char* path) {
   return cases;
 }
 
-// How many cases of each reason are known to end otherwise than published: reason -> golds.
+// The cases that are known to end otherwise than published: gold and response -> reason.
 std::map<std::string, std::vector<std::string>> read_known() {
   std::ifstream in(TROUPE_SOURCE_DIR "/tests/actors/verifier/math/published_disagreements.tsv");
   std::map<std::string, std::vector<std::string>> known;
