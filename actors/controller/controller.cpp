@@ -882,7 +882,7 @@ void Controller::finish_evaluation(double now) {
     metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
     thinking += has_thinking(text) ? 1 : 0;
     if (record.traces.size() < kTraces) {
-      record.traces.push_back({problem.text, text, problem.gold, is_solved});
+      record.traces.push_back({problem.text, text, problem.gold_for_people(), is_solved});
     }
   }
   const auto n = static_cast<double>(std::max<int64_t>(1, metrics.problems));

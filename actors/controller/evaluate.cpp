@@ -72,7 +72,8 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
     metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
     thinking += has_thinking(text) ? 1 : 0;
     if (i < options.num_traces) {
-      evaluation.traces.push_back({problems[i].text, text, problems[i].gold, is_solved});
+      evaluation.traces.push_back(
+          {problems[i].text, text, problems[i].gold_for_people(), is_solved});
     }
   }
   const auto n = static_cast<double>(problems.size());

@@ -9,6 +9,10 @@ namespace troupe::actors {
 
 using model::ByteTokenizer;
 
+std::string PromptTokens::gold_for_people() const {
+  return gold.starts_with("{\"") ? "hidden tests" : gold;
+}
+
 Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
                                                std::string_view template_name,
                                                int64_t max_prompt_tokens,

@@ -17,6 +17,9 @@ struct PromptTokens {
   std::vector<int32_t> tokens{};
   std::string text{};  // For people.
   std::string gold{};
+
+  // The gold, or for a program's tests that they are hidden.
+  std::string gold_for_people() const;
 };
 
 struct DemonstrationTokens {
