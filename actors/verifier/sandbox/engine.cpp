@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "actors/verifier/sandbox/init_program.h"
+#include "actors/verifier/sandbox/process_table.h"
 #include "actors/verifier/sandbox/system_call_filter.h"
 #include "actors/verifier/sandbox/toolchain.h"
 
@@ -133,6 +134,7 @@ Result<std::shared_ptr<Engine>> Engine::create() {
   // Where bubblewrap dies first, its process 1 goes to the next reaper. That is made this process,
   // which buries it before the user is used again: counts of processes are per user.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return Error{.message = "cannot become a subreaper"};
+  end_stranded_boxes();
   std::shared_ptr<Engine> engine(new Engine(
       find_cgroup_home(read_small("/proc/self/mountinfo"), read_small("/proc/self/cgroup"))));
   auto filter = system_call_filter();

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "actors/verifier/sandbox/descriptor.h"
 
@@ -95,6 +97,26 @@ std::vector<ProcessRow> box_processes(pid_t inside) {
     row.is_runnable = row.is_runnable || has_runnable_thread(table, row.pid);
   }
   return tree;
+}
+
+void end_stranded_boxes() {
+  using namespace std::literals;
+  // As the engine starts it; nobody else's bubblewrap is touched.
+  const auto is_ours = [](pid_t pid) {
+    const std::string words = read_small(fmt::format("/proc/{}/cmdline", pid));
+    return words.starts_with("/usr/bin/bwrap\0--unshare-user\0"sv) &&
+           words.find("\0--hostname\0box\0"sv) != std::string::npos;
+  };
+  for (const pid_t pid : numbers_in("/proc")) {
+    if (!is_ours(pid)) continue;
+    const auto row = process_row("/proc", pid);
+    const std::string status = read_small(fmt::format("/proc/{}/status", pid));
+    // The inner half is process 1 of a namespace: "NSpid: 4711 1".
+    const size_t at = status.find("\nNSpid:");
+    if (at == std::string::npos) continue;
+    const bool is_inner = status.substr(at, status.find('\n', at + 1) - at).ends_with("\t1");
+    if (row && is_inner && !is_ours(row->parent)) ::kill(pid, SIGKILL);
+  }
 }
 
 }  // namespace troupe::actors::sandbox

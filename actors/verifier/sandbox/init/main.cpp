@@ -45,12 +45,13 @@ long address(T* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
-void tell(long file, InitRecord::Kind kind, int value, int64_t microseconds) {
+// False where nobody is left to read it.
+bool tell(long file, InitRecord::Kind kind, int value, int64_t microseconds) {
   InitRecord record;
   record.kind = kind;
   record.value = value;
   record.microseconds = microseconds;
-  call(SYS_write, file, address(&record), sizeof record);
+  return call(SYS_write, file, address(&record), sizeof record) == sizeof record;
 }
 
 int64_t microseconds(const timeval& time) { return time.tv_sec * 1000000 + time.tv_usec; }
@@ -67,7 +68,9 @@ extern "C" [[noreturn, gnu::used]] void troupe_box_init(long* stack) {
   call(SYS_fcntl, file, F_SETFD, FD_CLOEXEC);
   // The program has the same user; this keeps its hands off /proc/1/mem and the descriptors there.
   call(SYS_prctl, PR_SET_DUMPABLE, 0);
-  tell(file, InitRecord::kStarted, 0, 0);
+  // The signal that ends a box with its owner is armed by now, but may have been armed too late: an
+  // owner that was already dead sends none, and reads nothing.
+  if (!tell(file, InitRecord::kStarted, 0, 0)) call(SYS_exit_group, 127);
   const long child = call(SYS_clone, SIGCHLD);
   if (child <= 0) {
     long error = child;
