@@ -33,7 +33,7 @@ void fuzz_one(const uint8_t* data, size_t size) {
   TROUPE_CHECK(code.code.has_value() == code.reason.empty());
   const size_t half = size / 2;
   for (const char c : actors::difference(bytes.substr(0, half), bytes.substr(half))) {
-    TROUPE_CHECK(c >= 0x20 && c <= 0x7E);
+    TROUPE_CHECK(static_cast<unsigned char>(c) >= 0x20 && c != 0x7F);
   }
   TROUPE_CHECK(actors::difference(bytes, bytes).empty());
 }

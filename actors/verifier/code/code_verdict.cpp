@@ -18,6 +18,7 @@
 #include "actors/verifier/code/output_compare.h"
 #include "actors/verifier/code/result_frame.h"
 #include "actors/verifier/code/runners.h"
+#include "actors/verifier/printable.h"
 #include "schemas/check.h"
 
 namespace troupe::actors {
@@ -46,13 +47,9 @@ std::string new_secret() {
   return text;
 }
 
-std::string printable(std::string_view text) {
+std::string shown(std::string_view text) {
   constexpr size_t kShownBytesMax = 200;
-  std::string shown(text.substr(0, kShownBytesMax));
-  for (char& c : shown) {
-    if (c < 0x20 || c > 0x7E) c = c == '\n' ? ' ' : '?';
-  }
-  return shown;
+  return printable(text, kShownBytesMax);
 }
 
 struct Failure {
@@ -80,7 +77,7 @@ Outcome limit_failure(const BoxResult& result) {
       return Failure{VerdictKind::kInfraError, "it got too little of the processor"};
     case BoxEnd::kKilled:
     case BoxEnd::kFailed:
-      return Failure{VerdictKind::kInfraError, "the box failed: " + printable(result.reason)};
+      return Failure{VerdictKind::kInfraError, "the box failed: " + shown(result.reason)};
   }
   return Failure{};
 }
@@ -88,7 +85,7 @@ Outcome limit_failure(const BoxResult& result) {
 Failure raised(std::string_view what) {
   const bool is_memory = what.starts_with("MemoryError");
   return {is_memory ? VerdictKind::kResourceLimit : VerdictKind::kRuntimeError,
-          "it raised " + printable(what)};
+          "it raised " + shown(what)};
 }
 
 Failure died(const BoxResult& result) {
@@ -104,9 +101,10 @@ struct Program {
   std::vector<BoxFile> files{};
 };
 
-class Verifier {
+// One verdict: a program against its tests.
+class Trial {
  public:
-  Verifier(Sandbox& sandbox, const CodeTask& task) : sandbox_(sandbox), task_(task) {}
+  Trial(Sandbox& sandbox, const CodeTask& task) : sandbox_(sandbox), task_(task) {}
 
   CodeVerdict verify(std::string_view code) {
     const bool has_sources =
@@ -194,7 +192,7 @@ class Verifier {
       const size_t at = std::min(result.errors.find("error:"), result.errors.size());
       std::string_view line = std::string_view(result.errors).substr(at);
       line = line.substr(0, line.find('\n'));
-      return Failure{VerdictKind::kCompileError, "it does not compile: " + printable(line)};
+      return Failure{VerdictKind::kCompileError, "it does not compile: " + shown(line)};
     }
     program.files = {
         {.name = "program", .content = std::move(result.output), .is_executable = true}};
@@ -228,8 +226,7 @@ class Verifier {
     // The report says why; that something is wrong is known without it.
     const std::string_view report = result.report;
     if (report.starts_with("syntax ")) {
-      return Failure{VerdictKind::kCompileError,
-                     "it does not compile: " + printable(report.substr(7))};
+      return Failure{VerdictKind::kCompileError, "it does not compile: " + shown(report.substr(7))};
     }
     if (report.starts_with("raised ")) return raised(report.substr(7));
     if (result.end == BoxEnd::kSignalled) return died(result);
@@ -296,14 +293,14 @@ class Verifier {
       return Failure{VerdictKind::kTimeout, "it used up its time"};
     }
     if (status == "syntax") {
-      return Failure{VerdictKind::kCompileError, "it does not compile: " + printable(bytes)};
+      return Failure{VerdictKind::kCompileError, "it does not compile: " + shown(bytes)};
     }
     if (status == "raised") return raised(bytes);
     if (status == "missing") {
-      return Failure{VerdictKind::kRuntimeError, "it does not define " + printable(bytes)};
+      return Failure{VerdictKind::kRuntimeError, "it does not define " + shown(bytes)};
     }
     if (status == "unwritable") {
-      return Failure{VerdictKind::kWrongAnswer, "it returned " + printable(bytes)};
+      return Failure{VerdictKind::kWrongAnswer, "it returned " + shown(bytes)};
     }
     const auto value = status == "value" ? decode(bytes) : std::nullopt;
     if (!value || frame.ended != "exit") {
@@ -401,7 +398,7 @@ class Verifier {
       std::unique_lock lock(alone());
       joint = run_joined(program, tester);
     }
-    if (!joint.is_started) return Failure{VerdictKind::kInfraError, printable(joint.trouble)};
+    if (!joint.is_started) return Failure{VerdictKind::kInfraError, shown(joint.trouble)};
     return judge_joint(joint, secret);
   }
 
@@ -418,7 +415,7 @@ class Verifier {
       return Failure{VerdictKind::kGoldUnparseable, "the tests ended without a verdict"};
     }
     verdict_.passed = std::clamp<int64_t>(report->passed, 0, verdict_.total);
-    const std::string detail = printable(report->detail);
+    const std::string detail = shown(report->detail);
     const std::string& status = report->status;
     if (status == "passed" && report->passed == verdict_.total) return {};
     if (status == "broken") {
@@ -454,7 +451,7 @@ class Verifier {
 }  // namespace
 
 CodeVerdict verify_code(Sandbox& sandbox, const CodeTask& task, std::string_view code) {
-  return Verifier(sandbox, task).verify(code);
+  return Trial(sandbox, task).verify(code);
 }
 
 CodeVerdict verify_code_response(Sandbox& sandbox, const CodeTask& task,

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "actors/verifier/printable.h"
+
 namespace troupe::actors {
 namespace {
 
@@ -95,11 +97,7 @@ bool is_same_word(std::string_view got, std::string_view expected) {
 
 std::string shown(std::string_view word) {
   constexpr size_t kShownBytesMax = 40;
-  std::string text(word.substr(0, kShownBytesMax));
-  for (char& c : text) {
-    if (c < 0x20 || c > 0x7E) c = '?';
-  }
-  return word.empty() ? "nothing" : "'" + text + (word.size() > kShownBytesMax ? "...'" : "'");
+  return word.empty() ? "nothing" : "'" + printable(word, kShownBytesMax) + "'";
 }
 
 }  // namespace

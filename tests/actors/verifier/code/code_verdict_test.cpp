@@ -50,7 +50,7 @@ VerdictKind verdict(const std::string& task, const std::string& code) {
   CAPTURE(verdict.reason);
   CHECK_FALSE(verdict.reason.empty());
   CHECK(std::all_of(verdict.reason.begin(), verdict.reason.end(),
-                    [](char c) { return c >= 0x20 && c <= 0x7E; }));
+                    [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F; }));
   CHECK((verdict.kind == VerdictKind::kPassed) == (verdict.passed == verdict.total));
   return verdict.kind;
 }
