@@ -56,8 +56,8 @@ class OrderedBatches {
     changed_.notify_all();
   }
 
-  // Everything is judged and written when this returns.
-  void finish() {
+  // Everything is judged when this returns, and written unless it returns false.
+  bool finish() {
     {
       std::lock_guard lock(mutex_);
       is_finished_ = true;
@@ -65,6 +65,7 @@ class OrderedBatches {
     }
     for (std::thread& worker : workers_) worker.join();
     printer_.join();
+    return !is_lost_;
   }
 
  private:
@@ -106,9 +107,10 @@ class OrderedBatches {
       }
       changed_.notify_all();
       lock.unlock();
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
+      const bool is_written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+                              std::fflush(stdout) == 0;
       lock.lock();
+      is_lost_ = is_lost_ || !is_written;
     }
   }
 
@@ -118,6 +120,7 @@ class OrderedBatches {
   std::deque<Batch> batches_{};
   size_t num_taken_ = 0;  // Of batches_, from its front.
   bool is_finished_ = false;
+  bool is_lost_ = false;  // The output could not be written.
   std::vector<std::thread> workers_{};
   std::thread printer_{};
 };
@@ -230,7 +233,9 @@ int run_lines(const VerifyCommand& command, const std::string& name, size_t batc
     if (!line) status = line.error();
     if (is_last) break;
   }
-  batches.finish();
+  if (!batches.finish()) {
+    return report(name, Error{ErrorCode::kInternal, "standard output: cannot be written"});
+  }
   if (!status) return report(name, status.error());
   if (num_refused > 0) {
     return report(name, invalid_argument(fmt::format(

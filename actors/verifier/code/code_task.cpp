@@ -167,6 +167,10 @@ Status read_calls(const Reader& fields, CodeTask& task) {
   if ((*outputs)->items.size() != (*inputs)->items.size()) {
     return invalid_argument("inputs and outputs differ in number");
   }
+  // One result that is no list of one means that none is wrapped.
+  const bool is_wrapped = std::all_of(
+      (*outputs)->items.begin(), (*outputs)->items.end(),
+      [](const Value& output) { return output.kind == Kind::kList && output.items.size() == 1; });
   for (size_t i = 0; i < (*inputs)->items.size(); ++i) {
     CodeTest test;
     const Value& input = (*inputs)->items[i];
@@ -184,8 +188,7 @@ Status read_calls(const Reader& fields, CodeTask& task) {
       test.result = std::move(*result);
     } else {
       test.result = output;
-      test.has_unwrapped_result =
-          input.kind == Kind::kList && output.kind == Kind::kList && output.items.size() == 1;
+      test.has_unwrapped_result = is_wrapped && input.kind == Kind::kList;
     }
     task.tests.push_back(std::move(test));
   }

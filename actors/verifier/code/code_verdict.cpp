@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <thread>
 #include <utility>
 
@@ -33,11 +33,50 @@ constexpr int64_t kReportBytesMax = 24 << 20;  // A result's cap is in values.py
 constexpr double kTesterSeconds = 10;
 constexpr int64_t kTesterMemoryBytes = 512 << 20;
 
-// A run that was starved is repeated while no other box of this process runs.
-std::shared_mutex& alone() {
-  static std::shared_mutex mutex;
-  return mutex;
-}
+// A run that was starved is repeated while no other box of this process runs. Whoever waits to be
+// alone goes before those who come later: std::shared_mutex would let them wait for ever.
+class Gate {
+ public:
+  void enter(bool is_alone) {
+    std::unique_lock lock(mutex_);
+    if (is_alone) {
+      ++num_waiting_alone_;
+      changed_.wait(lock, [this] { return num_inside_ == 0; });
+      --num_waiting_alone_;
+      is_closed_ = true;
+    } else {
+      changed_.wait(lock, [this] { return num_waiting_alone_ == 0 && !is_closed_; });
+    }
+    ++num_inside_;
+  }
+  void leave() {
+    std::lock_guard lock(mutex_);
+    --num_inside_;
+    is_closed_ = false;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_{};
+  std::condition_variable changed_{};
+  int num_inside_ = 0;
+  int num_waiting_alone_ = 0;
+  bool is_closed_ = false;  // Somebody is alone inside.
+};
+
+class Inside {
+ public:
+  explicit Inside(bool is_alone) { gate().enter(is_alone); }
+  ~Inside() { gate().leave(); }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  static Gate& gate() {
+    static Gate gate;
+    return gate;
+  }
+};
 
 std::string new_secret() {
   std::array<uint8_t, 16> bytes{};
@@ -50,6 +89,21 @@ std::string new_secret() {
 std::string shown(std::string_view text) {
   constexpr size_t kShownBytesMax = 200;
   return printable(text, kShownBytesMax);
+}
+
+// Python wants them before everything else, and a whole program comes after its prompt.
+std::string with_future_imports_first(std::string source) {
+  constexpr std::string_view kFuture = "from __future__ import ";
+  if (source.find(kFuture) == source.npos) return source;
+  std::string first, rest;
+  for (size_t at = 0; at < source.size();) {
+    const size_t end = std::min(source.find('\n', at), source.size() - 1) + 1;
+    const std::string_view line = std::string_view(source).substr(at, end - at);
+    (line.starts_with(kFuture) ? first : rest) += line;
+    at = end;
+  }
+  if (!first.empty() && first.back() != '\n') first += '\n';
+  return first + rest;
 }
 
 struct Failure {
@@ -158,11 +212,11 @@ class Trial {
   BoxResult run(const BoxProgram& program) {
     BoxResult result;
     {
-      std::shared_lock lock(alone());
+      const Inside inside(/*is_alone=*/false);
       result = sandbox_.run(program);
     }
     if (result.end != BoxEnd::kStarved && result.end != BoxEnd::kFailed) return result;
-    std::unique_lock lock(alone());
+    const Inside inside(/*is_alone=*/true);
     return sandbox_.run(program);
   }
 
@@ -242,7 +296,7 @@ class Trial {
 
   // As contests have it: checker INPUT OUTPUT ANSWER, with status 0 for right, 1 or 2 for wrong.
   // The checker is the problem's, so its exit status counts; what it reads is not, so it is boxed.
-  Outcome ask_checker(const Program& checker, const CodeTest& test, const std::string& output) {
+  BoxResult run_checker(const Program& checker, const CodeTest& test, const std::string& output) {
     BoxProgram box = boxed(checker);
     for (const char* name : {"/box/input", "/box/output", "/box/answer"}) box.argv.push_back(name);
     box.files.push_back({.name = "input", .content = test.input});
@@ -250,13 +304,33 @@ class Trial {
     box.files.push_back({.name = "answer", .content = test.output});
     box.limits.cpu_seconds += kTesterSeconds;
     box.limits.memory_bytes += kTesterMemoryBytes;
-    const BoxResult result = run(box);
-    if (Outcome failure = limit_failure(result)) return gold_failure("the checker: ", *failure);
-    if (result.end == BoxEnd::kExited && result.exit_status == 0) return {};
-    const bool is_verdict = result.end == BoxEnd::kExited && result.report.empty() &&
-                            (result.exit_status == 1 || result.exit_status == 2);
-    if (!is_verdict) return gold_failure("the checker: ", died(result));
-    return Failure{VerdictKind::kWrongAnswer, "the checker refuses the output"};
+    return run(box);
+  }
+
+  // It raised, crashed or met a limit.
+  static bool has_broken(const BoxResult& checker) {
+    return checker.end != BoxEnd::kExited || checker.report.starts_with("raised ");
+  }
+
+  Outcome ask_checker(const Program& checker, const CodeTest& test, const std::string& output) {
+    const BoxResult result = run_checker(checker, test, output);
+    Outcome limit = limit_failure(result);
+    if (limit && limit->kind == VerdictKind::kInfraError) return limit;
+    if (!has_broken(result)) {
+      if (result.exit_status == 0) return {};
+      // testlib's word for a mistake of the problem is 3.
+      if (result.exit_status > 2 || !result.report.empty()) {
+        return gold_failure("the checker: ", died(result));
+      }
+      return Failure{VerdictKind::kWrongAnswer, "the checker refuses the output"};
+    }
+    // That is the output's doing, unless the right one breaks it too.
+    const bool is_right = output == test.output;
+    if (is_right || (!test.output.empty() && has_broken(run_checker(checker, test, test.output)))) {
+      return gold_failure("the checker breaks on the right output: ",
+                          limit ? *limit : died(result));
+    }
+    return Failure{VerdictKind::kWrongAnswer, "the checker cannot read the output"};
   }
 
   // All tests in one box, each in a process of its own: starting Python is what costs.
@@ -272,7 +346,7 @@ class Trial {
       box.input += message(encode(Value::list(test.arguments)));
     }
     box.limits.cpu_seconds = task_.seconds * static_cast<double>(num_tests) + 1;
-    box.limits.output_bytes = kReportBytesMax + num_tests * kMegabyte;
+    box.limits.output_bytes = kReportBytesMax + std::min<int64_t>(num_tests, 40) * kMegabyte;
     const BoxResult result = run(box);
     std::string_view report = result.report;
     for (const CodeTest& test : task_.tests) {
@@ -361,6 +435,7 @@ class Trial {
     // A completion goes on where the prompt stops; a whole function comes after it.
     if (!source.empty() && source.back() != '\n' && !code.starts_with(' ')) source += '\n';
     source += code;
+    source = with_future_imports_first(std::move(source));
 
     BoxProgram program;
     program.toolchain = language->toolchain;
@@ -388,14 +463,14 @@ class Trial {
 
     Joint joint;
     {
-      std::shared_lock lock(alone());
+      const Inside inside(/*is_alone=*/false);
       joint = run_joined(program, tester);
     }
     const auto is_broken = [](const BoxResult& result) {
       return result.end == BoxEnd::kStarved || result.end == BoxEnd::kFailed;
     };
     if (!joint.is_started || is_broken(joint.program) || is_broken(joint.tester)) {
-      std::unique_lock lock(alone());
+      const Inside inside(/*is_alone=*/true);
       joint = run_joined(program, tester);
     }
     if (!joint.is_started) return Failure{VerdictKind::kInfraError, shown(joint.trouble)};

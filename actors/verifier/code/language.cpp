@@ -11,7 +11,7 @@ std::vector<std::string> python_command(std::string_view program) {
 std::span<const Language> languages() {
   static const std::vector<Language> table = {
       {.name = "python",
-       .labels = {"python", "py", "python3"},
+       .labels = {"python", "py"},
        .toolchain = "python",
        .source = "solution.py",
        .run = python_command("/box/program.py"),
@@ -20,14 +20,14 @@ std::span<const Language> languages() {
        .labels = {"cpp", "c++", "cc", "cxx"},
        .toolchain = "cpp",
        .source = "solution.cpp",
-       .compile_script = "g++ -std=c++20 -O2 -w -o /tmp/program /box/solution.cpp >&2 && "
+       .compile_script = "g++ -std=gnu++20 -O2 -w -o /tmp/program /box/solution.cpp >&2 && "
                          "cat /tmp/program",
        .run = {"/box/program"}},
       {.name = "c",
        .labels = {"c"},
        .toolchain = "cpp",
        .source = "solution.c",
-       .compile_script = "gcc -std=c17 -O2 -w -o /tmp/program /box/solution.c -lm >&2 && "
+       .compile_script = "gcc -std=gnu17 -O2 -w -o /tmp/program /box/solution.c -lm >&2 && "
                          "cat /tmp/program",
        .run = {"/box/program"}},
   };

@@ -36,6 +36,8 @@ bool next_line(std::string_view& text, std::string_view& line, size_t& number) {
   return false;
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 struct Decimal {
   bool is_negative = false;
   bool has_fraction = false;  // A point or an exponent.
@@ -50,7 +52,7 @@ std::optional<Decimal> decimal(std::string_view word) {
   if (word[i] == '+' || word[i] == '-') number.is_negative = word[i++] == '-';
   bool has_point = false;
   for (; i < word.size(); ++i) {
-    if (word[i] >= '0' && word[i] <= '9') {
+    if (is_digit(word[i])) {
       ++num_digits;
     } else if (word[i] == '.' && !has_point) {
       has_point = true;
@@ -65,7 +67,7 @@ std::optional<Decimal> decimal(std::string_view word) {
     ++i;
     if (i < word.size() && (word[i] == '+' || word[i] == '-')) ++i;
     const size_t begin = i;
-    while (i < word.size() && word[i] >= '0' && word[i] <= '9') ++i;
+    while (i < word.size() && is_digit(word[i])) ++i;
     if (i == begin || i - begin > 4) return {};
   }
   if (i != word.size()) return {};
@@ -83,6 +85,8 @@ bool is_same_word(std::string_view got, std::string_view expected) {
   if (got == expected) return true;
   const auto a = decimal(got), b = decimal(expected);
   if (!a || !b) return false;
+  // 00101 is expected as it is written.
+  if (expected.size() > 1 && expected[0] == '0' && is_digit(expected[1])) return false;
   if (!a->has_fraction && !b->has_fraction) {
     const std::string_view x = magnitude(got), y = magnitude(expected);
     return x == y && (x.empty() || a->is_negative == b->is_negative);

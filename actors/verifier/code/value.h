@@ -1,4 +1,5 @@
-// Plain values (JSON's, and what programs compute) with integers of any size, for comparing what a
+// Plain values (JSON's, and what programs compute) with all digits of their integers (308 at most
+// in JSON), for comparing what a
 // program returned with what was expected.
 #pragma once
 

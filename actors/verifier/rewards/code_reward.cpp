@@ -1,4 +1,5 @@
 // The accuracy of a program: it is run against hidden tests in a sandbox.
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -49,6 +50,8 @@ class CodeReward : public Verifier {
     task_ = read_task(gold, defaults_);
     verdicts_.clear();
     if (!task_) return;
+    task_->seconds = std::min(task_->seconds, defaults_.seconds);
+    task_->memory_mb = std::min(task_->memory_mb, defaults_.memory_mb);
     if (task_->tests.size() > tests_max_) task_->tests.resize(tests_max_);
     if (task_->test_sources.size() > tests_max_) task_->test_sources.resize(tests_max_);
   }
@@ -77,13 +80,13 @@ VerifierEntry code_reward() {
                     .default_value = 6.0,
                     .low = 0.1,
                     .high = kCodeSecondsMax,
-                    .comment = "of processor time for each test, where the problem has none"},
+                    .comment = "of processor time for each test; a problem may have less"},
                    {.key = "memory_mb",
                     .type = SettingType::kInteger,
                     .default_value = 512.0,
                     .low = kCodeMemoryMbMin,
                     .high = kCodeMemoryMbMax,
-                    .comment = "of all its processes together, where the problem has none"},
+                    .comment = "of all its processes together; a problem may have less"},
                    {.key = "tests_max",
                     .type = SettingType::kInteger,
                     .default_value = 100.0,
@@ -94,7 +97,9 @@ VerifierEntry code_reward() {
       .box_level = [](const Settings& settings) { return allowed_box_level(settings); },
       .seconds_max =
           [](const Settings& settings) {
-            return settings.number("tests_max") * (2 * settings.number("seconds") + 2);
+            // Compiling, and for each test its own time, its tests' or checker's, and all of it
+            // again where the machine was short.
+            return 2 * (62 + settings.number("tests_max") * (2 * settings.number("seconds") + 22));
           },
       .is_readable_gold = is_readable,
       .make = [](const RewardSpec&, const Settings& settings,

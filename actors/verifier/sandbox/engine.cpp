@@ -30,6 +30,7 @@ constexpr int kBubblewrapProcesses = 2;  // Outside, and process 1.
 constexpr int kFilesMax = 256;
 constexpr size_t kOpenFilesMax = 256;
 constexpr int64_t kMebibyte = 1 << 20;
+constexpr int64_t kStackBytes = 256 * kMebibyte;
 
 Status check(const BoxProgram& program) {
   const BoxLimits& limits = program.limits;
@@ -71,7 +72,7 @@ std::vector<std::pair<int, rlimit>> limits_of(const BoxProgram& program, bool ha
     file_bytes = std::max(file_bytes, static_cast<int64_t>(file.content.size()));
   }
   const int64_t address_bytes =
-      has_memory_limit ? 4 * limits.memory_bytes + 1024 * kMebibyte
+      has_memory_limit ? 4 * limits.memory_bytes + 1024 * kMebibyte + limits.processes * kStackBytes
                        : std::max(limits.memory_bytes, 32 * kMebibyte);  // bubblewrap's own.
   std::vector<std::pair<int, rlimit>> result = {
       // The meter decides; this is for a process that nobody follows any more.
@@ -80,7 +81,8 @@ std::vector<std::pair<int, rlimit>> limits_of(const BoxProgram& program, bool ha
       {RLIMIT_FSIZE, both(file_bytes)},
       {RLIMIT_NOFILE, both(kOpenFilesMax)},
       {RLIMIT_CORE, both(0)},
-      {RLIMIT_STACK, both(has_memory_limit ? 64 * kMebibyte : 8 * kMebibyte)},
+      // Deep recursion is a matter of memory; every thread reserves as much address space.
+      {RLIMIT_STACK, has_memory_limit ? rlimit{kStackBytes, RLIM_INFINITY} : both(8 * kMebibyte)},
       {RLIMIT_MEMLOCK, both(64 << 10)},
       {RLIMIT_MSGQUEUE, both(0)},
       {RLIMIT_SIGPENDING, both(256)},
@@ -264,7 +266,11 @@ Result<Running> Engine::start(const BoxProgram& program) {
   }
   if (!running.inside || !is_limited) {
     const std::string why = !is_limited ? std::strerror(errno) : "";
+    // Its inner half would wait for the outer one for ever; it is not buried yet, so the number is
+    // still its own.
+    if (running.inside_pid > 0) ::kill(running.inside_pid, SIGKILL);
     kill_process(running.outside);
+    ::fcntl(errors.read.get(), F_SETFL, O_RDONLY | O_NONBLOCK);
     siginfo_t ended = {};
     ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(running.outside.get()), &ended,
              WEXITED);

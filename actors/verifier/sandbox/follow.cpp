@@ -147,7 +147,8 @@ class Follower {
 
   // Counts the moments at which something in the box ran or waited for a processor. On a machine
   // with time to spare that takes as much processor time; where it did not get it, the machine was
-  // short. No program can pretend it: it would have to be runnable, and then it runs.
+  // short. A program that is awake just at those moments is told by the kernel's count of how long
+  // it waited for a processor.
   void look_at_states(double wall) {
     if (wall < next_state_look()) return;
     ++looks_;
@@ -158,7 +159,12 @@ class Follower {
   }
 
   bool was_starved(double wall) {
-    return looks_ >= 8 && looks_runnable_ * 10 >= looks_ * 9 && cpu_seconds() < 0.6 * wall;
+    if (looks_ < 8 || looks_runnable_ * 10 < looks_ * 9 || cpu_seconds() >= 0.6 * wall) {
+      return false;
+    }
+    double waited = 0;
+    for (const ProcessRow& row : box_processes(run_.inside_pid)) waited += row.waited_seconds;
+    return waited >= 0.25 * wall;
   }
 
   std::optional<BoxEnd> crossed() {

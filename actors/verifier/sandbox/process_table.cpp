@@ -59,13 +59,18 @@ std::optional<ProcessRow> process_row(const std::string& table, pid_t pid) {
   return ProcessRow{pid, parent, ticks / ticks_per_second, state == 'R'};
 }
 
-bool has_runnable_thread(const std::string& table, pid_t pid) {
-  const std::string tasks = fmt::format("{}/{}/task", table, pid);
+void look_at_threads(const std::string& table, ProcessRow& row) {
+  const std::string tasks = fmt::format("{}/{}/task", table, row.pid);
   for (const pid_t thread : numbers_in(tasks)) {
     const std::string rest = after_name(read_small(fmt::format("{}/{}/stat", tasks, thread)));
-    if (!rest.empty() && rest[0] == 'R') return true;
+    if (!rest.empty() && rest[0] == 'R') row.is_runnable = true;
+    // Nanoseconds on a processor, and waiting for one.
+    const std::string times = read_small(fmt::format("{}/{}/schedstat", tasks, thread));
+    unsigned long long ran = 0, waited = 0;
+    if (std::sscanf(times.c_str(), "%llu %llu", &ran, &waited) == 2) {
+      row.waited_seconds += static_cast<double>(waited) * 1e-9;
+    }
   }
-  return false;
 }
 
 }  // namespace
@@ -93,9 +98,7 @@ std::vector<ProcessRow> box_processes(pid_t inside) {
       if (row.parent == parent) tree.push_back(row);
     }
   }
-  for (ProcessRow& row : tree) {
-    row.is_runnable = row.is_runnable || has_runnable_thread(table, row.pid);
-  }
+  for (ProcessRow& row : tree) look_at_threads(table, row);
   return tree;
 }
 

@@ -10,8 +10,9 @@ namespace troupe::actors::sandbox {
 struct ProcessRow {
   pid_t pid = 0;
   pid_t parent = 0;
-  double cpu_seconds = 0;    // With the children that it has waited for.
-  bool is_runnable = false;  // A thread of it runs or waits for a processor.
+  double cpu_seconds = 0;     // With the children that it has waited for.
+  bool is_runnable = false;   // A thread of it runs or waits for a processor.
+  double waited_seconds = 0;  // All its threads' together, runnable and without a processor.
 };
 
 // Process 1 of a box, by its number outside, and all below it. Read through the box's own /proc,

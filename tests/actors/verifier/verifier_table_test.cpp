@@ -102,7 +102,7 @@ TEST_CASE("verifier table: a sandbox is as strong as the strictest reward wants 
   CHECK(needed_box_level({math, lenient}) == BoxLevel::kNamespacesOnly);
   CHECK(needed_box_level({lenient, strict, math}) == BoxLevel::kFull);
   CHECK(seconds_max({math}) == 0);
-  CHECK(seconds_max({math, strict}) == 1400);
+  CHECK(seconds_max({math, strict}) == 2 * (62 + 100 * 34));
 }
 
 TEST_CASE("verifier table: only programs that the head knows are trusted") {

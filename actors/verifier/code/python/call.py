@@ -91,7 +91,7 @@ def main():
                 ended = b"timeout" if posix.WTERMSIG(status) == _signal.SIGPROF else b"signal"
         except Alarm:
             ended = b"timeout"
-        # Nothing of a test lives on into the next one.
+        # No process of a test lives on into the next one.
         try:
             posix.kill(-1, _signal.SIGKILL)
         except ProcessLookupError:

@@ -279,7 +279,7 @@ def add_usual_names(code, scope):
 def load(source):
     """A program, compiled. One of COMPILE_ERRORS where it cannot be: nothing has run then."""
     code = compile(source, "solution.py", "exec", dont_inherit=True)
-    if "collections" in names_in(code):
+    if not names_in(code).isdisjoint(("collections", "Counter", "OrderedDict", "defaultdict")):
         __import__("collections")
     return code
 

@@ -51,6 +51,10 @@ TEST_CASE("code task: arguments as lines of JSON or as lists") {
   CHECK(lines.tests[0].arguments.size() == 2);
   CHECK(lines.tests[0].result.kind == Value::Kind::kList);
   CHECK_FALSE(lines.tests[0].has_unwrapped_result);
+  // Where one result is no list of one, none is wrapped.
+  const CodeTask mixed =
+      good(R"j({"fn_name": "f", "inputs": [[1], [2]], "outputs": [[1, 2, 3], [7]]})j");
+  CHECK_FALSE(mixed.tests[1].has_unwrapped_result);
   const CodeTask lists = good(R"j({"fn_name": "f", "inputs": [[1, 2]], "outputs": [[3]]})j");
   CHECK(lists.tests[0].arguments.size() == 2);
   CHECK(lists.tests[0].has_unwrapped_result);

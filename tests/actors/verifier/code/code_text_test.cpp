@@ -20,6 +20,11 @@ TEST_CASE("code text: the last closed block in the language counts") {
   CHECK(code_in("```python\ny\n```", "cpp") == "none");
   CHECK(code_in("```python\na\n```\n```python\ncut off") == "a\n");
   CHECK(code_in("```python\ncut off") == "none");
+  CHECK(code_in("```python\nx\n```\nOutput:\n```\n2\n```") == "x\n");
+  CHECK(code_in("```python title=\"f.py\"\nx\n```") == "x\n");
+  CHECK(code_in("```Python 3\nx\n```") == "x\n");
+  CHECK(code_in("```cpp17\nx\n```", "cpp") == "x\n");
+  CHECK(code_in("1. Do:\n   ```python\n   if x:\n     y\n   ```\n") == "if x:\n  y\n");
 }
 
 TEST_CASE("code text: only after the thoughts, and inside the one answer") {

@@ -201,6 +201,68 @@ TEST_CASE("code verdict: what tests of code see is plain data, and objects by re
                 "def f(x): raise ValueError('as asked')") == VerdictKind::kPassed);
 }
 
+TEST_CASE("code verdict: output that breaks a checker is the program's fault") {
+  if (!tests::test_sandbox()) return;
+  const std::string checker =
+      "import sys\na, b = map(int, open(sys.argv[2]).read().split())\nsys.exit(a + b != 10)\n";
+  const std::string alone = nlohmann::json{{"inputs", {"10"}}, {"checker", checker}}.dump();
+  const std::string with_answer =
+      nlohmann::json{{"inputs", {"10"}}, {"outputs", {"4 6"}}, {"checker", checker}}.dump();
+  for (const std::string& task : {alone, with_answer}) {
+    CHECK(verdict(task, "print('abc')") == VerdictKind::kWrongAnswer);
+    CHECK(verdict(task, "print(3, 7)") == VerdictKind::kPassed);
+  }
+  const std::string broken =
+      nlohmann::json{{"inputs", {"10"}}, {"outputs", {"x"}}, {"checker", checker}}.dump();
+  CHECK(verdict(broken, "print('abc')") == VerdictKind::kGoldUnparseable);
+}
+
+TEST_CASE("code verdict: what the program gives its tests is not held against them") {
+  if (!tests::test_sandbox()) return;
+  // The set-up breaks on what the program returns.
+  CHECK(verdict(R"j({"test_setup_code": "data = make(3)[0]", "test_list": ["assert f(data)"]})j",
+                "def make(n): return None\ndef f(x): return x") == VerdictKind::kRuntimeError);
+  // An exception that a loop would take for its end.
+  CHECK(verdict(R"j({"test_list": ["assert all(map(lambda x: f(x) == 1, [1, 2]))"]})j",
+                "def f(x): raise StopIteration") == VerdictKind::kRuntimeError);
+  // Its end is no exception that a test could expect.
+  CHECK(verdict(R"j({"test_list":
+                  ["try:\n  f(1)\nexcept Exception:\n  pass\nelse:\n  assert False"]})j",
+                "import os\ndef f(x): os._exit(0)") == VerdictKind::kRuntimeError);
+  // A library's name is the library's while the tests have another one for the program.
+  const char* const kClose = R"j({"test_list": ["assert isclose(f(3), 1.5)"],
+                                  "test_imports": ["from math import isclose"]})j";
+  CHECK(verdict(kClose, "def f(x): return 0\ndef isclose(*a, **k): return True") ==
+        VerdictKind::kWrongAnswer);
+  CHECK(verdict(R"j({"test_list": ["assert f([1, 1]) == Counter([1, 1])"]})j",
+                "def f(x): return Counter(x)\ndef Counter(x): return 1") != VerdictKind::kPassed);
+  CHECK(verdict(R"j({"test_list": ["assert sum(10, 15) == 6"]})j", "def sum(a, b): return 6") ==
+        VerdictKind::kPassed);
+  CHECK(verdict(R"j({"test_list": ["assert sorted([2, 1]) == [1, 2]"]})j", "x = 1") ==
+        VerdictKind::kRuntimeError);
+  // What the tests want and this machine has not.
+  CHECK(verdict(R"j({"prompt": "", "entry_point": "f",
+                     "test": "def check(c):\n  import nonesuch\n  assert c(1)"})j",
+                "def f(x): return x") == VerdictKind::kGoldUnparseable);
+}
+
+TEST_CASE("code verdict: programs end as the interpreter ends them") {
+  if (!tests::test_sandbox()) return;
+  const char* const kOne = R"j({"inputs": ["1\n"], "outputs": ["1\n"]})j";
+  for (const char* code :
+       {"import threading\ndef main(): print(input())\nthreading.Thread(target=main).start()",
+        "import atexit, sys\nout = []\natexit.register(lambda: sys.stdout.write(''.join(out)))\n"
+        "out.append(input())",
+        "out = open(1, 'w')\nout.write(input())", "import sys\nprint(input())\nsys.stdout.close()",
+        "import sys\nsys.setrecursionlimit(10**6)\nprint(input())\nsys.exit()"}) {
+    CHECK(verdict(kOne, code) == VerdictKind::kPassed);
+  }
+  CHECK(verdict(kHumanEval, "from __future__ import annotations\n" + kSortedCopy) ==
+        VerdictKind::kPassed);
+  CHECK(verdict(R"j({"fn_name": "f", "inputs": [["aab"]], "outputs": [{"a": 2, "b": 1}]})j",
+                "def f(x): return Counter(x)") == VerdictKind::kPassed);
+}
+
 // Programs that compute nothing. None may pass, whatever the format.
 const char* const kTricks[] = {
     // Leave early.

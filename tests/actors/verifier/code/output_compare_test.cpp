@@ -25,6 +25,10 @@ TEST_CASE("output: white space at ends and between words does not count, lines d
 TEST_CASE("output: words are equal as text or as numbers") {
   CHECK(is_same("YES", "YES"));
   CHECK(is_same("007", "7"));
+  CHECK(is_same("00101", "00101"));
+  CHECK_FALSE(is_same("101", "00101"));
+  CHECK_FALSE(is_same("0", "000"));
+  CHECK(is_same("0.50", "0.5"));
   CHECK(is_same("+7", "7"));
   CHECK(is_same("7.0", "7"));
   CHECK(is_same("-0", "0"));
