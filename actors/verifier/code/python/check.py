@@ -25,8 +25,8 @@ class Opaque:
 
 
 def names_of_program(context, tests):
-    """What the tests mention and nobody else has is the program's. Where that is nothing, a library's
-    name is, or a built-in's: there are problems that ask for a function called sum."""
+    """What the tests mention and nobody else has is the program's. Where that is nothing, a
+    library's name is, or a built-in's: there are problems that ask for a function called sum."""
     import builtins
 
     mentioned = [name for code in [context] + tests for name in sorted(names_in(code))]

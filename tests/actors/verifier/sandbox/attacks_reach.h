@@ -83,7 +83,8 @@ for line in (read("/proc/self/environ"), b""):
     seen |= {word.split(b"=")[0].decode() for word in line.split(b"\0") if word}
 os.write(1, repr(os.environ).encode() + read("/proc/self/environ"))
 must_fail("environment of process 1", read, "/proc/1/environ")
-say("only the allowed" if seen <= {"PATH", "HOME", "LANG", "PWD", "PYTHONHASHSEED"} else "ESCAPED %s" % seen)
+allowed = {"PATH", "HOME", "LANG", "PWD", "PYTHONHASHSEED"}
+say("only the allowed" if seen <= allowed else "ESCAPED %s" % seen)
 )",
        exited, "only the allowed"},
       {26, "secrets in files", R"(
