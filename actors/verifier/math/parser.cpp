@@ -25,9 +25,8 @@ class Parser : ParseStack {
       if (builder_.is_full() || open_.size() > ParsedAnswer::kDepthMax) return false;
     }
     if (!ok_ || groups_.size() != 1 || !finish_item()) return false;
-    root = values_.size() == 1
-               ? values_[0].node
-               : builder_.add(NodeKind::kList, nodes_from(0), groups_[0].has_or ? 'o' : ',');
+    root = values_.size() == 1 ? values_[0].node
+                               : builder_.add(NodeKind::kList, nodes_from(0), groups_[0].joiner);
     tree = builder_.take();
     return true;
   }
@@ -51,7 +50,7 @@ class Parser : ParseStack {
       case Kind::kLetter:
         return letter(token);
       case Kind::kWord:
-        return expect_operand_ ? fail() : unit();
+        return expect_operand_ ? title() : unit();
       case Kind::kFunction:
         return function(token);
       case Kind::kConstant:
@@ -117,11 +116,39 @@ class Parser : ParseStack {
         return;
       case Kind::kWrap:
         return wrap(token);
-      case Kind::kPrime:
       case Kind::kUnderscore:
+        return grouped_base();
+      case Kind::kPrime:
       case Kind::kUnknown:
         return fail();
     }
+  }
+
+  // "Total cost =" in front of everything says what the value is called.
+  void title() {
+    std::string name;
+    size_t end = at_;
+    const auto is_part = [&](const Token& token) {
+      const bool denies = token.text == "not" || token.text == "no" || token.text == "never";
+      return (token.kind == Kind::kWord && !denies) || token.kind == Kind::kLetter;
+    };
+    for (; end < tokens_.size() && is_part(tokens_[end]); ++end) name += tokens_[end].text + " ";
+    const bool is_named = at_ == 0 && end < tokens_.size() &&
+                          tokens_[end].kind == Kind::kRelation && tokens_[end].detail == '=';
+    if (!is_named) return fail();
+    at_ = end;
+    push_operand({.node = builder_.symbol(std::move(name))});
+  }
+
+  // (204)_5
+  void grouped_base() {
+    if (expect_operand_ || values_.empty() || !values_.back().is_group) return fail();
+    const NodeIndex inside = values_.back().node;
+    if (!is_integer_literal(inside) || num_current() != 1 || has_open_operator()) return fail();
+    const std::string digits = builder_.tree().literal(inside).digits;
+    values_.pop_back();
+    expect_operand_ = true;
+    base(digits);
   }
 
   void number(const Token& token) {
@@ -136,6 +163,12 @@ class Parser : ParseStack {
           builder_.tree()[left.node].kind == NodeKind::kSymbol && !left.is_group;
       if (after_number || (after_letter && !token.has_space_before)) return fail();
     }
+    const bool has_padding = token.text.size() > 1 && token.text[0] == '0' && at_ > 1 &&
+                             std::all_of(token.text.begin(), token.text.end(), is_digit);
+    const bool is_dated =
+        has_padding && tokens_[at_ - 2].kind == Kind::kNumber &&
+        (tokens_[at_ - 1].kind == Kind::kMinus || tokens_[at_ - 1].kind == Kind::kDivide);
+    if (is_dated) return fail();  // 2023-01-05 is no difference.
     begin_operand();
     const bool is_digits = std::all_of(token.text.begin(), token.text.end(), is_digit);
     std::string_view text = token.text;
@@ -329,7 +362,31 @@ class Parser : ParseStack {
                      .unit = std::move(unit)});
   }
 
+  // 1.5 million. False for other words.
+  bool scale() {
+    constexpr std::pair<std::string_view, std::string_view> kScales[] = {
+        {"hundred", "100"},
+        {"thousand", "1000"},
+        {"million", "1000000"},
+        {"billion", "1000000000"},
+        {"trillion", "1000000000000"}};
+    const NodeKind kind = builder_.tree()[values_.back().node].kind;
+    const auto scale = std::find_if(std::begin(kScales), std::end(kScales), [&](const auto& pair) {
+      return pair.first == tokens_[at_].text;
+    });
+    if (scale == std::end(kScales) || kind != NodeKind::kNumber) return false;
+    ++at_;
+    if (is_next(Kind::kNumber)) {  // "2 thousand 5" is no product.
+      fail();
+      return true;
+    }
+    const NodeIndex factor = builder_.number(scale->second);
+    values_.back() = {.node = builder_.add(NodeKind::kMultiply, {values_.back().node, factor})};
+    return true;
+  }
+
   void unit() {
+    if (num_current() > 0 && scale()) return;
     auto parsed = parse_unit(tokens_, at_);
     if (!parsed) return fail();
     at_ = parsed->end;
@@ -372,14 +429,22 @@ class Parser : ParseStack {
     if (!finish_item()) return;
     ++at_;
     // ", and" and ", or" separate once.
-    if (token.kind == Kind::kComma && (is_next(Kind::kOr) || is_next(Kind::kAnd))) {
-      group().has_or = group().has_or || is_next(Kind::kOr);
+    note_joiner(token);
+    const Token* next = peek();
+    const bool is_double = next && (next->kind == Kind::kOr || next->kind == Kind::kAnd);
+    if (token.kind == Kind::kComma && is_double) {
+      note_joiner(*next);
       ++at_;
     }
-    group().has_or = group().has_or || token.kind == Kind::kOr;
     ++group().row_items;
     if (token.kind == Kind::kRowBreak) end_row();
     expect_operand_ = true;
+  }
+
+  void note_joiner(const Token& token) {
+    char& joiner = group().joiner;
+    if (token.kind == Kind::kOr) joiner = 'o';
+    if (token.kind == Kind::kAnd && joiner != 'o') joiner = 'a';
   }
 
   void relation(const Token& token) {

@@ -20,6 +20,10 @@ class Tokenizer {
   std::vector<Token> run() {
     strip_ends();
     while (at_ < text_.size()) step();
+    // The full stop inside \text{...}.
+    const bool ends_in_stop = tokens_.size() > 1 && tokens_.back().kind == Kind::kUnknown &&
+                              tokens_.back().text == "." && tokens_.back().is_upright;
+    if (ends_in_stop) tokens_.pop_back();
     return std::move(tokens_);
   }
 
@@ -65,6 +69,10 @@ class Tokenizer {
     if (is_digit(c) || (c == '.' && is_digit(peek(1)))) return number();
     if (is_letter(c)) return letters();
     if (c == '\\') return backslash();
+    if (rest(at_).starts_with("...")) {
+      at_ += 3;
+      return emit(Kind::kUnknown, 0, "\\ldots");
+    }
     ++at_;
     switch (c) {
       case ' ':
@@ -184,7 +192,8 @@ class Tokenizer {
   // The length of a separator of thousands at `at`, 0 if there is none.
   size_t separator_at(size_t at) const {
     size_t length = 0;
-    for (std::string_view mark : {"{,}", ",\\!", ",\\! ", "\\,", "{,}\\!", "\\!,\\!"}) {
+    for (std::string_view mark :
+         {"{,}", ",\\!", ",\\! ", "\\,", "{,}\\!", "\\!,\\!", "\\;", "\\:", "\\ ", "~"}) {
       if (rest(at).starts_with(mark)) length = std::max(length, mark.size());
     }
     const bool is_list = depth_ > 0 || !options_.has_thousands ||
@@ -268,14 +277,21 @@ class Tokenizer {
     while (is_letter(peek())) ++at_;
     const std::string_view run = text_.substr(begin, at_ - begin);
     const std::string word = lowered(run);
+    if (word == "a" || word == "p") {  // p.m.
+      std::string_view after = rest(at_);
+      if (after.starts_with(".m") || after.starts_with(".M")) {
+        at_ += after.substr(2).starts_with('.') ? 3 : 2;
+        return emit(Kind::kWord, 0, word + "m");
+      }
+    }
     if (run.size() == 1) return emit(Kind::kLetter, 0, run);
     if (named(run, word)) return;
-    const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
-    if (is_all_capital && run.size() <= 3) return emit(Kind::kLetter, 0, run);
-    if (is_upright()) return emit(Kind::kWord, 0, word);
     const bool follows_value = !tokens_.empty() && (tokens_.back().kind == Kind::kNumber ||
                                                     tokens_.back().kind == Kind::kClose);
     if (follows_value && find_unit(word)) return emit(Kind::kWord, 0, word);
+    const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
+    if (is_all_capital && run.size() <= 3) return emit(Kind::kLetter, 0, run);
+    if (is_upright()) return emit(Kind::kWord, 0, word);
     if (run.size() <= 3 && !is_short_word(word)) return single_letters(run);
     if (run.size() > 3 && joined_functions(run)) return;
     emit(Kind::kWord, 0, word);
@@ -398,7 +414,7 @@ class Tokenizer {
       case '|':
         return emit(Kind::kBar);
       case '\\':
-        if (num_matrices_ > 0) return emit(Kind::kRowBreak);
+        if (num_matrices_ > 0) return row_break();
         if (is_command_at(at_)) --at_;  // \\frac, escaped once too often.
         has_space_ = true;
         return;
@@ -417,6 +433,18 @@ class Tokenizer {
       default:
         return emit(Kind::kUnknown, 0, "\\" + std::string(1, c));
     }
+  }
+
+  // \\ or \\[4pt]
+  void row_break() {
+    emit(Kind::kRowBreak);
+    const size_t close = rest(at_).find(']');
+    if (peek() != '[' || close == std::string_view::npos) return;
+    const std::string_view length = rest(at_).substr(1, close - 1);
+    const bool is_length = length.size() > 2 && is_digit(length[0]) &&
+                           (length.ends_with("pt") || length.ends_with("mm") ||
+                            length.ends_with("em") || length.ends_with("ex"));
+    if (is_length) at_ += close + 1;
   }
 
   bool is_command_at(size_t at) const {
