@@ -35,6 +35,17 @@ bool has_plus_minus(Term term) {
   return false;
 }
 
+// \pm 1 \pm 2 may have two values or four.
+bool has_unclear_signs(Term term) {
+  size_t num_upper = 0;
+  size_t num_lower = 0;
+  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
+    num_upper += (*term.tree)[node].kind == NodeKind::kPlusMinus;
+    num_lower += (*term.tree)[node].kind == NodeKind::kMinusPlus;
+  }
+  return num_upper > 1 || num_lower > 1;
+}
+
 bool is_list_or_set(Term term) {
   return term.kind() == NodeKind::kList || term.kind() == NodeKind::kSet;
 }
@@ -232,11 +243,13 @@ Outcome compare_collections(Term gold, Term candidate, Comparison& comparison, i
   }
   const Items a = items_of(gold);
   const Items b = items_of(candidate);
-  if (candidate.kind() == NodeKind::kTuple) {
+  if (candidate.kind() == NodeKind::kTuple && !has_plus_minus(candidate)) {
+    if (has_plus_minus(gold)) return Outcome::kOther;
     if (!a.has_distinct_names() || a.values.size() < 2) return Outcome::kOther;
     return compare_in_order(values_by_name(a), children_of(candidate), comparison, nesting);
   }
-  if (gold.kind() == NodeKind::kTuple) {
+  if (gold.kind() == NodeKind::kTuple && !has_plus_minus(gold)) {
+    if (has_plus_minus(candidate)) return Outcome::kOther;
     if (!b.has_distinct_names() || b.values.size() < 2) return Outcome::kOther;
     return compare_in_order(children_of(gold), values_by_name(b), comparison, nesting);
   }
@@ -283,6 +296,8 @@ Outcome compare_ratios(Term gold, Term candidate, Comparison& comparison, int ne
   if (are_both) {
     const Outcome parts =
         compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+    // 5:07 is a time and 5:7 is none.
+    if (parts == Outcome::kSame && is_time(gold) != is_time(candidate)) return Outcome::kOther;
     if (parts == Outcome::kSame || is_time(gold) || is_time(candidate)) return parts;
     if (gold.num_children() != candidate.num_children()) return Outcome::kOther;
   } else if (is_time(gold) || gold.num_children() != 2 || !is_scalar(candidate)) {
@@ -466,6 +481,11 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
     const bool is_double = statement && has_plus_minus(statement->value);
     if (!is_double || is_relation(gold)) {
       return compare_with_relation(gold, candidate, comparison, nesting);
+    }
+  }
+  for (Term term : {gold, candidate}) {
+    if (term.sign == 0 && !is_list_or_set(term) && has_unclear_signs(term)) {
+      return compare_by_structure(gold, candidate, comparison);
     }
   }
   if (is_list_or_set(gold) || is_list_or_set(candidate) || has_plus_minus(gold) ||

@@ -128,6 +128,13 @@ std::optional<RealSet> read_absolute(Term left, char relation, Term right, Compa
   return set;
 }
 
+// Bounds at infinity are none. False where infinity would be in the interval.
+bool drop_infinity(Interval& interval) {
+  if (infinity_sign(*interval.low) < 0) interval.low.reset();
+  if (infinity_sign(*interval.high) > 0) interval.high.reset();
+  return (interval.low || !interval.has_low) && (interval.high || !interval.has_high);
+}
+
 // a < x < b, whatever a and b are.
 std::optional<RealSet> read_between(Term term) {
   const std::string& relations = term.tree->name(term.root);
@@ -136,15 +143,17 @@ std::optional<RealSet> read_between(Term term) {
   if (middle.kind() != NodeKind::kSymbol) return {};
   const std::string& name = middle.tree->name(middle.root);
   for (Term side : {term.child(0), term.child(2)}) {
-    if (!is_scalar(side)) return {};
+    if (!is_scalar(side) && infinity_sign(side) == 0) return {};
     const auto names = variables_of(side);
     if (std::binary_search(names.begin(), names.end(), name)) return {};
   }
-  RealSet set{.variable = name};
-  set.intervals = {{.low = term.child(0),
+  Interval interval{.low = term.child(0),
                     .high = term.child(2),
                     .has_low = relations[0] == 'l',
-                    .has_high = relations[1] == 'l'}};
+                    .has_high = relations[1] == 'l'};
+  if (!drop_infinity(interval)) return {};
+  RealSet set{.variable = name};
+  set.intervals.push_back(interval);
   return set;
 }
 
@@ -188,10 +197,7 @@ std::optional<Interval> read_brackets(Term term) {
                     .high = term.child(1),
                     .has_low = bracket == '[' || bracket == 'l',
                     .has_high = bracket == '[' || bracket == 'r'};
-  if (infinity_sign(*interval.low) < 0) interval.low.reset();
-  if (infinity_sign(*interval.high) > 0) interval.high.reset();
-  // Infinity is no number that an interval could end with.
-  if ((!interval.low && interval.has_low) || (!interval.high && interval.has_high)) return {};
+  if (!drop_infinity(interval)) return {};
   return interval;
 }
 

@@ -164,6 +164,7 @@ std::pair<std::string, size_t> ascii_for(std::string_view text) {
       {"\xE2\x80\xAF", " "},
       {"\xE3\x80\x80", " "},
       {"\xC2\xB0", "^\\circ "},
+      {"\xC2\xA2", "\\text{ cents}"},
       {"\xC3\x97", "\\times "},
       {"\xC2\xB7", "\\cdot "},
       {"\xE2\x8B\x85", "\\cdot "},

@@ -107,6 +107,10 @@ class Parser : ParseStack {
       case Kind::kFraction:
       case Kind::kBinomial:
       case Kind::kRoot:
+        if (token.kind == Kind::kFraction && !expect_operand_ &&
+            parse_unit_fraction(tokens_, at_)) {
+          return unit();
+        }
         begin_operand();
         ++at_;
         open_.push_back(
@@ -244,7 +248,8 @@ class Parser : ParseStack {
   }
 
   void letter(const Token& token) {
-    if (!expect_operand_ && token.is_upright && find_unit(token.text)) return unit();
+    const bool is_unit = token.is_upright && (find_unit(token.text) || is_unit_symbol(token.text));
+    if (!expect_operand_ && (is_unit || is_temperature(token))) return unit();
     begin_operand();
     ++at_;
     std::string name = token.text;
@@ -385,9 +390,28 @@ class Parser : ParseStack {
     return true;
   }
 
+  // The C of 20^\circ C.
+  bool is_temperature(const Token& token) const {
+    const bool is_letter = token.text == "C" || token.text == "F";
+    const bool is_word = token.text == "celsius" || token.text == "fahrenheit";
+    return (is_letter || is_word) && builder_.tree()[values_.back().node].kind == NodeKind::kDegree;
+  }
+
+  void temperature() {
+    const char scale = to_lower(tokens_[at_++].text[0]);
+    const NodeIndex degrees = values_.back().node;
+    const NodeIndex value = builder_.tree().child(degrees, 0);
+    values_.back() = {.node = builder_.quantity(value, Unit{.noun = std::string(1, scale)})};
+  }
+
   void unit() {
+    if (num_current() > 0 && is_temperature(tokens_[at_])) return temperature();
     if (num_current() > 0 && scale()) return;
-    auto parsed = parse_unit(tokens_, at_);
+    apply_unit(tokens_[at_].kind == Kind::kFraction ? parse_unit_fraction(tokens_, at_)
+                                                    : parse_unit(tokens_, at_));
+  }
+
+  void apply_unit(std::optional<ParsedUnit> parsed) {
     if (!parsed) return fail();
     at_ = parsed->end;
     const Token* next = peek();

@@ -243,7 +243,8 @@ class Tokenizer {
     emit(Kind::kNumber, 0, digits);
   }
 
-  // 1.5e-30. With a sign there must be two digits or a point before: 2e-1 is 2e minus 1.
+  // 1.5e-30. With a sign there must be two digits or a point before: 2e-1 is 2e minus 1. But nobody
+  // writes 1e for e.
   void exponent(std::string& digits) {
     if ((peek() != 'e' && peek() != 'E') || digits.ends_with(')')) return;
     size_t end = at_ + 1;
@@ -252,7 +253,7 @@ class Tokenizer {
     const size_t begin = end;
     while (end < text_.size() && is_digit(text_[end])) ++end;
     const bool has_point = digits.find('.') != digits.npos;
-    if (end == begin || (is_signed && !has_point && end - begin < 2)) return;
+    if (end == begin || (is_signed && !has_point && digits != "1" && end - begin < 2)) return;
     if (end < text_.size() && is_letter(text_[end])) return;
     digits += "e" + std::string(text_.substr(at_ + 1, end - at_ - 1));
     at_ = end;
@@ -286,8 +287,11 @@ class Tokenizer {
     }
     if (run.size() == 1) return emit(Kind::kLetter, 0, run);
     if (named(run, word)) return;
-    const bool follows_value = !tokens_.empty() && (tokens_.back().kind == Kind::kNumber ||
-                                                    tokens_.back().kind == Kind::kClose);
+    const bool follows_value =
+        !tokens_.empty() &&
+        (tokens_.back().kind == Kind::kNumber || tokens_.back().kind == Kind::kClose ||
+         (tokens_.back().kind == Kind::kWord &&
+          (tokens_.back().text == "sq" || tokens_.back().text == "square")));
     if (follows_value && find_unit(word)) return emit(Kind::kWord, 0, word);
     const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
     if (is_all_capital && run.size() <= 3) return emit(Kind::kLetter, 0, run);
@@ -510,6 +514,19 @@ bool is_same_token(const Token& a, const Token& b) {
          lowered(a.text) == lowered(b.text);
 }
 
+// \text{Tom} is a word, and Tom three letters.
+bool is_word_in_letters(const std::vector<const Token*>& word,
+                        const std::vector<const Token*>& letters) {
+  if (word.size() != 1 || word[0]->kind != Kind::kWord) return false;
+  std::string spelled;
+  for (const Token* token : letters) {
+    if (token->kind != Kind::kLetter || token->text.size() != 1) return false;
+    if (token->has_space_before && !spelled.empty()) return false;
+    spelled += token->text;
+  }
+  return lowered(spelled) == word[0]->text;
+}
+
 }  // namespace
 
 std::vector<Token> tokenize(std::string_view text, TokenOptions options) {
@@ -519,6 +536,7 @@ std::vector<Token> tokenize(std::string_view text, TokenOptions options) {
 bool is_same_tokens(const std::vector<Token>& a, const std::vector<Token>& b) {
   const auto kept_a = without_single_braces(a);
   const auto kept_b = without_single_braces(b);
+  if (is_word_in_letters(kept_a, kept_b) || is_word_in_letters(kept_b, kept_a)) return true;
   if (kept_a.size() != kept_b.size()) return false;
   for (size_t i = 0; i < kept_a.size(); ++i) {
     if (!is_same_token(*kept_a[i], *kept_b[i])) return false;

@@ -74,6 +74,7 @@ constexpr Entry kUnits[] = {
     {"l", kL, 3, 1, 1000},
     {"liter", kL, 3, 1, 1000},
     {"litre", kL, 3, 1, 1000},
+    {"L", kL, 3, 1, 1000},
     {"ml", kL, 3, 1, 1000000},
     {"milliliter", kL, 3, 1, 1000000},
     {"millilitre", kL, 3, 1, 1000000},
@@ -174,6 +175,10 @@ std::optional<Unit> times_power(const Unit& unit, const Unit& other, int power) 
   }
   if (!other.noun.empty()) result.noun += (result.noun.empty() ? "" : " ") + other.noun;
   return result;
+}
+
+bool is_unit_symbol(std::string_view letter) {
+  return letter.size() == 1 && std::string_view("NJWVACF").find(letter[0]) != letter.npos;
 }
 
 bool is_never_unit(std::string_view word) {
