@@ -163,6 +163,14 @@ bool is_all_named(const Items& items) {
                                               [](const std::string& name) { return name.empty(); });
 }
 
+bool is_joined_symbols(Term term) {
+  if (term.kind() != NodeKind::kList || term.node().detail == ',') return false;
+  for (size_t i = 0; i < term.num_children(); ++i) {
+    if (term.child(i).kind() != NodeKind::kSymbol) return false;
+  }
+  return true;
+}
+
 // Lists of inequalities, where it matters how they are joined.
 bool has_inequality(Term term) {
   if (term.kind() != NodeKind::kList) return false;
@@ -240,6 +248,11 @@ Outcome compare_collections(Term gold, Term candidate, Comparison& comparison, i
     if ((has_inequality(gold) || has_inequality(candidate)) && !is_joined_alike) {
       return Outcome::kUnknown;
     }
+  }
+  // p and q, p or q: of statements, not of values.
+  if (is_joined_symbols(gold) && is_joined_symbols(candidate) &&
+      gold.node().detail != candidate.node().detail) {
+    return Outcome::kOther;
   }
   const Items a = items_of(gold);
   const Items b = items_of(candidate);

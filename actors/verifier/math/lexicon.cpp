@@ -33,10 +33,11 @@ constexpr std::string_view kUprightCommands[] = {
     "rm",     "boldsymbol", "bm",     "textnormal", "mathop",       "emph"};
 
 constexpr std::string_view kDroppedCommands[] = {
-    "displaystyle", "textstyle", "big",   "Big",        "bigl",    "bigr",   "Bigl",
-    "Bigr",         "bigg",      "Bigg",  "quad",       "qquad",   "limits", "nolimits",
-    "thinspace",    "medspace",  "angle", "thickspace", "enspace", "space",  "scriptstyle",
-    "biggl",        "biggr",     "Biggl", "Biggr"};
+    "displaystyle", "textstyle", "big",         "Big",      "bigl",  "bigr",
+    "Bigl",         "Bigr",      "bigg",        "Bigg",     "quad",  "qquad",
+    "limits",       "nolimits",  "thinspace",   "medspace", "angle", "thickspace",
+    "enspace",      "space",     "scriptstyle", "large",    "Large", "small",
+    "normalsize",   "therefore", "biggl",       "biggr",    "Biggl", "Biggr"};
 
 constexpr std::string_view kLetterCommands[] = {
     "alpha", "beta",  "gamma",    "delta",  "epsilon", "varepsilon", "zeta",  "eta",
@@ -76,7 +77,7 @@ constexpr CommandEntry kCommands[] = {
     {"emptyset", Kind::kEmptySet, 0, {}},
     {"varnothing", Kind::kEmptySet, 0, {}},
     {"cdot", Kind::kTimes, 0, {}},
-    {"times", Kind::kTimes, 0, {}},
+    {"times", Kind::kTimes, 'x', {}},
     {"ast", Kind::kTimes, 0, {}},
     {"div", Kind::kDivide, 0, {}},
     {"pm", Kind::kPlusMinus, 0, {}},
@@ -112,10 +113,10 @@ constexpr CommandEntry kCommands[] = {
     {"neq", Kind::kRelation, 'n', {}},
     {"in", Kind::kRelation, 'i', {}},
     {"approx", Kind::kRelation, '~', {}},
-    {"sim", Kind::kRelation, '~', {}},
+    {"sim", Kind::kRelation, '~', "sim"},
     {"simeq", Kind::kRelation, '~', {}},
-    {"cong", Kind::kRelation, '~', {}},
-    {"equiv", Kind::kRelation, '~', {}},
+    {"cong", Kind::kRelation, '~', "cong"},
+    {"equiv", Kind::kRelation, '~', "equiv"},
     {"cup", Kind::kUnion, 0, {}},
     {"cap", Kind::kIntersection, 0, {}},
     {"setminus", Kind::kSetMinus, 0, {}},

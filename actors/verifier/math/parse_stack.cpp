@@ -187,13 +187,16 @@ void ParseStack::push_operand(ParsedValue value) {
   }
 }
 
-// f and f', alone or with a power: the name of a function wherever brackets follow.
+// f and f', alone or with a power: the name of a function wherever brackets follow. \mathbb{Q}(x)
+// is no product either.
 bool ParseStack::is_function_name(NodeIndex node) const {
   const Tree& tree = builder_.tree();
   if (tree[node].is_grouped) return false;
   if (tree[node].kind == NodeKind::kPower) node = tree.child(node, 0);
-  return tree[node].kind == NodeKind::kSymbol && tree.name(node).starts_with('f') &&
-         tree.name(node).find_first_not_of("f'") == std::string::npos;
+  if (tree[node].kind != NodeKind::kSymbol) return false;
+  const std::string& name = tree.name(node);
+  const bool is_f = name.starts_with('f') && name.find_first_not_of("f'") == std::string::npos;
+  return is_f || name.starts_with("mathbb{");
 }
 
 // The last factor of a product, as in 2f(x).

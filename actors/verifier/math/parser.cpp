@@ -317,9 +317,16 @@ class Parser : ParseStack {
   void infix(const Token& token, int strength) {
     if (expect_operand_) return fail();
     reduce(strength);
+    if (token.detail == 'x' && is_vector(values_.back().node)) return fail();
     ++at_;
     open_.push_back({.what = OpenPart::kBinary, .token = token.kind, .strength = strength});
     expect_operand_ = true;
+  }
+
+  // Its cross product is none of numbers.
+  bool is_vector(NodeIndex node) const {
+    const Tree& tree = builder_.tree();
+    return tree[node].kind == NodeKind::kSymbol && tree.name(node).starts_with("vec{");
   }
 
   void divide(const Token& token) {
