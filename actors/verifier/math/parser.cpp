@@ -162,10 +162,12 @@ class Parser : ParseStack {
       const bool after_number =
           left.is_bare_integer || builder_.tree()[left.node].kind == NodeKind::kNumber;
       if (after_number && left.is_bare_integer && infix_mixed(token)) return;
-      // "4 2" is no number, and x2 is neither a product nor an index.
+      // "4 2" is no number, and x2 is neither a product nor an index, unlike n2^{k}.
       const bool after_letter =
           builder_.tree()[left.node].kind == NodeKind::kSymbol && !left.is_group;
-      if (after_number || (after_letter && !token.has_space_before)) return fail();
+      const Token* next = peek(1);
+      const bool is_power = next && next->kind == Kind::kCaret;
+      if (after_number || (after_letter && !token.has_space_before && !is_power)) return fail();
     }
     const bool has_padding = token.text.size() > 1 && token.text[0] == '0' && at_ > 1 &&
                              std::all_of(token.text.begin(), token.text.end(), is_digit);
@@ -529,12 +531,40 @@ class Parser : ParseStack {
   size_t digit_ = 0;  // Of the number at at_, how many digits were arguments already.
 };
 
+// {x | x > 1} and {x \in \mathbb{R} : x > 1} say x > 1. Nothing for other tokens.
+std::vector<Token> set_condition(const std::vector<Token>& tokens) {
+  const auto is_at = [&](size_t at, Kind kind, char detail) {
+    return at < tokens.size() && tokens[at].kind == kind && tokens[at].detail == detail;
+  };
+  if (tokens.size() < 7) return {};
+  const size_t end = tokens.size() - 1;
+  if (!is_at(0, Kind::kOpen, 'S') || !is_at(end, Kind::kClose, 'S')) return {};
+  if (tokens[1].kind != Kind::kLetter) return {};
+  size_t at = 2;
+  const bool is_real = is_at(2, Kind::kRelation, 'i') && is_at(3, Kind::kWrap, 0) &&
+                       tokens[3].text == "mathbb" && tokens.size() > 9 && tokens[5].text == "R";
+  if (is_real) at = 7;  // After \in \mathbb{R}.
+  if (!is_at(at, Kind::kBar, 0) && !is_at(at, Kind::kColon, 0)) return {};
+  std::vector<Token> inside(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1, tokens.end() - 1);
+  bool has_inequality = false;
+  bool has_letter = false;
+  for (const Token& token : inside) {
+    if (token.detail == 'S') return {};
+    has_letter = has_letter || (token.kind == Kind::kLetter && token.text == tokens[1].text);
+    has_inequality = has_inequality || (token.kind == Kind::kRelation && token.detail != '=' &&
+                                        token.detail != 'i' && token.detail != '~');
+  }
+  return has_inequality && has_letter ? inside : std::vector<Token>();
+}
+
 }  // namespace
 
 ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
   ParsedAnswer answer;
   answer.tokens = tokenize(text, options);
-  answer.is_math = Parser(answer.tokens).run(answer.tree, answer.root);
+  const std::vector<Token> condition = set_condition(answer.tokens);
+  answer.is_math =
+      Parser(condition.empty() ? answer.tokens : condition).run(answer.tree, answer.root);
   return answer;
 }
 
