@@ -1,6 +1,9 @@
 #include "actors/verifier/math/ball.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
 
 #include "actors/verifier/math/tokens.h"
 #include "schemas/hash.h"
@@ -43,6 +46,7 @@ class Evaluator {
 
   BallValue run() {
     const auto limbs = static_cast<uint64_t>(precision_ / 64);
+    long magnitude_bits = 0;
     for (size_t i = 0; i < balls_.size(); ++i) {
       const ExactValue& exact = term_.values[i];
       if (exact.status == ExactStatus::kUnused) continue;
@@ -57,11 +61,29 @@ class Evaluator {
       const BallStatus status = evaluate(balls_[i].raw());
       if (status != BallStatus::kFinite) return {.status = status};
       if (!acb_is_finite(balls_[i].raw())) return {};
+      magnitude_bits = std::max(magnitude_bits, magnitude(balls_[i].raw()));
     }
-    return {BallStatus::kFinite, std::move(balls_.back())};
+    return {BallStatus::kFinite, std::move(balls_.back()), magnitude_bits};
   }
 
  private:
+  long magnitude(const acb_struct* value) const {
+    constexpr double kArgumentMax = 1e6;
+    if (acb_contains_zero(value)) return 0;
+    long bits = 0;
+    for (const arb_struct* part : {acb_realref(value), acb_imagref(value)}) {
+      if (arb_contains_zero(part)) continue;
+      bits = std::max(bits, std::abs(arf_abs_bound_lt_2exp_si(arb_midref(part))));
+    }
+    // tanh x is 1 but for e^-2x.
+    const Node& node = tree_[node_];
+    if (node.kind == NodeKind::kFunction && node.detail == kTanh) {
+      const double x = std::abs(arf_get_d(arb_midref(acb_realref(child(0))), ARF_RND_NEAR));
+      bits = std::max(bits, static_cast<long>(3 * std::min(x, kArgumentMax)));
+    }
+    return bits;
+  }
+
   const acb_struct* child(size_t which) const {
     return balls_[tree_.child(node_, which) - term_.first].raw();
   }
@@ -429,6 +451,10 @@ void SamplePoints::set(acb_struct* out, std::string_view variable, size_t point)
   fmpz_set_ui(numerator, (uint64_t{1} << 62) | (random >> 2));
   acb_zero(out);
   arb_set_fmpz(acb_realref(out), numerator);
+  if (point >= kCount) {
+    fmpz_clear(numerator);
+    return set_far(acb_realref(out), index, point - kCount, random);
+  }
   const bool is_small = point % 2 == 1;
   arb_mul_2exp_si(acb_realref(out), acb_realref(out), is_small ? -63 : -61);
   fmpz_clear(numerator);
@@ -443,6 +469,20 @@ void SamplePoints::set(acb_struct* out, std::string_view variable, size_t point)
     arb_mul_2exp_si(acb_imagref(out), acb_imagref(out), is_small ? -64 : -62);
     fmpz_clear(numerator);
   }
+}
+
+// Two points for each size, the second with one negative coordinate; the sizes of the variables
+// differ.
+void SamplePoints::set_far(arb_struct* out, size_t index, size_t point, uint64_t random) const {
+  constexpr std::array<unsigned, 4> kBits = {3, 6, 10, 16};
+  const size_t which = point / 2;
+  const unsigned bits = kBits[(which + index) % kBits.size()];
+  const bool is_whole = which < 2;
+  // The leading 1, then the bits before the point and, if there are any, 32 behind it.
+  const unsigned kept = is_whole ? bits : bits + 32;
+  arb_set_ui(out, (uint64_t{1} << kept) | (random >> (64 - kept)));
+  arb_mul_2exp_si(out, out, static_cast<slong>(bits) - static_cast<slong>(kept));
+  if (point % 2 == 1 && index == which % variables_.size()) arb_neg(out, out);
 }
 
 BallValue evaluate_ball(const ExactTerm& term, const SamplePoints& points, size_t point,

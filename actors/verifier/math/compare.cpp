@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/verifier/math/characters.h"
 #include "actors/verifier/math/interval.h"
 #include "actors/verifier/math/measure.h"
 #include "actors/verifier/math/statement.h"
@@ -34,6 +35,17 @@ bool has_plus_minus(Term term) {
   return false;
 }
 
+// \pm 1 \pm 2 may have two values or four.
+bool has_unclear_signs(Term term) {
+  size_t num_upper = 0;
+  size_t num_lower = 0;
+  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
+    num_upper += (*term.tree)[node].kind == NodeKind::kPlusMinus;
+    num_lower += (*term.tree)[node].kind == NodeKind::kMinusPlus;
+  }
+  return num_upper > 1 || num_lower > 1;
+}
+
 bool is_list_or_set(Term term) {
   return term.kind() == NodeKind::kList || term.kind() == NodeKind::kSet;
 }
@@ -50,6 +62,22 @@ struct Items {
            std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
   }
 };
+
+// (x, y) = (1, 2) is x = 1, y = 2.
+bool add_tuple(Term item, Items& items) {
+  if (!is_relation(item) || item.tree->name(item.root) != "=") return false;
+  const Term names = item.child(0);
+  const Term values = item.child(1);
+  if (names.kind() != NodeKind::kTuple || values.kind() != NodeKind::kTuple ||
+      names.num_children() != values.num_children() || spelled_name(names).empty()) {
+    return false;
+  }
+  for (size_t i = 0; i < names.num_children(); ++i) {
+    items.names.push_back(spelled_name(names.child(i)));
+    items.values.push_back(values.child(i));
+  }
+  return true;
+}
 
 Items items_of(Term term) {
   Items items;
@@ -69,7 +97,7 @@ Items items_of(Term term) {
     }
   };
   if (!is_list_or_set(term)) {
-    add(term);
+    if (!add_tuple(term, items)) add(term);
     return items;
   }
   for (size_t i = 0; i < term.num_children(); ++i) add(term.child(i));
@@ -103,6 +131,53 @@ Outcome compare_by_name(const Items& gold, const Items& candidate, Comparison& c
     all = both(all, compare_pair(gold.values[i], value, comparison, nesting));
   }
   return all;
+}
+
+// The values in the order of their names: "y = 2, x = 1" is the pair (1, 2).
+std::vector<Term> values_by_name(const Items& items) {
+  std::vector<size_t> order(items.values.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return items.names[a] < items.names[b]; });
+  std::vector<Term> values;
+  for (size_t i : order) values.push_back(items.values[i]);
+  return values;
+}
+
+// x for x_1.
+std::string without_index(const std::string& name) { return name.substr(0, name.find('_')); }
+
+// Named values on both sides: those of one variable in any order, otherwise each for its own.
+bool has_same_names(const Items& gold, const Items& candidate) {
+  const auto has_one = [&](const Items& items) {
+    return std::all_of(items.names.begin(), items.names.end(), [&](const std::string& name) {
+      return without_index(name) == without_index(gold.names[0]);
+    });
+  };
+  if (has_one(gold)) return has_one(candidate);
+  return gold.names == candidate.names;
+}
+
+bool is_all_named(const Items& items) {
+  return !items.names.empty() && std::none_of(items.names.begin(), items.names.end(),
+                                              [](const std::string& name) { return name.empty(); });
+}
+
+bool is_joined_symbols(Term term) {
+  if (term.kind() != NodeKind::kList || term.node().detail == ',') return false;
+  for (size_t i = 0; i < term.num_children(); ++i) {
+    if (term.child(i).kind() != NodeKind::kSymbol) return false;
+  }
+  return true;
+}
+
+// Lists of inequalities, where it matters how they are joined.
+bool has_inequality(Term term) {
+  if (term.kind() != NodeKind::kList) return false;
+  for (size_t i = 0; i < term.num_children(); ++i) {
+    if (is_inequality(term.child(i))) return true;
+  }
+  return false;
 }
 
 bool has_duplicates(const std::vector<Term>& items, Comparison& comparison, int nesting) {
@@ -168,19 +243,36 @@ Outcome compare_collections(Term gold, Term candidate, Comparison& comparison, i
     const auto a = read_real_set(gold, comparison);
     const auto b = a ? read_real_set(candidate, comparison) : std::nullopt;
     if (a && b) return compare_real_sets(*a, *b, comparison);
+    const bool is_joined_alike =
+        gold.kind() == candidate.kind() && gold.node().detail == candidate.node().detail;
+    if ((has_inequality(gold) || has_inequality(candidate)) && !is_joined_alike) {
+      return Outcome::kUnknown;
+    }
+  }
+  // p and q, p or q: of statements, not of values.
+  if (is_joined_symbols(gold) && is_joined_symbols(candidate) &&
+      gold.node().detail != candidate.node().detail) {
+    return Outcome::kOther;
   }
   const Items a = items_of(gold);
   const Items b = items_of(candidate);
-  if (candidate.kind() == NodeKind::kTuple) {
+  if (candidate.kind() == NodeKind::kTuple && !has_plus_minus(candidate)) {
+    if (has_plus_minus(gold)) return Outcome::kOther;
     if (!a.has_distinct_names() || a.values.size() < 2) return Outcome::kOther;
-    return compare_in_order(a.values, children_of(candidate), comparison, nesting);
+    return compare_in_order(values_by_name(a), children_of(candidate), comparison, nesting);
   }
-  if (gold.kind() == NodeKind::kTuple) {
+  if (gold.kind() == NodeKind::kTuple && !has_plus_minus(gold)) {
+    if (has_plus_minus(candidate)) return Outcome::kOther;
     if (!b.has_distinct_names() || b.values.size() < 2) return Outcome::kOther;
-    return compare_in_order(children_of(gold), b.values, comparison, nesting);
+    return compare_in_order(children_of(gold), values_by_name(b), comparison, nesting);
   }
   if (a.has_distinct_names() && b.has_distinct_names() && a.values.size() > 1) {
     return compare_by_name(a, b, comparison, nesting);
+  }
+  if (is_all_named(a) && is_all_named(b) && a.values.size() > 1) {
+    if (!has_same_names(a, b)) return Outcome::kOther;
+    const bool has_one = without_index(a.names.front()) == without_index(a.names.back());
+    if (!has_one) return compare_in_order(a.values, b.values, comparison, nesting);
   }
   const bool has_names = std::any_of(b.names.begin(), b.names.end(),
                                      [](const std::string& name) { return !name.empty(); });
@@ -217,6 +309,8 @@ Outcome compare_ratios(Term gold, Term candidate, Comparison& comparison, int ne
   if (are_both) {
     const Outcome parts =
         compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+    // 5:07 is a time and 5:7 is none.
+    if (parts == Outcome::kSame && is_time(gold) != is_time(candidate)) return Outcome::kOther;
     if (parts == Outcome::kSame || is_time(gold) || is_time(candidate)) return parts;
     if (gold.num_children() != candidate.num_children()) return Outcome::kOther;
   } else if (is_time(gold) || gold.num_children() != 2 || !is_scalar(candidate)) {
@@ -296,6 +390,10 @@ Outcome compare_relations(Term gold, Term candidate, Comparison& comparison, int
 
 bool contradicts_itself(const Statement& statement, Comparison& comparison) {
   if (!is_scalar(statement.value)) return false;
+  const bool is_far = std::any_of(statement.nearby.begin(), statement.nearby.end(), [&](Term side) {
+    return is_far_apart(statement.value, side, comparison);
+  });
+  if (is_far) return true;
   return std::any_of(statement.between.begin(), statement.between.end(), [&](Term side) {
     return is_scalar(side) && compare_scalars(side, statement.value, comparison) == Outcome::kOther;
   });
@@ -306,6 +404,15 @@ Outcome compare_with_relation(Term gold, Term candidate, Comparison& comparison,
   const auto wanted = read_statement(gold);
   const auto said = read_statement(candidate);
   if (said && contradicts_itself(*said, comparison)) return Outcome::kOther;
+  if (wanted && !wanted->name.empty()) {
+    // "a = b = 1" says more than "a = 1", and "3 = 3" nothing about a name.
+    const bool is_chain = std::any_of(wanted->between.begin(), wanted->between.end(),
+                                      [](Term side) { return !spelled_name(side).empty(); });
+    if (is_chain && is_relation(candidate)) {
+      return compare_relations(gold, candidate, comparison, nesting);
+    }
+    if (said && said->name.empty()) return Outcome::kUnknown;
+  }
   if (wanted && said) {
     const bool are_named = !wanted->name.empty() && !said->name.empty();
     if (!are_named || wanted->name == said->name) {
@@ -340,14 +447,24 @@ Outcome compare_by_structure(Term gold, Term candidate, Comparison& comparison) 
   return is_scalar(gold) != is_scalar(candidate) ? Outcome::kOther : Outcome::kUnknown;
 }
 
-// x in S, where S is a set or a list of values: S is what is said.
+// x in S or S = {...}: the set is what is said.
 std::optional<Statement> read_membership(Term term) {
   if (!is_relation(term)) return {};
   auto statement = read_statement(term);
   const bool is_member = statement && !statement->name.empty() && statement->between.empty() &&
-                         term.tree->name(term.root) == "i";
+                         term.tree->name(term.root).size() == 1;
   if (!is_member || statement->value.kind() != NodeKind::kSet) return {};
   return statement;
+}
+
+// P(1, 2): a point that has a name.
+Term without_point_name(Term term) {
+  if (term.kind() != NodeKind::kMultiply) return term;
+  const Term point = term.child(1);
+  const bool is_named = term.child(0).kind() == NodeKind::kSymbol &&
+                        term.tree->name(term.child(0).root).size() == 1 &&
+                        is_capital(term.tree->name(term.child(0).root)[0]);
+  return is_named && point.kind() == NodeKind::kTuple && point.node().detail == '(' ? point : term;
 }
 
 Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) {
@@ -359,6 +476,13 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
     return compare(wanted_set ? wanted_set->value : gold, said_set ? said_set->value : candidate,
                    comparison, nesting + 1);
   }
+  const Term wanted_point = without_point_name(gold);
+  const Term said_point = without_point_name(candidate);
+  const bool are_both = wanted_point.root != gold.root && said_point.root != candidate.root;
+  if (are_both && spelled_name(gold.child(0)) != spelled_name(candidate.child(0)))
+    return Outcome::kOther;
+  gold = wanted_point;
+  candidate = said_point;
   const auto is_any = [&](NodeKind kind) {
     return gold.kind() == kind || candidate.kind() == kind;
   };
@@ -370,6 +494,11 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
     const bool is_double = statement && has_plus_minus(statement->value);
     if (!is_double || is_relation(gold)) {
       return compare_with_relation(gold, candidate, comparison, nesting);
+    }
+  }
+  for (Term term : {gold, candidate}) {
+    if (term.sign == 0 && !is_list_or_set(term) && has_unclear_signs(term)) {
+      return compare_by_structure(gold, candidate, comparison);
     }
   }
   if (is_list_or_set(gold) || is_list_or_set(candidate) || has_plus_minus(gold) ||

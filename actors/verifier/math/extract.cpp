@@ -143,7 +143,10 @@ std::optional<std::string_view> marked_answer(std::string_view text) {
   std::string_view line = trimmed(text.substr(found, text.find('\n', found) - found));
   // **Answer:** 5 leaves the closing stars in front.
   const bool is_bold = line.starts_with("**") && line.find("**", 2) == line.npos;
-  return is_bold ? trimmed(line.substr(2)) : line;
+  if (is_bold) return trimmed(line.substr(2));
+  // **Answer: 5** leaves those at the end.
+  const bool ends_bold = line.ends_with("**") && line.find("**") + 2 == line.size();
+  return ends_bold ? trimmed(line.substr(0, line.size() - 2)) : line;
 }
 
 size_t count(std::string_view text, std::string_view part) {

@@ -33,10 +33,11 @@ constexpr std::string_view kUprightCommands[] = {
     "rm",     "boldsymbol", "bm",     "textnormal", "mathop",       "emph"};
 
 constexpr std::string_view kDroppedCommands[] = {
-    "displaystyle", "textstyle", "big",   "Big",      "bigl",       "bigr",    "Bigl",
-    "Bigr",         "bigg",      "Bigg",  "quad",     "qquad",      "limits",  "nolimits",
-    "thinspace",    "medspace",  "angle", "triangle", "thickspace", "enspace", "space",
-    "scriptstyle",  "biggl",     "biggr", "Biggl",    "Biggr"};
+    "displaystyle", "textstyle", "big",         "Big",      "bigl",  "bigr",
+    "Bigl",         "Bigr",      "bigg",        "Bigg",     "quad",  "qquad",
+    "limits",       "nolimits",  "thinspace",   "medspace", "angle", "thickspace",
+    "enspace",      "space",     "scriptstyle", "large",    "Large", "small",
+    "normalsize",   "therefore", "biggl",       "biggr",    "Biggl", "Biggr"};
 
 constexpr std::string_view kLetterCommands[] = {
     "alpha", "beta",  "gamma",    "delta",  "epsilon", "varepsilon", "zeta",  "eta",
@@ -76,7 +77,7 @@ constexpr CommandEntry kCommands[] = {
     {"emptyset", Kind::kEmptySet, 0, {}},
     {"varnothing", Kind::kEmptySet, 0, {}},
     {"cdot", Kind::kTimes, 0, {}},
-    {"times", Kind::kTimes, 0, {}},
+    {"times", Kind::kTimes, 'x', {}},
     {"ast", Kind::kTimes, 0, {}},
     {"div", Kind::kDivide, 0, {}},
     {"pm", Kind::kPlusMinus, 0, {}},
@@ -112,10 +113,10 @@ constexpr CommandEntry kCommands[] = {
     {"neq", Kind::kRelation, 'n', {}},
     {"in", Kind::kRelation, 'i', {}},
     {"approx", Kind::kRelation, '~', {}},
-    {"sim", Kind::kRelation, '~', {}},
+    {"sim", Kind::kRelation, '~', "sim"},
     {"simeq", Kind::kRelation, '~', {}},
-    {"cong", Kind::kRelation, '~', {}},
-    {"equiv", Kind::kRelation, '~', {}},
+    {"cong", Kind::kRelation, '~', "cong"},
+    {"equiv", Kind::kRelation, '~', "equiv"},
     {"cup", Kind::kUnion, 0, {}},
     {"cap", Kind::kIntersection, 0, {}},
     {"setminus", Kind::kSetMinus, 0, {}},
@@ -123,6 +124,13 @@ constexpr CommandEntry kCommands[] = {
     {"lor", Kind::kOr, 0, {}},
     {"vee", Kind::kOr, 0, {}},
     {"land", Kind::kAnd, 0, {}},
+    {"colon", Kind::kColon, 0, {}},
+    {"ldots", Kind::kUnknown, 0, "\\ldots"},
+    {"dots", Kind::kUnknown, 0, "\\ldots"},
+    {"cdots", Kind::kUnknown, 0, "\\ldots"},
+    {"dotsc", Kind::kUnknown, 0, "\\ldots"},
+    {"dotsb", Kind::kUnknown, 0, "\\ldots"},
+    {"imath", Kind::kLetter, 0, "i"},
     {"wedge", Kind::kAnd, 0, {}},
 };
 
@@ -150,18 +158,58 @@ std::unordered_map<std::string_view, Command> command_table() {
 // The ASCII for a character that only looks different, with its length in bytes; {"", 0} if none.
 std::pair<std::string, size_t> ascii_for(std::string_view text) {
   static constexpr std::pair<std::string_view, std::string_view> kLooks[] = {
-      {"\xE2\x88\x92", "-"},        {"\xE2\x80\x93", "-"},         {"\xC2\xA0", " "},
-      {"\xE2\x80\x89", " "},        {"\xE2\x80\xAF", " "},         {"\xE3\x80\x80", " "},
-      {"\xC2\xB0", "^\\circ "},     {"\xC3\x97", "\\times "},      {"\xC2\xB7", "\\cdot "},
-      {"\xE2\x8B\x85", "\\cdot "},  {"\xC3\xB7", "\\div "},        {"\xC2\xB1", "\\pm "},
-      {"\xE2\x88\x93", "\\mp "},    {"\xE2\x89\xA0", "\\ne "},     {"\xE2\x89\xA4", "\\le "},
-      {"\xE2\x89\xA5", "\\ge "},    {"\xE2\x89\x88", "\\approx "}, {"\xE2\x88\x88", "\\in "},
-      {"\xE2\x88\xAA", "\\cup "},   {"\xE2\x88\xA9", "\\cap "},    {"\xE2\x88\x85", "\\emptyset "},
-      {"\xE2\x88\x9E", "\\infty "}, {"\xE2\x88\x9A", "\\sqrt "},   {"\xCF\x80", "\\pi "},
-      {"\xCE\xB1", "\\alpha "},     {"\xCE\xB2", "\\beta "},       {"\xCE\xB8", "\\theta "},
-      {"\xCE\xBB", "\\lambda "},    {"\xC2\xB2", "^2 "},           {"\xC2\xB3", "^3 "},
-      {"\xC2\xB9", "^1 "},          {"\xC2\xBC", "\\frac{1}{4}"},  {"\xC2\xBD", "\\frac{1}{2}"},
-      {"\xC2\xBE", "\\frac{3}{4}"}, {"\xE2\x82\xAC", "\\euro "},   {"\xC2\xA3", "\\pounds "}};
+      {"\xE2\x88\x92", "-"},
+      {"\xE2\x80\x93", "-"},
+      {"\xC2\xA0", " "},
+      {"\xE2\x80\x89", " "},
+      {"\xE2\x80\xAF", " "},
+      {"\xE3\x80\x80", " "},
+      {"\xC2\xB0", "^\\circ "},
+      {"\xC2\xA2", "\\text{ cents}"},
+      {"\xC3\x97", "\\times "},
+      {"\xC2\xB7", "\\cdot "},
+      {"\xE2\x8B\x85", "\\cdot "},
+      {"\xC3\xB7", "\\div "},
+      {"\xC2\xB1", "\\pm "},
+      {"\xE2\x88\x93", "\\mp "},
+      {"\xE2\x89\xA0", "\\ne "},
+      {"\xE2\x89\xA4", "\\le "},
+      {"\xE2\x89\xA5", "\\ge "},
+      {"\xE2\x89\x88", "\\approx "},
+      {"\xE2\x88\x88", "\\in "},
+      {"\xE2\x88\xAA", "\\cup "},
+      {"\xE2\x88\xA9", "\\cap "},
+      {"\xE2\x88\x85", "\\emptyset "},
+      {"\xE2\x88\x9E", "\\infty "},
+      {"\xE2\x88\x9A", "\\sqrt "},
+      {"\xCF\x80", "\\pi "},
+      {"\xCE\xB1", "\\alpha "},
+      {"\xCE\xB2", "\\beta "},
+      {"\xCE\xB8", "\\theta "},
+      {"\xCE\xB3", "\\gamma "},
+      {"\xCE\xB4", "\\delta "},
+      {"\xCE\xB5", "\\epsilon "},
+      {"\xCE\xBC", "\\mu "},
+      {"\xC2\xB5", "\\mu "},
+      {"\xCF\x81", "\\rho "},
+      {"\xCF\x83", "\\sigma "},
+      {"\xCF\x84", "\\tau "},
+      {"\xCF\x86", "\\phi "},
+      {"\xCF\x89", "\\omega "},
+      {"\xCE\x94", "\\Delta "},
+      {"\xCE\xA9", "\\Omega "},
+      {"\xE2\x80\xA6", "\\ldots "},
+      {"\xE2\x84\x9D", "\\mathbb{R}"},
+      {"\xE2\x82\x82", "_2 "},
+      {"\xCE\xBB", "\\lambda "},
+      {"\xC2\xB2", "^2 "},
+      {"\xC2\xB3", "^3 "},
+      {"\xC2\xB9", "^1 "},
+      {"\xC2\xBC", "\\frac{1}{4}"},
+      {"\xC2\xBD", "\\frac{1}{2}"},
+      {"\xC2\xBE", "\\frac{3}{4}"},
+      {"\xE2\x82\xAC", "\\euro "},
+      {"\xC2\xA3", "\\pounds "}};
   for (const auto& [bytes, ascii] : kLooks) {
     if (text.starts_with(bytes)) return {std::string(ascii), bytes.size()};
   }
@@ -203,11 +251,12 @@ FunctionPrefix function_prefix(std::string_view letters) {
 }
 
 bool is_short_word(std::string_view word) {
-  static constexpr std::array<std::string_view, 52> kWords = {
-      "no",  "yes", "odd", "all", "one", "two", "six", "ten", "not", "is",  "the", "for", "if",
-      "any", "day", "red", "cat", "dog", "man", "men", "boy", "sun", "mon", "tue", "wed", "thu",
-      "fri", "sat", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov",
-      "dec", "am",  "pm",  "dne", "on",  "of",  "to",  "it",  "be",  "by",  "at",  "so",  "but"};
+  static constexpr std::array<std::string_view, 57> kWords = {
+      "no",  "yes", "odd", "all", "one", "two", "six", "ten", "not", "is",  "the", "for",
+      "if",  "any", "day", "red", "cat", "dog", "man", "men", "boy", "sun", "mon", "tue",
+      "wed", "thu", "fri", "sat", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug",
+      "sep", "oct", "nov", "dec", "am",  "pm",  "dne", "on",  "of",  "to",  "it",  "be",
+      "by",  "at",  "so",  "but", "old", "sq",  "usd", "hrs", "lbs"};
   return contains(kWords, word);
 }
 

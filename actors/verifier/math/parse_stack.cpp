@@ -159,8 +159,14 @@ void ParseStack::push_operand(ParsedValue value) {
     }
     values_.push_back(value);
     expect_operand_ = false;
-    if (value.is_plain_fraction && has_open(OpenPart::kBinary) && open_.back().is_implicit &&
-        num_current() >= 2 && values_[values_.size() - 2].is_bare_integer) {
+    const bool is_argument = builder_.tree()[value.node].is_grouped && value.is_group;
+    if (is_argument && num_current() >= 2 && has_open(OpenPart::kBinary) &&
+        open_.back().is_implicit && is_applied(values_[values_.size() - 2].node)) {
+      open_.pop_back();
+      values_.pop_back();
+      values_.back() = {.node = application(values_.back().node, value.node)};
+    } else if (value.is_plain_fraction && has_open(OpenPart::kBinary) && open_.back().is_implicit &&
+               num_current() >= 2 && values_[values_.size() - 2].is_bare_integer) {
       open_.pop_back();
       values_.pop_back();
       values_.back() = {.node = builder_.add(NodeKind::kAdd, {values_.back().node, value.node})};
@@ -179,6 +185,56 @@ void ParseStack::push_operand(ParsedValue value) {
     }
     return;
   }
+}
+
+// f and f', alone or with a power: the name of a function wherever brackets follow. \mathbb{Q}(x)
+// is no product either.
+bool ParseStack::is_function_name(NodeIndex node) const {
+  const Tree& tree = builder_.tree();
+  if (tree[node].is_grouped) return false;
+  if (tree[node].kind == NodeKind::kPower) node = tree.child(node, 0);
+  if (tree[node].kind != NodeKind::kSymbol) return false;
+  const std::string& name = tree.name(node);
+  const bool is_f = name.starts_with('f') && name.find_first_not_of("f'") == std::string::npos;
+  return is_f || name.starts_with("mathbb{");
+}
+
+// The last factor of a product, as in 2f(x).
+bool ParseStack::is_applied(NodeIndex left) const {
+  const Tree& tree = builder_.tree();
+  const bool is_product = tree[left].kind == NodeKind::kMultiply && !tree[left].is_grouped;
+  return is_function_name(is_product ? tree.child(left, 1) : left);
+}
+
+NodeIndex ParseStack::application(NodeIndex left, NodeIndex argument) {
+  const Tree& tree = builder_.tree();
+  if (is_function_name(left)) return builder_.add(NodeKind::kApplication, {left, argument});
+  const NodeIndex factor = tree.child(left, 0);
+  const NodeIndex name = tree.child(left, 1);
+  const NodeIndex applied = builder_.add(NodeKind::kApplication, {name, argument});
+  return builder_.add(NodeKind::kMultiply, {factor, applied});
+}
+
+// The x of dx; empty for anything else.
+std::string ParseStack::differential(NodeIndex node) const {
+  const Tree& tree = builder_.tree();
+  if (tree[node].kind != NodeKind::kMultiply) return {};
+  const NodeIndex d = tree.child(node, 0);
+  const NodeIndex variable = tree.child(node, 1);
+  const bool is_differential = tree[d].kind == NodeKind::kSymbol && tree.name(d) == "d" &&
+                               tree[variable].kind == NodeKind::kSymbol;
+  return is_differential ? tree.name(variable) : std::string();
+}
+
+// dy/dx and d/dx are names.
+std::optional<NodeIndex> ParseStack::derivative(NodeIndex above, NodeIndex below) {
+  const std::string variable = differential(below);
+  if (variable.empty()) return {};
+  const Tree& tree = builder_.tree();
+  const std::string function = differential(above);
+  const bool is_operator = tree[above].kind == NodeKind::kSymbol && tree.name(above) == "d";
+  if (function.empty() && !is_operator) return {};
+  return builder_.symbol("d" + function + "/d" + variable);
 }
 
 // Gives the command on top its next argument. True when that completes an operand.
@@ -213,6 +269,10 @@ bool ParseStack::collect(ParsedValue& value) {
   const NodeIndex b = top.arguments[1].node;
   const bool is_fraction = top.token == Kind::kFraction;
   open_.pop_back();
+  if (const auto name = is_fraction ? derivative(a, b) : std::nullopt) {
+    value = {.node = *name};
+    return true;
+  }
   value = {.node = builder_.add(is_fraction ? NodeKind::kDivide : NodeKind::kBinomial, {a, b}),
            .is_plain_fraction = is_fraction && is_proper(a, b)};
   return true;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,7 +56,7 @@ struct OpenGroup {
   std::string relations{};
   uint32_t num_columns = 0;
   uint32_t row_items = 0;
-  bool has_or = false;
+  char joiner = ',';  // 'o'(r) and 'a'(nd) where one of them stands between items.
 };
 
 class ParseStack {
@@ -101,6 +102,11 @@ class ParseStack {
   // The arguments are an exponent (sin^2) and a base (log_2).
   NodeIndex call(const OpenPart& open, NodeIndex argument);
   bool is_minus_one(NodeIndex node) const;
+  bool is_function_name(NodeIndex node) const;
+  bool is_applied(NodeIndex left) const;
+  NodeIndex application(NodeIndex left, NodeIndex argument);
+  std::string differential(NodeIndex node) const;
+  std::optional<NodeIndex> derivative(NodeIndex above, NodeIndex below);
   // Gives the command on top its next argument. True when that completes an operand.
   bool collect(ParsedValue& value);
 };

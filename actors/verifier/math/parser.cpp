@@ -25,9 +25,8 @@ class Parser : ParseStack {
       if (builder_.is_full() || open_.size() > ParsedAnswer::kDepthMax) return false;
     }
     if (!ok_ || groups_.size() != 1 || !finish_item()) return false;
-    root = values_.size() == 1
-               ? values_[0].node
-               : builder_.add(NodeKind::kList, nodes_from(0), groups_[0].has_or ? 'o' : ',');
+    root = values_.size() == 1 ? values_[0].node
+                               : builder_.add(NodeKind::kList, nodes_from(0), groups_[0].joiner);
     tree = builder_.take();
     return true;
   }
@@ -51,7 +50,7 @@ class Parser : ParseStack {
       case Kind::kLetter:
         return letter(token);
       case Kind::kWord:
-        return expect_operand_ ? fail() : unit();
+        return expect_operand_ ? title() : unit();
       case Kind::kFunction:
         return function(token);
       case Kind::kConstant:
@@ -108,6 +107,10 @@ class Parser : ParseStack {
       case Kind::kFraction:
       case Kind::kBinomial:
       case Kind::kRoot:
+        if (token.kind == Kind::kFraction && !expect_operand_ &&
+            parse_unit_fraction(tokens_, at_)) {
+          return unit();
+        }
         begin_operand();
         ++at_;
         open_.push_back(
@@ -117,11 +120,39 @@ class Parser : ParseStack {
         return;
       case Kind::kWrap:
         return wrap(token);
-      case Kind::kPrime:
       case Kind::kUnderscore:
+        return grouped_base();
+      case Kind::kPrime:
       case Kind::kUnknown:
         return fail();
     }
+  }
+
+  // "Total cost =" in front of everything says what the value is called.
+  void title() {
+    std::string name;
+    size_t end = at_;
+    const auto is_part = [&](const Token& token) {
+      const bool denies = token.text == "not" || token.text == "no" || token.text == "never";
+      return (token.kind == Kind::kWord && !denies) || token.kind == Kind::kLetter;
+    };
+    for (; end < tokens_.size() && is_part(tokens_[end]); ++end) name += tokens_[end].text + " ";
+    const bool is_named = at_ == 0 && end < tokens_.size() &&
+                          tokens_[end].kind == Kind::kRelation && tokens_[end].detail == '=';
+    if (!is_named) return fail();
+    at_ = end;
+    push_operand({.node = builder_.symbol(std::move(name))});
+  }
+
+  // (204)_5
+  void grouped_base() {
+    if (expect_operand_ || values_.empty() || !values_.back().is_group) return fail();
+    const NodeIndex inside = values_.back().node;
+    if (!is_integer_literal(inside) || num_current() != 1 || has_open_operator()) return fail();
+    const std::string digits = builder_.tree().literal(inside).digits;
+    values_.pop_back();
+    expect_operand_ = true;
+    base(digits);
   }
 
   void number(const Token& token) {
@@ -131,11 +162,19 @@ class Parser : ParseStack {
       const bool after_number =
           left.is_bare_integer || builder_.tree()[left.node].kind == NodeKind::kNumber;
       if (after_number && left.is_bare_integer && infix_mixed(token)) return;
-      // "4 2" is no number, and x2 is neither a product nor an index.
+      // "4 2" is no number, and x2 is neither a product nor an index, unlike n2^{k}.
       const bool after_letter =
           builder_.tree()[left.node].kind == NodeKind::kSymbol && !left.is_group;
-      if (after_number || (after_letter && !token.has_space_before)) return fail();
+      const Token* next = peek(1);
+      const bool is_power = next && next->kind == Kind::kCaret;
+      if (after_number || (after_letter && !token.has_space_before && !is_power)) return fail();
     }
+    const bool has_padding = token.text.size() > 1 && token.text[0] == '0' && at_ > 1 &&
+                             std::all_of(token.text.begin(), token.text.end(), is_digit);
+    const bool is_dated =
+        has_padding && tokens_[at_ - 2].kind == Kind::kNumber &&
+        (tokens_[at_ - 1].kind == Kind::kMinus || tokens_[at_ - 1].kind == Kind::kDivide);
+    if (is_dated) return fail();  // 2023-01-05 is no difference.
     begin_operand();
     const bool is_digits = std::all_of(token.text.begin(), token.text.end(), is_digit);
     std::string_view text = token.text;
@@ -211,7 +250,8 @@ class Parser : ParseStack {
   }
 
   void letter(const Token& token) {
-    if (!expect_operand_ && token.is_upright && find_unit(token.text)) return unit();
+    const bool is_unit = token.is_upright && (find_unit(token.text) || is_unit_symbol(token.text));
+    if (!expect_operand_ && (is_unit || is_temperature(token))) return unit();
     begin_operand();
     ++at_;
     std::string name = token.text;
@@ -279,9 +319,16 @@ class Parser : ParseStack {
   void infix(const Token& token, int strength) {
     if (expect_operand_) return fail();
     reduce(strength);
+    if (token.detail == 'x' && is_vector(values_.back().node)) return fail();
     ++at_;
     open_.push_back({.what = OpenPart::kBinary, .token = token.kind, .strength = strength});
     expect_operand_ = true;
+  }
+
+  // Its cross product is none of numbers.
+  bool is_vector(NodeIndex node) const {
+    const Tree& tree = builder_.tree();
+    return tree[node].kind == NodeKind::kSymbol && tree.name(node).starts_with("vec{");
   }
 
   void divide(const Token& token) {
@@ -329,8 +376,51 @@ class Parser : ParseStack {
                      .unit = std::move(unit)});
   }
 
+  // 1.5 million. False for other words.
+  bool scale() {
+    constexpr std::pair<std::string_view, std::string_view> kScales[] = {
+        {"hundred", "100"},
+        {"thousand", "1000"},
+        {"million", "1000000"},
+        {"billion", "1000000000"},
+        {"trillion", "1000000000000"}};
+    const NodeKind kind = builder_.tree()[values_.back().node].kind;
+    const auto scale = std::find_if(std::begin(kScales), std::end(kScales), [&](const auto& pair) {
+      return pair.first == tokens_[at_].text;
+    });
+    if (scale == std::end(kScales) || kind != NodeKind::kNumber) return false;
+    ++at_;
+    if (is_next(Kind::kNumber)) {  // "2 thousand 5" is no product.
+      fail();
+      return true;
+    }
+    const NodeIndex factor = builder_.number(scale->second);
+    values_.back() = {.node = builder_.add(NodeKind::kMultiply, {values_.back().node, factor})};
+    return true;
+  }
+
+  // The C of 20^\circ C.
+  bool is_temperature(const Token& token) const {
+    const bool is_letter = token.text == "C" || token.text == "F";
+    const bool is_word = token.text == "celsius" || token.text == "fahrenheit";
+    return (is_letter || is_word) && builder_.tree()[values_.back().node].kind == NodeKind::kDegree;
+  }
+
+  void temperature() {
+    const char scale = to_lower(tokens_[at_++].text[0]);
+    const NodeIndex degrees = values_.back().node;
+    const NodeIndex value = builder_.tree().child(degrees, 0);
+    values_.back() = {.node = builder_.quantity(value, Unit{.noun = std::string(1, scale)})};
+  }
+
   void unit() {
-    auto parsed = parse_unit(tokens_, at_);
+    if (num_current() > 0 && is_temperature(tokens_[at_])) return temperature();
+    if (num_current() > 0 && scale()) return;
+    apply_unit(tokens_[at_].kind == Kind::kFraction ? parse_unit_fraction(tokens_, at_)
+                                                    : parse_unit(tokens_, at_));
+  }
+
+  void apply_unit(std::optional<ParsedUnit> parsed) {
     if (!parsed) return fail();
     at_ = parsed->end;
     const Token* next = peek();
@@ -372,14 +462,22 @@ class Parser : ParseStack {
     if (!finish_item()) return;
     ++at_;
     // ", and" and ", or" separate once.
-    if (token.kind == Kind::kComma && (is_next(Kind::kOr) || is_next(Kind::kAnd))) {
-      group().has_or = group().has_or || is_next(Kind::kOr);
+    note_joiner(token);
+    const Token* next = peek();
+    const bool is_double = next && (next->kind == Kind::kOr || next->kind == Kind::kAnd);
+    if (token.kind == Kind::kComma && is_double) {
+      note_joiner(*next);
       ++at_;
     }
-    group().has_or = group().has_or || token.kind == Kind::kOr;
     ++group().row_items;
     if (token.kind == Kind::kRowBreak) end_row();
     expect_operand_ = true;
+  }
+
+  void note_joiner(const Token& token) {
+    char& joiner = group().joiner;
+    if (token.kind == Kind::kOr) joiner = 'o';
+    if (token.kind == Kind::kAnd && joiner != 'o') joiner = 'a';
   }
 
   void relation(const Token& token) {
@@ -433,12 +531,40 @@ class Parser : ParseStack {
   size_t digit_ = 0;  // Of the number at at_, how many digits were arguments already.
 };
 
+// {x | x > 1} and {x \in \mathbb{R} : x > 1} say x > 1. Nothing for other tokens.
+std::vector<Token> set_condition(const std::vector<Token>& tokens) {
+  const auto is_at = [&](size_t at, Kind kind, char detail) {
+    return at < tokens.size() && tokens[at].kind == kind && tokens[at].detail == detail;
+  };
+  if (tokens.size() < 7) return {};
+  const size_t end = tokens.size() - 1;
+  if (!is_at(0, Kind::kOpen, 'S') || !is_at(end, Kind::kClose, 'S')) return {};
+  if (tokens[1].kind != Kind::kLetter) return {};
+  size_t at = 2;
+  const bool is_real = is_at(2, Kind::kRelation, 'i') && is_at(3, Kind::kWrap, 0) &&
+                       tokens[3].text == "mathbb" && tokens.size() > 9 && tokens[5].text == "R";
+  if (is_real) at = 7;  // After \in \mathbb{R}.
+  if (!is_at(at, Kind::kBar, 0) && !is_at(at, Kind::kColon, 0)) return {};
+  std::vector<Token> inside(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1, tokens.end() - 1);
+  bool has_inequality = false;
+  bool has_letter = false;
+  for (const Token& token : inside) {
+    if (token.detail == 'S') return {};
+    has_letter = has_letter || (token.kind == Kind::kLetter && token.text == tokens[1].text);
+    has_inequality = has_inequality || (token.kind == Kind::kRelation && token.detail != '=' &&
+                                        token.detail != 'i' && token.detail != '~');
+  }
+  return has_inequality && has_letter ? inside : std::vector<Token>();
+}
+
 }  // namespace
 
 ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
   ParsedAnswer answer;
   answer.tokens = tokenize(text, options);
-  answer.is_math = Parser(answer.tokens).run(answer.tree, answer.root);
+  const std::vector<Token> condition = set_condition(answer.tokens);
+  answer.is_math =
+      Parser(condition.empty() ? answer.tokens : condition).run(answer.tree, answer.root);
   return answer;
 }
 

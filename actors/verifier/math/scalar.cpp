@@ -68,6 +68,31 @@ bool has_real_function(Term term) {
   return false;
 }
 
+bool has_imaginary_unit(Term term) {
+  const auto is_used = used_nodes(term);
+  for (size_t i = 0; i < is_used.size(); ++i) {
+    const Node& node = (*term.tree)[static_cast<NodeIndex>(term.node().first + i)];
+    if (is_used[i] && node.kind == NodeKind::kConstant && node.detail == 'i') return true;
+  }
+  return false;
+}
+
+// Functions made of several pieces, and those with branches: what holds on one says nothing of the
+// others.
+bool has_pieces(Term term) {
+  const auto is_used = used_nodes(term);
+  for (size_t i = 0; i < is_used.size(); ++i) {
+    const Node& node = (*term.tree)[static_cast<NodeIndex>(term.node().first + i)];
+    if (!is_used[i]) continue;
+    if (node.kind == NodeKind::kPower || node.kind == NodeKind::kLogarithm) return true;
+    if (node.kind != NodeKind::kFunction) continue;
+    const bool is_entire = (node.detail >= kSin && node.detail <= kCsc) || node.detail == kExp ||
+                           (node.detail >= kSinh && node.detail <= kTanh);
+    if (!is_entire) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> merged(const std::vector<std::string>& a,
                                 const std::vector<std::string>& b) {
   std::vector<std::string> all;
@@ -180,22 +205,27 @@ PointOutcome compare_balls(const Ball& a, const Ball& b, long precision) {
 
 PointOutcome compare_at(const ExactTerm& gold, const ExactTerm& candidate,
                         const SamplePoints& points, size_t point, long precision_min,
-                        Comparison& comparison) {
+                        bool& is_gold_real, Comparison& comparison) {
+  long magnitude_bits = 0;
   const auto at = [&](long precision) {
     const BallValue a = evaluate_ball(gold, points, point, precision, comparison.fuel);
     if (a.status == BallStatus::kUndefined) return PointOutcome::kSkipped;
     const BallValue b = evaluate_ball(candidate, points, point, precision, comparison.fuel);
     if (a.status != BallStatus::kFinite) return PointOutcome::kUnknown;
+    is_gold_real = arb_contains_zero(acb_imagref(a.ball.raw())) != 0;
     if (b.status == BallStatus::kUndefined) return PointOutcome::kOther;
     if (b.status != BallStatus::kFinite) return PointOutcome::kUnknown;
+    magnitude_bits = std::max(a.magnitude_bits, b.magnitude_bits);
     return compare_balls(a.ball, b.ball, precision);
   };
   PointOutcome outcome = PointOutcome::kUnknown;
   for (long precision : kPrecisions) {
     outcome = at(precision);
-    if (outcome == PointOutcome::kSame && precision < precision_min) {
+    if (outcome == PointOutcome::kSame && precision_min > 0) {
       // Values that share their first 100 bits may still be two.
-      return at(precision_min);
+      const long confirming = std::max(precision_min, 2 * magnitude_bits + 256);
+      if (confirming > kConfirmBitsMax) return PointOutcome::kUnknown;
+      return precision < confirming ? at(confirming) : outcome;
     }
     if (outcome != PointOutcome::kUnknown) return outcome;
   }
@@ -222,6 +252,44 @@ Confirmation confirmation_for(const ExactTerm& gold, const ExactTerm& candidate)
   return confirmation;
 }
 
+struct PointCounts {
+  size_t num_same = 0;
+  size_t num_other = 0;
+  size_t num_unknown = 0;
+
+  void add(PointOutcome outcome) {
+    num_same += outcome == PointOutcome::kSame;
+    num_other += outcome == PointOutcome::kOther;
+    num_unknown += outcome == PointOutcome::kUnknown;
+  }
+  void add(const PointCounts& other) {
+    num_same += other.num_same;
+    num_other += other.num_other;
+    num_unknown += other.num_unknown;
+  }
+};
+
+bool is_far_point_needed(const ExactTerm& gold, const ExactTerm& candidate,
+                         const SamplePoints& points) {
+  return !points.variables().empty() && (has_pieces(gold.term) || has_pieces(candidate.term));
+}
+
+// Where only values count: poles far out are nobody's concern.
+bool is_other_far_out(const ExactTerm& gold, const ExactTerm& candidate, const SamplePoints& points,
+                      bool is_real_gold, Comparison& comparison) {
+  if (!is_far_point_needed(gold, candidate, points)) return false;
+  for (size_t i = 0; i < SamplePoints::kFarCount; ++i) {
+    const size_t point = SamplePoints::kCount + i;
+    const BallValue a = evaluate_ball(gold, points, point, kPrecisions[0], comparison.fuel);
+    if (a.status != BallStatus::kFinite) continue;
+    if (is_real_gold && !arb_contains_zero(acb_imagref(a.ball.raw()))) continue;
+    const BallValue b = evaluate_ball(candidate, points, point, kPrecisions[0], comparison.fuel);
+    if (b.status != BallStatus::kFinite) continue;
+    if (!acb_overlaps(a.ball.raw(), b.ball.raw())) return true;
+  }
+  return false;
+}
+
 Outcome compare_by_balls(const ExactTerm& gold, const ExactTerm& candidate,
                          const std::vector<std::string>& variables, Comparison& comparison) {
   const Confirmation confirmation = confirmation_for(gold, candidate);
@@ -230,26 +298,33 @@ Outcome compare_by_balls(const ExactTerm& gold, const ExactTerm& candidate,
   const size_t num_points = variables.empty() ? 1
                             : is_real_only    ? SamplePoints::kComplexFrom
                                               : SamplePoints::kCount;
-  size_t num_same = 0;
-  bool has_unknown = !confirmation.is_possible;
+  // Where a formula over the reals has no real value, it is not meant: sqrt(x^3) and x sqrt(x)
+  // differ below zero. These points count only if there is no other.
+  const bool may_leave_reals = !variables.empty() && !has_imaginary_unit(gold.term);
+  PointCounts meant;
+  PointCounts outside;
+  bool has_real = false;
   for (size_t point = 0; point < num_points; ++point) {
-    const long precision_min =
-        num_same == 0 && confirmation.is_possible ? confirmation.precision : 0;
-    switch (compare_at(gold, candidate, points, point, precision_min, comparison)) {
-      case PointOutcome::kOther:
-        return Outcome::kOther;
-      case PointOutcome::kSame:
-        ++num_same;
-        break;
-      case PointOutcome::kUnknown:
-        has_unknown = true;
-        break;
-      case PointOutcome::kSkipped:
-        break;
-    }
+    const bool is_first = meant.num_same + outside.num_same == 0;
+    const long precision_min = is_first && confirmation.is_possible ? confirmation.precision : 0;
+    const bool is_real_point = point < SamplePoints::kComplexFrom;
+    bool is_gold_real = true;
+    const PointOutcome outcome =
+        compare_at(gold, candidate, points, point, precision_min, is_gold_real, comparison);
+    const bool is_outside = may_leave_reals && is_real_point && !is_gold_real;
+    has_real = has_real || (is_real_point && is_gold_real && outcome == PointOutcome::kSame);
+    (is_outside ? outside : meant).add(outcome);
     if (comparison.fuel.is_empty()) return Outcome::kUnknown;
+    if (meant.num_other > 0) return Outcome::kOther;
   }
-  return num_same > 0 && !has_unknown ? Outcome::kSame : Outcome::kUnknown;
+  if (!has_real) meant.add(outside);
+  if (meant.num_other > 0) return Outcome::kOther;
+  const bool has_unknown = meant.num_unknown > 0 || !confirmation.is_possible;
+  const size_t num_same = meant.num_same;
+  if (num_same == 0 || has_unknown) return Outcome::kUnknown;
+  const bool is_other =
+      is_other_far_out(gold, candidate, points, may_leave_reals && has_real, comparison);
+  return is_other ? Outcome::kOther : Outcome::kSame;
 }
 
 Outcome compare_values(const ExactTerm& gold, const ExactTerm& candidate, Comparison& comparison) {
@@ -302,6 +377,28 @@ Outcome compare_scalars(Term gold, Term candidate, Comparison& comparison) {
   return is_same_structure(gold, candidate, comparison.fuel) ? Outcome::kSame : outcome;
 }
 
+bool is_far_apart(Term a, Term b, Comparison& comparison) {
+  constexpr long kBits = 128;
+  constexpr ulong kParts = 16;  // A sixteenth: 0.3 is about 1/3, 13 is not about 12.
+  for (Term term : {a, b}) {
+    if (!is_scalar(term) || !variables_of(term).empty()) return false;
+  }
+  const SamplePoints none(comparison.gold_text, {});
+  const auto value = [&](Term term) {
+    return evaluate_ball(evaluate_exact(term, comparison.fuel), none, 0, kBits, comparison.fuel);
+  };
+  const BallValue x = value(a);
+  const BallValue y = value(b);
+  if (x.status != BallStatus::kFinite || y.status != BallStatus::kFinite) return true;
+  Ball distance;
+  acb_sub(distance.raw(), x.ball.raw(), y.ball.raw(), kBits);
+  acb_abs(acb_realref(distance.raw()), distance.raw(), kBits);
+  arb_mul_ui(acb_realref(distance.raw()), acb_realref(distance.raw()), kParts, kBits);
+  Ball size;
+  acb_abs(acb_realref(size.raw()), x.ball.raw(), kBits);
+  return arb_gt(acb_realref(distance.raw()), acb_realref(size.raw())) != 0;
+}
+
 RelationOutcome compare_factor(Term gold, Term candidate, Comparison& comparison) {
   const ExactTerm exact_gold = evaluate_exact(gold, comparison.fuel);
   const ExactTerm exact_candidate = evaluate_exact(candidate, comparison.fuel);
@@ -314,19 +411,26 @@ RelationOutcome compare_factor(Term gold, Term candidate, Comparison& comparison
   // The quotient must be one constant at all points.
   const SamplePoints points(comparison.gold_text, variables);
   const bool is_real_only = has_real_function(gold) || has_real_function(candidate);
-  const size_t num_points = is_real_only ? SamplePoints::kComplexFrom : SamplePoints::kCount;
+  const bool has_far = is_far_point_needed(exact_gold, exact_candidate, points);
+  const size_t num_points = SamplePoints::kCount + (has_far ? SamplePoints::kFarCount : 0);
   const long precision = confirmation.precision;
   std::optional<Ball> factor;
   for (size_t point = 0; point < num_points; ++point) {
+    const bool is_far = point >= SamplePoints::kCount;
+    if (is_real_only && !is_far && point >= SamplePoints::kComplexFrom) continue;
     const BallValue a = evaluate_ball(exact_gold, points, point, precision, comparison.fuel);
     if (a.status == BallStatus::kUndefined) continue;
     const BallValue b = evaluate_ball(exact_candidate, points, point, precision, comparison.fuel);
+    if (is_far && (a.status != BallStatus::kFinite || b.status != BallStatus::kFinite ||
+                   acb_contains_zero(a.ball.raw()))) {
+      continue;
+    }
     if (a.status != BallStatus::kFinite) return {};
     if (b.status == BallStatus::kUndefined) return {Outcome::kOther, 0};
     if (b.status != BallStatus::kFinite || acb_contains_zero(a.ball.raw())) return {};
     Ball quotient;
     acb_div(quotient.raw(), b.ball.raw(), a.ball.raw(), precision);
-    if (!is_accurate(quotient)) return {};
+    if (!is_accurate(quotient) && !is_far) return {};
     if (!factor) {
       factor = quotient;
     } else if (!acb_overlaps(factor->raw(), quotient.raw())) {

@@ -35,6 +35,9 @@ struct RelationOutcome {
   int sign = 0;  // Of the factor between the two; 0 when not known.
 };
 
+// Whether one constant is no approximation of the other. False for terms that are no constants.
+bool is_far_apart(Term a, Term b, Comparison& comparison);
+
 // Two relations of two sides each: is left - right the same up to a constant factor?
 RelationOutcome compare_factor(Term gold, Term candidate, Comparison& comparison);
 

@@ -13,6 +13,7 @@ struct Statement {
   std::string name{};  // Empty: only constants stand there, as in "2 + 3 = 5".
   Term value{};
   std::vector<Term> between{};  // Further sides, which must not contradict the value.
+  std::vector<Term> nearby{};   // Those that follow "approximately".
 };
 
 // Nothing for equations that are to be solved ("x + z = 1"), inequalities and terms without "=".

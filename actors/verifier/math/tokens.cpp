@@ -20,6 +20,10 @@ class Tokenizer {
   std::vector<Token> run() {
     strip_ends();
     while (at_ < text_.size()) step();
+    // The full stop inside \text{...}.
+    const bool ends_in_stop = tokens_.size() > 1 && tokens_.back().kind == Kind::kUnknown &&
+                              tokens_.back().text == "." && tokens_.back().is_upright;
+    if (ends_in_stop) tokens_.pop_back();
     return std::move(tokens_);
   }
 
@@ -65,6 +69,10 @@ class Tokenizer {
     if (is_digit(c) || (c == '.' && is_digit(peek(1)))) return number();
     if (is_letter(c)) return letters();
     if (c == '\\') return backslash();
+    if (rest(at_).starts_with("...")) {
+      at_ += 3;
+      return emit(Kind::kUnknown, 0, "\\ldots");
+    }
     ++at_;
     switch (c) {
       case ' ':
@@ -184,7 +192,8 @@ class Tokenizer {
   // The length of a separator of thousands at `at`, 0 if there is none.
   size_t separator_at(size_t at) const {
     size_t length = 0;
-    for (std::string_view mark : {"{,}", ",\\!", ",\\! ", "\\,", "{,}\\!", "\\!,\\!"}) {
+    for (std::string_view mark :
+         {"{,}", ",\\!", ",\\! ", "\\,", "{,}\\!", "\\!,\\!", "\\;", "\\:", "\\ ", "~"}) {
       if (rest(at).starts_with(mark)) length = std::max(length, mark.size());
     }
     const bool is_list = depth_ > 0 || !options_.has_thousands ||
@@ -234,7 +243,8 @@ class Tokenizer {
     emit(Kind::kNumber, 0, digits);
   }
 
-  // 1.5e-30. With a sign there must be two digits or a point before: 2e-1 is 2e minus 1.
+  // 1.5e-30. With a sign there must be two digits or a point before: 2e-1 is 2e minus 1. But nobody
+  // writes 1e for e.
   void exponent(std::string& digits) {
     if ((peek() != 'e' && peek() != 'E') || digits.ends_with(')')) return;
     size_t end = at_ + 1;
@@ -243,7 +253,7 @@ class Tokenizer {
     const size_t begin = end;
     while (end < text_.size() && is_digit(text_[end])) ++end;
     const bool has_point = digits.find('.') != digits.npos;
-    if (end == begin || (is_signed && !has_point && end - begin < 2)) return;
+    if (end == begin || (is_signed && !has_point && digits != "1" && end - begin < 2)) return;
     if (end < text_.size() && is_letter(text_[end])) return;
     digits += "e" + std::string(text_.substr(at_ + 1, end - at_ - 1));
     at_ = end;
@@ -268,14 +278,24 @@ class Tokenizer {
     while (is_letter(peek())) ++at_;
     const std::string_view run = text_.substr(begin, at_ - begin);
     const std::string word = lowered(run);
+    if (word == "a" || word == "p") {  // p.m.
+      std::string_view after = rest(at_);
+      if (after.starts_with(".m") || after.starts_with(".M")) {
+        at_ += after.substr(2).starts_with('.') ? 3 : 2;
+        return emit(Kind::kWord, 0, word + "m");
+      }
+    }
     if (run.size() == 1) return emit(Kind::kLetter, 0, run);
     if (named(run, word)) return;
+    const bool follows_value =
+        !tokens_.empty() &&
+        (tokens_.back().kind == Kind::kNumber || tokens_.back().kind == Kind::kClose ||
+         (tokens_.back().kind == Kind::kWord &&
+          (tokens_.back().text == "sq" || tokens_.back().text == "square")));
+    if (follows_value && find_unit(word)) return emit(Kind::kWord, 0, word);
     const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
     if (is_all_capital && run.size() <= 3) return emit(Kind::kLetter, 0, run);
     if (is_upright()) return emit(Kind::kWord, 0, word);
-    const bool follows_value = !tokens_.empty() && (tokens_.back().kind == Kind::kNumber ||
-                                                    tokens_.back().kind == Kind::kClose);
-    if (follows_value && find_unit(word)) return emit(Kind::kWord, 0, word);
     if (run.size() <= 3 && !is_short_word(word)) return single_letters(run);
     if (run.size() > 3 && joined_functions(run)) return;
     emit(Kind::kWord, 0, word);
@@ -398,7 +418,7 @@ class Tokenizer {
       case '|':
         return emit(Kind::kBar);
       case '\\':
-        if (num_matrices_ > 0) return emit(Kind::kRowBreak);
+        if (num_matrices_ > 0) return row_break();
         if (is_command_at(at_)) --at_;  // \\frac, escaped once too often.
         has_space_ = true;
         return;
@@ -417,6 +437,18 @@ class Tokenizer {
       default:
         return emit(Kind::kUnknown, 0, "\\" + std::string(1, c));
     }
+  }
+
+  // \\ or \\[4pt]
+  void row_break() {
+    emit(Kind::kRowBreak);
+    const size_t close = rest(at_).find(']');
+    if (peek() != '[' || close == std::string_view::npos) return;
+    const std::string_view length = rest(at_).substr(1, close - 1);
+    const bool is_length = length.size() > 2 && is_digit(length[0]) &&
+                           (length.ends_with("pt") || length.ends_with("mm") ||
+                            length.ends_with("em") || length.ends_with("ex"));
+    if (is_length) at_ += close + 1;
   }
 
   bool is_command_at(size_t at) const {
@@ -482,6 +514,19 @@ bool is_same_token(const Token& a, const Token& b) {
          lowered(a.text) == lowered(b.text);
 }
 
+// \text{Tom} is a word, and Tom three letters.
+bool is_word_in_letters(const std::vector<const Token*>& word,
+                        const std::vector<const Token*>& letters) {
+  if (word.size() != 1 || word[0]->kind != Kind::kWord) return false;
+  std::string spelled;
+  for (const Token* token : letters) {
+    if (token->kind != Kind::kLetter || token->text.size() != 1) return false;
+    if (token->has_space_before && !spelled.empty()) return false;
+    spelled += token->text;
+  }
+  return lowered(spelled) == word[0]->text;
+}
+
 }  // namespace
 
 std::vector<Token> tokenize(std::string_view text, TokenOptions options) {
@@ -491,6 +536,7 @@ std::vector<Token> tokenize(std::string_view text, TokenOptions options) {
 bool is_same_tokens(const std::vector<Token>& a, const std::vector<Token>& b) {
   const auto kept_a = without_single_braces(a);
   const auto kept_b = without_single_braces(b);
+  if (is_word_in_letters(kept_a, kept_b) || is_word_in_letters(kept_b, kept_a)) return true;
   if (kept_a.size() != kept_b.size()) return false;
   for (size_t i = 0; i < kept_a.size(); ++i) {
     if (!is_same_token(*kept_a[i], *kept_b[i])) return false;

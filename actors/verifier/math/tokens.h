@@ -19,7 +19,7 @@ enum class TokenKind : uint8_t {
   kEmptySet,
   kPlus,
   kMinus,
-  kTimes,
+  kTimes,  // detail: x for \times
   kDivide,
   kPlusMinus,
   kMinusPlus,

@@ -36,9 +36,10 @@ enum class NodeKind : uint8_t {
   kQuantity,  // payload: units
   kBased,     // 204_5. payload: names, the digits and the base
   // Several values.
-  kTuple,  // detail: '(' for (), '[' for [], 'l' for [), 'r' for (], '<' for angles
+  kApplication,  // f(x + 1): of a function that is only a name. Children: name, argument
+  kTuple,        // detail: '(' for (), '[' for [], 'l' for [), 'r' for (], '<' for angles
   kSet,
-  kList,    // detail: ',' or 'o'(r)
+  kList,    // detail: ',', 'o'(r) or 'a'(nd)
   kMatrix,  // payload: number of columns
   kRatio,
   kUnion,

@@ -10,7 +10,8 @@ namespace {
 using Kind = TokenKind;
 
 bool is_unit_letter(const Token& token) {
-  return token.kind == Kind::kLetter && token.is_upright && find_unit(token.text);
+  return token.kind == Kind::kLetter && token.is_upright &&
+         (find_unit(token.text) || is_unit_symbol(token.text));
 }
 
 // ^2, ^{3} or ^{-1} at `at`; moves it behind.
@@ -33,7 +34,37 @@ int exponent_at(const std::vector<Token>& tokens, size_t& at) {
   return is_negative ? -power : power;
 }
 
+// {...} at `at`, without its braces; moves it behind.
+std::optional<std::vector<Token>> braced_at(const std::vector<Token>& tokens, size_t& at) {
+  const auto is_brace = [&](size_t i, Kind kind) {
+    return i < tokens.size() && tokens[i].kind == kind && tokens[i].detail == '{';
+  };
+  if (!is_brace(at, Kind::kOpen)) return {};
+  std::vector<Token> inside;
+  for (size_t i = at + 1; i < tokens.size() && !is_brace(i, Kind::kOpen); ++i) {
+    if (is_brace(i, Kind::kClose)) {
+      at = i + 1;
+      return inside;
+    }
+    inside.push_back(tokens[i]);
+  }
+  return {};
+}
+
 }  // namespace
+
+std::optional<ParsedUnit> parse_unit_fraction(const std::vector<Token>& tokens, size_t begin) {
+  size_t at = begin + 1;
+  auto units = braced_at(tokens, at);
+  const auto below = units ? braced_at(tokens, at) : std::nullopt;
+  if (!below) return {};
+  units->push_back({.kind = Kind::kDivide});
+  units->insert(units->end(), below->begin(), below->end());
+  auto parsed = parse_unit(*units, 0);
+  if (!parsed || parsed->end != units->size()) return {};
+  parsed->end = at;
+  return parsed;
+}
 
 std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t begin) {
   constexpr int kWordsMax = 4;

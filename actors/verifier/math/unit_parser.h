@@ -18,4 +18,7 @@ struct ParsedUnit {
 // Nothing when the words from `begin` on are no unit.
 std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t begin);
 
+// \frac{\text{km}}{\text{h}}, whose \frac is at begin.
+std::optional<ParsedUnit> parse_unit_fraction(const std::vector<Token>& tokens, size_t begin);
+
 }  // namespace troupe::actors

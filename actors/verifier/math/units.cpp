@@ -54,6 +54,7 @@ constexpr Entry kUnits[] = {
     {"minute", kT, 1, 60, 1},
     {"h", kT, 1, 3600, 1},
     {"hr", kT, 1, 3600, 1},
+    {"hrs", kT, 1, 3600, 1},
     {"hour", kT, 1, 3600, 1},
     {"day", kT, 1, 86400, 1},
     {"week", kT, 1, 604800, 1},
@@ -67,11 +68,13 @@ constexpr Entry kUnits[] = {
     {"tonne", kM, 1, 1000000, 1},
     {"lb", kM, 1, 45359237, 100000},
     {"lbs", kM, 1, 45359237, 100000},
+    {"pound", kM, 1, 45359237, 100000},
     {"oz", kM, 1, 45359237, 1600000},
     {"ounce", kM, 1, 45359237, 1600000},
     {"l", kL, 3, 1, 1000},
     {"liter", kL, 3, 1, 1000},
     {"litre", kL, 3, 1, 1000},
+    {"L", kL, 3, 1, 1000},
     {"ml", kL, 3, 1, 1000000},
     {"milliliter", kL, 3, 1, 1000000},
     {"millilitre", kL, 3, 1, 1000000},
@@ -81,26 +84,42 @@ constexpr Entry kUnits[] = {
     {"mph", kL, 1, 1609344, 1000},
 };
 
-constexpr std::string_view kNeverUnits[] = {"or",       "and",      "maybe",     "not",
-                                            "no",       "is",       "if",        "when",
-                                            "then",     "to",       "than",      "less",
-                                            "more",     "about",    "almost",    "approximately",
-                                            "but",      "else",     "either",    "possibly",
-                                            "probably", "perhaps",  "the",       "answer",
-                                            "equal",    "equals",   "wrong",     "right",
-                                            "true",     "false",    "unless",    "except",
-                                            "for",      "where",    "all",       "any",
-                                            "with",     "mod",      "modulo",    "million",
-                                            "billion",  "thousand", "hundred",   "trillion",
-                                            "dozen",    "half",     "halves",    "third",
-                                            "fourth",   "fifth",    "sixth",     "seventh",
-                                            "eighth",   "ninth",    "tenth",     "quarter",
-                                            "approx",   "roughly",  "around",    "circa",
-                                            "squared",  "cubed",    "factorial", "times",
-                                            "plus",     "minus",    "over",      "divided",
-                                            "base",     "at",       "by",        "in",
-                                            "from",     "as",       "so",        "yes",
-                                            "hence",    "thus",     "because"};
+constexpr std::string_view kNeverUnits[] = {"or",        "and",        "maybe",     "not",
+                                            "no",        "is",         "if",        "when",
+                                            "then",      "to",         "than",      "less",
+                                            "more",      "about",      "almost",    "approximately",
+                                            "but",       "else",       "either",    "possibly",
+                                            "probably",  "perhaps",    "the",       "answer",
+                                            "equal",     "equals",     "wrong",     "right",
+                                            "true",      "false",      "unless",    "except",
+                                            "for",       "where",      "all",       "any",
+                                            "with",      "mod",        "modulo",    "million",
+                                            "billion",   "thousand",   "hundred",   "trillion",
+                                            "dozen",     "half",       "halves",    "third",
+                                            "fourth",    "fifth",      "sixth",     "seventh",
+                                            "eighth",    "ninth",      "tenth",     "quarter",
+                                            "approx",    "roughly",    "around",    "circa",
+                                            "squared",   "cubed",      "factorial", "times",
+                                            "plus",      "minus",      "over",      "divided",
+                                            "base",      "at",         "by",        "in",
+                                            "from",      "as",         "so",        "yes",
+                                            "hence",     "thus",       "because",   "negative",
+                                            "positive",  "below",      "above",     "under",
+                                            "hundredth", "thousandth", "millionth", "billionth",
+                                            "twentieth", "gross",      "score",     "lakh",
+                                            "crore",     "incorrect",  "invalid",   "nope",
+                                            "never",     "otherwise",  "nor",       "neither",
+                                            "could",     "might",      "may",       "would",
+                                            "should",    "actually",   "wait",      "sorry",
+                                            "unknown",   "zero",       "one",       "two",
+                                            "three",     "four",       "five",      "six",
+                                            "seven",     "eight",      "nine",      "ten",
+                                            "eleven",    "twelve",     "twenty",    "thirty",
+                                            "forty",     "fifty",      "sixty",     "seventy",
+                                            "eighty",    "ninety",     "sqrt",      "exponent",
+                                            "doubled",   "tripled",    "halved",    "twice",
+                                            "choose",    "infinity",   "pi",        "approaching",
+                                            "nearly"};
 
 std::optional<uint64_t> product(uint64_t a, uint64_t b) {
   if (a != 0 && b > std::numeric_limits<uint64_t>::max() / a) return {};
@@ -156,6 +175,10 @@ std::optional<Unit> times_power(const Unit& unit, const Unit& other, int power) 
   }
   if (!other.noun.empty()) result.noun += (result.noun.empty() ? "" : " ") + other.noun;
   return result;
+}
+
+bool is_unit_symbol(std::string_view letter) {
+  return letter.size() == 1 && std::string_view("NJWVACF").find(letter[0]) != letter.npos;
 }
 
 bool is_never_unit(std::string_view word) {

@@ -32,6 +32,9 @@ std::optional<Unit> find_unit(std::string_view word);
 // unit * other^power; nothing when the factors leave their range.
 std::optional<Unit> times_power(const Unit& unit, const Unit& other, int power);
 
+// Newton, joule and the like: units whose symbol is one upright capital.
+bool is_unit_symbol(std::string_view letter);
+
 // Words that say something about a value instead of being what is counted ("5 or maybe 6").
 bool is_never_unit(std::string_view word);
 

@@ -110,6 +110,7 @@ TEST_CASE("math verdict: without a box a marked line is the answer, the last num
       {"5", "Final ANSWER : $5$.\nThat was easy.", kEqual},
       {"5", "**Answer:** 5", kEqual},
       {"73", "Answer: **73**", kEqual},
+      {"73", "**Answer: 73**", kEqual},
       {"5", "Answer: 4\nAnswer: 5", kEqual},
       {"72", "48+24=72\n#### 72", kEqual},
       {"5", "#### 5\nAnswer: 4", kDifferent},
