@@ -100,6 +100,10 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   void send(uint64_t tag, const std::vector<std::byte>& payload) {
+    // A socket hears only now and then that its queue was emptied, and would refuse as if it were
+    // full; asking for its state makes it listen.
+    zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLOUT, 0};
+    zmq_poll(&item, 1, 0);
     zmq_send(socket_.handle(), &tag, sizeof(tag), ZMQ_SNDMORE | ZMQ_DONTWAIT);
     zmq_send(socket_.handle(), payload.data(), payload.size(), ZMQ_DONTWAIT);
   }
