@@ -9,7 +9,7 @@ packages=(
   libcaf-dev libzmq3-dev cppzmq-dev librocksdb-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
   libflint-dev libflint-arb-dev libgmp-dev
-  bubblewrap libseccomp-dev python3
+  libseccomp-dev python3
   doctest-dev
 )
 wanted=(ccache clang-format)  # Useful, not needed: the build works without them.

@@ -23,7 +23,7 @@ Box::~Box() {
 void Box::kill() {
   state_->is_killed = true;
   // Its death wakes wait().
-  sandbox::kill_process(state_->running.inside);
+  sandbox::kill_process(state_->running.process);
 }
 
 BoxResult Box::wait() {

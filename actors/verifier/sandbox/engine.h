@@ -16,19 +16,18 @@ namespace troupe::actors::sandbox {
 
 using Clock = std::chrono::steady_clock;
 
-// bubblewrap outside, which waits, and its child inside: process 1 of the box (init/). When that
-// dies, the kernel ends every process of the box before anyone is told.
+// Process 1 of a box (init/) is a child of this process. When it dies, the kernel ends every other
+// process of the box before anyone is told.
 struct Running {
   std::unique_ptr<Slot> slot{};
-  Descriptor outside{};  // Pidfds.
-  Descriptor inside{};
-  pid_t inside_pid = -1;
+  Descriptor process{};  // A pidfd.
+  pid_t pid = -1;
   // Ends to read; absent where not asked for. Process 1 writes its records to `records`.
   Descriptor output{}, report{}, errors{}, records{};
   BoxLimits limits{};
   std::string argv0{};
   Clock::time_point start{};
-  double cpu_at_start = 0;  // Of bubblewrap's own work.
+  double cpu_at_start = 0;  // Of making the box.
 };
 
 class Engine {
@@ -41,12 +40,13 @@ class Engine {
 
  private:
   explicit Engine(CgroupHome home);
-  Result<std::vector<std::string>> mounts(const std::string& toolchain);
+  // Lives as long as the engine.
+  Result<const std::vector<RootPart>*> root(const std::string& toolchain);
 
   Slots slots_;
   std::string filter_;
   std::mutex mutex_;
-  std::map<std::string, std::vector<std::string>> mounts_;
+  std::map<std::string, std::vector<RootPart>> roots_;
 };
 
 // Follows a run to its end.

@@ -107,7 +107,7 @@ class Follower {
         errors_(run_.errors, result_.errors, run_.limits.error_bytes, /*drops_rest=*/true) {}
 
   BoxResult follow() {
-    while (!has_ended(run_.outside, 0) && !has_ended(run_.inside, 0)) {
+    while (!has_ended(run_.process, 0)) {
       if (const auto limit = crossed(); limit) {
         end_ = *limit;
         break;
@@ -131,7 +131,7 @@ class Follower {
     const auto& cgroup = run_.slot->cgroup;
     if (cgroup && cgroup->counts_cpu()) return cgroup->cpu_seconds() - run_.cpu_at_start;
     double sum = 0;
-    for (const ProcessRow& row : box_processes(run_.inside_pid)) sum += row.cpu_seconds;
+    for (const ProcessRow& row : box_processes(run_.pid)) sum += row.cpu_seconds;
     cpu_seen_ = std::max(cpu_seen_, sum);
     return cpu_seen_;
   }
@@ -152,7 +152,7 @@ class Follower {
   void look_at_states(double wall) {
     if (wall < next_state_look()) return;
     ++looks_;
-    const auto rows = box_processes(run_.inside_pid);
+    const auto rows = box_processes(run_.pid);
     if (std::any_of(rows.begin(), rows.end(), [](const auto& row) { return row.is_runnable; })) {
       ++looks_runnable_;
     }
@@ -163,7 +163,7 @@ class Follower {
       return false;
     }
     double waited = 0;
-    for (const ProcessRow& row : box_processes(run_.inside_pid)) waited += row.waited_seconds;
+    for (const ProcessRow& row : box_processes(run_.pid)) waited += row.waited_seconds;
     return waited >= 0.25 * wall;
   }
 
@@ -188,8 +188,7 @@ class Follower {
   }
 
   void wait_and_read() {
-    std::vector<pollfd> ready = {{.fd = run_.outside.get(), .events = POLLIN, .revents = 0},
-                                 {.fd = run_.inside.get(), .events = POLLIN, .revents = 0}};
+    std::vector<pollfd> ready = {{.fd = run_.process.get(), .events = POLLIN, .revents = 0}};
     for (Stream* stream : {&output_, &report_, &errors_}) {
       if (stream->is_open()) {
         ready.push_back({.fd = stream->number(), .events = POLLIN, .revents = 0});
@@ -204,21 +203,16 @@ class Follower {
 
   // Returns when the last process of the box is dead; false if it would not die.
   bool bury() {
-    // Where bubblewrap ended first, process 1 and everything below it may still be alive.
-    kill_process(run_.inside);
-    is_buried_ = has_ended(run_.inside, kDeathMaxMs) && has_ended(run_.outside, kDeathMaxMs);
+    kill_process(run_.process);
+    is_buried_ = has_ended(run_.process, kDeathMaxMs);
     if (!is_buried_) {
       result_.end = BoxEnd::kFailed;
       result_.reason = "the box was killed and did not die";
       return false;
     }
     siginfo_t ended = {};
-    ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.outside.get()), &ended,
+    ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.process.get()), &ended,
              WEXITED);
-    // Where bubblewrap died first, process 1 is ours to bury.
-    siginfo_t inherited = {};
-    ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(run_.inside.get()), &inherited,
-             WEXITED | WNOHANG);
     return true;
   }
 

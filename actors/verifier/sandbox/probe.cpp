@@ -76,10 +76,6 @@ std::map<std::string, int64_t> values_in(std::string_view report) {
 class Probe {
  public:
   BoxSupport run() {
-    if (::access("/usr/bin/bwrap", X_OK) != 0) {
-      find("bubblewrap", false, "no /usr/bin/bwrap; install bubblewrap");
-      return std::move(support_);
-    }
     if (::access("/usr/bin/python3", X_OK) != 0) {
       find("python", false, "no /usr/bin/python3; install python3");
       return std::move(support_);

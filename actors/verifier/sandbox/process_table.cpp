@@ -77,7 +77,7 @@ void look_at_threads(const std::string& table, ProcessRow& row) {
 
 std::vector<ProcessRow> box_processes(pid_t inside) {
   const std::string own = fmt::format("/proc/{}/root/proc", inside);
-  // Before bubblewrap has changed the root, this is the host's; each has a device of its own.
+  // Where the process is ending, its root is the host's; each table has a device of its own.
   struct stat boxes = {}, hosts = {};
   const bool is_permitted = ::stat((own + "/1").c_str(), &boxes) == 0 &&
                             ::stat("/proc/1", &hosts) == 0 && boxes.st_dev != hosts.st_dev;
@@ -100,26 +100,6 @@ std::vector<ProcessRow> box_processes(pid_t inside) {
   }
   for (ProcessRow& row : tree) look_at_threads(table, row);
   return tree;
-}
-
-void end_stranded_boxes() {
-  using namespace std::literals;
-  // As the engine starts it; nobody else's bubblewrap is touched.
-  const auto is_ours = [](pid_t pid) {
-    const std::string words = read_small(fmt::format("/proc/{}/cmdline", pid));
-    return words.starts_with("/usr/bin/bwrap\0--unshare-user\0"sv) &&
-           words.find("\0--hostname\0box\0"sv) != std::string::npos;
-  };
-  for (const pid_t pid : numbers_in("/proc")) {
-    if (!is_ours(pid)) continue;
-    const auto row = process_row("/proc", pid);
-    const std::string status = read_small(fmt::format("/proc/{}/status", pid));
-    // The inner half is process 1 of a namespace: "NSpid: 4711 1".
-    const size_t at = status.find("\nNSpid:");
-    if (at == std::string::npos) continue;
-    const bool is_inner = status.substr(at, status.find('\n', at + 1) - at).ends_with("\t1");
-    if (row && is_inner && !is_ours(row->parent)) ::kill(pid, SIGKILL);
-  }
 }
 
 }  // namespace troupe::actors::sandbox

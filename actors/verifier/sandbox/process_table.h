@@ -20,9 +20,4 @@ struct ProcessRow {
 // (Version 1 of control groups would show a list that is up to a second old.)
 std::vector<ProcessRow> box_processes(pid_t inside);
 
-// Ends boxes whose owner was killed while bubblewrap was making them: until it has armed the signal
-// that follows its parent's death, its inner half waits for the outer one for ever. No program runs
-// in those yet. Only what this user may end is ended.
-void end_stranded_boxes();
-
 }  // namespace troupe::actors::sandbox

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
+#include <utility>
 
 namespace troupe::actors::sandbox {
 namespace {
@@ -18,9 +21,14 @@ constexpr char kTriplet[] = "x86_64-linux-gnu", kLoader[] = "ld-linux-x86-64.so.
 class Root {
  public:
   // The path itself, which must not lead through a symbolic link.
-  void bind(const std::string& path) { add({"--ro-bind", path, path}); }
+  void bind_folder(const std::string& path) { add(RootPart::Kind::kHostFolder, path, path); }
+  void bind_file(const std::string& path) { add(RootPart::Kind::kHostFile, path, path); }
+  void bind_device(const std::string& path) { add(RootPart::Kind::kHostDevice, path, path); }
   void link(const std::string& target, const std::string& path) {
-    add({"--symlink", target, path});
+    add(RootPart::Kind::kLink, path, target);
+  }
+  void folder(const std::string& path) {
+    if (path.size() > 1 && folders_.insert(path).second) add(RootPart::Kind::kFolder, path, "");
   }
   // A program by its name in /usr/bin: the file that it is, and the names that lead there.
   bool program(const std::string& name) {
@@ -28,30 +36,53 @@ class Root {
     const fs::path path = fs::path("/usr/bin") / name;
     const fs::path file = fs::canonical(path, error);
     if (error) return false;
-    bind(file.string());
+    bind_file(file.string());
     if (file != path) link(file.string(), path.string());
     return true;
   }
-  std::vector<std::string> take() { return std::move(arguments_); }
+  std::vector<RootPart> take() { return std::move(parts_); }
 
  private:
-  void add(std::vector<std::string> words) {
-    arguments_.insert(arguments_.end(), words.begin(), words.end());
+  bool is_below_host_folder(const std::string& path) const {
+    return std::any_of(host_folders_.begin(), host_folders_.end(),
+                       [&path](const std::string& folder) { return path.rfind(folder, 0) == 0; });
   }
-  std::vector<std::string> arguments_;
+  void add(RootPart::Kind kind, const std::string& path, const std::string& target) {
+    if (!is_below_host_folder(path)) folder(fs::path(path).parent_path().string());
+    if (kind != RootPart::Kind::kFolder &&
+        (is_below_host_folder(path) || !made_.insert(path).second)) {
+      return;  // It is there already.
+    }
+    if (kind == RootPart::Kind::kHostFolder) host_folders_.push_back(path + "/");
+    parts_.push_back({kind, path.substr(1), target});
+  }
+
+  std::vector<RootPart> parts_;
+  std::vector<std::string> host_folders_;
+  std::set<std::string> folders_, made_;
 };
+
+void add_system(Root& root) {
+  for (const char* path : {"/proc", "/tmp", "/box", "/dev/shm"}) root.folder(path);
+  for (const char* path : {"/dev/null", "/dev/zero", "/dev/urandom"}) root.bind_device(path);
+  root.link("urandom", "/dev/random");
+  root.link("/proc/self/fd", "/dev/fd");
+  root.link("/proc/self/fd/0", "/dev/stdin");
+  root.link("/proc/self/fd/1", "/dev/stdout");
+  root.link("/proc/self/fd/2", "/dev/stderr");
+}
 
 void add_libraries(Root& root) {
   const std::string folder = fmt::format("/usr/lib/{}", kTriplet);
   if (fs::exists(fs::path(folder) / kLoader)) {  // Debian and its family.
-    root.bind(folder);
+    root.bind_folder(folder);
     root.link("usr/lib", "/lib");
     root.link("usr/lib/" + std::string(kTriplet), "/lib64");
     return;
   }
-  root.bind("/usr/lib");
+  root.bind_folder("/usr/lib");
   root.link("usr/lib", "/lib");
-  if (fs::is_directory("/usr/lib64")) root.bind("/usr/lib64");
+  if (fs::is_directory("/usr/lib64")) root.bind_folder("/usr/lib64");
   root.link("usr/lib64", "/lib64");
 }
 
@@ -63,7 +94,7 @@ Status add_python(Root& root) {
     return Error{.message = "no Python at /usr/bin/python3; install python3"};
   }
   root.program("python3");
-  root.bind(library.string());
+  root.bind_folder(library.string());
   return ok();
 }
 
@@ -77,20 +108,21 @@ Status add_compiler(Root& root) {
   root.program("dash");
   root.program("cat");
   root.link("dash", "/usr/bin/sh");
-  root.bind("/usr/lib/gcc");
-  if (fs::is_directory("/usr/libexec/gcc")) root.bind("/usr/libexec/gcc");
-  root.bind("/usr/include");
+  root.bind_folder("/usr/lib/gcc");
+  if (fs::is_directory("/usr/libexec/gcc")) root.bind_folder("/usr/libexec/gcc");
+  root.bind_folder("/usr/include");
   return ok();
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> toolchain_mounts(const std::string& toolchain) {
+Result<std::vector<RootPart>> toolchain_root(const std::string& toolchain) {
   Root root;
   if (toolchain != "none" && toolchain != "python" && toolchain != "cpp") {
     return invalid_argument(
         fmt::format("toolchain '{}'; there are python, cpp and none", toolchain));
   }
+  add_system(root);
   add_libraries(root);
   if (toolchain != "none") {
     if (auto added = add_python(root); !added) return added.error();

@@ -237,20 +237,14 @@ TEST_CASE("command reward: a program in a box answers, and one that fails is an 
   fails("print('{\"id\": 1, \"score\": 1}\\n' * 2)", "not one JSON object");
 }
 
-// Processes whose command line has this word: programs, and those of bubblewrap that make a box.
-struct Counted {
-  size_t programs = 0;
-  size_t makers = 0;
-};
-Counted processes_with(const std::string& word) {
-  Counted count;
+size_t processes_with(const std::string& word) {
+  size_t count = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
     const std::string pid = entry.path().filename().string();
     if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
-    auto words = sandbox::read_small("/proc/" + pid + "/cmdline");
-    if (words.find(word) == std::string::npos) continue;
-    ++(words.starts_with("/usr/bin/bwrap") ? count.makers : count.programs);
+    const auto words = sandbox::read_small("/proc/" + pid + "/cmdline");
+    if (words.find(word) != std::string::npos) ++count;
   }
   return count;
 }
@@ -277,18 +271,10 @@ TEST_CASE("command reward: kill -9 of the verifier leaves nothing of its box") {
     for (int i = 0; i < 6000 && !holds(); ++i) ::poll(nullptr, 0, 5);
     return holds();
   };
-  const auto total = [&] {
-    const Counted count = processes_with(word);
-    return count.makers + count.programs;
-  };
-  CHECK(waits_for([&] { return total() >= 2; }));
+  CHECK(waits_for([&] { return processes_with(word) >= 2; }));
   REQUIRE(::kill(verifier, SIGKILL) == 0);
   REQUIRE(::waitpid(verifier, nullptr, 0) == verifier);
-  CHECK(waits_for([&] { return processes_with(word).programs == 0; }));
-  // Killed while the box was being made, bubblewrap's inner half may wait for ever; whoever opens
-  // the next sandbox ends it.
-  REQUIRE(Sandbox::open(support.level));
-  CHECK(waits_for([&] { return total() == 0; }));
+  CHECK(waits_for([&] { return processes_with(word) == 0; }));
 }
 
 }  // namespace

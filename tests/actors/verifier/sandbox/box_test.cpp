@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include <array>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -169,6 +171,16 @@ TEST_CASE("box: memory of all processes together is limited") {
   CHECK(result.memory_peak_bytes > program.limits.memory_bytes / 2);
 }
 
+TEST_CASE("box: a memory limit too small to start in ends the box and nobody else") {
+  const auto boxes = sandbox();
+  BoxProgram program = python("pass");
+  program.limits.memory_bytes = 1 << 20;
+  const BoxResult result = boxes->run(program);
+  CHECK(result.end != BoxEnd::kExited);
+  program.limits.memory_bytes = 256 << 20;
+  check_ended_by(boxes->run(program), BoxEnd::kExited);
+}
+
 TEST_CASE("box: output is cut at its limit and errors are dropped past theirs") {
   const auto boxes = sandbox();
   BoxProgram program = python("while True: print('x' * 1000)");
@@ -300,6 +312,62 @@ TEST_CASE("box: the death of the process that started it is its own") {
   // Every process of the box holds the pipe: its end is theirs. The test's own limit is the wait's.
   CHECK(::read(lifeline[0], &byte, 1) == 0);
   ::close(lifeline[0]);
+}
+
+// Those that this word was given to, and those of this process group: a box that is being made has
+// its maker's.
+size_t processes_of(const std::string& word, pid_t group) {
+  size_t count = 0;
+  for (const auto& entry : tests::fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string stat = tests::text_of(entry.path() / "stat");
+    std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+    std::string state;
+    pid_t parent = 0, of_group = 0;
+    fields >> state >> parent >> of_group;
+    if (state == "Z") continue;  // The host's process 1 has not noticed it yet.
+    const bool has_word = tests::text_of(entry.path() / "cmdline").find(word) != std::string::npos;
+    if (of_group == group || has_word) ++count;
+  }
+  return count;
+}
+
+TEST_CASE("box: who is killed while making boxes leaves none") {
+  const std::string word = "troupe-box-test-" + std::to_string(::getpid());
+  for (int i = 0; i < 12; ++i) {
+    std::array<int, 2> opened = {};
+    REQUIRE(::pipe2(opened.data(), O_CLOEXEC) == 0);
+    const pid_t owner = ::fork();
+    REQUIRE(owner >= 0);
+    if (owner == 0) {
+      ::setpgid(0, 0);
+      auto sandbox = Sandbox::open(BoxLevel::kNamespacesOnly);
+      if (!sandbox) ::_exit(1);
+      BoxProgram program = python("import signal\nsignal.pause()");
+      program.argv.push_back(word);
+      const auto make = [&] {
+        for (;;) {
+          std::vector<Box> boxes;
+          for (int box = 0; box < 3; ++box) {
+            if (auto started = (*sandbox)->start(program)) boxes.push_back(std::move(*started));
+          }
+        }
+      };
+      std::thread other(make);
+      static_cast<void>(!::write(opened[1], "!", 1));
+      make();
+    }
+    ::close(opened[1]);
+    char byte = 0;
+    REQUIRE(::read(opened[0], &byte, 1) == 1);
+    ::close(opened[0]);
+    ::poll(nullptr, 0, i);  // Any moment of its making boxes.
+    ::kill(owner, SIGKILL);
+    ::waitpid(owner, nullptr, 0);
+    for (int wait = 0; wait < 2000 && processes_of(word, owner) > 0; ++wait) ::poll(nullptr, 0, 5);
+    CHECK(processes_of(word, owner) == 0);
+  }
 }
 
 TEST_CASE("box: who had to wait for a processor is starved") {

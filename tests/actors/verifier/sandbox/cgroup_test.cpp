@@ -9,6 +9,7 @@
 #include <string>
 
 #include "actors/verifier/sandbox/launcher.h"
+#include "actors/verifier/sandbox/system_call_filter.h"
 #include "tests/support/temp_dir.h"
 
 namespace troupe::actors::sandbox {
@@ -97,9 +98,17 @@ TEST_CASE("cgroup: a version 2 group counts the time of what enters it, and goes
     CHECK(group->thread_entries().empty());
     auto launcher = Launcher::create({});
     REQUIRE(launcher);
+    const auto root = toolchain_root("python");
+    const auto filter = system_call_filter();
+    REQUIRE(root);
+    REQUIRE(filter);
     const auto launched = (*launcher)->launch(
         {.argv = {"/usr/bin/python3", "-I", "-S", "-c", "for i in range(2000000): pass"},
          .descriptors = {0, 1, 2},
+         .root = &*root,
+         .temporary = "size=1m",
+         .filter = *filter,
+         .box_processes = 1,
          .cgroup_folder = group->birth_folder()});
     REQUIRE_MESSAGE(launched, launched.error().message);
     int status = 0;

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
@@ -109,7 +110,9 @@ inline std::set<int> own_slots() {
 // that only what is ours is counted: our slots' users and groups, our own descriptors and memory,
 // files with the name that every attack uses.
 struct HostState {
-  int processes = 0;  // Of the slots' users; without root, below this process.
+  // Of the slots' users, and children of this process. Those of a process that was killed may still
+  // be dead and not buried; what a box leaves would be new.
+  std::set<std::string> processes{};
   int in_groups = 0;
   int attack_files = 0;
   std::string mounts{};
@@ -137,7 +140,7 @@ inline HostState look_at_host() {
       if (key == "PPid:" && value == self) is_ours = true;
       if (key == "Uid:" && users.count(value) > 0) is_ours = true;
     }
-    if (is_ours) ++state.processes;
+    if (is_ours) state.processes.insert(name);
   }
   for (const char* folder : {"/tmp", "/dev/shm"}) {
     std::error_code error;
@@ -168,7 +171,10 @@ inline HostState look_at_host() {
 }
 
 inline void check_same(const HostState& before, const HostState& after) {
-  CHECK(after.processes == before.processes);
+  std::vector<std::string> left;
+  std::set_difference(after.processes.begin(), after.processes.end(), before.processes.begin(),
+                      before.processes.end(), std::back_inserter(left));
+  CHECK(left.empty());
   CHECK(after.in_groups == before.in_groups);
   CHECK(after.attack_files == before.attack_files);
   CHECK(after.mounts == before.mounts);

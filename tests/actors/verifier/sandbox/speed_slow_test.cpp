@@ -73,5 +73,29 @@ TEST_CASE("box: what it costs") {
              std::thread::hardware_concurrency());
 }
 
+TEST_CASE("box: how late its end comes") {
+  Sandbox* sandbox = tests::test_sandbox();
+  if (!sandbox) return;
+  const auto report = [&](const char* what, const std::string& code, BoxEnd end, BoxLimits limits) {
+    std::vector<double> late_ms;
+    for (int i = 0; i < 100; ++i) {
+      const BoxResult result =
+          sandbox->run({.argv = {"/usr/bin/python3", "-I", "-S", "-c", code}, .limits = limits});
+      if (result.end != end) continue;  // A busy machine starves it.
+      const double used = end == BoxEnd::kCpuLimit ? result.cpu_seconds : result.wall_seconds;
+      const double limit = end == BoxEnd::kCpuLimit ? limits.cpu_seconds : limits.wall_seconds;
+      late_ms.push_back((used - limit) * 1000);
+    }
+    REQUIRE(!late_ms.empty());
+    std::sort(late_ms.begin(), late_ms.end());
+    fmt::print("box: {} ended {:.1f} ms past its limit at the median of {}, {:.1f} ms at most\n",
+               what, late_ms[late_ms.size() / 2], late_ms.size(), late_ms.back());
+  };
+  report("a sleeper", "import signal\nsignal.pause()", BoxEnd::kWallLimit, {.wall_seconds = 0.1});
+  report("a loop", "while True: pass", BoxEnd::kCpuLimit, {.cpu_seconds = 0.1, .wall_seconds = 10});
+  report("four loops", "import os\nos.fork()\nos.fork()\nwhile True: pass", BoxEnd::kCpuLimit,
+         {.cpu_seconds = 0.1, .wall_seconds = 10});
+}
+
 }  // namespace
 }  // namespace troupe::actors
