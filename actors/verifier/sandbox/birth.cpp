@@ -295,6 +295,7 @@ TROUPE_BARE void be_process_1(Birth& birth) {
   drop_capabilities(birth);
   const uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
+  ::syscall(SYS_umask, 022);
   sock_fprog filter = {
       .len = static_cast<unsigned short>(launch.filter.size() / sizeof(sock_filter)),
       .filter = reinterpret_cast<sock_filter*>(const_cast<char*>(launch.filter.data()))};
