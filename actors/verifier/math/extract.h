@@ -11,6 +11,9 @@ namespace troupe::actors {
 struct ExtractedAnswer {
   std::optional<std::string> text{};
   std::string reason{};  // Why there is none.
+  // The same with the boxes before it that words join to it, as in "y = \boxed{1} for (a) and
+  // z = \boxed{2}", each with its name. Only where the gold is a list.
+  std::optional<std::string> joined{};
 };
 
 // Only text after the last </think> counts. With <answer> tags there must be exactly one pair, and
@@ -21,8 +24,13 @@ struct ExtractedAnswer {
 // `is_list` (the gold is one), otherwise no single answer.
 ExtractedAnswer extract_answer(std::string_view response, bool is_list);
 
+struct BoxedPart {
+  std::string text{};
+  bool is_ordered = false;  // The words between the boxes say what each is: "1 pen and 2 books".
+};
+
 // What is boxed in a text that may be a whole solution, several boxes side by side as a list;
 // nothing when no box closes.
-std::optional<std::string> boxed_part(std::string_view text);
+std::optional<BoxedPart> boxed_part(std::string_view text);
 
 }  // namespace troupe::actors
