@@ -114,9 +114,13 @@ bool is_single(const ParsedAnswer& answer) {
   return answer.is_math && (is_scalar(answer.term()) || is_measured(answer.term()));
 }
 
-bool is_decimal(const ParsedAnswer& answer) {
-  if (!answer.is_math || answer.term().kind() != NodeKind::kNumber) return false;
-  return answer.tree.literal(answer.root).has_point;
+// 1.25 for 1,25: the same digits. Other decimals of that value are no reason to doubt that a list
+// is meant.
+bool is_same_decimal(const ParsedAnswer& decimal, std::string_view with_comma) {
+  if (!decimal.is_math || decimal.tokens.size() != 1) return false;
+  std::string text(trimmed(with_comma));
+  std::replace(text.begin(), text.end(), ',', '.');
+  return decimal.tokens[0].kind == Kind::kNumber && decimal.tokens[0].text == text;
 }
 
 class Judge {
@@ -150,11 +154,12 @@ class Judge {
     // A comma is the gold's decimal point, or the other way round; otherwise it separates values.
     if (is_single(wanted) && is_plain_list(said) && may_have_decimal_comma(candidate_)) {
       said = parse_answer(candidate_, {.has_decimal_comma = true});
-    } else if (is_plain_list(wanted) && is_decimal(said) && may_have_decimal_comma(gold_.text)) {
-      return compare_math(parse_answer(gold_.text, {.has_decimal_comma = true}), said);
+    } else if (is_plain_list(wanted) && may_have_decimal_comma(gold_.text) &&
+               is_same_decimal(said, gold_.text)) {
+      return compared(VerdictKind::kEqual, "have the same digits");
     }
     if (!wanted.is_math || !said.is_math) return compare_texts(said);
-    return compare_math(wanted, said);
+    return compare_math(said);
   }
 
  private:
@@ -180,9 +185,9 @@ class Judge {
     return compared(VerdictKind::kUndecided, "differ as text and could not both be read");
   }
 
-  MathVerdict compare_math(const ParsedAnswer& wanted, const ParsedAnswer& said) {
+  MathVerdict compare_math(const ParsedAnswer& said) {
     Comparison comparison{.gold_text = gold_.text, .fuel = fuel_, .is_ordered = gold_.is_ordered};
-    const Outcome outcome = compare_terms(wanted.term(), said.term(), comparison);
+    const Outcome outcome = compare_terms(gold_.parsed.term(), said.term(), comparison);
     fuel_ = comparison.fuel;
     MathVerdict made;
     switch (outcome) {
@@ -233,6 +238,7 @@ MathVerdict verify_math(std::string_view response, std::string_view gold) {
   MathVerdict verdict = Judge(*read, *answer.text, fuel).run();
   if (verdict.kind == VerdictKind::kEqual || !answer.joined) return verdict;
   MathVerdict joined = Judge(*read, *answer.joined, fuel).run();
+  verdict.fuel_spent = fuel.spent();
   return joined.kind == VerdictKind::kEqual ? joined : verdict;
 }
 
