@@ -392,14 +392,14 @@ Outcome compare_relations(Term gold, Term candidate, Comparison& comparison, int
   return Outcome::kOther;
 }
 
-// Without a name, an equation must hold: 4 = 5 is no answer. With one, the last side is what is
-// said, as in x = 5 + 6 = 12, whatever stands before it or follows "approximately".
+// Without a name, an equation must hold: 4 = 5 is no answer. With one and a calculation, the last
+// side is what is said, as in x = 5 + 6 = 12, whatever stands before it or follows "approximately".
+// y = x + 1 = 5 is to be solved.
 bool contradicts_itself(const Statement& statement, Comparison& comparison) {
   if (!is_scalar(statement.value)) return false;
-  const bool has_one_name = !statement.name.empty() &&
-                            std::none_of(statement.between.begin(), statement.between.end(),
-                                         [](Term side) { return !spelled_name(side).empty(); });
-  if (has_one_name) return false;
+  const bool is_calculation = std::all_of(statement.between.begin(), statement.between.end(),
+                                          [](Term side) { return variables_of(side).empty(); });
+  if (!statement.name.empty() && is_calculation) return false;
   const bool is_far = std::any_of(statement.nearby.begin(), statement.nearby.end(), [&](Term side) {
     return is_far_apart(statement.value, side, comparison);
   });
