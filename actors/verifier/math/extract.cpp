@@ -175,10 +175,11 @@ std::optional<size_t> name_before_end(std::string_view text) {
 
 // The last boxes that words join, with the names in front of them; nothing if those are no more
 // than the ones from `first` on.
-std::optional<std::string> joined_by_words(std::string_view text, const std::vector<Box>& closed,
+std::optional<JoinedBoxes> joined_by_words(std::string_view text, const std::vector<Box>& closed,
                                            size_t first) {
   constexpr size_t kBytesMax = 4096;
-  std::string all;
+  JoinedBoxes joined{.is_named = true};
+  std::string& all = joined.text;
   for (size_t i = closed.size(); i-- > 0;) {
     const Box& box = closed[i];
     const size_t from = i > 0 ? closed[i - 1].end + 1 : 0;
@@ -188,10 +189,15 @@ std::optional<std::string> joined_by_words(std::string_view text, const std::vec
     const std::string_view content =
         trimmed(text.substr(box.content_begin, box.end - box.content_begin));
     all = std::string(before.substr(*name)) + std::string(content) + (all.empty() ? "" : ",") + all;
-    if (all.size() > kBytesMax) return {};
+    if (all.size() > kBytesMax || joined.words.size() > kBytesMax) return {};
+    const bool has_name = *name < before.size() || content.find('=') != content.npos;
+    joined.is_named = joined.is_named && has_name;
     const std::string_view gap = before.substr(0, *name);
     const bool is_first = i == 0 || (!is_joiner(gap) && !has_joining_word(gap) && !is_rule(gap));
-    if (is_first) return i < first ? std::optional(std::move(all)) : std::nullopt;
+    if (is_first) return i < first ? std::optional(std::move(joined)) : std::nullopt;
+    for (size_t at = gap.size(); at-- > 0;) {
+      if (is_letter(gap[at])) joined.words.insert(joined.words.begin(), to_lower(gap[at]));
+    }
   }
   return {};
 }
@@ -266,8 +272,8 @@ std::optional<BoxedPart> boxed_part(std::string_view text) {
   const Boxes boxes = find_boxes(text);
   if (boxes.closed.empty()) return {};
   const ExtractedAnswer answer = boxed_answer(text, boxes, true);
-  if (answer.joined) return {{*answer.joined, true}};
-  return {{answer.text.value_or(""), false}};
+  if (answer.joined) return {{answer.joined->text, answer.joined->words}};
+  return {{answer.text.value_or(""), {}}};
 }
 
 ExtractedAnswer extract_answer(std::string_view response, bool is_list) {

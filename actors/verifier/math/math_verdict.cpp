@@ -13,6 +13,7 @@
 #include "actors/verifier/math/extract.h"
 #include "actors/verifier/math/measure.h"
 #include "actors/verifier/math/parser.h"
+#include "actors/verifier/math/statement.h"
 #include "actors/verifier/printable.h"
 
 namespace troupe::actors {
@@ -67,15 +68,30 @@ bool begins_with_relation(const std::vector<Token>& tokens) {
 struct Gold {
   std::string text{};
   ParsedAnswer parsed{};
-  bool is_ordered = false;
+  std::string words{};  // Say what each of its values is.
 };
+
+// A list with a named value in it.
+bool has_names(const Gold& gold) {
+  const Term term = gold.parsed.term();
+  for (size_t i = 0; gold.parsed.is_math && i < term.num_children(); ++i) {
+    if (is_relation(term.child(i))) return true;
+  }
+  return false;
+}
+
+// Whether boxes that words join may be the gold's values: what the words say of each is not read.
+bool may_be_joined(const JoinedBoxes& joined, const Gold& gold) {
+  if (!gold.words.empty()) return joined.words == gold.words;
+  return joined.is_named || !has_names(gold);
+}
 
 // Nothing when the reference answer cannot be read. A solution text counts by its box.
 std::optional<Gold> read_gold(std::string_view text) {
   const auto boxed = boxed_part(text);
   if (boxed) text = boxed->text;
   if (text.size() > kAnswerBytesMax) return {};
-  Gold gold{std::string(text), parse_answer(text), boxed && boxed->is_ordered};
+  Gold gold{std::string(text), parse_answer(text), boxed ? boxed->words : ""};
   const std::vector<Token>& tokens = gold.parsed.tokens;
   if (is_blank(tokens) || (!gold.parsed.is_math && !is_balanced(tokens))) return {};
   return gold;
@@ -186,7 +202,8 @@ class Judge {
   }
 
   MathVerdict compare_math(const ParsedAnswer& said) {
-    Comparison comparison{.gold_text = gold_.text, .fuel = fuel_, .is_ordered = gold_.is_ordered};
+    Comparison comparison{
+        .gold_text = gold_.text, .fuel = fuel_, .is_ordered = !gold_.words.empty()};
     const Outcome outcome = compare_terms(gold_.parsed.term(), said.term(), comparison);
     fuel_ = comparison.fuel;
     MathVerdict made;
@@ -236,8 +253,9 @@ MathVerdict verify_math(std::string_view response, std::string_view gold) {
   if (!answer.text) return {VerdictKind::kNoAnswer, "", answer.reason, 0};
   Fuel fuel;
   MathVerdict verdict = Judge(*read, *answer.text, fuel).run();
-  if (verdict.kind == VerdictKind::kEqual || !answer.joined) return verdict;
-  MathVerdict joined = Judge(*read, *answer.joined, fuel).run();
+  const bool is_joined = answer.joined && may_be_joined(*answer.joined, *read);
+  if (verdict.kind == VerdictKind::kEqual || !is_joined) return verdict;
+  MathVerdict joined = Judge(*read, answer.joined->text, fuel).run();
   verdict.fuel_spent = fuel.spent();
   return joined.kind == VerdictKind::kEqual ? joined : verdict;
 }

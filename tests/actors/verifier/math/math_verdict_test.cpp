@@ -345,6 +345,9 @@ TEST_CASE("math verdict: boxes with words between them are one answer only to a 
       {"x=2,y=1", "$y=\\boxed{1}$ and $x=\\boxed{2}$", kEqual},
       {"x=2,y=1", "$x=\\boxed{1}$ and $y=\\boxed{2}$", kDifferent},
       {"x=2,y=1", "$f(2)=\\boxed{2}$ and $f(1)=\\boxed{1}$", kDifferent},
+      {"x=1,y=2", "$y$ is \\boxed{1} and $x$ is \\boxed{2}", kDifferent},
+      {"x=1,y=2", "\\boxed{y=1} and so \\boxed{x=2}", kDifferent},
+      {"x=1,y=2", "\\boxed{y=2} and so \\boxed{x=1}", kEqual},
       {"x=3", "thus $y = \\boxed{3}$", kEqual},
   });
 }
@@ -356,6 +359,8 @@ TEST_CASE("math verdict: words between the gold's boxes say what each is, so the
       {kGold, "\\boxed{1,2}", kEqual},
       {kGold, "\\boxed{2,1}", kDifferent},
       {kGold, "\\boxed{2}", kDifferent},
+      {kGold, "\\boxed{1} bins and \\boxed{2} papers", kDifferent},
+      {kGold, "\\boxed{2} papers and \\boxed{1} bins", kDifferent},
       {"\\boxed{1} no no no \\boxed{2}", "\\boxed{1,2}", kDifferent},
       {"$\\boxed{3} +++ \\boxed{4}$", "\\boxed{3,4}", kEqual},
   });
@@ -382,6 +387,7 @@ TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
       repeated("\\boxed{", 100'000),
       repeated("\\boxed{", 100'000) + "5" + repeated("}", 100'000),
       repeated("\\boxed{1} ", 100'000),
+      repeated("\\boxed{1}" + std::string(60, 'a') + " and ", 10'000) + "\\boxed{1}",
       repeated("<answer>", 100'000),
       repeated("</think><think>", 100'000),
       repeated("Answer", 100'000),
@@ -397,6 +403,7 @@ TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
   };
   for (const std::string& response : responses) {
     INFO(response.substr(0, 30), "... of ", response.size(), " bytes");
+    CHECK(verify_math(response, "7,8").kind != kEqual);
     const MathVerdict part = verify_math(response, "7");
     CHECK(part.kind != kEqual);
     CHECK(part.reason.size() < 300);
