@@ -15,9 +15,10 @@ void fuzz_one(const uint8_t* data, size_t size) {
     if (!answer.text) continue;
     TROUPE_CHECK(!answer.text->empty());
     TROUPE_CHECK(answer.text->size() <= response.size());
+    TROUPE_CHECK(!answer.joined || answer.joined->text.size() <= response.size());
   }
   const auto boxed = actors::boxed_part(response);
-  TROUPE_CHECK(!boxed || boxed->size() <= response.size());
+  TROUPE_CHECK(!boxed || boxed->text.size() <= response.size());
 }
 
 }  // namespace troupe::fuzz::math_extract

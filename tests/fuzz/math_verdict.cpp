@@ -1,8 +1,8 @@
-#include <algorithm>
 #include <string_view>
 
 #include "actors/verifier/math/fuel.h"
 #include "actors/verifier/math/math_verdict.h"
+#include "actors/verifier/printable.h"
 #include "schemas/check.h"
 #include "tests/fuzz/libfuzzer.h"
 
@@ -20,8 +20,7 @@ void check(const MathVerdict& verdict) {
   TROUPE_CHECK(is_math);
   TROUPE_CHECK(!verdict.reason.empty());
   TROUPE_CHECK(verdict.reason.size() <= kReasonBytesMax);
-  TROUPE_CHECK(std::all_of(verdict.reason.begin(), verdict.reason.end(),
-                           [](char c) { return c >= 0x20 && c <= 0x7E; }));
+  TROUPE_CHECK(actors::printable(verdict.reason, kReasonBytesMax) == verdict.reason);
   TROUPE_CHECK(verdict.extracted.size() <= actors::kAnswerBytesMax);
   TROUPE_CHECK(verdict.fuel_spent <= actors::Fuel::kVerdictUnits);
 }

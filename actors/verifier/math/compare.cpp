@@ -8,6 +8,7 @@
 
 #include "actors/verifier/math/characters.h"
 #include "actors/verifier/math/interval.h"
+#include "actors/verifier/math/matrix.h"
 #include "actors/verifier/math/measure.h"
 #include "actors/verifier/math/statement.h"
 #include "actors/verifier/math/structure.h"
@@ -284,6 +285,9 @@ Outcome compare_collections(Term gold, Term candidate, Comparison& comparison, i
   const auto is_plain = [](Term term) { return !is_list_or_set(term) && !has_plus_minus(term); };
   if (is_plain(candidate) && gold.kind() != NodeKind::kSet) return Outcome::kOther;
   if (is_plain(gold)) return Outcome::kOther;
+  if (comparison.is_ordered && nesting == 0) {
+    return compare_in_order(a.values, b.values, comparison, nesting);
+  }
   return compare_unordered(a.values, b.values, are_sets, comparison, nesting);
 }
 
@@ -388,8 +392,14 @@ Outcome compare_relations(Term gold, Term candidate, Comparison& comparison, int
   return Outcome::kOther;
 }
 
+// Without a name, an equation must hold: 4 = 5 is no answer. With one and a calculation, the last
+// side is what is said, as in x = 5 + 6 = 12, whatever stands before it or follows "approximately".
+// y = x + 1 = 5 is to be solved.
 bool contradicts_itself(const Statement& statement, Comparison& comparison) {
   if (!is_scalar(statement.value)) return false;
+  const bool is_calculation = std::all_of(statement.between.begin(), statement.between.end(),
+                                          [](Term side) { return variables_of(side).empty(); });
+  if (!statement.name.empty() && is_calculation) return false;
   const bool is_far = std::any_of(statement.nearby.begin(), statement.nearby.end(), [&](Term side) {
     return is_far_apart(statement.value, side, comparison);
   });
@@ -438,11 +448,31 @@ Outcome compare_matrices(Term gold, Term candidate, Comparison& comparison, int 
   return compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
 }
 
+// Sums and products with an index have no value here.
+bool has_series(Term term) {
+  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
+    if ((*term.tree)[node].kind == NodeKind::kSeries) return true;
+  }
+  return false;
+}
+
+// One of them is a calculation with matrices, or both are.
+Outcome compare_matrix_values(Term gold, Term candidate, Comparison& comparison) {
+  const auto wanted = evaluate_matrix(gold, comparison.fuel);
+  const auto said = wanted ? evaluate_matrix(candidate, comparison.fuel) : std::nullopt;
+  if (!said) return Outcome::kUnknown;
+  const bool is_same = wanted->num_columns == said->num_columns && wanted->entries == said->entries;
+  return is_same ? Outcome::kSame : Outcome::kOther;
+}
+
 Outcome compare_by_structure(Term gold, Term candidate, Comparison& comparison) {
   if (gold.sign == 0 && candidate.sign == 0 &&
       is_same_structure(gold, candidate, comparison.fuel)) {
     return Outcome::kSame;
   }
+  if (has_series(gold) || has_series(candidate)) return Outcome::kUnknown;
+  const Outcome matrices = compare_matrix_values(gold, candidate, comparison);
+  if (matrices != Outcome::kUnknown) return matrices;
   // A number is no list; two things of one unusual shape may still be the same.
   return is_scalar(gold) != is_scalar(candidate) ? Outcome::kOther : Outcome::kUnknown;
 }

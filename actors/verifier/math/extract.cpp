@@ -34,6 +34,8 @@ std::string_view command_at(std::string_view text, size_t at) {
   return text.substr(at + 1, end - at - 1);
 }
 
+bool is_box(std::string_view command) { return command == "boxed" || command == "fbox"; }
+
 Boxes find_boxes(std::string_view text) {
   constexpr size_t kPlainBrace = SIZE_MAX;
   Boxes boxes;
@@ -51,14 +53,17 @@ Boxes find_boxes(std::string_view text) {
       }
       boxes.closed.push_back(box);
     } else if (text[i] == '\\') {
+      const size_t begin = i;
+      if (text.substr(i + 1).starts_with('\\') && is_box(command_at(text, i + 1))) {
+        ++i;  // \\boxed, escaped once too often.
+      }
       const std::string_view command = command_at(text, i);
       if (command.empty()) {
         ++i;  // \{ and \} are characters and not braces.
         continue;
       }
-      const size_t begin = i;
       i += command.size();
-      if (command != "boxed" && command != "fbox") continue;
+      if (!is_box(command)) continue;
       boxes.has_any = true;
       size_t brace = i + 1;
       while (brace < text.size() && is_space(text[brace])) ++brace;
@@ -71,12 +76,12 @@ Boxes find_boxes(std::string_view text) {
   return boxes;
 }
 
+constexpr std::array<std::string_view, 5> kTypography = {"quad", "qquad", "text", "mbox", "textrm"};
+
 // True for the ", ", " or " and the like between parts of one answer.
 bool is_joiner(std::string_view gap) {
   constexpr size_t kJoinerBytesMax = 64;
   if (gap.size() > kJoinerBytesMax) return false;
-  constexpr std::array<std::string_view, 5> kTypography = {"quad", "qquad", "text", "mbox",
-                                                           "textrm"};
   std::string letters;
   for (size_t i = 0; i < gap.size(); ++i) {
     const char c = gap[i];
@@ -93,8 +98,112 @@ bool is_joiner(std::string_view gap) {
   return letters.empty() || letters == "or" || letters == "and";
 }
 
+// A line that is drawn between two boxes: "+++".
+bool is_rule(std::string_view gap) {
+  constexpr size_t kLengthMin = 3;
+  gap = trimmed(gap);
+  return gap.size() >= kLengthMin &&
+         std::string_view("+-*=_~#").find(gap[0]) != std::string_view::npos &&
+         gap.find_first_not_of(gap[0]) == gap.npos;
+}
+
+// "apples and ", " for part (a) or ": words of one sentence with "and" or "or" among them.
+bool has_joining_word(std::string_view gap) {
+  constexpr size_t kGapBytesMax = 70;
+  if (gap.size() > kGapBytesMax) return false;
+  constexpr std::array<std::string_view, 8> kDenials = {"not",     "no",     "never", "nor",
+                                                        "instead", "rather", "but",   "wrong"};
+  bool is_joined = false;
+  bool is_denied = false;
+  std::string word;
+  const auto end_word = [&] {
+    is_joined = is_joined || word == "and" || word == "or";
+    is_denied = is_denied || contains(kDenials, word);
+    word.clear();
+  };
+  for (size_t i = 0; i < gap.size(); ++i) {
+    const char c = gap[i];
+    if (is_letter(c)) {
+      word += to_lower(c);
+      continue;
+    }
+    end_word();
+    if (c == '\\') {
+      const std::string_view name = command_at(gap, i);
+      if (!name.empty() && !contains(kTypography, name)) return false;
+      i += std::max<size_t>(name.size(), 1);
+    } else if (!is_space(c) && std::string_view("$,{}()").find(c) == std::string_view::npos) {
+      return false;
+    }
+  }
+  end_word();
+  return is_joined && !is_denied;
+}
+
+// Where the "y_2 =" in front of a box begins; text.size() where there is no "=", and nothing where
+// it stands behind something that is no name.
+std::optional<size_t> name_before_end(std::string_view text) {
+  constexpr size_t kLettersMax = 2;
+  const auto trim = [&] {
+    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  };
+  const size_t whole = text.size();
+  trim();
+  if (!text.ends_with('=')) return whole;
+  text.remove_suffix(1);
+  trim();
+  if (text.ends_with('}')) {  // y_{2}
+    const size_t open = text.rfind('{');
+    if (open == text.npos || open == 0) return {};
+    text = text.substr(0, open);
+    if (!text.ends_with('_')) return {};
+    text.remove_suffix(1);
+  } else if (text.size() > 2 && text[text.size() - 2] == '_') {
+    text.remove_suffix(2);
+  }
+  size_t begin = text.size();
+  while (begin > 0 && is_letter(text[begin - 1])) --begin;
+  if (begin == text.size()) return {};
+  const bool is_command = begin > 0 && text[begin - 1] == '\\';
+  if (is_command) return begin - 1;
+  if (text.size() - begin > kLettersMax) return {};
+  const bool is_part =
+      begin > 0 && (is_digit(text[begin - 1]) ||
+                    std::string_view("_^)+-*/").find(text[begin - 1]) != std::string_view::npos);
+  return is_part ? std::nullopt : std::optional<size_t>(begin);
+}
+
+// The last boxes that words join, with the names in front of them; nothing if those are no more
+// than the ones from `first` on.
+std::optional<JoinedBoxes> joined_by_words(std::string_view text, const std::vector<Box>& closed,
+                                           size_t first) {
+  constexpr size_t kBytesMax = 4096;
+  JoinedBoxes joined{.is_named = true};
+  std::string& all = joined.text;
+  for (size_t i = closed.size(); i-- > 0;) {
+    const Box& box = closed[i];
+    const size_t from = i > 0 ? closed[i - 1].end + 1 : 0;
+    const std::string_view before = text.substr(from, box.begin - from);
+    const auto name = name_before_end(before);
+    if (!name) return {};
+    const std::string_view content =
+        trimmed(text.substr(box.content_begin, box.end - box.content_begin));
+    all = std::string(before.substr(*name)) + std::string(content) + (all.empty() ? "" : ",") + all;
+    if (all.size() > kBytesMax || joined.words.size() > kBytesMax) return {};
+    const bool has_name = *name < before.size() || content.find('=') != content.npos;
+    joined.is_named = joined.is_named && has_name;
+    const std::string_view gap = before.substr(0, *name);
+    const bool is_first = i == 0 || (!is_joiner(gap) && !has_joining_word(gap) && !is_rule(gap));
+    if (is_first) return i < first ? std::optional(std::move(joined)) : std::nullopt;
+    for (size_t at = gap.size(); at-- > 0;) {
+      if (is_letter(gap[at])) joined.words.insert(joined.words.begin(), to_lower(gap[at]));
+    }
+  }
+  return {};
+}
+
 ExtractedAnswer boxed_answer(std::string_view text, const Boxes& boxes, bool is_list) {
-  if (boxes.closed.empty()) return {{}, "the box of the answer is not closed"};
+  if (boxes.closed.empty()) return {{}, "the box of the answer is not closed", {}};
   const auto content = [&](const Box& box) {
     return trimmed(text.substr(box.content_begin, box.end - box.content_begin));
   };
@@ -108,15 +217,15 @@ ExtractedAnswer boxed_answer(std::string_view text, const Boxes& boxes, bool is_
   const bool is_hedged =
       std::any_of(closed.begin() + static_cast<std::ptrdiff_t>(first), closed.end(),
                   [&](const Box& box) { return content(box) != answer; });
-  if (is_hedged && !is_list) return {{}, "several boxes side by side are not one answer"};
+  if (is_hedged && !is_list) return {{}, "several boxes side by side are not one answer", {}};
   if (is_hedged) {
     answer.clear();
     for (size_t i = first; i < closed.size(); ++i) {
       answer += (i > first ? "," : "") + std::string(content(closed[i]));
     }
   }
-  if (answer.empty()) return {{}, "the box of the answer is empty"};
-  return {std::move(answer), {}};
+  if (answer.empty()) return {{}, "the box of the answer is empty", {}};
+  return {std::move(answer), {}, is_list ? joined_by_words(text, closed, first) : std::nullopt};
 }
 
 // What follows the last "Answer:" (any case, also **Answer**:) or "####" on its line.
@@ -159,10 +268,12 @@ size_t count(std::string_view text, std::string_view part) {
 
 }  // namespace
 
-std::optional<std::string> boxed_part(std::string_view text) {
+std::optional<BoxedPart> boxed_part(std::string_view text) {
   const Boxes boxes = find_boxes(text);
   if (boxes.closed.empty()) return {};
-  return boxed_answer(text, boxes, true).text.value_or("");
+  const ExtractedAnswer answer = boxed_answer(text, boxes, true);
+  if (answer.joined) return {{answer.joined->text, answer.joined->words}};
+  return {{answer.text.value_or(""), {}}};
 }
 
 ExtractedAnswer extract_answer(std::string_view response, bool is_list) {
@@ -173,7 +284,7 @@ ExtractedAnswer extract_answer(std::string_view response, bool is_list) {
   if (const size_t end = text.rfind(kThinkClose); end != text.npos) {
     text = text.substr(end + kThinkClose.size());
   }
-  if (text.find("<think>") != text.npos) return {{}, "the thinking is not closed"};
+  if (text.find("<think>") != text.npos) return {{}, "the thinking is not closed", {}};
 
   const size_t num_open = count(text, kAnswerOpen);
   const size_t num_close = count(text, kAnswerClose);
@@ -182,7 +293,7 @@ ExtractedAnswer extract_answer(std::string_view response, bool is_list) {
     const size_t begin = text.find(kAnswerOpen);
     const size_t end = text.find(kAnswerClose);
     if (num_open != 1 || num_close != 1 || end < begin) {
-      return {{}, "there is not exactly one <answer>...</answer>"};
+      return {{}, "there is not exactly one <answer>...</answer>", {}};
     }
     text = text.substr(begin + kAnswerOpen.size(), end - begin - kAnswerOpen.size());
   }
@@ -191,11 +302,11 @@ ExtractedAnswer extract_answer(std::string_view response, bool is_list) {
   }
   const auto marked = marked_answer(text);
   if (!marked && !is_tagged) {
-    return {{}, "there is no box, no <answer> tag and no \"Answer:\" line"};
+    return {{}, "there is no box, no <answer> tag and no \"Answer:\" line", {}};
   }
   const std::string_view answer = marked ? *marked : trimmed(text);
-  if (answer.empty()) return {{}, "the answer is empty"};
-  return {std::string(answer), {}};
+  if (answer.empty()) return {{}, "the answer is empty", {}};
+  return {std::string(answer), {}, {}};
 }
 
 }  // namespace troupe::actors

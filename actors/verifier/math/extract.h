@@ -8,9 +8,18 @@
 
 namespace troupe::actors {
 
+// Boxes that words join, as in "y = \boxed{1} for (a) and z = \boxed{2}": each with its name.
+struct JoinedBoxes {
+  std::string text{};
+  bool is_named = false;  // Each of them. Otherwise words may say what each is.
+  std::string words{};    // The letters between the boxes.
+};
+
 struct ExtractedAnswer {
   std::optional<std::string> text{};
   std::string reason{};  // Why there is none.
+  std::optional<JoinedBoxes>
+      joined{};  // Where there are more than in `text` and the gold is a list.
 };
 
 // Only text after the last </think> counts. With <answer> tags there must be exactly one pair, and
@@ -21,8 +30,13 @@ struct ExtractedAnswer {
 // `is_list` (the gold is one), otherwise no single answer.
 ExtractedAnswer extract_answer(std::string_view response, bool is_list);
 
+struct BoxedPart {
+  std::string text{};
+  std::string words{};  // Say what each of several boxes is: "1 pen and 2 books".
+};
+
 // What is boxed in a text that may be a whole solution, several boxes side by side as a list;
 // nothing when no box closes.
-std::optional<std::string> boxed_part(std::string_view text);
+std::optional<BoxedPart> boxed_part(std::string_view text);
 
 }  // namespace troupe::actors

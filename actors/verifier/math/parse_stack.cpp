@@ -46,7 +46,8 @@ void ParseStack::apply_top() {
   const NodeIndex left = values_.back().node;
   values_.back() = {.node = top.what == OpenPart::kBinary   ? binary(top.token, left, right)
                             : top.what == OpenPart::kPrefix ? prefix(top, right)
-                                                            : call(top, right)};
+                                                            : call(top, right),
+                    .is_plain_fraction = top.token == Kind::kOver && is_proper(left, right)};
 }
 
 NodeIndex ParseStack::binary(Kind token, NodeIndex left, NodeIndex right) {
@@ -62,6 +63,7 @@ NodeIndex ParseStack::binary(Kind token, NodeIndex left, NodeIndex right) {
     case Kind::kTimes:
       return builder_.add(NodeKind::kMultiply, {left, right});
     case Kind::kDivide:
+    case Kind::kOver:
       return builder_.add(NodeKind::kDivide, {left, right});
     case Kind::kCaret:
       return power(left, right);
@@ -110,6 +112,11 @@ NodeIndex ParseStack::prefix(const OpenPart& open, NodeIndex value) {
 NodeIndex ParseStack::call(const OpenPart& open, NodeIndex argument) {
   const bool has_exponent = open.num_arguments & 1;
   const bool has_base = open.num_arguments & 2;
+  if (open.token == Kind::kSeries) {
+    if (!has_exponent || !has_base) fail();
+    return builder_.add(NodeKind::kSeries,
+                        {open.arguments[1].node, open.arguments[0].node, argument}, open.detail);
+  }
   if (has_base) {
     argument = builder_.add(NodeKind::kLogarithm, {open.arguments[1].node, argument});
     return has_exponent ? power(argument, open.arguments[0].node) : argument;
@@ -170,7 +177,8 @@ void ParseStack::push_operand(ParsedValue value) {
       open_.pop_back();
       values_.pop_back();
       values_.back() = {.node = builder_.add(NodeKind::kAdd, {values_.back().node, value.node})};
-    } else if (value.is_group && has_open(OpenPart::kFunctionCall)) {
+    } else if (value.is_group && has_open(OpenPart::kFunctionCall) &&
+               open_.back().token != Kind::kSeries) {
       // sin(x) y: the brackets are all of the argument.
       apply_top();
       if (!ok_) return;
@@ -326,8 +334,12 @@ ParsedValue ParseStack::single(char bracket) {
   }
   // Braces are typography: {7}\frac34.
   const bool is_bare = bracket == '{' && inside.is_bare_integer;
+  const bool is_fraction = bracket == '{' && inside.is_plain_fraction;
   if (bracket != '{') builder_.set_grouped(inside.node);
-  return {.node = inside.node, .is_bare_integer = is_bare, .is_group = true};
+  return {.node = inside.node,
+          .is_bare_integer = is_bare,
+          .is_plain_fraction = is_fraction,
+          .is_group = true};
 }
 
 void ParseStack::close_with(ParsedValue value) {

@@ -18,6 +18,7 @@ namespace troupe::actors {
 // follows a multiplication sign.
 enum BindingStrength : int {
   kLoosest = 0,
+  kOverStrength = 3,
   kUnionStrength = 5,
   kRatioStrength = 8,
   kAddStrength = 10,

@@ -1,6 +1,7 @@
 #include "actors/verifier/math/parser.h"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -52,6 +53,7 @@ class Parser : ParseStack {
       case Kind::kWord:
         return expect_operand_ ? title() : unit();
       case Kind::kFunction:
+      case Kind::kSeries:
         return function(token);
       case Kind::kConstant:
         begin_operand();
@@ -77,6 +79,8 @@ class Parser : ParseStack {
         return infix(token, kUnionStrength);
       case Kind::kColon:
         return infix(token, kRatioStrength);
+      case Kind::kOver:
+        return over(token);
       case Kind::kCaret:
         return caret(token);
       case Kind::kBang:
@@ -284,12 +288,13 @@ class Parser : ParseStack {
   }
 
   void function(const Token& token) {
-    begin_operand(true);
+    const bool is_series = token.kind == Kind::kSeries;  // It takes a whole product.
+    begin_operand(!is_series);
     ++at_;
     open_.push_back({.what = OpenPart::kFunctionCall,
-                     .token = Kind::kFunction,
+                     .token = token.kind,
                      .detail = token.detail,
-                     .strength = kFunctionStrength});
+                     .strength = is_series ? kSignStrength : kFunctionStrength});
     function_marks();
   }
 
@@ -298,7 +303,7 @@ class Parser : ParseStack {
     const OpenPart& top = open_.back();
     const bool is_base = is_next(Kind::kUnderscore);
     if (!is_base && !is_next(Kind::kCaret)) return;
-    if (is_base && top.detail != kLog) return fail();
+    if (is_base && top.detail != kLog && top.token != Kind::kSeries) return fail();
     if (top.num_arguments & (is_base ? 2u : 1u)) return fail();
     ++at_;
     open_.push_back(
@@ -323,6 +328,16 @@ class Parser : ParseStack {
     ++at_;
     open_.push_back({.what = OpenPart::kBinary, .token = token.kind, .strength = strength});
     expect_operand_ = true;
+  }
+
+  // {1 + 2 \over 3}: everything before it over everything behind it.
+  void over(const Token& token) {
+    const bool is_in_relation = !group().relations.empty();
+    for (size_t i = open_.size(); i-- > 0 && is_operator(open_[i]);) {
+      if (open_[i].token == Kind::kOver) return fail();
+    }
+    if (is_in_relation) return fail();
+    infix(token, kOverStrength);
   }
 
   // Its cross product is none of numbers.
@@ -557,14 +572,104 @@ std::vector<Token> set_condition(const std::vector<Token>& tokens) {
   return has_inequality && has_letter ? inside : std::vector<Token>();
 }
 
+struct Assignment {
+  std::string name{};
+  std::vector<Token> name_tokens{};
+  std::vector<Token> value_tokens{};
+};
+
+// y_1 = 2. Nothing for other tokens.
+std::optional<Assignment> read_assignment(std::span<const Token> tokens) {
+  Assignment assignment;
+  if (tokens.empty() || tokens[0].kind != Kind::kLetter) return {};
+  size_t at = 0;
+  const auto is_equals = [](const Token& token) {
+    return token.kind == Kind::kRelation && token.detail == '=';
+  };
+  for (; at < tokens.size() && !is_equals(tokens[at]); ++at) {
+    const Token& token = tokens[at];
+    const bool is_index = at > 0 && (token.kind == Kind::kUnderscore ||
+                                     token.kind == Kind::kNumber || token.kind == Kind::kPrime);
+    if (at > 0 && !is_index) return {};
+    assignment.name += token.text + "_";
+    assignment.name_tokens.push_back(token);
+  }
+  if (at + 1 >= tokens.size()) return {};
+  assignment.value_tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1,
+                                 tokens.end());
+  const bool has_relation =
+      std::any_of(assignment.value_tokens.begin(), assignment.value_tokens.end(),
+                  [](const Token& token) { return token.kind == Kind::kRelation; });
+  return has_relation ? std::nullopt : std::optional(std::move(assignment));
+}
+
+// The tokens between separators that stand in no brackets.
+template <class IsSeparator>
+std::vector<std::span<const Token>> split(std::span<const Token> tokens, IsSeparator is_separator) {
+  std::vector<std::span<const Token>> parts;
+  int depth = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const Kind kind = tokens[i].kind;
+    depth += (kind == Kind::kOpen || kind == Kind::kBegin) -
+             (kind == Kind::kClose || kind == Kind::kEnd);
+    if (depth != 0 || !is_separator(kind)) continue;
+    parts.push_back(tokens.subspan(begin, i - begin));
+    begin = i + 1;
+  }
+  parts.push_back(tokens.subspan(begin));
+  return parts;
+}
+
+// x = 1, y = 2; x = 3, y = 4 says (x, y) = (1, 2), (x, y) = (3, 4). Nothing for other tokens.
+std::vector<Token> grouped_assignments(const std::vector<Token>& tokens) {
+  constexpr size_t kGroupsMax = 64;
+  const auto is_outer = [](Kind kind) { return kind == Kind::kSemicolon || kind == Kind::kOr; };
+  const auto is_inner = [](Kind kind) { return kind == Kind::kComma || kind == Kind::kAnd; };
+  if (tokens.empty() || tokens[0].kind != Kind::kLetter) return {};
+  const auto groups = split(tokens, is_outer);
+  if (groups.size() < 2 || groups.size() > kGroupsMax) return {};
+  std::vector<Token> all;
+  std::vector<std::string> names;
+  for (const auto& group : groups) {
+    std::vector<Assignment> items;
+    for (const auto& part : split(group, is_inner)) {
+      auto item = read_assignment(part);
+      if (!item) return {};
+      items.push_back(std::move(*item));
+    }
+    if (items.size() < 2) return {};
+    std::sort(items.begin(), items.end(),
+              [](const Assignment& a, const Assignment& b) { return a.name < b.name; });
+    std::vector<std::string> group_names;
+    for (const Assignment& item : items) group_names.push_back(item.name);
+    const bool is_twice =
+        std::adjacent_find(group_names.begin(), group_names.end()) != group_names.end();
+    if (is_twice || (!names.empty() && names != group_names)) return {};
+    names = group_names;
+    if (!all.empty()) all.push_back({.kind = Kind::kComma});
+    for (const auto part : {&Assignment::name_tokens, &Assignment::value_tokens}) {
+      if (part == &Assignment::value_tokens)
+        all.push_back({.kind = Kind::kRelation, .detail = '='});
+      all.push_back({.kind = Kind::kOpen, .detail = '('});
+      for (size_t i = 0; i < items.size(); ++i) {
+        if (i > 0) all.push_back({.kind = Kind::kComma});
+        all.insert(all.end(), (items[i].*part).begin(), (items[i].*part).end());
+      }
+      all.push_back({.kind = Kind::kClose, .detail = '('});
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
   ParsedAnswer answer;
   answer.tokens = tokenize(text, options);
-  const std::vector<Token> condition = set_condition(answer.tokens);
-  answer.is_math =
-      Parser(condition.empty() ? answer.tokens : condition).run(answer.tree, answer.root);
+  std::vector<Token> meant = set_condition(answer.tokens);
+  if (meant.empty()) meant = grouped_assignments(answer.tokens);
+  answer.is_math = Parser(meant.empty() ? answer.tokens : meant).run(answer.tree, answer.root);
   return answer;
 }
 

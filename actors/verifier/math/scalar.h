@@ -18,6 +18,8 @@ namespace troupe::actors {
 struct Comparison {
   std::string_view gold_text{};
   Fuel fuel{};
+  // The gold's values stand in an order that means something, though it is a list.
+  bool is_ordered = false;
   std::deque<Tree> made{};  // Terms that nobody wrote, such as the solution of an inequality.
 };
 

@@ -12,7 +12,7 @@ namespace troupe::actors {
 struct Statement {
   std::string name{};  // Empty: only constants stand there, as in "2 + 3 = 5".
   Term value{};
-  std::vector<Term> between{};  // Further sides, which must not contradict the value.
+  std::vector<Term> between{};  // Further sides, written before the value.
   std::vector<Term> nearby{};   // Those that follow "approximately".
 };
 

@@ -18,14 +18,22 @@ class Interner {
     const Tree& tree = *term.tree;
     const NodeIndex first = term.node().first;
     std::vector<uint32_t> ids(term.root - first + 1);
+    std::vector<bool> has_matrix(ids.size());
     for (NodeIndex node = first; node <= term.root; ++node) {
       if (!fuel_.spend(40)) return {};
       Key key{static_cast<uint32_t>(tree[node].kind),
               static_cast<uint32_t>(static_cast<unsigned char>(tree[node].detail)),
               payload(tree, node)};
-      for (NodeIndex child : tree.children(node)) key.push_back(ids[child - first]);
       const NodeKind kind = tree[node].kind;
-      if (kind == NodeKind::kAdd || kind == NodeKind::kMultiply || kind == NodeKind::kSet) {
+      size_t num_matrices = 0;
+      for (NodeIndex child : tree.children(node)) {
+        key.push_back(ids[child - first]);
+        num_matrices += has_matrix[child - first];
+      }
+      has_matrix[node - first] = kind == NodeKind::kMatrix || num_matrices > 0;
+      // Matrices do not commute.
+      const bool is_product = kind == NodeKind::kMultiply && num_matrices < 2;
+      if (kind == NodeKind::kAdd || is_product || kind == NodeKind::kSet) {
         std::sort(key.begin() + 3, key.end());
       }
       ids[node - first] = intern(keys_, std::move(key));

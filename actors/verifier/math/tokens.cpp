@@ -192,8 +192,8 @@ class Tokenizer {
   // The length of a separator of thousands at `at`, 0 if there is none.
   size_t separator_at(size_t at) const {
     size_t length = 0;
-    for (std::string_view mark :
-         {"{,}", ",\\!", ",\\! ", "\\,", "{,}\\!", "\\!,\\!", "\\;", "\\:", "\\ ", "~"}) {
+    for (std::string_view mark : {"{,}", "{, }", " {,}", " {, }", ",\\!", ",\\! ", "\\,", "{,}\\!",
+                                  "\\!,\\!", "\\;", "\\:", "\\ ", "~"}) {
       if (rest(at).starts_with(mark)) length = std::max(length, mark.size());
     }
     const bool is_list = depth_ > 0 || !options_.has_thousands ||
@@ -210,6 +210,12 @@ class Tokenizer {
   void number() {
     std::string digits;
     while (is_digit(peek())) digits += text_[at_++];
+    if (options_.has_decimal_comma && !digits.empty() && peek() == ',' && is_digit(peek(1))) {
+      digits += '.';
+      ++at_;
+      while (is_digit(peek())) digits += text_[at_++];
+      return emit(Kind::kNumber, 0, digits);
+    }
     if (!digits.empty() && digits.size() <= 3 && digits[0] != '0') {
       std::string grouped = digits;
       size_t end = at_;

@@ -47,8 +47,10 @@ enum class TokenKind : uint8_t {
   kFraction,
   kRoot,
   kBinomial,
-  kWrap,   // text: overline, vec, ...
-  kBegin,  // of a matrix; text: its environment
+  kOver,
+  kSeries,  // detail: S(um) or P(roduct)
+  kWrap,    // text: overline, vec, ...
+  kBegin,   // of a matrix; text: its environment
   kEnd,
   kUnknown,  // text: as written
 };
@@ -94,6 +96,8 @@ enum FunctionId : char {
 struct TokenOptions {
   // 1,234 is one number; otherwise two.
   bool has_thousands = true;
+  // 1,25 is 1.25.
+  bool has_decimal_comma = false;
 };
 
 // At most as many tokens as bytes, give or take the synonyms of single characters.

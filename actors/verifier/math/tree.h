@@ -35,6 +35,7 @@ enum class NodeKind : uint8_t {
   kDegree,
   kQuantity,  // payload: units
   kBased,     // 204_5. payload: names, the digits and the base
+  kSeries,    // detail: S(um) or P(roduct); children: what stands below, above and behind it
   // Several values.
   kApplication,  // f(x + 1): of a function that is only a name. Children: name, argument
   kTuple,        // detail: '(' for (), '[' for [], 'l' for [), 'r' for (], '<' for angles

@@ -44,6 +44,9 @@ std::vector<Bomb> bombs() {
   const auto roots = [&](int i) { return "\\sqrt{" + n(i) + "}"; };
   const auto roots_back = [&](int i) { return "\\sqrt{" + n(299 - i) + "}"; };
   const auto factorials = [&](int i) { return "x_{" + n(i % 5) + "}!"; };
+  std::string matrix = "\\begin{pmatrix}";
+  for (int row = 0; row < 8; ++row) matrix += "7&1&2&3&4&5&6&9\\\\";
+  matrix += "\\end{pmatrix}";
   return {
       {"((x!)!)!", "((x!)!)!+0y"},
       {"5", "((10!)!)!"},
@@ -92,6 +95,15 @@ std::vector<Bomb> bombs() {
       {"5", repeated("\\begin{pmatrix}", 250)},
       {"5", repeated("\\text{", 680)},
       {"5", repeated("1\\pm", 800) + "1"},
+      {matrix, matrix + repeated("\\cdot2", 500)},
+      {matrix, matrix + repeated("2", 3000)},
+      {matrix, joined(20, "+", [&](int) { return matrix; })},
+      {matrix, joined(20, "", [&](int) { return matrix; })},
+      {matrix, repeated("-(", 200) + matrix + repeated(")", 200)},
+      {"5", repeated("\\sum_{k=1}^{10^9}", 200) + "k"},
+      {"5", nested("{1\\over ", 200, "2", "}")},
+      {"x=1,y=2;x=3,y=4", joined(500, ";", [](int) { return "x=1,y=2"; })},
+      {"1" + std::string(1000, '2') + "," + std::string(1000, '3'), "5"},
   };
 }
 

@@ -250,7 +250,11 @@ TEST_CASE("math verdict: a named variable is not part of the value") {
       {"12", "\\alpha=12", kEqual},
       {"11", "x=5+6=11", kEqual},
       {"5", "4=5", kDifferent},
-      {"5", "x=4=5", kDifferent},
+      {"5", "x=4=5", kEqual},
+      {"4", "x=4=5", kDifferent},
+      {"6", "x=5=y=6", kDifferent},
+      {"\\frac13", "x=\\frac13\\approx1.3", kEqual},
+      {"1.3", "x=\\frac13\\approx1.3", kDifferent},
       {"1", "x+z=1", kDifferent},
       {"1", "xy=1", kDifferent},
       {"(p,q)=(3,2)", "(3,2)", kEqual},
@@ -329,6 +333,48 @@ TEST_CASE("math verdict: a gold in several boxes is a list") {
   CHECK(verify_math("\\boxed{2}", "first \\boxed{1}, later \\boxed{2}").kind == kEqual);
 }
 
+TEST_CASE("math verdict: boxes with words between them are one answer only to a list") {
+  check_responses({
+      {"(3,3),(1,1)", "$\\boxed{(3,3)} \\text{ for part (a) and } \\boxed{(1,1)}$", kEqual},
+      {"1,2", "part (a) \\boxed{1} and part (b) \\boxed{2}", kEqual},
+      {"1,2", "\\boxed{3} and later \\boxed{1,2}", kEqual},
+      {"1,2", "First \\boxed{1}. And then \\boxed{2}", kDifferent},
+      {"1,2", "\\boxed{1} and not \\boxed{2}", kDifferent},
+      {"5", "\\boxed{4} for x and so \\boxed{5}", kEqual},
+      {"x=2,y=1", "$x=\\boxed{2}$ and $y=\\boxed{1}$", kEqual},
+      {"x=2,y=1", "$y=\\boxed{1}$ and $x=\\boxed{2}$", kEqual},
+      {"x=2,y=1", "$x=\\boxed{1}$ and $y=\\boxed{2}$", kDifferent},
+      {"x=2,y=1", "$f(2)=\\boxed{2}$ and $f(1)=\\boxed{1}$", kDifferent},
+      {"x=1,y=2", "$y$ is \\boxed{1} and $x$ is \\boxed{2}", kDifferent},
+      {"x=1,y=2", "\\boxed{y=1} and so \\boxed{x=2}", kDifferent},
+      {"x=1,y=2", "\\boxed{y=2} and so \\boxed{x=1}", kEqual},
+      {"x=3", "thus $y = \\boxed{3}$", kEqual},
+  });
+}
+
+TEST_CASE("math verdict: words between the gold's boxes say what each is, so their order counts") {
+  constexpr const char* kGold = "\\boxed{1} papers and \\boxed{2} bins";
+  check_responses({
+      {kGold, "\\boxed{1} papers and \\boxed{2} bins", kEqual},
+      {kGold, "\\boxed{1,2}", kEqual},
+      {kGold, "\\boxed{2,1}", kDifferent},
+      {kGold, "\\boxed{2}", kDifferent},
+      {kGold, "\\boxed{1} bins and \\boxed{2} papers", kDifferent},
+      {kGold, "\\boxed{2} papers and \\boxed{1} bins", kDifferent},
+      {"\\boxed{1} no no no \\boxed{2}", "\\boxed{1,2}", kDifferent},
+      {"$\\boxed{3} +++ \\boxed{4}$", "\\boxed{3,4}", kEqual},
+  });
+}
+
+TEST_CASE("math verdict: a box whose backslash was escaped is a box") {
+  check_responses({
+      {"5", "so \\\\boxed{5}", kEqual},
+      {"5", "so \\boxed{5} and \\\\boxed{4}", kNoAnswer},
+      {"5", "x &= 4 \\\\\\boxed{5}", kEqual},
+      {"5", "\\\\boxed{5", kNoAnswer},
+  });
+}
+
 TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
   const auto repeated = [](std::string_view text, int count) {
     std::string all;
@@ -341,6 +387,7 @@ TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
       repeated("\\boxed{", 100'000),
       repeated("\\boxed{", 100'000) + "5" + repeated("}", 100'000),
       repeated("\\boxed{1} ", 100'000),
+      repeated("\\boxed{1}" + std::string(60, 'a') + " and ", 10'000) + "\\boxed{1}",
       repeated("<answer>", 100'000),
       repeated("</think><think>", 100'000),
       repeated("Answer", 100'000),
@@ -356,6 +403,7 @@ TEST_CASE("math verdict: hostile responses are answered in milliseconds") {
   };
   for (const std::string& response : responses) {
     INFO(response.substr(0, 30), "... of ", response.size(), " bytes");
+    CHECK(verify_math(response, "7,8").kind != kEqual);
     const MathVerdict part = verify_math(response, "7");
     CHECK(part.kind != kEqual);
     CHECK(part.reason.size() < 300);

@@ -11,6 +11,7 @@
 
 #include "actors/verifier/math/fuel.h"
 #include "actors/verifier/math/math_verdict.h"
+#include "actors/verifier/printable.h"
 
 namespace troupe::actors {
 namespace {
@@ -57,8 +58,7 @@ TEST_CASE("math pairs: every pair has the verdict that is wanted, within its fue
     CHECK(verdict.kind != VerdictKind::kGoldUnparseable);
     CHECK(!verdict.reason.empty());
     CHECK(verdict.reason.size() < 200);
-    CHECK(std::all_of(verdict.reason.begin(), verdict.reason.end(),
-                      [](char c) { return c >= 0x20 && c <= 0x7E; }));
+    CHECK(printable(verdict.reason, verdict.reason.size()) == verdict.reason);
     CHECK(verdict.fuel_spent <= Fuel::kVerdictUnits);
     ++num_per_category[pair.category];
   }
