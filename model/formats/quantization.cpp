@@ -41,8 +41,8 @@ Result<std::optional<ScaleBlocks>> parse_quantization(const Json& config, std::s
   }
   const Json size = found->value("weight_block_size", Json());
   const auto is_size = [](const Json& n) {
-    return n.is_number_unsigned() && n.get<uint64_t>() >= 1 &&
-           n.get<uint64_t>() <= static_cast<uint64_t>(kBlockMax);
+    // Unsigned values beyond int64 arrive as negative numbers here.
+    return n.is_number_integer() && n.get<int64_t>() >= 1 && n.get<int64_t>() <= kBlockMax;
   };
   if (!size.is_array() || size.size() != 2 || !is_size(size[0]) || !is_size(size[1])) {
     return bad(fmt::format("has weight_block_size {}; two sizes are expected, such as [128, 128]",

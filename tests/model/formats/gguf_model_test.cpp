@@ -67,7 +67,7 @@ void check_config(const Json& ours, const Json& golden) {
   const std::set<std::string> only_ours = {
       "rope_theta",      "rope_scaling",   "num_experts",  "decoder_sparse_step",
       "mlp_only_layers", "moe_layer_freq", "scoring_func", "topk_method",
-      "mlp_bias",        "attention_bias"};
+      "mlp_bias",        "attention_bias", "head_dim"};
   for (const auto& [key, value] : ours.items()) {
     CAPTURE(key);
     if (key == "num_nextn_predict_layers") continue;  // transformers writes 1 and ignores it.

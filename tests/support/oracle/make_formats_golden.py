@@ -305,8 +305,9 @@ def make_models():
 
 
 def check(path, listing):
-    """Compares what the slow test lists of a real GGUF of Llama with transformers and gguf-py: names
-    and shapes with the state dict of its configuration, and a sum of every tensor."""
+    """Compares what a test lists of a published GGUF of Llama (TROUPE_TEST_GGUF, in
+    tests/model/formats/gguf_model_test.cpp): names and shapes with the state dict of transformers'
+    model of its configuration, and a sum over the bits of every tensor with gguf-py's."""
     got = json.loads(pathlib.Path(listing).read_text())
     config = got["config"]
     names = {k for k in transformers.LlamaConfig().to_dict()} | {"rope_theta", "head_dim"}
