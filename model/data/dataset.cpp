@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
@@ -198,6 +199,27 @@ Result<Demonstration> demonstration(const Row& row) {
   return Demonstration{std::move(prompt), std::move(response), row.line};
 }
 
+// Whether the file begins as Parquet files do. It is at its beginning again.
+bool is_parquet(std::ifstream& file) {
+  std::array<char, 4> magic{};
+  file.read(magic.data(), magic.size());
+  const bool is_magic = file.gcount() == 4 && std::string_view(magic.data(), 4) == "PAR1";
+  file.clear();
+  file.seekg(0);
+  return is_magic;
+}
+
+// The command is to be pasted, so a path that a shell or Python reads otherwise is not put in.
+std::string how_to_convert(const std::string& path) {
+  const bool is_plain = path.find_first_of("'\"\\$`\n") == std::string::npos;
+  const std::filesystem::path from = is_plain ? path : "x.parquet";
+  std::filesystem::path to = from;
+  return fmt::format(
+      "is a Parquet file; convert it: python3 -c \"import pandas; "
+      "pandas.read_parquet('{}').to_json('{}', orient='records', lines=True)\"",
+      from.string(), to.replace_extension(".jsonl").string());
+}
+
 template <class Item>
 Result<std::vector<Item>> load(const std::string& path, Result<Item> (*read)(const Row&)) {
   const auto failed = [&](std::string_view what) {
@@ -208,6 +230,10 @@ Result<std::vector<Item>> load(const std::string& path, Result<Item> (*read)(con
   if (std::filesystem::is_directory(path, ignored)) return failed("is a folder, not a file");
   std::ifstream file(path, std::ios::binary);
   if (!file) return failed("cannot be opened for reading");
+  // Only where reading can begin again: not from a pipe.
+  if (std::filesystem::is_regular_file(path, ignored) && is_parquet(file)) {
+    return failed(how_to_convert(path));
+  }
 
   std::vector<Item> items;
   std::vector<char> buffer(kDatasetLineBytesMax + 1);  // One more for getline's terminator.

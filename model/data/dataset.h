@@ -27,8 +27,9 @@ struct Demonstration {
 constexpr size_t kDatasetLineBytesMax = 8 << 20;
 
 // Both read one JSON object per line; blank lines are skipped. All failures are kInvalidArgument
-// and name file and line: no such file, no row, a line that is too long, is not UTF-8 or not a
-// JSON object, a column that is missing (the message lists those found), empty or of a wrong type.
+// and name file and line: no such file, a Parquet file (the message has the command that converts
+// it), no row, a line that is too long, is not UTF-8 or not a JSON object, a column that is missing
+// (the message lists those found), empty or of a wrong type.
 //
 //   problems         prompt | question | text: text, or a list of {role, content}
 //                    gold | reward_model.ground_truth | ground_truth | solution | answer: text or

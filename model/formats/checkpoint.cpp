@@ -8,7 +8,10 @@
 
 #include "model/formats/file.h"
 #include "model/formats/hf_config.h"
+#include "model/formats/quantization.h"
 #include "model/formats/safetensors.h"
+#include "model/formats/sharded_safetensors.h"
+#include "model/formats/tensor_reading.h"
 #include "model/formats/weights_hash.h"
 #include "schemas/check.h"
 
@@ -55,66 +58,70 @@ Published publish(const TransformerConfig& config, const std::vector<float>& val
   return published;
 }
 
-Status check_tensor(const TensorView& tensor, const TensorShape& shape, const std::string& where) {
+// Everything that can be said of a tensor without reading it.
+Status check_tensor(const ShardedSafetensors& file, const TensorShape& shape) {
+  const TensorView* tensor = file.find(shape.name);
+  if (tensor == nullptr) {
+    return invalid_argument(file.path() + ": tensor " + shape.name + " is missing");
+  }
   std::vector<int64_t> dims{shape.rows};
   if (shape.is_matrix()) dims.push_back(shape.cols);
-  if (tensor.shape != dims) {
-    return invalid_argument(where + ": tensor " + shape.name +
+  if (tensor->shape != dims) {
+    return invalid_argument(file.path() + ": tensor " + shape.name +
                             " has another shape than config.json asks for");
-  }
-  if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kBF16) {
-    return invalid_argument(where + ": tensor " + shape.name + " is " + name(tensor.dtype) +
-                            "; BF16 and F32 are read");
   }
   return ok();
 }
 
-void read_tensor(float* to, const TensorView& tensor, const TensorShape& shape) {
-  const auto count = static_cast<size_t>(shape.size());
-  if (tensor.dtype == DType::kF32) {
-    std::memcpy(to, tensor.bytes.data(), count * 4);
-  } else {
-    for (size_t i = 0; i < count; ++i) {
-      uint16_t half = 0;
-      std::memcpy(&half, tensor.bytes.data() + 2 * i, 2);
-      to[i] = std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
+bool is_known(const ParameterLayout& layout, const std::string& name) {
+  const auto& known = layout.by_name();  // In byte order of names.
+  const auto found = std::lower_bound(
+      known.begin(), known.end(), name,
+      [](const Parameter& parameter, const std::string& n) { return parameter.shape.name < n; });
+  return found != known.end() && found->shape.name == name;
+}
+
+// Scales belong to the tensor that they are the scales of.
+Status check_no_others(const ShardedSafetensors& file, const ParameterLayout& layout) {
+  const std::string suffix = scale_inv_name("");
+  for (const auto& tensor : file.tensors()) {
+    const std::string& name = tensor.name;
+    const bool is_scale = name.ends_with(suffix);
+    if (!is_known(layout, is_scale ? name.substr(0, name.size() - suffix.size()) : name)) {
+      return invalid_argument(file.path() + ": tensor " + name +
+                              " does not belong to the model of config.json");
     }
   }
+  return ok();
+}
+
+Result<std::vector<float>> read_values(const ShardedSafetensors& file,
+                                       const TransformerConfig& config, const ScaleBlocks& blocks) {
+  const ParameterLayout layout(config);
+  // The bytes must be there before memory for what config.json claims is.
+  for (const auto& [shape, offset] : layout.by_name()) {
+    if (Status status = check_tensor(file, shape); !status) return status.error();
+  }
+  if (Status status = check_no_others(file, layout); !status) return status.error();
+  std::vector<float> values(static_cast<size_t>(layout.num_floats()));
+  for (const auto& [shape, offset] : layout.by_name()) {
+    const Status status =
+        read_as_float(*file.find(shape.name), file.find(scale_inv_name(shape.name)), blocks,
+                      values.data() + offset);
+    if (!status) {
+      return Error{status.error().code, file.path() + ": " + status.error().message};
+    }
+  }
+  return values;
 }
 
 }  // namespace
 
 Result<std::vector<float>> read_policy_file(const std::string& path,
                                             const TransformerConfig& config) {
-  auto file = SafetensorsFile::open(path);
+  auto file = ShardedSafetensors::open_file(path);
   if (!file) return file.error();
-  const ParameterLayout layout(config);
-  // The bytes must be there before memory for what config.json claims is.
-  for (const auto& [shape, offset] : layout.by_name()) {
-    const TensorView* tensor = file->find(shape.name);
-    if (tensor == nullptr) {
-      return invalid_argument(path + ": tensor " + shape.name + " is missing");
-    }
-    if (Status status = check_tensor(*tensor, shape, path); !status) return status.error();
-  }
-  if (file->tensors().size() != layout.by_name().size()) {
-    for (const auto& tensor : file->tensors()) {
-      const auto& known = layout.by_name();  // In byte order of names.
-      const auto found = std::lower_bound(known.begin(), known.end(), tensor.name,
-                                          [](const Parameter& parameter, const std::string& name) {
-                                            return parameter.shape.name < name;
-                                          });
-      if (found == known.end() || found->shape.name != tensor.name) {
-        return invalid_argument(path + ": tensor " + tensor.name +
-                                " does not belong to the model of config.json");
-      }
-    }
-  }
-  std::vector<float> values(static_cast<size_t>(layout.num_floats()));
-  for (const auto& [shape, offset] : layout.by_name()) {
-    read_tensor(values.data() + offset, *file->find(shape.name), shape);
-  }
-  return values;
+  return read_values(*file, config, {});
 }
 
 Status write_policy_file(const std::string& path, const TransformerConfig& config,
@@ -126,7 +133,11 @@ Status write_policy_file(const std::string& path, const TransformerConfig& confi
 Result<Checkpoint> load_checkpoint(const std::string& folder) {
   auto config = load_hf_config(folder);
   if (!config) return config.error();
-  auto values = read_policy_file(folder + "/model.safetensors", *config);
+  const auto blocks = load_quantization(folder);
+  if (!blocks) return blocks.error();
+  const auto file = ShardedSafetensors::open(folder);
+  if (!file) return file.error();
+  auto values = read_values(*file, *config, blocks->value_or(ScaleBlocks{}));
   if (!values) return values.error();
   Checkpoint checkpoint{.config = *config, .values = std::move(*values)};
 

@@ -1,5 +1,5 @@
-// A policy in a folder: config.json and model.safetensors as transformers reads them, and
-// tokenizer_config.json with what else a prompt needs.
+// A policy in a folder: config.json and model.safetensors, or its shards and their index, as
+// transformers reads them, and tokenizer_config.json with what else a prompt needs.
 #pragma once
 
 #include <string>

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "model/formats/file.h"
+#include "model/formats/quantization.h"
 #include "schemas/check.h"
 
 namespace troupe::model {
@@ -74,7 +75,6 @@ const std::vector<Fixed>& fixed_fields() {
       {"attention_dropout", 0.0},
       {"tie_word_embeddings", false},
       {"num_nextn_predict_layers", 0},
-      {"quantization_config", nullptr},
       {"pretraining_tp", 1},
   };
   return fields;
@@ -195,6 +195,8 @@ Result<TransformerConfig> parse_hf_config(std::string_view text, std::string_vie
   }
   const Reader reader(json, origin);
   if (Status status = check_fixed(reader); !status) return status.error();
+  // How the weights are stored is the business of who reads them.
+  if (auto blocks = parse_quantization(json, origin); !blocks) return blocks.error();
 
   TransformerConfig config;
   for (const Field& field : kFields) {
@@ -238,8 +240,7 @@ std::string to_hf_config(const TransformerConfig& config, std::string_view torch
     text += fmt::format("  \"{}\": {},\n", field, value);
   };
   for (const Fixed& fixed : fixed_fields()) {
-    // A quantization_config that is there, even as null, makes some readers look into it.
-    if (std::string_view(fixed.name) != "quantization_config") add(fixed.name, shown(fixed.value));
+    add(fixed.name, shown(fixed.value));
   }
   for (const Field& field : kFields) {
     add(field.name, std::visit([&](auto member) { return to_text(config.*member); }, field.member));

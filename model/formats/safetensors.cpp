@@ -1,15 +1,10 @@
 #include "model/formats/safetensors.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -17,6 +12,7 @@
 #include <utility>
 
 #include "model/formats/file.h"
+#include "model/formats/in_quotes.h"
 #include "schemas/check.h"
 
 namespace troupe::model {
@@ -55,15 +51,6 @@ const DTypeFacts& facts(DType dtype) {
 
 Error corrupt(std::string what) { return {ErrorCode::kCorruption, std::move(what)}; }
 
-// Names come from the file and may hold anything, but a message is one line of modest length.
-std::string shown(std::string_view text) {
-  std::string line;
-  for (char c : text.substr(0, 120)) {
-    line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  }
-  return "\"" + line + (text.size() > 120 ? "...\"" : "\"");
-}
-
 // The header as a tree. A JSON object with a key twice would silently become its last one, and a
 // deep one would cost memory for nothing, so both are looked for while the text is read.
 Result<Json> parse_header(std::string_view text) {
@@ -94,7 +81,7 @@ Result<Json> parse_header(std::string_view text) {
   };
   Json header = Json::parse(text.begin(), text.end(), watch, false);
   if (is_too_deep) return corrupt("the header is nested too deeply");
-  if (!duplicate.empty()) return corrupt(shown(duplicate) + " is there twice in the header");
+  if (!duplicate.empty()) return corrupt(in_quotes(duplicate) + " is there twice in the header");
   if (header.is_discarded()) return corrupt("the header is not JSON");
   if (!header.is_object()) return corrupt("the header is not a JSON object");
   return header;
@@ -108,7 +95,7 @@ struct Entry {
 
 Result<Entry> parse_entry(const std::string& tensor_name, const Json& json, size_t data_bytes) {
   const auto bad = [&](std::string what) {
-    return corrupt("tensor " + shown(tensor_name) + ": " + std::move(what));
+    return corrupt("tensor " + in_quotes(tensor_name) + ": " + std::move(what));
   };
   if (!json.is_object()) return bad("is not a JSON object");
   const auto dtype_json = json.find("dtype");
@@ -124,7 +111,7 @@ Result<Entry> parse_entry(const std::string& tensor_name, const Json& json, size
   Entry entry{.tensor = {.name = tensor_name}};
   const auto dtype = dtype_of(dtype_json->get_ref<const std::string&>());
   if (!dtype)
-    return bad("dtype " + shown(dtype_json->get_ref<const std::string&>()) + " is unknown");
+    return bad("dtype " + in_quotes(dtype_json->get_ref<const std::string&>()) + " is unknown");
   entry.tensor.dtype = *dtype;
   if (shape_json->size() > kTensorRankMax) {
     return bad(fmt::format("has {} dimensions, at most {} are allowed", shape_json->size(),
@@ -153,7 +140,7 @@ Result<Entry> parse_entry(const std::string& tensor_name, const Json& json, size
 Status parse_metadata(const Json& json, std::map<std::string, std::string>& metadata) {
   if (!json.is_object()) return corrupt("__metadata__ is not a JSON object");
   for (const auto& [key, value] : json.items()) {
-    if (!value.is_string()) return corrupt("__metadata__ " + shown(key) + " is not a string");
+    if (!value.is_string()) return corrupt("__metadata__ " + in_quotes(key) + " is not a string");
     metadata[key] = value.get_ref<const std::string&>();
   }
   return ok();
@@ -169,7 +156,7 @@ Status check_tiling(std::vector<Entry> entries, size_t data_bytes) {
     if (entry.begin != position) {
       return corrupt(
           fmt::format("tensor {}: its bytes begin at {} but the tensor before ends at {}",
-                      shown(entry.tensor.name), entry.begin, position));
+                      in_quotes(entry.tensor.name), entry.begin, position));
     }
     position = entry.end;
   }
@@ -250,48 +237,17 @@ Result<Safetensors> parse_safetensors(std::span<const std::byte> file) {
 }
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
-  const auto unreadable = [&path] {
-    return invalid_argument(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
-  };
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return unreadable();
-  struct stat facts_of_file {};
-  void* address = MAP_FAILED;
-  size_t size = 0;
-  errno = 0;
-  if (::fstat(file, &facts_of_file) == 0) {
-    size = static_cast<size_t>(facts_of_file.st_size);
-    // An empty file cannot be mapped; it is refused below like any other that is too short.
-    if (size > 0) address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  }
-  const Error error = unreadable();
-  ::close(file);  // The mapping keeps the file.
-  if (size > 0 && address == MAP_FAILED) return error;
-
-  SafetensorsFile opened;
-  if (size > 0) opened.mapping_ = {static_cast<const std::byte*>(address), size};
-  auto contents = parse_safetensors(opened.mapping_);
+  auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  auto contents = parse_safetensors(file->bytes());
   if (!contents) {
     return Error{contents.error().code, fmt::format("{}: {}; fetch or export the file again", path,
                                                     contents.error().message)};
   }
+  SafetensorsFile opened;
+  opened.file_ = *std::move(file);
   opened.contents_ = *std::move(contents);
   return opened;
-}
-
-SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
-    : mapping_(std::exchange(other.mapping_, {})), contents_(std::move(other.contents_)) {}
-
-SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
-  std::swap(mapping_, other.mapping_);
-  std::swap(contents_, other.contents_);
-  return *this;
-}
-
-SafetensorsFile::~SafetensorsFile() {
-  if (!mapping_.empty()) {
-    ::munmap(const_cast<std::byte*>(mapping_.data()), mapping_.size());
-  }
 }
 
 Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
@@ -302,8 +258,8 @@ Status write_safetensors(const std::string& path, std::span<const TensorView> te
   for (const TensorView& tensor : tensors) {
     TROUPE_CHECK(tensor_bytes(tensor.dtype, tensor.shape) == tensor.bytes.size());
     if (tensor.name == kMetadataKey || !names.insert(tensor.name).second) {
-      return invalid_argument(
-          fmt::format("{}: tensor name {} is reserved or there twice", path, shown(tensor.name)));
+      return invalid_argument(fmt::format("{}: tensor name {} is reserved or there twice", path,
+                                          in_quotes(tensor.name)));
     }
     in_file.push_back(&tensor);
   }

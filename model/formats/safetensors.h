@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "model/formats/file.h"
+#include "model/formats/mapped_file.h"
 #include "schemas/result.h"
 
 namespace troupe::model {
@@ -63,16 +64,11 @@ struct Safetensors {
 // matches its bytes and the tensors tile the rest of the file exactly. No input may crash it.
 Result<Safetensors> parse_safetensors(std::span<const std::byte> file);
 
-// A file mapped into memory, with views into the mapping. The file must not be shortened while it
-// is open: reading a page that is gone is SIGBUS.
+// A mapped file with views into the mapping, see mapped_file.h.
 class SafetensorsFile {
  public:
   // kInvalidArgument when the file cannot be read, else as parse_safetensors.
   static Result<SafetensorsFile> open(const std::string& path);
-
-  SafetensorsFile(SafetensorsFile&& other) noexcept;
-  SafetensorsFile& operator=(SafetensorsFile&& other) noexcept;
-  ~SafetensorsFile();
 
   const std::vector<TensorView>& tensors() const { return contents_.tensors; }
   const std::map<std::string, std::string>& metadata() const { return contents_.metadata; }
@@ -81,7 +77,7 @@ class SafetensorsFile {
  private:
   SafetensorsFile() = default;
 
-  std::span<const std::byte> mapping_{};
+  MappedFile file_{};
   Safetensors contents_{};
 };
 

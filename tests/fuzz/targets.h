@@ -22,4 +22,14 @@ namespace code_results {
 void fuzz_one(const uint8_t* data, size_t size);
 }  // namespace code_results
 
+namespace gguf {
+// A GGUF file, and the model in it.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace gguf
+
+namespace safetensors {
+// A safetensors file, or a config.json.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace safetensors
+
 }  // namespace troupe::fuzz

@@ -169,6 +169,27 @@ TEST_CASE("dataset: invalid UTF-8, missing and empty files are refused") {
   CHECK(load_problems(dir.path()).error().message == dir.path() + ": is a folder, not a file");
 }
 
+TEST_CASE("dataset: a Parquet file is refused with the command that converts it") {
+  const tests::TempDir dir;
+  const auto refusal = [&dir](const std::string& name) {
+    std::ofstream(dir.file(name), std::ios::binary) << "PAR1\x15\x04\n{\"prompt\": \"a\"}";
+    const auto problems = load_problems(dir.file(name));
+    const auto demonstrations = load_demonstrations(dir.file(name));
+    REQUIRE(!problems);
+    REQUIRE(!demonstrations);
+    CHECK(problems.error().message == demonstrations.error().message);
+    return problems.error().message;
+  };
+  CHECK(refusal("train.parquet") ==
+        dir.file("train.parquet") +
+            ": is a Parquet file; convert it: python3 -c \"import pandas; pandas.read_parquet('" +
+            dir.file("train.parquet") + "').to_json('" + dir.file("train.jsonl") +
+            "', orient='records', lines=True)\"");
+  // A name that would end the command's text early stays out of it.
+  CHECK(refusal("a'b.parquet").find("read_parquet('x.parquet')") != std::string::npos);
+  CHECK(problem_error("PAR") == ":1: not a JSON object; expected one per line");
+}
+
 TEST_CASE("dataset: a line may have the largest length and not a byte more") {
   std::string line = R"({"prompt": "a", "gold": "1", "x": ""})";
   line.insert(line.size() - 2, kDatasetLineBytesMax - line.size(), 'y');

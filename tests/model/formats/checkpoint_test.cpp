@@ -146,10 +146,10 @@ TEST_CASE("checkpoint: a missing, an extra and a misshapen tensor are named") {
     const Saved saved;
     saved.rewrite([&](auto& tensors) {
       for (auto& t : tensors) {
-        if (t.name == name) t.dtype = DType::kF16;
+        if (t.name == name) t.dtype = DType::kI16;
       }
     });
-    CHECK(contains(saved.refusal(), "F16"));
+    CHECK(contains(saved.refusal(), "I16"));
   }
 }
 
@@ -220,6 +220,78 @@ TEST_CASE("checkpoint: another tokenizer is refused, and no tokenizer file is a 
   const auto loaded = load_checkpoint(saved.folder);
   REQUIRE(loaded);
   CHECK(loaded->prompt_template == "plain");
+}
+
+TEST_CASE("checkpoint: shards give the same weights as one file") {
+  const std::string golden = std::string(TROUPE_SOURCE_DIR) + "/tests/model/golden/";
+  const auto whole = load_checkpoint(golden + "case_a");
+  const auto sharded = load_checkpoint(golden + "formats/sharded");
+  REQUIRE_MESSAGE(whole, whole.error().message);
+  REQUIRE_MESSAGE(sharded, sharded.error().message);
+  CHECK(sharded->values == whole->values);
+}
+
+// A saved checkpoint, one of whose matrices is all ones in FP8 with scales for blocks of 16 x 32.
+struct SavedF8 : Saved {
+  SavedF8() {
+    configure("quantization_config", {{"quant_method", "fp8"},
+                                      {"fmt", "e4m3"},
+                                      {"activation_scheme", "dynamic"},
+                                      {"weight_block_size", {16, 32}}});
+    rewrite([&](auto& tensors) {
+      for (auto& t : tensors) {
+        if (t.name != name) continue;
+        REQUIRE(t.shape == std::vector<int64_t>{48, 32});
+        t.dtype = DType::kF8E4M3;
+        t.bytes = std::as_bytes(std::span(ones));
+      }
+      tensors.push_back(
+          {name + "_scale_inv", DType::kF32, {3, 1}, std::as_bytes(std::span(scales))});
+    });
+  }
+
+  const std::string name = "model.layers.0.mlp.up_proj.weight";
+  const std::vector<uint8_t> ones = std::vector<uint8_t>(48 * 32, 0x38);
+  const std::vector<float> scales = {0.5f, 2.0f, 3.0f};
+};
+
+TEST_CASE("checkpoint: FP8 matrices are read with their scales") {
+  const SavedF8 saved;
+  const auto loaded = load_checkpoint(saved.folder);
+  REQUIRE_MESSAGE(loaded, loaded.error().message);
+  const auto at = static_cast<size_t>(ParameterLayout(loaded->config).offset(saved.name));
+  for (size_t i = 0; i < saved.ones.size(); ++i) {
+    REQUIRE(loaded->values[at + i] == saved.scales[i / 32 / 16]);
+  }
+  // What is saved again has bf16 and says so.
+  REQUIRE(save_checkpoint(saved.folder, *loaded));
+  CHECK_FALSE(contains(saved.read("config.json"), "quantization_config"));
+  CHECK(load_checkpoint(saved.folder)->values == loaded->values);
+}
+
+TEST_CASE("checkpoint: scales that are missing, misshapen or of nothing are refused by name") {
+  const auto refusal_after = [](auto change) {
+    const SavedF8 saved;
+    saved.rewrite([&](auto& tensors) {
+      for (auto& t : tensors) {
+        if (t.name == saved.name + "_scale_inv") return change(t);
+      }
+    });
+    return saved.refusal();
+  };
+  CHECK(contains(refusal_after([](auto& t) { t.name = "other_scale_inv"; }), "other_scale_inv"));
+  CHECK(contains(
+      refusal_after([](auto& t) { t.name = "model.layers.0.mlp.down_proj.weight_scale_inv"; }),
+      "down_proj"));
+  CHECK(contains(refusal_after([](auto& t) { t.shape = {1, 3}; }), "should be [3, 1]"));
+  CHECK(contains(refusal_after([](auto& t) { t.dtype = DType::kI32; }), "its scales are I32"));
+  const SavedF8 saved;
+  saved.configure("quantization_config", {{"quant_method", "fp8"}});
+  CHECK(contains(saved.refusal(), "weight_block_size null"));
+  saved.configure("quantization_config", {{"quant_method", "awq"}});
+  CHECK(contains(saved.refusal(), "\"awq\""));
+  saved.configure("quantization_config", nullptr);  // Then blocks have the published size.
+  CHECK(contains(saved.refusal(), "should be [1, 1]"));
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ TEST_CASE("hf_config: what this program does not compute is refused by name") {
   refused("topk_method", "greedy", "noaux_tc");
   refused("hidden_act", "gelu", "silu");
   refused("rope_interleave", false, "true");
-  refused("quantization_config", {{"quant_method", "fp8"}}, "fp8");
+  refused("quantization_config", {{"quant_method", "awq"}}, "awq");
   refused("num_nextn_predict_layers", 1, "only 0");
   refused("num_key_value_heads", 1, "num_attention_heads");
   refused("rope_parameters", {{"rope_type", "yarn"}}, "yarn");
