@@ -22,4 +22,9 @@ namespace code_results {
 void fuzz_one(const uint8_t* data, size_t size);
 }  // namespace code_results
 
+namespace tokenizer_json {
+// The bytes are a tokenizer.json, and the end of a text that it is then used on.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace tokenizer_json
+
 }  // namespace troupe::fuzz
