@@ -32,4 +32,9 @@ namespace safetensors {
 void fuzz_one(const uint8_t* data, size_t size);
 }  // namespace safetensors
 
+namespace tokenizer_json {
+// The bytes are a tokenizer.json, and the end of a text that it is then used on.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace tokenizer_json
+
 }  // namespace troupe::fuzz

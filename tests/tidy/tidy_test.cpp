@@ -143,6 +143,8 @@ TEST_CASE("tidy: libraries stay where they belong") {
       {"kj/", {"schemas/"}},
       {"cuda", {"kernels/"}},
       {"nccl", {"kernels/"}},
+      {"pcre2", {"model/tokenizer/"}},
+      {"utf8proc", {"model/tokenizer/"}},
       {"rocksdb/", {"actors/replay/"}},
       {"flint/", {"actors/verifier/math/"}},
       {"arb", {"actors/verifier/math/"}},
