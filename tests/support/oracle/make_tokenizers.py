@@ -1,4 +1,4 @@
-"""Writes tests/model/golden/tokenizers/: small vocabularies trained by the `tokenizers` package, each
+"""Writes tests/model/golden/tokenizers/: small vocabularies of the `tokenizers` package, each
 with the normaliser, pre-tokeniser, decoder and post-processor of a family of models, and what the
 package makes of 10,000 lines with each.
 
@@ -145,7 +145,8 @@ def train(name, family, texts, vocab_size):
         tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     config = json.loads(tokenizer.to_str())
     if not is_bytes:  # Bytes are tokens of the model, as real files have them.
-        config["added_tokens"] = [t for t in config["added_tokens"] if not t["content"][:3] == "<0x"]
+        tokens = config["added_tokens"]
+        config["added_tokens"] = [t for t in tokens if not t["content"][:3] == "<0x"]
     if name == "gpt2":  # The older form of the same.
         config["model"]["merges"] = [" ".join(pair) for pair in config["model"]["merges"]]
     path = GOLDEN / f"{name}.json"
