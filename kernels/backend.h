@@ -21,9 +21,11 @@
 #include <cstdint>
 
 #include "kernels/adamw.h"
+#include "kernels/attention.h"
 #include "kernels/device_types.h"
 #include "kernels/embedding.h"
 #include "kernels/gate.h"
+#include "kernels/head_rows.h"
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
@@ -35,15 +37,16 @@ namespace troupe::kernels {
 
 // Bounds of what a stream will be asked to do.
 struct WorkspacePlan {
-  int64_t tokens_max = 0;  // Rows of any product.
-  int64_t width_max = 0;   // Rows or columns of any weight, and vocabulary.
-  int64_t heads = 0;
-  int64_t latent_width = 0;  // W
+  int64_t tokens_max = 0;   // Rows of any product.
+  int64_t width_max = 0;    // Rows or columns of any weight, and vocabulary.
+  int64_t heads = 0;        // Of queries.
+  int64_t key_width = 0;    // CacheRow's
+  int64_t value_width = 0;  // likewise
   int64_t context_max = 0;
   int64_t experts = 0;
 };
 
-inline constexpr uint32_t kBackendVersion = 1;
+inline constexpr uint32_t kBackendVersion = 2;
 
 struct Backend {
   uint32_t version = kBackendVersion;
@@ -83,6 +86,10 @@ struct Backend {
   void (*mla_query_backward)(Stream* stream, const MlaQueryBackward& args) = nullptr;
   void (*mla_latent)(Stream* stream, const MlaLatent& args) = nullptr;
   void (*mla_latent_backward)(Stream* stream, const MlaLatentBackward& args) = nullptr;
+  void (*head_rows)(Stream* stream, const HeadRows& args) = nullptr;
+  void (*head_rows_backward)(Stream* stream, const HeadRowsBackward& args) = nullptr;
+  void (*add_bias)(Stream* stream, const AddBias& args) = nullptr;
+  void (*bias_gradient)(Stream* stream, const BiasGradient& args) = nullptr;
   void (*attention)(Stream* stream, const Attention& args) = nullptr;
   void (*attention_backward)(Stream* stream, const AttentionBackward& args) = nullptr;
   void (*gate)(Stream* stream, const Gate& args) = nullptr;

@@ -1,9 +1,9 @@
-// The router of a mixture of experts (DeepSeek-V3, 2024, section 2.1.2), and the way of rows to
-// their experts and back.
+// The router of a mixture of experts (DeepSeek-V3, 2024, section 2.1.2; with a softmax,
+// DeepSeek-V2, Mixtral and Qwen3), and the way of rows to their experts and back.
 //
-//   score[n, e] = sigmoid(logit[n, e])
+//   score[n, e] = sigmoid(logit[n, e]), or softmax over e
 //   chosen(n)   = the K largest of score + bias among the experts of the groups_kept best groups; a
-//                 group's merit is the sum of its two largest score + bias
+//                 group's merit is the sum of its two largest score + bias, or the largest
 //   weight[n, k] = scaling score[n, e_k] / (sum over k of score[n, e_k] + 1e-20)   (or without the
 //   sum)
 //
@@ -12,7 +12,9 @@
 // is added in a fixed order. Backward, with the choice as a constant, d = scaling dweight, S the
 // sum (1 and no second term where not normalised):
 //   dscore[k] = d[k] / S - (sum over k of d[k] score[k]) / S^2
-//   dlogit[e_k] = dscore[k] score (1 - score),  0 for those not chosen;  rounded as stored
+//   sigmoid  dlogit[e_k] = dscore[k] score (1 - score),  0 for those not chosen
+//   softmax  dlogit[e] = score[e] (dscore[e] - sum over k of dscore[k] score[e_k])
+// rounded as stored.
 // Logits that are no numbers give some valid choice and weights that are none.
 #pragma once
 
@@ -25,14 +27,16 @@ namespace troupe::kernels {
 struct Gate {
   Device<int32_t> expert{};  // (N, K)  out, ascending within a token
   Device<float> weight{};    // (N, K)  out
-  Device<float> score{};     // (N, E)  out: sigmoid, kept for backward
+  Device<float> score{};     // (N, E)  out, kept for backward
   Device<float> logit{};     // (N, E)
-  Device<float> bias{};      // (E)  for the selection only
+  Device<float> bias{};      // (E)  for the selection only; may be absent
   int64_t N = 0;
   int64_t E = 0;
   int64_t K = 0;
   int64_t num_groups = 1;
   int64_t groups_kept = 1;
+  bool groups_by_best = false;  // A group's merit is its largest.
+  bool is_softmax = false;
   bool normalises = true;
   float scaling = 1;
 };
@@ -44,6 +48,7 @@ struct GateBackward {
   int64_t N = 0;
   int64_t E = 0;
   int64_t K = 0;
+  bool is_softmax = false;
   bool normalises = true;
   float scaling = 1;
 };

@@ -49,8 +49,9 @@ int64_t workspace_bytes(const WorkspacePlan& plan) {
   const int64_t gradient = width * tokens * kWord;
   const int64_t rows = padded(16 * plan.heads);
   const int64_t context = padded(plan.context_max);
-  const int64_t attention = 2 * context * plan.latent_width * kWord +
-                            rows * (3 * plan.latent_width + 2 * context + 64) * kWord +
+  const int64_t widths = 2 * padded(plan.key_width) + padded(plan.value_width);
+  const int64_t attention = context * widths * kWord +
+                            rows * (2 * widths + 2 * context + 64) * kWord +
                             32 * std::max(rows, context) * kWord;
   const int64_t elementwise = 64 * width * kWord;
   return product + gradient + attention + elementwise + 64 * 64;

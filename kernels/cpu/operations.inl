@@ -120,6 +120,10 @@ Backend operations(const char* isa) {
   TROUPE_IN_PRECISION_PLAIN(mla_query_backward, MlaQueryBackward);
   TROUPE_IN_PRECISION_PLAIN(mla_latent, MlaLatent);
   TROUPE_IN_PRECISION(mla_latent_backward, MlaLatentBackward);
+  TROUPE_IN_PRECISION_PLAIN(head_rows, HeadRows);
+  TROUPE_IN_PRECISION(head_rows_backward, HeadRowsBackward);
+  TROUPE_IN_FLOAT_PLAIN(add_bias, AddBias);
+  TROUPE_IN_PRECISION(bias_gradient, BiasGradient);
   TROUPE_IN_PRECISION(attention, Attention);
   TROUPE_IN_PRECISION(attention_backward, AttentionBackward);
   TROUPE_IN_FLOAT_PLAIN(gate, Gate);

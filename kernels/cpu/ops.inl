@@ -221,6 +221,110 @@ void mla_latent_backward(S s, Workspace workspace, const MlaLatentBackward& args
   fold_rows(at(args.dweight), partials, R);
 }
 
+// Pairs (i, i + d/2); table row: cos, sin per pair.
+inline void rotate_halves(float* to, const float* from, const float* table, int64_t d) {
+  for (int64_t i = 0; i < d / 2; ++i) {
+    const float a = from[i], b = from[i + d / 2], c = table[2 * i], s = table[2 * i + 1];
+    to[i] = product(a, c) - product(b, s);
+    to[i + d / 2] = product(b, c) + product(a, s);
+  }
+}
+inline void rotate_halves_back(float* to, const float* from, const float* table, int64_t d) {
+  for (int64_t i = 0; i < d / 2; ++i) {
+    const float a = from[i], b = from[i + d / 2], c = table[2 * i], s = table[2 * i + 1];
+    to[i] = product(a, c) + product(b, s);
+    to[i + d / 2] = product(b, c) - product(a, s);
+  }
+}
+
+template <class S>
+void head_rows(S s, const HeadRows& args) {
+  const int64_t d = args.d;
+  TROUPE_CHECK(d <= kRotatedMax);
+  float normed[kRotatedMax], rotated[kRotatedMax];
+  for (int64_t n = 0; n < args.N; ++n) {
+    const int64_t row = args.slot ? at(args.slot)[n] : n;
+    for (int64_t h = 0; h < args.H; ++h) {
+      const float* from = at(args.x) + (n * args.H + h) * d;
+      if (args.weight) {
+        at(args.rstd)[n * args.H + h] =
+            rmsnorm_row(Fp32{}, normed, from, at(args.weight), d, args.epsilon);
+        from = normed;
+      }
+      if (args.table) {
+        rotate_halves(rotated, from, at(args.table) + at(args.position)[n] * d, d);
+        from = rotated;
+      }
+      auto* to = at(s, args.y) + row * args.ldy + h * args.stride;
+      store_row(to, from, d);
+      for (int64_t i = d; i < padded(d); ++i) to[i] = 0;
+    }
+  }
+}
+
+template <class S>
+void head_rows_backward(S s, Workspace workspace, const HeadRowsBackward& args) {
+  const int64_t d = args.d;
+  TROUPE_CHECK(d <= kRotatedMax);
+  float rotated[kRotatedMax], dx[kRotatedMax];
+  float* partials = workspace.take<float>(16 * d);
+  std::memset(partials, 0, static_cast<size_t>(16 * d) * sizeof(float));
+  for (int64_t n = 0; n < args.N; ++n) {
+    for (int64_t h = 0; h < args.H; ++h) {
+      const int64_t head = n * args.H + h;
+      const float* dy = at(args.dy) + n * args.lddy + h * args.stride;
+      if (args.table) {
+        rotate_halves_back(rotated, dy, at(args.table) + at(args.position)[n] * d, d);
+        dy = rotated;
+      }
+      if (args.weight) {
+        rmsnorm_backward_row(dx, partials + head % 16 * d, dy, at(args.x) + head * d,
+                             at(args.weight), at(args.rstd)[head], d, /*overwrites=*/true);
+        dy = dx;
+      }
+      store_row(at(s, args.dx) + head * d, dy, d);
+    }
+  }
+  if (args.weight) fold_rows(at(args.dweight), partials, d);
+}
+
+void add_bias(const AddBias& args) {
+  for (int64_t i = 0; i < args.N; ++i) {
+    float* y = at(args.y) + i * args.n;
+    for (int64_t j = 0; j < args.n; j += 16) {
+      const int64_t count = args.n - j;
+      store_n(y + j, load_n(y + j, count) + load_n(at(args.bias) + j, count), count);
+    }
+  }
+}
+
+template <class S>
+void bias_gradient(S s, Workspace workspace, const BiasGradient& args) {
+  float* partials = workspace.take<float>(16 * args.n);
+  std::memset(partials, 0, static_cast<size_t>(16 * args.n) * sizeof(float));
+  for (int64_t i = 0; i < args.N; ++i) {
+    float* partial = partials + i % 16 * args.n;
+    const auto* dy = at(s, args.dy) + i * args.n;
+    for (int64_t j = 0; j < args.n; j += 16) {
+      const int64_t count = args.n - j;
+      store_n(partial + j, load_n(partial + j, count) + load_stored_n(dy + j, count), count);
+    }
+  }
+  fold_rows(at(args.dbias), partials, args.n);
+}
+
+inline void softmax_row(float* p, const float* x, int64_t n) {
+  F16 largest = splat(-3.0e38f);
+  for (int64_t i = 0; i < n; i += 16) largest = maximum(largest, load_or_lowest(x + i, n - i));
+  const F16 max = splat(fold_max(largest));
+  const float sum = sum16(n, [&](int64_t i, int64_t count) {
+    const F16 e = exp16(load_or_lowest(x + i, count) - max);
+    store_n(p + i, e, count);
+    return e;
+  });
+  for (int64_t i = 0; i < n; i += 16) store_n(p + i, load_n(p + i, n - i) / splat(sum), n - i);
+}
+
 void gate(const Gate& args) {
   TROUPE_CHECK(args.E <= kExpertsMax);
   const int64_t E = args.E, K = args.K, group_size = E / args.num_groups;
@@ -229,11 +333,18 @@ void gate(const Gate& args) {
   float group_score[kExpertsMax];
   for (int64_t n = 0; n < args.N; ++n) {
     float* score = at(args.score) + n * E;
+    const float* logit = at(args.logit) + n * E;
+    if (args.is_softmax) {
+      softmax_row(score, logit, E);
+    } else {
+      for (int64_t i = 0; i < E; i += 16) {
+        store_n(score + i, sigmoid16(load_n(logit + i, E - i)), E - i);
+      }
+    }
     for (int64_t i = 0; i < E; i += 16) {
-      const int64_t count = E - i;
-      const F16 value = sigmoid16(load_n(at(args.logit) + n * E + i, count));
-      store_n(score + i, value, count);
-      store_n(biased + i, value + load_n(at(args.bias) + i, count), count);
+      F16 value = load_n(score + i, E - i);
+      if (args.bias) value = value + load_n(at(args.bias) + i, E - i);
+      store_n(biased + i, value, E - i);
     }
     if (args.groups_kept < args.num_groups) {
       for (int64_t g = 0; g < args.num_groups; ++g) {
@@ -246,7 +357,7 @@ void gate(const Gate& args) {
             second = biased[i];
           }
         }
-        group_score[g] = group_size > 1 ? best + second : best;
+        group_score[g] = group_size > 1 && !args.groups_by_best ? best + second : best;
       }
       for (int64_t dropped = 0; dropped < args.num_groups - args.groups_kept; ++dropped) {
         int64_t worst = -1;  // Among equals the larger index goes first, so the smaller is kept.
@@ -304,9 +415,20 @@ void gate_backward(S s, const GateBackward& args) {
           K, [&](int64_t i, int64_t c) { return load_n(dweight + i, c) * load_n(chosen + i, c); });
       shared = shared / (total * total);
     }
+    for (int64_t k = 0; k < K; ++k) dweight[k] = dweight[k] / total - shared;  // Now dscore.
+    if (args.is_softmax) {
+      const float mean = sum16(
+          K, [&](int64_t i, int64_t c) { return load_n(dweight + i, c) * load_n(chosen + i, c); });
+      for (int64_t i = 0; i < E; i += 16) {
+        store_stored_n(dlogit + i, load_n(score + i, E - i) * splat(0.0f - mean), E - i);
+      }
+      for (int64_t k = 0; k < K; ++k) {
+        dlogit[expert[k]] = to_stored<S>(chosen[k] * (dweight[k] - mean));
+      }
+      continue;
+    }
     for (int64_t k = 0; k < K; ++k) {
-      const float dscore = dweight[k] / total - shared;
-      dlogit[expert[k]] = to_stored<S>(dscore * (chosen[k] * (1.0f - chosen[k])));
+      dlogit[expert[k]] = to_stored<S>(dweight[k] * (chosen[k] * (1.0f - chosen[k])));
     }
   }
 }

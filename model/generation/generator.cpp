@@ -78,9 +78,8 @@ class HostAndDevice {
 int64_t blocks_for(int64_t tokens) { return (tokens + kBlockTokens - 1) / kBlockTokens; }
 
 int64_t block_bytes(const TransformerConfig& c, kernels::Precision precision) {
-  const int64_t W = kernels::padded(c.kv_lora_rank + c.qk_rope_head_dim);
   const int64_t element = precision == kernels::Precision::kBf16 ? 2 : 4;
-  return c.num_hidden_layers * kBlockTokens * W * element;
+  return c.num_hidden_layers * kBlockTokens * cache_row(c).width * element;
 }
 
 }  // namespace
@@ -93,7 +92,7 @@ class Generator::Engine {
       : backend_(backend),
         config_(config),
         options_(options),
-        W_(kernels::padded(config.kv_lora_rank + config.qk_rope_head_dim)),
+        row_width_(cache_row(config).width),
         element_bytes_(options.precision == kernels::Precision::kBf16 ? 2 : 4),
         transformer_(backend, config,
                      {.precision = options.precision,
@@ -102,7 +101,7 @@ class Generator::Engine {
                       .context_max = options.context_max}),
         pool_(static_cast<int32_t>(num_blocks)),
         cache_(backend, num_blocks * block_bytes(config, options.precision)),
-        layer_stride_(num_blocks * kBlockTokens * W_),
+        layer_stride_(num_blocks * kBlockTokens * row_width_),
         token_(backend, options.batch_tokens_max),
         position_(backend, options.batch_tokens_max),
         slot_(backend, options.batch_tokens_max),
@@ -240,7 +239,7 @@ class Generator::Engine {
   }
 
   void copy_block(int32_t to, int32_t from) {
-    const int64_t bytes = kBlockTokens * W_ * element_bytes_;
+    const int64_t bytes = kBlockTokens * row_width_ * element_bytes_;
     for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
       const uint64_t base =
           cache_.get().address + static_cast<uint64_t>(layer * layer_stride_ * element_bytes_);
@@ -262,7 +261,7 @@ class Generator::Engine {
     build_batch(feed);
     TROUPE_CHECK(batch_.N > 0);  // The oldest sequence always has room.
     statistics.tokens_computed += batch_.N;
-    const LatentCache cache{{cache_.get().address, element_bytes_}, layer_stride_};
+    const LayerCache cache{{cache_.get().address, element_bytes_}, layer_stride_};
     kernels::Stream* stream = transformer_.stream();
     transformer_.forward(weights, batch_, cache);
     backend_.sample(stream, {.token = sampled_.get(),
@@ -382,7 +381,7 @@ class Generator::Engine {
   const kernels::Backend& backend_;
   const TransformerConfig& config_;
   const Options& options_;
-  const int64_t W_;
+  const int64_t row_width_;
   const uint8_t element_bytes_;
   Transformer transformer_;
   BlockPool pool_;

@@ -6,10 +6,38 @@ namespace troupe::model {
 namespace {
 
 constexpr int64_t kSizeMax = 1 << 20;  // No width, count or vocabulary is larger.
+constexpr int64_t kRotatedMax = 512;
 
 Error refuse(const char* field, int64_t value, const char* rule) {
   return invalid_argument("model configuration: " + std::string(field) + " = " +
                           std::to_string(value) + " " + rule);
+}
+
+Status validate_latent(const TransformerConfig& c) {
+  const std::pair<const char*, int64_t> positive[] = {{"kv_lora_rank", c.kv_lora_rank},
+                                                      {"qk_nope_head_dim", c.qk_nope_head_dim},
+                                                      {"qk_rope_head_dim", c.qk_rope_head_dim},
+                                                      {"v_head_dim", c.v_head_dim}};
+  for (const auto& [field, value] : positive) {
+    if (value < 1 || value > kSizeMax) return refuse(field, value, "must be in 1 .. 1048576");
+  }
+  if (c.q_lora_rank < 0 || c.q_lora_rank > kSizeMax) {
+    return refuse("q_lora_rank", c.q_lora_rank, "must be null or in 1 .. 1048576");
+  }
+  if (c.qk_rope_head_dim % 2 != 0 || c.qk_rope_head_dim > kRotatedMax) {
+    return refuse("qk_rope_head_dim", c.qk_rope_head_dim, "must be even and at most 512");
+  }
+  return ok();
+}
+
+Status validate_grouped(const TransformerConfig& c) {
+  if (c.head_dim < 2 || c.head_dim % 2 != 0 || c.head_dim > kRotatedMax) {
+    return refuse("head_dim", c.head_dim, "must be even and at most 512");
+  }
+  if (c.num_key_value_heads < 1 || c.num_attention_heads % c.num_key_value_heads != 0) {
+    return refuse("num_key_value_heads", c.num_key_value_heads, "must divide num_attention_heads");
+  }
+  return ok();
 }
 
 }  // namespace
@@ -20,21 +48,14 @@ Status validate(const TransformerConfig& c) {
       {"hidden_size", c.hidden_size},
       {"num_hidden_layers", c.num_hidden_layers},
       {"num_attention_heads", c.num_attention_heads},
-      {"kv_lora_rank", c.kv_lora_rank},
-      {"qk_nope_head_dim", c.qk_nope_head_dim},
-      {"qk_rope_head_dim", c.qk_rope_head_dim},
-      {"v_head_dim", c.v_head_dim},
       {"max_position_embeddings", c.max_position_embeddings},
   };
   for (const auto& [field, value] : positive) {
     if (value < 1 || value > kSizeMax) return refuse(field, value, "must be in 1 .. 1048576");
   }
-  if (c.q_lora_rank < 0 || c.q_lora_rank > kSizeMax) {
-    return refuse("q_lora_rank", c.q_lora_rank, "must be null or in 1 .. 1048576");
-  }
   if (c.num_hidden_layers > 1024) return refuse("num_hidden_layers", c.num_hidden_layers, "> 1024");
-  if (c.qk_rope_head_dim % 2 != 0 || c.qk_rope_head_dim > 512) {
-    return refuse("qk_rope_head_dim", c.qk_rope_head_dim, "must be even and at most 512");
+  if (Status status = c.is_latent() ? validate_latent(c) : validate_grouped(c); !status) {
+    return status;
   }
   if (c.first_k_dense_replace < 0 || c.first_k_dense_replace > c.num_hidden_layers) {
     return refuse("first_k_dense_replace", c.first_k_dense_replace,
@@ -43,7 +64,7 @@ Status validate(const TransformerConfig& c) {
   if (c.first_k_dense_replace > 0 && (c.intermediate_size < 1 || c.intermediate_size > kSizeMax)) {
     return refuse("intermediate_size", c.intermediate_size, "must be in 1 .. 1048576");
   }
-  if (c.first_k_dense_replace < c.num_hidden_layers) {
+  if (c.has_experts()) {
     if (c.n_routed_experts < 1 || c.n_routed_experts > 1024) {
       return refuse("n_routed_experts", c.n_routed_experts, "must be in 1 .. 1024");
     }
@@ -117,44 +138,81 @@ Result<TransformerConfig> named_config(std::string_view name) {
                           "\" is not a named architecture; there are: tiny-moe, small-moe");
 }
 
+ParameterNames parameter_names(Family family) {
+  if (family == Family::kMixtral) {
+    return {"block_sparse_moe.gate.weight", "block_sparse_moe.experts.", ".w1.weight", ".w3.weight",
+            ".w2.weight"};
+  }
+  return {"mlp.gate.weight", "mlp.experts.", ".gate_proj.weight", ".up_proj.weight",
+          ".down_proj.weight"};
+}
+
 std::vector<TensorShape> parameters(const TransformerConfig& c) {
   std::vector<TensorShape> all;
   const auto add = [&](std::string name, int64_t rows, int64_t cols = 0, bool is_float32 = false) {
     all.push_back({std::move(name), rows, cols, is_float32});
   };
+  const int64_t D = c.hidden_size, H = c.num_attention_heads;
   const auto add_mlp = [&](const std::string& prefix, int64_t inner) {
-    add(prefix + "gate_proj.weight", inner, c.hidden_size);
-    add(prefix + "up_proj.weight", inner, c.hidden_size);
-    add(prefix + "down_proj.weight", c.hidden_size, inner);
+    add(prefix + "gate_proj.weight", inner, D);
+    add(prefix + "up_proj.weight", inner, D);
+    add(prefix + "down_proj.weight", D, inner);
   };
-  add("model.embed_tokens.weight", c.vocab_size, c.hidden_size);
-  add("model.norm.weight", c.hidden_size);
-  add("lm_head.weight", c.vocab_size, c.hidden_size);
-  const int64_t H = c.num_attention_heads;
+  const auto add_latent = [&](const std::string& attn) {
+    if (c.q_lora_rank > 0) {
+      add(attn + "q_a_proj.weight", c.q_lora_rank, D);
+      add(attn + "q_a_layernorm.weight", c.q_lora_rank);
+      add(attn + "q_b_proj.weight", c.query_width(), c.q_lora_rank);
+    } else {
+      add(attn + "q_proj.weight", c.query_width(), D);
+    }
+    add(attn + "kv_a_proj_with_mqa.weight", c.kv_lora_rank + c.qk_rope_head_dim, D);
+    add(attn + "kv_a_layernorm.weight", c.kv_lora_rank);
+    add(attn + "kv_b_proj.weight", H * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank);
+  };
+  const auto add_grouped = [&](const std::string& attn) {
+    const int64_t width = c.num_key_value_heads * c.head_dim;
+    add(attn + "q_proj.weight", c.query_width(), D);
+    add(attn + "k_proj.weight", width, D);
+    add(attn + "v_proj.weight", width, D);
+    if (c.has_qkv_bias()) {
+      add(attn + "q_proj.bias", c.query_width());
+      add(attn + "k_proj.bias", width);
+      add(attn + "v_proj.bias", width);
+    }
+    if (c.has_qk_norm()) {
+      add(attn + "q_norm.weight", c.head_dim);
+      add(attn + "k_norm.weight", c.head_dim);
+    }
+  };
+  const ParameterNames names = parameter_names(c.family);
+  add("model.embed_tokens.weight", c.vocab_size, D);
+  add("model.norm.weight", D);
+  if (!c.tie_word_embeddings) add("lm_head.weight", c.vocab_size, D);
   for (int64_t layer = 0; layer < c.num_hidden_layers; ++layer) {
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
     const std::string attn = prefix + "self_attn.";
-    add(prefix + "input_layernorm.weight", c.hidden_size);
-    add(prefix + "post_attention_layernorm.weight", c.hidden_size);
-    if (c.q_lora_rank > 0) {
-      add(attn + "q_a_proj.weight", c.q_lora_rank, c.hidden_size);
-      add(attn + "q_a_layernorm.weight", c.q_lora_rank);
-      add(attn + "q_b_proj.weight", H * c.qk_head_dim(), c.q_lora_rank);
+    add(prefix + "input_layernorm.weight", D);
+    add(prefix + "post_attention_layernorm.weight", D);
+    if (c.is_latent()) {
+      add_latent(attn);
     } else {
-      add(attn + "q_proj.weight", H * c.qk_head_dim(), c.hidden_size);
+      add_grouped(attn);
     }
-    add(attn + "kv_a_proj_with_mqa.weight", c.kv_lora_rank + c.qk_rope_head_dim, c.hidden_size);
-    add(attn + "kv_a_layernorm.weight", c.kv_lora_rank);
-    add(attn + "kv_b_proj.weight", H * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank);
-    add(attn + "o_proj.weight", c.hidden_size, H * c.v_head_dim);
+    add(attn + "o_proj.weight", D, c.attended_width());
     if (c.is_dense(layer)) {
       add_mlp(prefix + "mlp.", c.intermediate_size);
       continue;
     }
-    add(prefix + "mlp.gate.weight", c.n_routed_experts, c.hidden_size);
-    add(prefix + "mlp.gate.e_score_correction_bias", c.n_routed_experts, 0, /*is_float32=*/true);
+    add(prefix + names.router, c.n_routed_experts, D);
+    if (c.has_router_bias()) {
+      add(prefix + "mlp.gate.e_score_correction_bias", c.n_routed_experts, 0, /*is_float32=*/true);
+    }
     for (int64_t e = 0; e < c.n_routed_experts; ++e) {
-      add_mlp(prefix + "mlp.experts." + std::to_string(e) + ".", c.moe_intermediate_size);
+      const std::string expert = prefix + names.experts + std::to_string(e);
+      add(expert + names.expert_gate, c.moe_intermediate_size, D);
+      add(expert + names.expert_up, c.moe_intermediate_size, D);
+      add(expert + names.expert_down, D, c.moe_intermediate_size);
     }
     if (c.n_shared_experts > 0) {
       add_mlp(prefix + "mlp.shared_experts.", c.n_shared_experts * c.moe_intermediate_size);

@@ -43,12 +43,13 @@ std::vector<float> initial_parameters(const TransformerConfig& config,
   for (const auto& [shape, offset] : layout.by_name()) {
     float* to = values.data() + offset;
     if (!shape.is_matrix()) {
-      const float value = ends_with(shape.name, "e_score_correction_bias") ? 0.0f : 1.0f;
+      const float value = ends_with(shape.name, "bias") ? 0.0f : 1.0f;
       for (int64_t i = 0; i < shape.size(); ++i) to[i] = value;
       continue;
     }
     double deviation = 1.0 / std::sqrt(static_cast<double>(shape.cols));
-    if (ends_with(shape.name, "o_proj.weight") || ends_with(shape.name, "down_proj.weight")) {
+    if (ends_with(shape.name, "o_proj.weight") || ends_with(shape.name, "down_proj.weight") ||
+        ends_with(shape.name, ".w2.weight")) {
       deviation /= std::sqrt(2.0 * static_cast<double>(config.num_hidden_layers));
     } else if (shape.name == "model.embed_tokens.weight") {
       deviation = 0.5;

@@ -66,77 +66,107 @@ MatrixList PolicyWeights::experts(const std::string& prefix, const std::string& 
   return list;
 }
 
-void PolicyWeights::lay_out() {
+void PolicyWeights::lay_out_latent(LayerWeights& layer, const std::string& attn) {
   const TransformerConfig& c = config_;
   const int64_t D = c.hidden_size, H = c.num_attention_heads, R = c.kv_lora_rank;
   const int64_t nope = c.qk_nope_head_dim, v = c.v_head_dim;
+  if (c.q_lora_rank > 0) {
+    layer.q_a = matrix(attn + "q_a_proj.weight", c.q_lora_rank, D);
+    layer.q_a_norm = vector(attn + "q_a_layernorm.weight");
+    layer.q = matrix(attn + "q_b_proj.weight", c.query_width(), c.q_lora_rank);
+  } else {
+    layer.q = matrix(attn + "q_proj.weight", c.query_width(), D);
+  }
+  layer.kv_a = matrix(attn + "kv_a_proj_with_mqa.weight", R + c.qk_rope_head_dim, D);
+  layer.kv_norm = vector(attn + "kv_a_layernorm.weight");
+
+  // kv_b (H * (nope + v), R): per head the rows that make keys, then those that make values. The
+  // keys' part is used from its other side, because the query is brought into the latent.
+  const int64_t kv_b = layout_.offset(attn + "kv_b_proj.weight");
+  const auto heads = [&](int64_t first_row, int64_t rows, bool is_absorbing) {
+    MatrixList list;
+    list.count = H;
+    list.stride = (nope + v) * R;
+    list.first.offset = kv_b + first_row * R;
+    list.first.ld = R;
+    for (const bool is_backward : {false, true}) {
+      if (is_backward && !options_.is_trainable) break;
+      const bool is_transposed = is_absorbing != is_backward;
+      for (int64_t h = 0; h < H; ++h) {
+        const Packed packed = plan(is_transposed ? R : rows, is_transposed ? rows : R,
+                                   list.first.offset + h * list.stride, R, is_transposed);
+        if (h == 0) (is_backward ? list.first.wt : list.first.w) = packed;
+      }
+      const Packed& first = is_backward ? list.first.wt : list.first.w;
+      (is_backward ? list.wt_stride_bytes : list.w_stride_bytes) =
+          backend_.packed_bytes(options_.precision, first.rows, first.cols);
+    }
+    return list;
+  };
+  layer.absorb = heads(0, nope, true);
+  layer.value = heads(nope, v, false);
+}
+
+void PolicyWeights::lay_out_grouped(LayerWeights& layer, const std::string& attn) {
+  const TransformerConfig& c = config_;
+  const int64_t D = c.hidden_size, width = c.num_key_value_heads * c.head_dim;
+  layer.q = matrix(attn + "q_proj.weight", c.query_width(), D);
+  layer.k = matrix(attn + "k_proj.weight", width, D);
+  layer.v = matrix(attn + "v_proj.weight", width, D);
+  if (c.has_qkv_bias()) {
+    layer.q_bias = vector(attn + "q_proj.bias");
+    layer.k_bias = vector(attn + "k_proj.bias");
+    layer.v_bias = vector(attn + "v_proj.bias");
+  }
+  if (c.has_qk_norm()) {
+    layer.q_norm = vector(attn + "q_norm.weight");
+    layer.k_norm = vector(attn + "k_norm.weight");
+  }
+}
+
+void PolicyWeights::lay_out() {
+  const TransformerConfig& c = config_;
+  const int64_t D = c.hidden_size;
+  const ParameterNames names = parameter_names(c.family);
   packed_bytes_ = 0;
   tasks_.clear();
   layers_.clear();
   embedding_ = vector("model.embed_tokens.weight");
   final_norm_ = vector("model.norm.weight");
-  head_ = matrix("lm_head.weight", c.vocab_size, D);
+  head_ = matrix(c.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
+                 c.vocab_size, D);
+  const auto add_mlp = [&](const std::string& name, int64_t inner) {
+    MlpWeights weights;
+    weights.gate = matrix(name + "gate_proj.weight", inner, D);
+    weights.up = matrix(name + "up_proj.weight", inner, D);
+    weights.down = matrix(name + "down_proj.weight", D, inner);
+    return weights;
+  };
   for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
     const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    const std::string attn = prefix + "self_attn.", mlp = prefix + "mlp.";
+    const std::string attn = prefix + "self_attn.";
     LayerWeights layer;
     layer.input_norm = vector(prefix + "input_layernorm.weight");
     layer.post_norm = vector(prefix + "post_attention_layernorm.weight");
-    if (c.q_lora_rank > 0) {
-      layer.q_a = matrix(attn + "q_a_proj.weight", c.q_lora_rank, D);
-      layer.q_a_norm = vector(attn + "q_a_layernorm.weight");
-      layer.q = matrix(attn + "q_b_proj.weight", H * c.qk_head_dim(), c.q_lora_rank);
+    if (c.is_latent()) {
+      lay_out_latent(layer, attn);
     } else {
-      layer.q = matrix(attn + "q_proj.weight", H * c.qk_head_dim(), D);
+      lay_out_grouped(layer, attn);
     }
-    layer.kv_a = matrix(attn + "kv_a_proj_with_mqa.weight", R + c.qk_rope_head_dim, D);
-    layer.kv_norm = vector(attn + "kv_a_layernorm.weight");
-    layer.o = matrix(attn + "o_proj.weight", D, H * v);
-
-    // kv_b (H * (nope + v), R): per head the rows that make keys, then those that make values. The
-    // keys' part is used from its other side, because the query is brought into the latent.
-    const int64_t kv_b = layout_.offset(attn + "kv_b_proj.weight");
-    const auto heads = [&](int64_t first_row, int64_t rows, bool is_absorbing) {
-      MatrixList list;
-      list.count = H;
-      list.stride = (nope + v) * R;
-      list.first.offset = kv_b + first_row * R;
-      list.first.ld = R;
-      for (const bool is_backward : {false, true}) {
-        if (is_backward && !options_.is_trainable) break;
-        const bool is_transposed = is_absorbing != is_backward;
-        for (int64_t h = 0; h < H; ++h) {
-          const Packed packed = plan(is_transposed ? R : rows, is_transposed ? rows : R,
-                                     list.first.offset + h * list.stride, R, is_transposed);
-          if (h == 0) (is_backward ? list.first.wt : list.first.w) = packed;
-        }
-        const Packed& first = is_backward ? list.first.wt : list.first.w;
-        (is_backward ? list.wt_stride_bytes : list.w_stride_bytes) =
-            backend_.packed_bytes(options_.precision, first.rows, first.cols);
-      }
-      return list;
-    };
-    layer.absorb = heads(0, nope, true);
-    layer.value = heads(nope, v, false);
-
-    const auto add_mlp = [&](const std::string& name, int64_t inner) {
-      MlpWeights weights;
-      weights.gate = matrix(name + "gate_proj.weight", inner, D);
-      weights.up = matrix(name + "up_proj.weight", inner, D);
-      weights.down = matrix(name + "down_proj.weight", D, inner);
-      return weights;
-    };
+    layer.o = matrix(attn + "o_proj.weight", D, c.attended_width());
     if (c.is_dense(i)) {
-      layer.dense = add_mlp(mlp, c.intermediate_size);
+      layer.dense = add_mlp(prefix + "mlp.", c.intermediate_size);
     } else {
-      layer.router = matrix(mlp + "gate.weight", c.n_routed_experts, D);
-      layer.router_bias = vector(mlp + "gate.e_score_correction_bias");
+      layer.router = matrix(prefix + names.router, c.n_routed_experts, D);
+      if (c.has_router_bias()) {
+        layer.router_bias = vector(prefix + "mlp.gate.e_score_correction_bias");
+      }
       const int64_t F = c.moe_intermediate_size;
-      layer.expert_gate = experts(mlp + "experts.", ".gate_proj.weight", F, D);
-      layer.expert_up = experts(mlp + "experts.", ".up_proj.weight", F, D);
-      layer.expert_down = experts(mlp + "experts.", ".down_proj.weight", D, F);
+      layer.expert_gate = experts(prefix + names.experts, names.expert_gate, F, D);
+      layer.expert_up = experts(prefix + names.experts, names.expert_up, F, D);
+      layer.expert_down = experts(prefix + names.experts, names.expert_down, D, F);
       if (c.n_shared_experts > 0) {
-        layer.shared = add_mlp(mlp + "shared_experts.", c.n_shared_experts * F);
+        layer.shared = add_mlp(prefix + "mlp.shared_experts.", c.n_shared_experts * F);
       }
     }
     layers_.push_back(layer);

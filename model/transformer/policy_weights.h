@@ -46,11 +46,19 @@ struct MlpWeights {
   Matrix gate{}, up{}, down{};
 };
 
+// What a configuration lacks has address 0.
 struct LayerWeights {
-  Vector input_norm{}, q_a_norm{}, kv_norm{}, post_norm{};
-  Matrix q_a{}, q{}, kv_a{}, o{};  // q is q_b_proj, or q_proj without q_lora; then q_a is unused.
-  MatrixList absorb{};             // Per head: the no-rope query (nope) into the latent (R).
-  MatrixList value{};              // Per head: the attended latent (R) into the value (v).
+  Vector input_norm{}, post_norm{};
+  Matrix q{}, o{};  // With q_lora, q is q_b_proj.
+  // Latent attention.
+  Vector q_a_norm{}, kv_norm{};
+  Matrix q_a{}, kv_a{};
+  MatrixList absorb{};  // Per head: the no-rope query (nope) into the latent (R).
+  MatrixList value{};   // Per head: the attended latent (R) into the value (v).
+  // Grouped heads.
+  Matrix k{}, v{};
+  Vector q_bias{}, k_bias{}, v_bias{}, q_norm{}, k_norm{};
+
   MlpWeights dense{};
   Matrix router{};
   Vector router_bias{};
@@ -95,6 +103,8 @@ class PolicyWeights {
   MatrixList experts(const std::string& prefix, const std::string& suffix, int64_t rows,
                      int64_t cols);
   void lay_out();
+  void lay_out_latent(LayerWeights& layer, const std::string& attn);
+  void lay_out_grouped(LayerWeights& layer, const std::string& attn);
 
   const kernels::Backend& backend_;
   const TransformerConfig config_;

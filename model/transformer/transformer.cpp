@@ -1,9 +1,9 @@
 #include "model/transformer/transformer.h"
 
 #include <algorithm>
-#include <cmath>
+#include <vector>
 
-#include "kernels/elementary.h"
+#include "model/transformer/rope.h"
 
 namespace troupe::model {
 
@@ -41,83 +41,92 @@ class Transformer::Arena {
 namespace {
 
 kernels::WorkspacePlan workspace_plan(const TransformerConfig& c, int64_t tokens_max,
-                                      int64_t context_max, int64_t W) {
-  const int64_t widths[] = {c.hidden_size,
-                            c.vocab_size,
-                            c.intermediate_size,
-                            c.moe_intermediate_size * std::max<int64_t>(1, c.n_shared_experts),
-                            c.q_lora_rank,
-                            W,
-                            c.n_routed_experts,
-                            c.num_attention_heads * c.qk_head_dim(),
-                            c.num_attention_heads * c.v_head_dim};
+                                      int64_t context_max) {
+  const kernels::CacheRow row = cache_row(c);
+  const int64_t widths[] = {
+      c.hidden_size,       c.vocab_size,
+      c.intermediate_size, c.moe_intermediate_size * std::max<int64_t>(1, c.n_shared_experts),
+      c.q_lora_rank,       row.width,
+      c.n_routed_experts,  c.query_width(),
+      c.attended_width()};
   return {.tokens_max = tokens_max * std::max<int64_t>(1, c.num_experts_per_tok),
           .width_max = *std::max_element(std::begin(widths), std::end(widths)),
-          .heads = c.num_attention_heads,
-          .latent_width = W,
+          .heads = c.num_attention_heads / row.groups,
+          .key_width = row.key_width,
+          .value_width = row.value_width,
           .context_max = context_max,
           .experts = c.n_routed_experts};
 }
 
+// The widest SwiGLU that every token passes.
+int64_t inner_width(const TransformerConfig& c) {
+  return std::max(c.first_k_dense_replace > 0 ? c.intermediate_size : 0,
+                  c.n_shared_experts * c.moe_intermediate_size);
+}
+
 }  // namespace
+
+kernels::CacheRow cache_row(const TransformerConfig& config) {
+  if (config.is_latent()) {
+    const int64_t W = padded(config.kv_lora_rank + config.qk_rope_head_dim);
+    return {.width = W, .key_width = W, .value_width = config.kv_lora_rank};
+  }
+  const int64_t d = padded(config.head_dim);
+  return {.width = config.num_key_value_heads * 2 * d,
+          .groups = config.num_key_value_heads,
+          .group_stride = 2 * d,
+          .key_width = d,
+          .value_offset = d,
+          .value_width = config.head_dim};
+}
 
 Transformer::Transformer(const kernels::Backend& backend, const TransformerConfig& config,
                          Options options)
     : backend_(backend),
       c_(config),
       options_(options),
+      row_(cache_row(config)),
       stream_(backend, options.precision,
-              workspace_plan(config, options.tokens_max, options.context_max,
-                             padded(config.kv_lora_rank + config.qk_rope_head_dim))),
-      W_(padded(config.kv_lora_rank + config.qk_rope_head_dim)) {
+              workspace_plan(config, options.tokens_max, options.context_max)) {
   Arena size(0, options.precision);
   lay_out(size);
   memory_ = DeviceBuffer<char>(backend, size.used());
   Arena arena(memory_.get().address, options.precision);
   lay_out(arena);
-
-  // Angle of pair i at a position: position / theta^(2i / P). Computed in double by our own sine
-  // and cosine, so that every machine has the same table.
-  const int64_t P = c_.qk_rope_head_dim;
-  std::vector<float> table(static_cast<size_t>(options.context_max * P));
-  for (int64_t i = 0; i < P; i += 2) {
-    const double frequency = kernels::exp_exact(-kernels::log_exact(c_.rope_theta) *
-                                                static_cast<double>(i) / static_cast<double>(P));
-    for (int64_t position = 0; position < options.context_max; ++position) {
-      const double angle = static_cast<double>(position) * frequency;
-      table[static_cast<size_t>(position * P + i)] = static_cast<float>(kernels::cos_exact(angle));
-      table[static_cast<size_t>(position * P + i + 1)] =
-          static_cast<float>(kernels::sin_exact(angle));
-    }
-  }
+  const std::vector<float> table = rope_table(config, options.context_max);
   backend_.upload(stream(), rope_.address, table.data(), static_cast<int64_t>(table.size()) * 4);
 }
 
 Transformer::Activations Transformer::lay_out_layer(Arena& arena) const {
   const int64_t N = options_.tokens_max, D = c_.hidden_size, H = c_.num_attention_heads;
-  const int64_t R = c_.kv_lora_rank, E = c_.n_routed_experts, K = c_.num_experts_per_tok;
-  const int64_t F = std::max(c_.first_k_dense_replace > 0 ? c_.intermediate_size : 0,
-                             c_.n_shared_experts * c_.moe_intermediate_size);
+  const int64_t E = c_.n_routed_experts, K = c_.num_experts_per_tok, F = inner_width(c_);
   Activations a;
   a.x0 = arena.take<float>(N * D);
   a.x1 = options_.is_trainable ? arena.take<float>(N * D) : a.x0;
   a.rstd0 = arena.take<float>(N);
   a.rstd1 = arena.take<float>(N);
-  a.rstd_q = arena.take<float>(N);
-  a.rstd_kv = arena.take<float>(N);
   a.h0 = arena.take_stored(N * D);
   a.h1 = arena.take_stored(N * D);
-  a.qa = arena.take<float>(N * c_.q_lora_rank);
-  a.qn = arena.take_stored(N * c_.q_lora_rank);
-  a.kv = arena.take<float>(N * (R + c_.qk_rope_head_dim));
-  a.nope = arena.take_stored(N * H * c_.qk_nope_head_dim);
-  a.row = arena.take_stored(N * H * W_);
+  if (c_.is_latent()) {
+    a.rstd_q = arena.take<float>(N);
+    a.rstd_kv = arena.take<float>(N);
+    a.qa = arena.take<float>(N * c_.q_lora_rank);
+    a.qn = arena.take_stored(N * c_.q_lora_rank);
+    a.kv = arena.take<float>(N * (c_.kv_lora_rank + c_.qk_rope_head_dim));
+    a.nope = arena.take_stored(N * H * c_.qk_nope_head_dim);
+    a.latent = arena.take_stored(N * H * c_.kv_lora_rank);
+  } else {
+    a.rstd_q = arena.take<float>(N * H);
+    a.rstd_kv = arena.take<float>(N * c_.num_key_value_heads);
+    a.q = arena.take<float>(N * c_.query_width());
+    a.k = arena.take<float>(N * c_.num_key_value_heads * c_.head_dim);
+  }
+  a.row = arena.take_stored(N * H * row_.key_width);
   if (options_.is_trainable) {
     a.max = arena.take<float>(N * H);
     a.sum = arena.take<float>(N * H);
   }
-  a.latent = arena.take_stored(N * H * R);
-  a.value = arena.take_stored(N * H * c_.v_head_dim);
+  a.value = arena.take_stored(N * c_.attended_width());
   a.gate = arena.take<float>(N * F);
   a.up = arena.take<float>(N * F);
   a.inner = arena.take_stored(N * F);
@@ -135,50 +144,55 @@ Transformer::Activations Transformer::lay_out_layer(Arena& arena) const {
 
 void Transformer::lay_out(Arena& arena) {
   const int64_t N = options_.tokens_max, D = c_.hidden_size, H = c_.num_attention_heads;
-  const int64_t R = c_.kv_lora_rank, P = c_.qk_rope_head_dim, V = c_.vocab_size;
-  const int64_t E = c_.n_routed_experts, K = c_.num_experts_per_tok, M = options_.logits_max;
-  const int64_t Fe = c_.moe_intermediate_size;
-  const int64_t F =
-      std::max(c_.first_k_dense_replace > 0 ? c_.intermediate_size : 0, c_.n_shared_experts * Fe);
+  const int64_t V = c_.vocab_size, M = options_.logits_max, F = inner_width(c_);
+  const int64_t E = c_.n_routed_experts, K = c_.num_experts_per_tok;
+  const int64_t Fe = c_.moe_intermediate_size, G = c_.num_key_value_heads;
   layers_.clear();
   for (int64_t i = 0; i < c_.num_hidden_layers; ++i) {
     layers_.push_back(i == 0 || options_.is_trainable ? lay_out_layer(arena) : layers_[0]);
   }
-  rope_ = arena.take<float>(options_.context_max * P);
+  rope_ = arena.take<float>(options_.context_max * c_.rotated_dim());
   final_x_ = options_.is_trainable ? arena.take<float>(N * D) : layers_[0].x0;
   final_rstd_ = arena.take<float>(M);
   final_h_ = arena.take_stored(M * D);
   logits_ = arena.take<float>(M * V);
-  q_ = arena.take<float>(N * H * c_.qk_head_dim());
+  if (c_.is_latent()) {
+    q_ = arena.take<float>(N * c_.query_width());
+  } else {
+    value_ = arena.take<float>(N * G * c_.head_dim);
+  }
   router_logits_ = arena.take<float>(N * E);
   rows_ = arena.take<float>(N * K * D);
   if (!options_.is_trainable) return;
 
-  own_cache_ = {arena.take_stored(c_.num_hidden_layers * N * W_), N * W_};
+  own_cache_ = {arena.take_stored(c_.num_hidden_layers * N * row_.width), N * row_.width};
   logprobs_ = arena.take<float>(M);
   lse_ = arena.take<float>(M);
   entropies_ = arena.take<float>(M);
   dx_ = arena.take<float>(N * D);
   dh_ = arena.take<float>(std::max(N, M) * D);
   da_ = arena.take<float>(std::max(N * F, N * K * Fe));
-  dquery_ = arena.take<float>(N * H * W_);
-  dlatent_ = arena.take<float>(N * W_);
-  dnope_ = arena.take<float>(N * H * c_.qk_nope_head_dim);
-  dqn_ = arena.take<float>(N * c_.q_lora_rank);
-  dqa_ = arena.take<float>(N * c_.q_lora_rank);
+  dquery_ = arena.take<float>(N * H * row_.key_width);
+  dcache_ = arena.take<float>(N * row_.width);
   dweight_ = arena.take<float>(N * K);
   dxs_ = arena.take_stored(N * D);
   dgate_ = arena.take_stored(std::max(N * F, N * K * Fe));
   dup_ = arena.take_stored(std::max(N * F, N * K * Fe));
   weighted_ = arena.take_stored(N * K * Fe);
   drouter_ = arena.take_stored(N * E);
-  dvalue_ = arena.take_stored(N * H * c_.v_head_dim);
+  dvalue_ = arena.take_stored(N * c_.attended_width());
+  dq_ = arena.take_stored(N * c_.query_width());
+  dlogits_ = arena.take_stored(M * V);
+  if (!c_.is_latent()) return;
+
+  const int64_t R = c_.kv_lora_rank;
+  dnope_ = arena.take<float>(N * H * c_.qk_nope_head_dim);
+  dqn_ = arena.take<float>(N * c_.q_lora_rank);
+  dqa_ = arena.take<float>(N * c_.q_lora_rank);
   dattended_ = arena.take_stored(N * H * R);
   dabsorbed_ = arena.take_stored(N * H * R);
-  dq_ = arena.take_stored(N * H * c_.qk_head_dim());
   dqas_ = arena.take_stored(N * c_.q_lora_rank);
-  dkv_ = arena.take_stored(N * (R + P));
-  dlogits_ = arena.take_stored(M * V);
+  dkv_ = arena.take_stored(N * (R + c_.qk_rope_head_dim));
 }
 
 void Transformer::multiply(Device<float> y, Stored x, const Packed& w, int64_t M, int64_t ldy,
@@ -201,12 +215,37 @@ void Transformer::learn(Device<float> gradient, const Matrix& matrix, int64_t ro
                                       .ldx = ldx});
 }
 
+void Transformer::attend(Stored out, Activations& a, const TokenBatch& batch, Stored cache) {
+  backend_.attention(stream(), {.out = out,
+                                .max = a.max,
+                                .sum = a.sum,
+                                .query = a.row,
+                                .cache = cache,
+                                .row = row_,
+                                .sequences = batch.sequences,
+                                .H = c_.num_attention_heads,
+                                .scale = attention_scale(c_)});
+}
+
+void Transformer::attend_backward(Stored dout, Activations& a, const TokenBatch& batch,
+                                  Stored cache) {
+  backend_.attention_backward(stream(), {.dquery = dquery_,
+                                         .dcache = dcache_,
+                                         .dout = dout,
+                                         .query = a.row,
+                                         .cache = cache,
+                                         .max = a.max,
+                                         .sum = a.sum,
+                                         .row = row_,
+                                         .sequences = batch.sequences,
+                                         .N = batch.N,
+                                         .H = c_.num_attention_heads,
+                                         .scale = attention_scale(c_)});
+}
+
 void Transformer::attention_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                                     Stored cache, Device<float> x) {
-  const int64_t N = batch.N, D = c_.hidden_size, H = c_.num_attention_heads;
-  const int64_t R = c_.kv_lora_rank, P = c_.qk_rope_head_dim;
-  const int64_t nope = c_.qk_nope_head_dim, v = c_.v_head_dim, Q = c_.q_lora_rank;
-  const auto epsilon = static_cast<float>(c_.rms_norm_eps);
+  const int64_t N = batch.N, D = c_.hidden_size;
   backend_.rmsnorm(stream(), {.y = a.h0,
                               .rstd = a.rstd0,
                               .x = x,
@@ -215,147 +254,13 @@ void Transformer::attention_forward(const LayerWeights& w, Activations& a, const
                               .D = D,
                               .ldx = D,
                               .ldy = D,
-                              .epsilon = epsilon});
-  if (Q > 0) {
-    multiply(a.qa, a.h0, w.q_a.w, N, Q, D);
-    backend_.rmsnorm(stream(), {.y = a.qn,
-                                .rstd = a.rstd_q,
-                                .x = a.qa,
-                                .weight = w.q_a_norm.value,
-                                .N = N,
-                                .D = Q,
-                                .ldx = Q,
-                                .ldy = Q,
-                                .epsilon = epsilon});
-    multiply(q_, a.qn, w.q.w, N, H * (nope + P), Q);
-  } else {
-    multiply(q_, a.h0, w.q.w, N, H * (nope + P), D);
-  }
-  backend_.mla_query(stream(), {.nope = a.nope,
-                                .row = a.row,
-                                .q = q_,
-                                .position = batch.position,
-                                .table = rope_,
-                                .N = N,
-                                .H = H,
-                                .nope_dim = nope,
-                                .R = R,
-                                .P = P});
-  for (int64_t h = 0; h < H; ++h) {
-    backend_.gemm(stream(), {.y_stored = a.row + h * W_,
-                             .x = a.nope + h * nope,
-                             .w = w.absorb.at(h).w,
-                             .M = N,
-                             .ldy = H * W_,
-                             .ldx = H * nope});
-  }
-  multiply(a.kv, a.h0, w.kv_a.w, N, R + P, D);
-  backend_.mla_latent(stream(), {.cache = cache,
-                                 .rstd = a.rstd_kv,
-                                 .kv = a.kv,
-                                 .weight = w.kv_norm.value,
-                                 .position = batch.position,
-                                 .slot = batch.slot,
-                                 .table = rope_,
-                                 .N = N,
-                                 .R = R,
-                                 .P = P,
-                                 .epsilon = epsilon});
-  backend_.attention(stream(),
-                     {.out = a.latent,
-                      .max = a.max,
-                      .sum = a.sum,
-                      .query = a.row,
-                      .cache = cache,
-                      .sequences = batch.sequences,
-                      .H = H,
-                      .R = R,
-                      .W = W_,
-                      .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(nope + P)))});
-  for (int64_t h = 0; h < H; ++h) {
-    backend_.gemm(stream(), {.y_stored = a.value + h * v,
-                             .x = a.latent + h * R,
-                             .w = w.value.at(h).w,
-                             .M = N,
-                             .ldy = H * v,
-                             .ldx = H * R});
-  }
-  multiply(x, a.value, w.o.w, N, D, H * v, /*accumulates=*/true);
-}
-
-void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
-                              Device<float> x) {
-  const int64_t D = c_.hidden_size;
-  backend_.rmsnorm(stream(), {.y = a.h1,
-                              .rstd = a.rstd1,
-                              .x = x,
-                              .weight = w.post_norm.value,
-                              .N = N,
-                              .D = D,
-                              .ldx = D,
-                              .ldy = D,
                               .epsilon = static_cast<float>(c_.rms_norm_eps)});
-  const auto plain = [&](const MlpWeights& mlp, int64_t F) {
-    multiply(a.gate, a.h1, mlp.gate.w, N, F, D);
-    multiply(a.up, a.h1, mlp.up.w, N, F, D);
-    backend_.swiglu(stream(), {.y = a.inner, .gate = a.gate, .up = a.up, .N = N, .F = F});
-    multiply(x, a.inner, mlp.down.w, N, D, F, /*accumulates=*/true);
-  };
-  if (c_.is_dense(layer)) {
-    plain(w.dense, c_.intermediate_size);
-    return;
+  if (c_.is_latent()) {
+    latent_forward(w, a, batch, cache);
+  } else {
+    grouped_forward(w, a, batch, cache);
   }
-  const int64_t E = c_.n_routed_experts, K = c_.num_experts_per_tok, F = c_.moe_intermediate_size;
-  multiply(router_logits_, a.h1, w.router.w, N, E, D);
-  backend_.gate(stream(), {.expert = a.expert,
-                           .weight = a.weight,
-                           .score = a.score,
-                           .logit = router_logits_,
-                           .bias = w.router_bias.value,
-                           .N = N,
-                           .E = E,
-                           .K = K,
-                           .num_groups = c_.n_group,
-                           .groups_kept = c_.topk_group,
-                           .normalises = c_.norm_topk_prob,
-                           .scaling = static_cast<float>(c_.routed_scaling_factor)});
-  backend_.route(stream(),
-                 {.offsets = a.offsets,
-                  .row_token = a.row_token,
-                  .slot_row = a.slot_row,
-                  .counts = expert_counts_ ? expert_counts_ + (layer - c_.first_k_dense_replace) * E
-                                           : Device<int64_t>{},
-                  .expert = a.expert,
-                  .N = N,
-                  .E = E,
-                  .K = K});
-  const auto grouped = [&](Device<float> y, Stored in, int64_t ldy, int64_t ldx,
-                           const MatrixList& list, Device<int32_t> rows) {
-    backend_.grouped_gemm(stream(), {.gemm = {.y = y,
-                                              .x = in,
-                                              .w = list.first.w,
-                                              .M = N * K,
-                                              .ldy = ldy,
-                                              .ldx = ldx,
-                                              .x_rows = rows},
-                                     .w_stride_bytes = list.w_stride_bytes,
-                                     .num_groups = E,
-                                     .offsets = a.offsets});
-  };
-  grouped(a.expert_gate, a.h1, F, D, w.expert_gate, a.row_token);
-  grouped(a.expert_up, a.h1, F, D, w.expert_up, a.row_token);
-  backend_.swiglu(
-      stream(),
-      {.y = a.expert_inner, .gate = a.expert_gate, .up = a.expert_up, .N = N * K, .F = F});
-  grouped(rows_, a.expert_inner, D, F, w.expert_down, {});
-  if (c_.n_shared_experts > 0) plain(w.shared, c_.n_shared_experts * F);
-  backend_.combine(stream(), {.out = x,
-                              .rows = rows_,
-                              .weight = a.weight,
-                              .slot_row = a.slot_row,
-                              .N = N,
-                              .K = K,
-                              .D = D});
+  multiply(x, a.value, w.o.w, N, D, c_.attended_width(), /*accumulates=*/true);
 }
 
 void Transformer::head_forward(const PolicyWeights& weights, const TokenBatch& batch) {
@@ -374,7 +279,7 @@ void Transformer::head_forward(const PolicyWeights& weights, const TokenBatch& b
 }
 
 void Transformer::run_layers(const PolicyWeights& weights, const TokenBatch& batch,
-                             const LatentCache& cache) {
+                             const LayerCache& cache) {
   TROUPE_CHECK(batch.N <= options_.tokens_max);
   TROUPE_CHECK(batch.num_logits <= options_.logits_max);
   TROUPE_CHECK(batch.sequences.context_max <= options_.context_max);
@@ -402,7 +307,7 @@ void Transformer::run_layers(const PolicyWeights& weights, const TokenBatch& bat
 }
 
 void Transformer::forward(const PolicyWeights& weights, const TokenBatch& batch,
-                          const LatentCache& cache) {
+                          const LayerCache& cache) {
   TROUPE_CHECK(!options_.is_trainable);
   run_layers(weights, batch, cache);
 }
@@ -423,196 +328,19 @@ void Transformer::forward_training(const PolicyWeights& weights, const TokenBatc
                                     .temperature = temperature});
 }
 
-void Transformer::swiglu_backward(const MlpWeights& w, Activations& a, int64_t F, int64_t N,
-                                  Device<float> gradient) {
-  const int64_t D = c_.hidden_size;
-  multiply(da_, dxs_, w.down.wt, N, F, D);
-  learn(gradient, w.down, D, F, dxs_, D, a.inner, F, N);
-  backend_.swiglu_backward(
-      stream(),
-      {.dgate = dgate_, .dup = dup_, .da = da_, .gate = a.gate, .up = a.up, .N = N, .F = F});
-  multiply(dh_, dgate_, w.gate.wt, N, D, F, /*accumulates=*/true);
-  multiply(dh_, dup_, w.up.wt, N, D, F, /*accumulates=*/true);
-  learn(gradient, w.gate, F, D, dgate_, F, a.h1, D, N);
-  learn(gradient, w.up, F, D, dup_, F, a.h1, D, N);
-}
-
-// dx_ is the gradient of the layer's output; on return that of its middle.
-void Transformer::mlp_backward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
-                               Device<float> gradient) {
-  const int64_t D = c_.hidden_size;
-  backend_.store(stream(), dxs_, dx_, N, D, D, D);
-  backend_.fill_zero(stream(), dh_.address, N * D * 4);
-  if (c_.is_dense(layer)) {
-    swiglu_backward(w.dense, a, c_.intermediate_size, N, gradient);
-  } else {
-    const int64_t E = c_.n_routed_experts, K = c_.num_experts_per_tok, F = c_.moe_intermediate_size;
-    const int64_t rows = N * K;
-    if (c_.n_shared_experts > 0) swiglu_backward(w.shared, a, c_.n_shared_experts * F, N, gradient);
-    const auto grouped = [&](Device<float> y, Stored in, int64_t ldy, int64_t ldx,
-                             const MatrixList& list, Device<int32_t> in_rows, bool accumulates) {
-      backend_.grouped_gemm(stream(), {.gemm = {.y = y,
-                                                .x = in,
-                                                .w = list.first.wt,
-                                                .M = rows,
-                                                .ldy = ldy,
-                                                .ldx = ldx,
-                                                .x_rows = in_rows,
-                                                .accumulates = accumulates},
-                                       .w_stride_bytes = list.wt_stride_bytes,
-                                       .num_groups = E,
-                                       .offsets = a.offsets});
-    };
-    const auto grouped_learn = [&](const MatrixList& list, int64_t out, int64_t in, Stored dy,
-                                   Device<int32_t> dy_rows, Stored x, Device<int32_t> x_rows) {
-      backend_.grouped_weight_gradient(stream(), {.gradient = {.dw = gradient + list.first.offset,
-                                                               .dy = dy,
-                                                               .x = x,
-                                                               .T = rows,
-                                                               .rows = out,
-                                                               .cols = in,
-                                                               .ldw = list.first.ld,
-                                                               .lddy = out,
-                                                               .ldx = in,
-                                                               .dy_rows = dy_rows,
-                                                               .x_rows = x_rows},
-                                                  .num_groups = E,
-                                                  .dw_stride = list.stride,
-                                                  .offsets = a.offsets});
-    };
-    grouped(da_, dxs_, F, D, w.expert_down, a.row_token, false);
-    backend_.swiglu_backward(stream(), {.dgate = dgate_,
-                                        .dup = dup_,
-                                        .weighted = weighted_,
-                                        .dweight = dweight_,
-                                        .da = da_,
-                                        .gate = a.expert_gate,
-                                        .up = a.expert_up,
-                                        .weight = a.weight,
-                                        .slot_row = a.slot_row,
-                                        .N = rows,
-                                        .F = F,
-                                        .num_slots = rows});
-    grouped_learn(w.expert_down, D, F, dxs_, a.row_token, weighted_, {});
-    grouped_learn(w.expert_gate, F, D, dgate_, {}, a.h1, a.row_token);
-    grouped_learn(w.expert_up, F, D, dup_, {}, a.h1, a.row_token);
-    grouped(rows_, dgate_, D, F, w.expert_gate, {}, false);
-    grouped(rows_, dup_, D, F, w.expert_up, {}, true);
-    backend_.combine(stream(),
-                     {.out = dh_, .rows = rows_, .slot_row = a.slot_row, .N = N, .K = K, .D = D});
-    backend_.gate_backward(stream(), {.dlogit = drouter_,
-                                      .dweight = dweight_,
-                                      .expert = a.expert,
-                                      .score = a.score,
-                                      .N = N,
-                                      .E = E,
-                                      .K = K,
-                                      .normalises = c_.norm_topk_prob,
-                                      .scaling = static_cast<float>(c_.routed_scaling_factor)});
-    multiply(dh_, drouter_, w.router.wt, N, D, E, /*accumulates=*/true);
-    learn(gradient, w.router, E, D, drouter_, E, a.h1, D, N);
-  }
-  backend_.rmsnorm_backward(stream(), {.dx = dx_,
-                                       .dweight = gradient + w.post_norm.offset,
-                                       .dy = dh_,
-                                       .x = a.x1,
-                                       .rstd = a.rstd1,
-                                       .weight = w.post_norm.value,
-                                       .N = N,
-                                       .D = D,
-                                       .ldx = D,
-                                       .lddy = D});
-}
-
 // dx_ is the gradient of the layer's middle; on return that of its input.
 void Transformer::attention_backward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                                      Stored cache, Device<float> gradient) {
-  const int64_t N = batch.N, D = c_.hidden_size, H = c_.num_attention_heads;
-  const int64_t R = c_.kv_lora_rank, P = c_.qk_rope_head_dim;
-  const int64_t nope = c_.qk_nope_head_dim, v = c_.v_head_dim, Q = c_.q_lora_rank;
+  const int64_t N = batch.N, D = c_.hidden_size, V = c_.attended_width();
   backend_.store(stream(), dxs_, dx_, N, D, D, D);
   backend_.gemm(stream(),
-                {.y_stored = dvalue_, .x = dxs_, .w = w.o.wt, .M = N, .ldy = H * v, .ldx = D});
-  learn(gradient, w.o, D, H * v, dxs_, D, a.value, H * v, N);
-  for (int64_t h = 0; h < H; ++h) {
-    const Matrix value = w.value.at(h);
-    backend_.gemm(stream(), {.y_stored = dattended_ + h * R,
-                             .x = dvalue_ + h * v,
-                             .w = value.wt,
-                             .M = N,
-                             .ldy = H * R,
-                             .ldx = H * v});
-    learn(gradient, value, v, R, dvalue_ + h * v, H * v, a.latent + h * R, H * R, N);
-  }
-  backend_.attention_backward(
-      stream(), {.dquery = dquery_,
-                 .dlatent = dlatent_,
-                 .dout = dattended_,
-                 .query = a.row,
-                 .cache = cache,
-                 .max = a.max,
-                 .sum = a.sum,
-                 .sequences = batch.sequences,
-                 .N = N,
-                 .H = H,
-                 .R = R,
-                 .W = W_,
-                 .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(nope + P)))});
-  backend_.store(stream(), dabsorbed_, dquery_, N * H, R, R, W_);
-  for (int64_t h = 0; h < H; ++h) {
-    const Matrix absorb = w.absorb.at(h);
-    backend_.gemm(stream(), {.y = dnope_ + h * nope,
-                             .x = dabsorbed_ + h * R,
-                             .w = absorb.wt,
-                             .M = N,
-                             .ldy = H * nope,
-                             .ldx = H * R});
-    learn(gradient, absorb, nope, R, a.nope + h * nope, H * nope, dabsorbed_ + h * R, H * R, N);
-  }
-  backend_.mla_query_backward(stream(), {.dq = dq_,
-                                         .dnope = dnope_,
-                                         .drow = dquery_,
-                                         .position = batch.position,
-                                         .table = rope_,
-                                         .N = N,
-                                         .H = H,
-                                         .nope_dim = nope,
-                                         .R = R,
-                                         .P = P});
-  if (Q > 0) {
-    multiply(dqn_, dq_, w.q.wt, N, Q, H * (nope + P));
-    learn(gradient, w.q, H * (nope + P), Q, dq_, H * (nope + P), a.qn, Q, N);
-    backend_.rmsnorm_backward(stream(), {.dx = dqa_,
-                                         .dweight = gradient + w.q_a_norm.offset,
-                                         .dy = dqn_,
-                                         .x = a.qa,
-                                         .rstd = a.rstd_q,
-                                         .weight = w.q_a_norm.value,
-                                         .N = N,
-                                         .D = Q,
-                                         .ldx = Q,
-                                         .lddy = Q,
-                                         .overwrites = true});
-    backend_.store(stream(), dqas_, dqa_, N, Q, Q, Q);
-    multiply(dh_, dqas_, w.q_a.wt, N, D, Q);
-    learn(gradient, w.q_a, Q, D, dqas_, Q, a.h0, D, N);
+                {.y_stored = dvalue_, .x = dxs_, .w = w.o.wt, .M = N, .ldy = V, .ldx = D});
+  learn(gradient, w.o, D, V, dxs_, D, a.value, V, N);
+  if (c_.is_latent()) {
+    latent_backward(w, a, batch, cache, gradient);
   } else {
-    multiply(dh_, dq_, w.q.wt, N, D, H * (nope + P));
-    learn(gradient, w.q, H * (nope + P), D, dq_, H * (nope + P), a.h0, D, N);
+    grouped_backward(w, a, batch, cache, gradient);
   }
-  backend_.mla_latent_backward(stream(), {.dkv = dkv_,
-                                          .dweight = gradient + w.kv_norm.offset,
-                                          .dlatent = dlatent_,
-                                          .kv = a.kv,
-                                          .rstd = a.rstd_kv,
-                                          .weight = w.kv_norm.value,
-                                          .position = batch.position,
-                                          .table = rope_,
-                                          .N = N,
-                                          .R = R,
-                                          .P = P});
-  multiply(dh_, dkv_, w.kv_a.wt, N, D, R + P, /*accumulates=*/true);
-  learn(gradient, w.kv_a, R + P, D, dkv_, R + P, a.h0, D, N);
   backend_.rmsnorm_backward(stream(), {.dx = dx_,
                                        .dweight = gradient + w.input_norm.offset,
                                        .dy = dh_,

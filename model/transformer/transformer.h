@@ -21,8 +21,11 @@ struct TokenBatch {
   kernels::Device<int32_t> logit_rows{};  // (num_logits)  Tokens whose next token is wanted.
 };
 
-// Latent rows of all layers.
-struct LatentCache {
+// What a token leaves in the cache in each layer, and where in it keys and values are.
+kernels::CacheRow cache_row(const TransformerConfig& config);
+
+// Rows of all layers.
+struct LayerCache {
   kernels::Stored rows{};
   int64_t layer_stride = 0;  // In elements.
 };
@@ -39,9 +42,9 @@ class Transformer {
 
   Transformer(const kernels::Backend& backend, const TransformerConfig& config, Options options);
 
-  // logits() (num_logits, V) of the batch. Tokens' latents are written to the cache first, so a
+  // logits() (num_logits, V) of the batch. What tokens leave in the cache is written first, so a
   // sequence may start in this batch or continue from an earlier one.
-  void forward(const PolicyWeights& weights, const TokenBatch& batch, const LatentCache& cache);
+  void forward(const PolicyWeights& weights, const TokenBatch& batch, const LayerCache& cache);
 
   // The same for whole sequences, keeping what backward needs. logit row i predicts target[i].
   // Results: logprobs(), entropies(). Tokens per expert are added to `expert_counts` (moe layers,
@@ -66,14 +69,16 @@ class Transformer {
  private:
   // What one layer leaves behind for its backward; in generation all layers share one.
   struct Activations {
-    kernels::Device<float> x0{}, x1{};  // (N, D)  input, after attention
-    kernels::Device<float> rstd0{}, rstd1{}, rstd_q{}, rstd_kv{};
+    kernels::Device<float> x0{}, x1{};                  // (N, D)  input, after attention
+    kernels::Device<float> rstd0{}, rstd1{};            // (N)
+    kernels::Device<float> rstd_q{}, rstd_kv{};         // (N), or (N, H) and (N, G)
     kernels::Stored h0{}, h1{};                         // (N, D)
+    kernels::Device<float> q{}, k{};                    // (N, H, d), (N, G, d)  grouped heads
     kernels::Device<float> qa{};                        // (N, q_lora)
     kernels::Stored qn{};                               // (N, q_lora)
     kernels::Device<float> kv{};                        // (N, R + P)
     kernels::Stored nope{};                             // (N, H, nope)
-    kernels::Stored row{};                              // (N, H, W)
+    kernels::Stored row{};                              // (N, H, key_width)
     kernels::Device<float> max{}, sum{};                // (N, H)
     kernels::Stored latent{};                           // (N, H, R)
     kernels::Stored value{};                            // (N, H, v)
@@ -91,14 +96,25 @@ class Transformer {
 
   void lay_out(Arena& arena);
   Activations lay_out_layer(Arena& arena) const;
-  void run_layers(const PolicyWeights& weights, const TokenBatch& batch, const LatentCache& cache);
+  void run_layers(const PolicyWeights& weights, const TokenBatch& batch, const LayerCache& cache);
   void attention_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                          kernels::Stored cache, kernels::Device<float> x);
+  void latent_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
+                      kernels::Stored cache);
+  void grouped_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
+                       kernels::Stored cache);
+  void attend(kernels::Stored out, Activations& a, const TokenBatch& batch, kernels::Stored cache);
   void mlp_forward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
                    kernels::Device<float> x);
   void head_forward(const PolicyWeights& weights, const TokenBatch& batch);
   void attention_backward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                           kernels::Stored cache, kernels::Device<float> gradient);
+  void latent_backward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
+                       kernels::Stored cache, kernels::Device<float> gradient);
+  void grouped_backward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
+                        kernels::Stored cache, kernels::Device<float> gradient);
+  void attend_backward(kernels::Stored dout, Activations& a, const TokenBatch& batch,
+                       kernels::Stored cache);
   void mlp_backward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
                     kernels::Device<float> gradient);
   // y = x W^T (or += with `accumulates`), x (M, ldx) stored.
@@ -114,20 +130,20 @@ class Transformer {
   const kernels::Backend& backend_;
   const TransformerConfig c_;
   const Options options_;
+  const kernels::CacheRow row_;
   OwnedStream stream_;
-  const int64_t W_;  // Width of a latent row.
 
   DeviceBuffer<char> memory_;
   std::vector<Activations> layers_;
-  LatentCache own_cache_{};
+  LayerCache own_cache_{};
   kernels::Device<float> rope_{};
   kernels::Device<float> final_x_{}, final_rstd_{}, logits_{}, logprobs_{}, lse_{}, entropies_{};
   kernels::Stored final_h_{};
   kernels::Device<int64_t> expert_counts_{};  // Of the current forward; may be absent.
   // Scratch of forward.
-  kernels::Device<float> q_{}, router_logits_{}, rows_{};
+  kernels::Device<float> q_{}, value_{}, router_logits_{}, rows_{};
   // Scratch of backward.
-  kernels::Device<float> dx_{}, dh_{}, da_{}, dquery_{}, dlatent_{}, dnope_{}, dqn_{}, dqa_{},
+  kernels::Device<float> dx_{}, dh_{}, da_{}, dquery_{}, dcache_{}, dnope_{}, dqn_{}, dqa_{},
       dweight_{};
   kernels::Stored dxs_{}, dgate_{}, dup_{}, weighted_{}, drouter_{}, dvalue_{}, dattended_{},
       dabsorbed_{}, dq_{}, dqas_{}, dkv_{}, dlogits_{};

@@ -24,6 +24,7 @@ struct Shape {
   std::vector<int64_t> lengths{1, 5, 16, 33, 64, 71};
 
   int64_t num_tokens() const { return std::accumulate(lengths.begin(), lengths.end(), int64_t{0}); }
+  CacheRow row() const { return {.width = W, .key_width = W, .value_width = R}; }
   int64_t blocks_max() const {
     return (*std::max_element(lengths.begin(), lengths.end()) + 31) / 32;
   }
@@ -89,9 +90,8 @@ Out attend(OnDevice& device, const Shape& shape, const std::vector<float>& query
                  .sum = device.filled(N * shape.H, 0.0f),
                  .query = device.send_stored(rows),
                  .cache = cache,
+                 .row = shape.row(),
                  .H = shape.H,
-                 .R = shape.R,
-                 .W = shape.W,
                  .scale = kScale};
   args.sequences = {.query_offset = device.send(offset),
                     .context = device.send(context),
@@ -149,16 +149,15 @@ Gradient run_backward(OnDevice& device, const Shape& shape, const std::vector<fl
   }
   const int64_t N = shape.num_tokens();
   AttentionBackward args{.dquery = device.filled(N * shape.H * shape.W, 7.0f),
-                         .dlatent = device.filled(N * shape.W, 7.0f),
+                         .dcache = device.filled(N * shape.W, 7.0f),
                          .dout = device.send_stored(dout),
                          .query = device.send_stored(query),
                          .cache = device.send_stored(cache_of(shape, latent, table)),
                          .max = device.send(forward.max),
                          .sum = device.send(forward.sum),
+                         .row = shape.row(),
                          .N = N,
                          .H = shape.H,
-                         .R = shape.R,
-                         .W = shape.W,
                          .scale = kScale};
   args.sequences = {.query_offset = device.send(offset),
                     .context = device.send(context),
@@ -168,7 +167,7 @@ Gradient run_backward(OnDevice& device, const Shape& shape, const std::vector<fl
                     .context_max = *std::max_element(context.begin(), context.end())};
   device->attention_backward(device.stream(), args);
   return {device.receive(args.dquery, N * shape.H * shape.W),
-          device.receive(args.dlatent, N * shape.W)};
+          device.receive(args.dcache, N * shape.W)};
 }
 
 std::vector<float> some_queries(const Shape& shape) {
@@ -268,6 +267,128 @@ TEST_CASE("attention: a sequence's gradient does not depend on the sequences bes
     require_same(alone.dquery, part(all.dquery, 64));
     require_same(alone.dlatent, part(all.dlatent, 32));
   }
+}
+
+// Whole sequences of these lengths, forward and backward, whatever a cache row holds; `cache` and
+// `dcache` by token.
+struct Whole {
+  std::vector<float> out, dquery, dcache;
+};
+Whole attend_whole(OnDevice& device, const CacheRow& row, int64_t H,
+                   const std::vector<float>& query, const std::vector<float>& cache,
+                   const std::vector<float>& dout) {
+  const Shape shape{.H = H, .R = row.value_width, .W = row.width, .lengths = {5, 33, 20}};
+  const auto table = block_table(shape, /*is_scattered=*/true);
+  std::vector<int32_t> offset{0}, context;
+  for (int64_t length : shape.lengths) {
+    offset.push_back(offset.back() + static_cast<int32_t>(length));
+    context.push_back(static_cast<int32_t>(length));
+  }
+  const int64_t N = shape.num_tokens();
+  const SequenceBatch sequences{.query_offset = device.send(offset),
+                                .context = device.send(context),
+                                .block_table = device.send(table),
+                                .S = static_cast<int64_t>(context.size()),
+                                .blocks_max = shape.blocks_max(),
+                                .context_max = 33};
+  const Attention forward{.out = device.filled_stored(N * H * row.value_width, 7),
+                          .max = device.filled(N * H, 0.0f),
+                          .sum = device.filled(N * H, 0.0f),
+                          .query = device.send_stored(query),
+                          .cache = device.send_stored(cache_of(shape, cache, table)),
+                          .row = row,
+                          .sequences = sequences,
+                          .H = H,
+                          .scale = kScale};
+  device->attention(device.stream(), forward);
+  const AttentionBackward backward{.dquery = device.filled(N * H * row.key_width, 7.0f),
+                                   .dcache = device.filled(N * row.width, 7.0f),
+                                   .dout = device.send_stored(dout),
+                                   .query = forward.query,
+                                   .cache = forward.cache,
+                                   .max = forward.max,
+                                   .sum = forward.sum,
+                                   .row = row,
+                                   .sequences = sequences,
+                                   .N = N,
+                                   .H = H,
+                                   .scale = kScale};
+  device->attention_backward(device.stream(), backward);
+  return {device.receive(forward.out, N * H * row.value_width),
+          device.receive(backward.dquery, N * H * row.key_width),
+          device.receive(backward.dcache, N * row.width)};
+}
+
+// Columns [from, from + count) of rows of `width`.
+std::vector<float> columns(const std::vector<float>& rows, int64_t width, int64_t from,
+                           int64_t count) {
+  std::vector<float> part;
+  for (size_t i = 0; i < rows.size(); i += static_cast<size_t>(width)) {
+    const auto begin = rows.begin() + static_cast<int64_t>(i) + from;
+    part.insert(part.end(), begin, begin + count);
+  }
+  return part;
+}
+
+TEST_CASE("attention: a group of heads attends to its own keys and values and to no others") {
+  constexpr int64_t kTokens = 58, kGroups = 2, kHeads = 3, kKey = 32, kValue = 20;
+  const CacheRow row{.width = kGroups * 64,
+                     .groups = kGroups,
+                     .group_stride = 64,
+                     .key_width = kKey,
+                     .value_offset = 32,
+                     .value_width = kValue};
+  const CacheRow alone{.width = 64, .key_width = kKey, .value_offset = 32, .value_width = kValue};
+  const auto query = random_values(kTokens * kGroups * kHeads * kKey, 1);
+  const auto cache = random_values(kTokens * row.width, 2);
+  const auto dout = random_values(kTokens * kGroups * kHeads * kValue, 3);
+  for (const Backend* backend : cpu_backends()) {
+    CAPTURE(backend->name);
+    OnDevice device(*backend);
+    const Whole all = attend_whole(device, row, kGroups * kHeads, query, cache, dout);
+    for (int64_t group = 0; group < kGroups; ++group) {
+      const auto heads = [&](const std::vector<float>& x, int64_t width) {
+        return columns(x, kGroups * kHeads * width, group * kHeads * width, kHeads * width);
+      };
+      const auto cached = [&](const std::vector<float>& x) {
+        return columns(x, row.width, group * 64, 64);
+      };
+      const Whole one = attend_whole(device, alone, kHeads, heads(query, kKey), cached(cache),
+                                     heads(dout, kValue));
+      require_same(heads(all.out, kValue), one.out);
+      require_same(heads(all.dquery, kKey), one.dquery);
+      require_same(cached(all.dcache), one.dcache);
+    }
+  }
+}
+
+TEST_CASE("attention: values beside the keys are those of a latent whose query ignores them") {
+  constexpr int64_t kTokens = 58, kHeads = 3;
+  const CacheRow beside{.width = 64, .key_width = 32, .value_offset = 32, .value_width = 32};
+  const CacheRow latent{.width = 64, .key_width = 64, .value_width = 32};
+  const auto query = random_values(kTokens * kHeads * 32, 1);
+  const auto key = random_values(kTokens * 32, 2), value = random_values(kTokens * 32, 4);
+  const auto dout = random_values(kTokens * kHeads * 32, 3);
+  // Rows (a, b) side by side.
+  const auto paired = [](const std::vector<float>& a, const std::vector<float>& b) {
+    std::vector<float> rows;
+    for (size_t i = 0; i < a.size(); i += 32) {
+      rows.insert(rows.end(), a.begin() + static_cast<int64_t>(i),
+                  a.begin() + static_cast<int64_t>(i) + 32);
+      rows.insert(rows.end(), b.begin() + static_cast<int64_t>(i),
+                  b.begin() + static_cast<int64_t>(i) + 32);
+    }
+    return rows;
+  };
+  OnDevice device(*cpu_backends().front());
+  const Whole got = attend_whole(device, beside, kHeads, query, paired(key, value), dout);
+  const Whole want =
+      attend_whole(device, latent, kHeads, paired(std::vector<float>(query.size()), query),
+                   paired(value, key), dout);
+  require_same(got.out, want.out);
+  require_same(got.dquery, columns(want.dquery, 64, 32, 32));
+  require_same(columns(got.dcache, 64, 0, 32), columns(want.dcache, 64, 32, 32));
+  require_same(columns(got.dcache, 64, 32, 32), columns(want.dcache, 64, 0, 32));
 }
 
 TEST_CASE("attention: scores of any size give numbers, and the largest wins") {

@@ -24,7 +24,8 @@ using kernels::Stored;
 inline constexpr kernels::WorkspacePlan kTestPlan{.tokens_max = 256,
                                                   .width_max = 256,
                                                   .heads = 4,
-                                                  .latent_width = 96,
+                                                  .key_width = 96,
+                                                  .value_width = 96,
                                                   .context_max = 256,
                                                   .experts = 16};
 
