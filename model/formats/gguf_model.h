@@ -20,7 +20,7 @@ struct GgufSource {
     kRopePairs,  // Rows (or elements of a vector) of each head in pairs (0, k), (1, k + 1), ...
                  // with k half the head. llama.cpp's RoPE for Llama turns neighbours; transformers'
                  // turns elements half a head apart.
-    kSplitKvB,  // kv_b_proj: of each head the transpose of `tensor`, then `values`.
+    kSplitKvB,   // kv_b_proj: of each head the transpose of `tensor`, then `values`.
   };
 
   std::string name{};            // As transformers says.
