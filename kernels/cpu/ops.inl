@@ -134,19 +134,22 @@ inline float product(float a, float b) {
   return p;
 }
 
-// Rotates adjacent pairs: (a, b) -> (a cos - b sin, a sin + b cos); table row: cos, sin per pair.
-inline void rotate(float* to, const float* from, const float* table, int64_t P) {
-  for (int64_t i = 0; i < P; i += 2) {
-    const float a = from[i], b = from[i + 1], c = table[i], s = table[i + 1];
-    to[i] = product(a, c) - product(b, s);
-    to[i + 1] = product(a, s) + product(b, c);
+// Rotates pairs: (a, b) -> (a cos - b sin, b cos + a sin); table row: cos, sin per pair. Pair i is
+// elements i * step and i * step + gap: step 2 and gap 1 for neighbours, 1 and P / 2 for halves.
+inline void rotate(float* to, const float* from, const float* table, int64_t P, int64_t step,
+                   int64_t gap) {
+  for (int64_t i = 0; i < P / 2; ++i, to += step, from += step) {
+    const float a = from[0], b = from[gap], c = table[2 * i], s = table[2 * i + 1];
+    to[0] = product(a, c) - product(b, s);
+    to[gap] = product(b, c) + product(a, s);
   }
 }
-inline void rotate_back(float* to, const float* from, const float* table, int64_t P) {
-  for (int64_t i = 0; i < P; i += 2) {
-    const float a = from[i], b = from[i + 1], c = table[i], s = table[i + 1];
-    to[i] = product(a, c) + product(b, s);
-    to[i + 1] = product(b, c) - product(a, s);
+inline void rotate_back(float* to, const float* from, const float* table, int64_t P, int64_t step,
+                        int64_t gap) {
+  for (int64_t i = 0; i < P / 2; ++i, to += step, from += step) {
+    const float a = from[0], b = from[gap], c = table[2 * i], s = table[2 * i + 1];
+    to[0] = product(a, c) + product(b, s);
+    to[gap] = product(b, c) - product(a, s);
   }
 }
 
@@ -163,7 +166,7 @@ void mla_query(S s, const MlaQuery& args) {
       const float* q = at(args.q) + (n * args.H + h) * (args.nope_dim + P);
       store_row(at(s, args.nope) + (n * args.H + h) * args.nope_dim, q, args.nope_dim);
       auto* row = at(s, args.row) + (n * args.H + h) * W;
-      rotate(rotated, q + args.nope_dim, table, P);
+      rotate(rotated, q + args.nope_dim, table, P, 2, 1);
       store_row(row + args.R, rotated, P);
       for (int64_t i = args.R + P; i < W; ++i) row[i] = 0;
     }
@@ -180,7 +183,7 @@ void mla_query_backward(S s, const MlaQueryBackward& args) {
     for (int64_t h = 0; h < args.H; ++h) {
       auto* dq = at(s, args.dq) + (n * args.H + h) * (args.nope_dim + P);
       store_row(dq, at(args.dnope) + (n * args.H + h) * args.nope_dim, args.nope_dim);
-      rotate_back(rotated, at(args.drow) + (n * args.H + h) * W + args.R, table, P);
+      rotate_back(rotated, at(args.drow) + (n * args.H + h) * W + args.R, table, P, 2, 1);
       store_row(dq + args.nope_dim, rotated, P);
     }
   }
@@ -195,7 +198,7 @@ void mla_latent(S s, const MlaLatent& args) {
     const float* kv = at(args.kv) + n * (args.R + P);
     auto* row = at(s, args.cache) + at(args.slot)[n] * W;
     at(args.rstd)[n] = rmsnorm_row(s, row, kv, at(args.weight), args.R, args.epsilon);
-    rotate(rotated, kv + args.R, at(args.table) + at(args.position)[n] * P, P);
+    rotate(rotated, kv + args.R, at(args.table) + at(args.position)[n] * P, P, 2, 1);
     store_row(row + args.R, rotated, P);
     for (int64_t i = args.R + P; i < W; ++i) row[i] = 0;
   }
@@ -215,26 +218,10 @@ void mla_latent_backward(S s, Workspace workspace, const MlaLatentBackward& args
     rmsnorm_backward_row(dc, partials + n % 16 * R, dlatent, at(args.kv) + n * (R + P),
                          at(args.weight), at(args.rstd)[n], R, /*overwrites=*/true);
     store_row(dkv, dc, R);
-    rotate_back(rotated, dlatent + R, at(args.table) + at(args.position)[n] * P, P);
+    rotate_back(rotated, dlatent + R, at(args.table) + at(args.position)[n] * P, P, 2, 1);
     store_row(dkv + R, rotated, P);
   }
   fold_rows(at(args.dweight), partials, R);
-}
-
-// Pairs (i, i + d/2); table row: cos, sin per pair.
-inline void rotate_halves(float* to, const float* from, const float* table, int64_t d) {
-  for (int64_t i = 0; i < d / 2; ++i) {
-    const float a = from[i], b = from[i + d / 2], c = table[2 * i], s = table[2 * i + 1];
-    to[i] = product(a, c) - product(b, s);
-    to[i + d / 2] = product(b, c) + product(a, s);
-  }
-}
-inline void rotate_halves_back(float* to, const float* from, const float* table, int64_t d) {
-  for (int64_t i = 0; i < d / 2; ++i) {
-    const float a = from[i], b = from[i + d / 2], c = table[2 * i], s = table[2 * i + 1];
-    to[i] = product(a, c) + product(b, s);
-    to[i + d / 2] = product(b, c) - product(a, s);
-  }
 }
 
 template <class S>
@@ -252,7 +239,7 @@ void head_rows(S s, const HeadRows& args) {
         from = normed;
       }
       if (args.table) {
-        rotate_halves(rotated, from, at(args.table) + at(args.position)[n] * d, d);
+        rotate(rotated, from, at(args.table) + at(args.position)[n] * d, d, 1, d / 2);
         from = rotated;
       }
       auto* to = at(s, args.y) + row * args.ldy + h * args.stride;
@@ -274,7 +261,7 @@ void head_rows_backward(S s, Workspace workspace, const HeadRowsBackward& args) 
       const int64_t head = n * args.H + h;
       const float* dy = at(args.dy) + n * args.lddy + h * args.stride;
       if (args.table) {
-        rotate_halves_back(rotated, dy, at(args.table) + at(args.position)[n] * d, d);
+        rotate_back(rotated, dy, at(args.table) + at(args.position)[n] * d, d, 1, d / 2);
         dy = rotated;
       }
       if (args.weight) {

@@ -41,8 +41,7 @@ struct World {
 };
 
 int64_t block_bytes(const World& world) {
-  const int64_t W = kernels::padded(world.config.kv_lora_rank + world.config.qk_rope_head_dim);
-  return world.config.num_hidden_layers * kernels::kBlockTokens * W *
+  return world.config.num_hidden_layers * kernels::kBlockTokens * cache_row(world.config).width *
          (world.precision == kernels::Precision::kBf16 ? 2 : 4);
 }
 
@@ -220,6 +219,26 @@ TEST_CASE("generator: tokens and log-probabilities do not depend on batch, cache
   CHECK(seen.blocks_copied > 50);
   CHECK(stopped > 50);
   CHECK(cut > 50);
+}
+
+TEST_CASE("generator: whatever the family, decoding is the training forward in any batch") {
+  kernels::RandomStream random(77, kernels::StreamId::kMakeData);
+  for (const Family family : tests::kFamilies) {
+    CAPTURE(static_cast<int>(family));
+    for (const kernels::Backend* backend : kernels::cpu_backends()) {
+      CAPTURE(backend->name);
+      World world(*backend, tests::tiny_config(family), 60, kernels::Precision::kBf16);
+      REQUIRE(validate(world.config));
+      const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_token = kStop};
+      const auto requests = random_requests(random, 5, 4);
+      const Responses plain = generate_plainly(world, requests, sampling);
+      check_scores(world, requests, plain, 1.0f);
+      const Run run = generate(
+          world, requests, sampling, 2,
+          {.cache_bytes = 16 * block_bytes(world), .sequences_max = 9, .batch_tokens_max = 23});
+      check_equal(run.responses, plain);
+    }
+  }
 }
 
 // One thread, so that which prompts are evicted before they are forked does not depend on luck.
