@@ -38,6 +38,9 @@ class AttackRange {
     CAPTURE(name(result.end));
     CAPTURE(result.reason);
     CAPTURE(result.exit_status);
+    CAPTURE(result.cpu_seconds);
+    CAPTURE(result.wall_seconds);
+    CAPTURE(result.memory_peak_bytes);
     CAPTURE(result.report);
     CAPTURE(result.errors);
     CHECK(std::count(attack.ends.begin(), attack.ends.end(), result.end) == 1);
