@@ -11,8 +11,7 @@ $Cxx.namespace("troupe::wire");
 struct PolicySpec {
   config @0 :Text = "tiny-moe";  # A named architecture with fresh weights ...
   model @1 :Text;  # ... or a folder with a checkpoint; exactly one of the two.
-  tokenizer @2 :Text = "bytes";
-  attentionForm @3 :Text = "latent";
+  attentionForm @2 :Text = "latent";
 }
 
 struct DataSpec {

@@ -14,7 +14,6 @@ namespace troupe {
 struct PolicySpec {
   std::string config = "tiny-moe";  // A named architecture with fresh weights ...
   std::string model{};              // ... or a folder with a checkpoint; exactly one of the two.
-  std::string tokenizer = "bytes";
   std::string attention_form = "latent";
 };
 

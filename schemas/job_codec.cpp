@@ -81,7 +81,6 @@ Status validate_files(const RewardSpec& reward) {
 void to_wire(wire::PolicySpec::Builder to, const PolicySpec& from) {
   to.setConfig(wire::to_text(from.config, kNameBytesMax));
   to.setModel(wire::to_text(from.model, kNameBytesMax));
-  to.setTokenizer(wire::to_text(from.tokenizer, kNameBytesMax));
   to.setAttentionForm(wire::to_text(from.attention_form, kNameBytesMax));
 }
 
@@ -89,7 +88,6 @@ PolicySpec from_wire(wire::PolicySpec::Reader from, FieldReader& fields) {
   return {
       .config = fields.text(from.getConfig(), kNameBytesMax, "config"),
       .model = fields.text(from.getModel(), kNameBytesMax, "model"),
-      .tokenizer = fields.text(from.getTokenizer(), kNameBytesMax, "tokenizer"),
       .attention_form = fields.text(from.getAttentionForm(), kNameBytesMax, "attention_form"),
   };
 }
@@ -410,7 +408,6 @@ Status validate(const JobSpec& job) {
       {"name", &job.name},
       {"policy.config", &job.policy.config},
       {"policy.model", &job.policy.model},
-      {"policy.tokenizer", &job.policy.tokenizer},
       {"policy.attention_form", &job.policy.attention_form},
       {"data.train", &job.data.train},
       {"data.held_out", &job.data.held_out},

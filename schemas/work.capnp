@@ -154,6 +154,7 @@ struct GenerateGroups {
   topP @2 :Float32 = 1;
   maxResponseTokens @3 :Int64;
   groups @4 :List(PromptGroup);
+  stopTokens @5 :List(Int32);  # Each ends a response.
 }
 
 struct CancelGeneration {

@@ -165,6 +165,7 @@ struct GenerateGroups {
   float temperature = 1;
   float top_p = 1;
   int64_t max_response_tokens = 0;
+  std::vector<int32_t> stop_tokens{};  // Each ends a response.
   std::vector<PromptGroup> groups{};
 };
 

@@ -323,6 +323,7 @@ void to_wire(wire::GenerateGroups::Builder to, const GenerateGroups& from) {
   to.setTemperature(from.temperature);
   to.setTopP(from.top_p);
   to.setMaxResponseTokens(from.max_response_tokens);
+  to.setStopTokens(wire::to_list(from.stop_tokens, kStopTokensMax));
   wire::to_structs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups);
 }
 
@@ -332,6 +333,7 @@ GenerateGroups from_wire(wire::GenerateGroups::Reader from, FieldReader& fields)
       .temperature = from.getTemperature(),
       .top_p = from.getTopP(),
       .max_response_tokens = from.getMaxResponseTokens(),
+      .stop_tokens = fields.numbers<int32_t>(from.getStopTokens(), kStopTokensMax, "stop_tokens"),
       .groups = fields.structs<PromptGroup>(from.getGroups(), kStepGroupsMax, "groups"),
   };
 }

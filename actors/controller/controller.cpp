@@ -8,7 +8,6 @@
 
 #include "actors/verifier/format_verdict.h"
 #include "actors/verifier/verifier_table.h"
-#include "model/tokenizer/byte_tokenizer.h"
 #include "model/training/learning_rate.h"
 #include "schemas/check.h"
 #include "schemas/metrics_codec.h"
@@ -28,32 +27,26 @@ constexpr int64_t kSftPointFactor = 10;
 constexpr int kInfraErrorsMax = 2;
 constexpr size_t kTraces = 3;
 
-std::string text_of(const SampledResponse& response) {
-  return model::ByteTokenizer::decode(response.tokens);
-}
-
-TextToJudge to_judge(const SampledResponse& response) {
-  return {text_of(response), static_cast<uint32_t>(response.tokens.size()),
+TextToJudge to_judge(const SampledResponse& response, const model::Tokenizer& tokenizer) {
+  return {tokenizer.decode(response.tokens), static_cast<uint32_t>(response.tokens.size()),
           response.finish_reason == FinishReason::kLength};
 }
 
 // The response of a trajectory that was complete when it was made.
-TextToJudge to_judge(const Trajectory& trajectory) {
+TextToJudge to_judge(const Trajectory& trajectory, const model::Tokenizer& tokenizer) {
   const auto tokens = std::span(trajectory.tokens).subspan(trajectory.segments.back().begin);
-  return {model::ByteTokenizer::decode(tokens), static_cast<uint32_t>(tokens.size()),
+  return {tokenizer.decode(tokens), static_cast<uint32_t>(tokens.size()),
           trajectory.finish_reason == FinishReason::kLength};
 }
 
 // A worker of ours writes nothing else; the store and the tokenizer believe it.
-bool is_sane(const GeneratedGroup& group) {
+bool is_sane(const GeneratedGroup& group, int64_t vocab_size) {
   return std::all_of(
-      group.responses.begin(), group.responses.end(), [](const SampledResponse& response) {
+      group.responses.begin(), group.responses.end(), [&](const SampledResponse& response) {
         return !response.tokens.empty() && response.tokens.size() == response.logprobs.size() &&
                response.finish_reason <= FinishReason::kLength &&
                std::all_of(response.tokens.begin(), response.tokens.end(),
-                           [](int32_t token) {
-                             return token >= 0 && token < model::ByteTokenizer::kVocabularySize;
-                           }) &&
+                           [&](int32_t token) { return token >= 0 && token < vocab_size; }) &&
                std::all_of(response.logprobs.begin(), response.logprobs.end(),
                            [](float logprob) { return std::isfinite(logprob); });
       });
@@ -265,7 +258,7 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
   if (is_over()) return;
   add_sums(generated.core_seconds, job_.prices, ledger_.rollout_seconds, ledger_.money);
   for (const GeneratedGroup& one : generated.groups) {
-    if (!is_sane(one)) {
+    if (!is_sane(one, data_.format.vocab_size)) {
       fail({ErrorCode::kInternal,
             fmt::format("a rollout worker sent a response that cannot be: round {}, group {}",
                         number(one.id.round), one.id.ordinal)});
@@ -279,7 +272,7 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
         continue;
       }
       evaluation_->responses[index] = one.responses[0];
-      judge(one.id, one.purpose, data_.held_out[index], {to_judge(one.responses[0])});
+      judge(one.id, one.purpose, data_.held_out[index], {to_judge(one.responses[0], tokenizer())});
       continue;
     }
     if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
@@ -298,7 +291,7 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
     for (uint32_t i = 0; i < one.responses.size(); ++i) {
       group.record.trajectories.push_back(
           make_trajectory(one.id, i, one.version, one.responses[i]));
-      responses.push_back(to_judge(one.responses[i]));
+      responses.push_back(to_judge(one.responses[i], tokenizer()));
     }
     round_->generate_seconds = now - round_->asked_at;
     round_->sequences_generated += static_cast<int64_t>(one.responses.size());
@@ -356,7 +349,7 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
     if (failure == name(VerdictKind::kInfraError) && ++group.infra_errors <= kInfraErrorsMax) {
       std::vector<TextToJudge> responses;
       for (const Trajectory& trajectory : group.record.trajectories) {
-        responses.push_back(to_judge(trajectory));
+        responses.push_back(to_judge(trajectory, tokenizer()));
       }
       judge(one.id, one.purpose, prompt_of(one.id), std::move(responses));
       continue;
@@ -445,7 +438,7 @@ void Controller::evaluation_judged(size_t index, const Verdict& verdict) {
   if (part.kind == VerdictKind::kInfraError) {
     if (++state.infra_errors[index] <= kInfraErrorsMax) {
       judge({Round{number(state.version)}, static_cast<uint32_t>(index)}, GroupPurpose::kEvaluate,
-            data_.held_out[index], {to_judge(*state.responses[index])});
+            data_.held_out[index], {to_judge(*state.responses[index], tokenizer())});
       return;
     }
   }
@@ -727,6 +720,7 @@ void Controller::request_groups(double now) {
   request.temperature = static_cast<float>(job_.rollout.temperature);
   request.top_p = static_cast<float>(job_.rollout.top_p);
   request.max_response_tokens = job_.rollout.max_response_tokens;
+  request.stop_tokens = data_.format.stop_tokens;
   for (uint32_t ordinal : round_->plan.wanted()) {
     Group& group = round_->groups[ordinal];
     if (group.place != Place::kWanted) continue;
@@ -786,10 +780,7 @@ void Controller::complete_round_metrics() {
         if (job_.rewards[part].verifier != "r1_format") continue;
         metrics.format_share += one.is_right() ? 1 : 0;
       }
-      const auto from = trajectory.segments.back().begin;
-      const std::string text =
-          model::ByteTokenizer::decode(std::span(trajectory.tokens).subspan(from));
-      metrics.thinking_share += has_thinking(text) ? 1 : 0;
+      metrics.thinking_share += has_thinking(to_judge(trajectory, tokenizer()).text) ? 1 : 0;
       metrics.response_length_clipped += trajectory.finish_reason == FinishReason::kLength ? 1 : 0;
       metrics.tokens_generated += trajectory.num_response_tokens();
     }
@@ -851,6 +842,7 @@ void Controller::begin_evaluation(uint64_t version, bool is_gate, double now) {
   request.version = evaluation_->version;
   request.temperature = static_cast<float>(evaluation_->temperature);
   request.max_response_tokens = job_.rollout.max_response_tokens;
+  request.stop_tokens = data_.format.stop_tokens;
   for (size_t i = 0; i < count; ++i) {
     request.groups.push_back({.id = {Round{version}, static_cast<uint32_t>(i)},
                               .purpose = GroupPurpose::kEvaluate,
@@ -874,7 +866,7 @@ void Controller::finish_evaluation(double now) {
   for (size_t i = 0; i < state.verdicts.size(); ++i) {
     if (state.left_out.count(i) > 0) continue;
     const SampledResponse& response = *state.responses[i];
-    const std::string text = text_of(response);
+    const std::string text = tokenizer().decode(response.tokens);
     const PromptTokens& problem = data_.held_out[i];
     const bool is_solved = state.verdicts[i]->parts[accuracy_part(job_.rewards)].is_right();
     ++metrics.problems;

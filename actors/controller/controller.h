@@ -131,6 +131,8 @@ class Controller {
   RunSample sample() const;
 
  private:
+  const model::Tokenizer& tokenizer() const { return data_.format.tokenizer; }
+
   // Where a group of the current round, or a problem of the current evaluation, is.
   enum class Place { kWanted, kGenerating, kJudging, kCommitting, kDurable };
 

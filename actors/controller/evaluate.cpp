@@ -8,16 +8,11 @@
 #include "actors/verifier/judge.h"
 #include "actors/verifier/verifier_table.h"
 #include "kernels/random.h"
-#include "model/tokenizer/byte_tokenizer.h"
 
 namespace troupe::actors {
 
-std::string response_text(const model::Response& response) {
-  return model::ByteTokenizer::decode(response.tokens);
-}
-
 Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeights& weights,
-                            std::span<const PromptTokens> problems,
+                            const PromptFormat& format, std::span<const PromptTokens> problems,
                             const std::vector<RewardSpec>& rewards, const EvaluateOptions& options,
                             const std::function<bool(int64_t)>& progressed) {
   // What cannot be judged is not generated.
@@ -39,7 +34,7 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
                          {.temperature = static_cast<float>(options.temperature),
                           .top_p = static_cast<float>(options.top_p),
                           .max_response_tokens = options.max_response_tokens,
-                          .stop_token = model::ByteTokenizer::kEos},
+                          .stop_tokens = format.stop_tokens},
                          {.progressed = [&](int64_t finished) {
                            is_stopped = is_stopped || (progressed && !progressed(finished));
                            return !is_stopped;
@@ -55,7 +50,7 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
   double thinking = 0;
   for (size_t i = 0; i < problems.size(); ++i) {
     const model::Response& response = responses[i][0];
-    const std::string text = response_text(response);
+    const std::string text = format.tokenizer.decode(response.tokens);
     const Verdict verdict =
         (*judge)->judge({.prompt = problems[i].text,
                          .text = text,

@@ -32,11 +32,8 @@ struct Evaluation {
 // kStopped when `progressed` returned false, kInternal when a verifier failed. What fails the job's
 // rewards (Judge::create) fails here.
 Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeights& weights,
-                            std::span<const PromptTokens> problems,
+                            const PromptFormat& format, std::span<const PromptTokens> problems,
                             const std::vector<RewardSpec>& rewards, const EvaluateOptions& options,
                             const std::function<bool(int64_t)>& progressed);
-
-// The text of a response: without its end token.
-std::string response_text(const model::Response& response);
 
 }  // namespace troupe::actors

@@ -7,11 +7,28 @@
 #include <string_view>
 #include <vector>
 
+#include "model/data/prompt_template.h"
+#include "model/tokenizer/tokenizer.h"
 #include "model/transformer/config.h"
 #include "schemas/job.h"
 #include "schemas/result.h"
 
 namespace troupe::actors {
+
+// How prompts become tokens and responses text, for one policy.
+struct PromptFormat {
+  model::Tokenizer tokenizer{};
+  model::PromptTemplate prompt_template{};
+  int32_t end_token = 0;               // Put after a demonstration's response.
+  std::vector<int32_t> stop_tokens{};  // Each ends a response.
+  int64_t vocab_size = 0;              // Ids that the policy may sample.
+};
+
+// `template_name` as PromptTemplate::find has it. kInvalidArgument, besides, unless the policy has
+// a row for each token: a smaller vocabulary has none for some prompts. It may have more rows,
+// which are no text; the byte tokenizer's policies have exactly its own.
+Result<PromptFormat> prompt_format(std::string_view template_name, const model::PolicyText& text,
+                                   const model::TransformerConfig& config);
 
 struct PromptTokens {
   std::vector<int32_t> tokens{};
@@ -28,6 +45,7 @@ struct DemonstrationTokens {
 };
 
 struct JobData {
+  PromptFormat format{};
   std::vector<PromptTokens> train{};
   std::vector<PromptTokens> held_out{};
   std::vector<std::vector<DemonstrationTokens>> cold_start{};  // By file.
@@ -37,18 +55,15 @@ struct JobData {
 // Problems of one file. Prompts longer than `max_prompt_tokens`, and those whose reference answer
 // the accuracy part's verifier cannot read, are left out and counted in a note; kInvalidArgument
 // when none is left. The rewards have passed check_rewards.
-Result<std::vector<PromptTokens>> load_prompts(const std::string& path,
-                                               std::string_view template_name,
+Result<std::vector<PromptTokens>> load_prompts(const std::string& path, const PromptFormat& format,
                                                int64_t max_prompt_tokens,
                                                const std::vector<RewardSpec>& rewards,
                                                std::vector<std::string>& notes);
 
-// kInvalidArgument unless the policy's tokens are exactly the byte tokenizer's: a smaller
-// vocabulary has no row for some prompts, a larger one samples what is no text.
-Status check_vocabulary(const model::TransformerConfig& config);
-
-// Reads the files of the stages that the job has; its rewards are checked. kInvalidArgument, naming
-// the file, for anything wrong in them.
-Result<JobData> load_job_data(const JobSpec& job);
+// Reads the files of the stages that the job has, for a policy with this text and configuration;
+// its rewards are checked. kInvalidArgument, naming the file, for anything wrong in them, and as
+// prompt_format.
+Result<JobData> load_job_data(const JobSpec& job, const model::PolicyText& text,
+                              const model::TransformerConfig& config);
 
 }  // namespace troupe::actors

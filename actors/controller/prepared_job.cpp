@@ -49,7 +49,8 @@ Status check_sizes(const JobSpec& job, int64_t context_max) {
 }
 
 // Contents only: a folder may be moved.
-Result<std::string> hash_data(const JobSpec& job, const std::string& policy_sha256) {
+Result<std::string> hash_data(const JobSpec& job, const std::string& policy_sha256,
+                              const model::PolicyText& policy_text) {
   Sha256 hash;
   const auto add = [&hash](std::string_view text) {
     const auto size = static_cast<uint64_t>(text.size());
@@ -57,6 +58,7 @@ Result<std::string> hash_data(const JobSpec& job, const std::string& policy_sha2
     hash.update(std::as_bytes(std::span(text.data(), text.size())));
   };
   add(policy_sha256);
+  for (const auto& [name, text] : policy_text.files) add(text);
   std::vector<std::string> files;
   if (job.grpo.steps > 0) files.push_back(job.data.train);
   if (job.sft.steps > 0) {
@@ -106,14 +108,7 @@ Result<PreparedJob> prepare_job(
     if (!trusted) return trusted.error();
     prepared.trusted_programs = std::move(*trusted);
   }
-  if (job.policy.tokenizer != "bytes") {
-    return invalid_argument("policy.tokenizer = \"" + job.policy.tokenizer +
-                            "\" is not known; there is: bytes");
-  }
-  auto data = load_job_data(job);
-  if (!data) return data.error();
-  prepared.data = std::move(*data);
-
+  model::PolicyText text;
   std::string policy_sha256;
   if (job.policy.model.empty()) {
     auto config = model::named_config(job.policy.config);
@@ -124,9 +119,12 @@ Result<PreparedJob> prepare_job(
     if (!checkpoint) return checkpoint.error();
     prepared.config = checkpoint->config;
     policy_sha256 = model::checkpoint_sha256(checkpoint->config, checkpoint->values);
+    text = std::move(checkpoint->text);
   }
   const model::TransformerConfig& config = prepared.config;
-  if (Status status = check_vocabulary(config); !status) return status.error();
+  auto data = load_job_data(job, text, config);
+  if (!data) return data.error();
+  prepared.data = std::move(*data);
   for (const auto* prompts : {&prepared.data.train, &prepared.data.held_out}) {
     for (const auto& prompt : *prompts) {
       prepared.context_max =
@@ -167,7 +165,7 @@ Result<PreparedJob> prepare_job(
   if (Status s = model::Generator::check(config, rollout_threads(job), generator); !s) {
     return s.error();
   }
-  auto digest = hash_data(job, policy_sha256);
+  auto digest = hash_data(job, policy_sha256, text);
   if (!digest) return digest.error();
   prepared.data_sha256 = std::move(*digest);
   return prepared;

@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "actors/controller/prepared_job.h"
+#include "model/data/prompt_template.h"
 #include "model/formats/checkpoint.h"
-#include "model/formats/hf_config.h"
 #include "model/formats/recovery_point.h"
 #include "model/training/advantage.h"
 #include "model/transformer/initialise.h"
@@ -36,7 +36,7 @@ constexpr size_t kRescored = 8;
 
 Result<model::TransformerConfig> policy_config(const JobSpec& job) {
   return job.policy.model.empty() ? model::named_config(job.policy.config)
-                                  : model::load_hf_config(job.policy.model);
+                                  : model::load_policy_config(job.policy.model);
 }
 
 LearnerRole::LearnerRole(const kernels::Backend&, const Lease& lease,
@@ -52,6 +52,15 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
   if (!config) return config.error();
   std::unique_ptr<LearnerRole> role(new LearnerRole(backend, lease, *config));
   const auto options = learner_options(lease.job, lease.context_max);
+  const std::string& model = lease.job.policy.model;
+  if (!model.empty()) {
+    auto text = model::load_policy_text(model, role->config_);
+    if (!text) return text.error();
+    role->text_ = std::move(*text);
+  }
+  auto prompt_template = model::PromptTemplate::find(lease.job.data.template_name, role->text_);
+  if (!prompt_template) return prompt_template.error();
+  role->text_.prompt_template = prompt_template->name();
   std::vector<float> initial;
   std::optional<model::LearnerState> state;
   if (!lease.point_path.empty()) {
@@ -61,10 +70,10 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
     state = std::move(*loaded);
     initial = state->masters;
     role->version_ = lease.point.version;
-  } else if (lease.job.policy.model.empty()) {
+  } else if (model.empty()) {
     initial = model::initial_parameters(role->config_, role->layout_, lease.job.seed);
   } else {
-    auto checkpoint = model::load_checkpoint(lease.job.policy.model);
+    auto checkpoint = model::load_checkpoint(model);
     if (!checkpoint) return checkpoint.error();
     initial = std::move(checkpoint->values);
   }
@@ -224,12 +233,9 @@ Result<PointSaved> LearnerRole::save(const SavePoint& request) {
                                            std::to_string(number(request.version)) +
                                            " at version " + std::to_string(number(version_))};
   }
-  auto point = model::save_recovery_point(request.folder, version_,
-                                          {.config = config_,
-                                           .values = learner_->published(),
-                                           .tokenizer = job_.policy.tokenizer,
-                                           .prompt_template = job_.data.template_name},
-                                          learner_->state());
+  auto point = model::save_recovery_point(
+      request.folder, version_, {.config = config_, .values = learner_->published(), .text = text_},
+      learner_->state());
   if (!point) return point.error();
   return PointSaved{.point = *point, .core_seconds = saving.seconds()};
 }

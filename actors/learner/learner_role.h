@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "model/formats/policy_text.h"
 #include "model/training/learner.h"
 #include "schemas/result.h"
 #include "schemas/work.h"
@@ -40,6 +41,7 @@ class LearnerRole {
   const JobSpec job_;
   const model::TransformerConfig config_;
   const model::ParameterLayout layout_;
+  model::PolicyText text_{};  // Saved with the weights.
   model::Threads threads_;
   std::optional<model::Learner> learner_{};
   PolicyVersion version_{};

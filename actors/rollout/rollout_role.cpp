@@ -6,7 +6,6 @@
 
 #include "kernels/random.h"
 #include "model/formats/checkpoint.h"
-#include "model/tokenizer/byte_tokenizer.h"
 
 namespace troupe::actors {
 
@@ -139,7 +138,7 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
       {.temperature = request.temperature,
        .top_p = request.top_p,
        .max_response_tokens = request.max_response_tokens,
-       .stop_token = model::ByteTokenizer::kEos},
+       .stop_tokens = request.stop_tokens},
       {.progressed =
            [&](int64_t done) {
              flush(/*is_last=*/false);

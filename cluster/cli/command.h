@@ -23,6 +23,7 @@ void add_init(CLI::App& program, int& exit_code);
 void add_eval(CLI::App& program, int& exit_code);
 void add_generate(CLI::App& program, int& exit_code);
 void add_score(CLI::App& program, int& exit_code);
+void add_export(CLI::App& program, int& exit_code);
 void add_bench(CLI::App& program, int& exit_code);
 void add_verify(CLI::App& program, int& exit_code);
 void add_doctor(CLI::App& program, int& exit_code);

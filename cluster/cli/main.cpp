@@ -33,6 +33,7 @@ int run_command(int argc, char** argv) {
   add_eval(program, code);
   add_generate(program, code);
   add_score(program, code);
+  add_export(program, code);
   add_bench(program, code);
   add_verify(program, code);
   add_doctor(program, code);

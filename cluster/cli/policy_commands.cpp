@@ -17,7 +17,6 @@
 #include "kernels/random.h"
 #include "model/data/prompt_template.h"
 #include "model/loaded_policy.h"
-#include "model/tokenizer/byte_tokenizer.h"
 
 namespace troupe::cluster {
 namespace {
@@ -26,6 +25,7 @@ struct PolicyCommand {
   std::string model{};
   std::string data{};
   std::string precision = "bf16";
+  std::string prompt_template{model::PromptTemplate::kOfModel};
   std::vector<std::string> prompts{};
   int64_t problems = 500;
   int64_t samples = 1;
@@ -49,10 +49,14 @@ Result<Loaded> load(const PolicyCommand& command) {
        .threads = command.threads > 0 ? command.threads : actors::available_cores()});
 }
 
+Result<actors::PromptFormat> format_of(const model::LoadedPolicy& policy,
+                                       const PolicyCommand& command) {
+  return actors::prompt_format(command.prompt_template, policy.checkpoint().text, policy.config());
+}
+
 Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& policy,
                                                          const PolicyCommand& command,
                                                          int64_t prompt_tokens_max) {
-  if (Status status = actors::check_vocabulary(policy.config()); !status) return status.error();
   const int64_t context = prompt_tokens_max + command.max_response_tokens;
   if (context > policy.config().max_position_embeddings) {
     return invalid_argument(fmt::format("prompt and response of {} tokens exceed the model's {}",
@@ -71,10 +75,13 @@ Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& po
 Status eval(const PolicyCommand& command) {
   auto policy = load(command);
   if (!policy) return policy.error();
+  const auto format = format_of(**policy, command);
+  if (!format) return format.error();
   std::vector<std::string> notes;
   const std::vector<RewardSpec> rewards = {{.name = "accuracy", .verifier = "math"}};
-  auto problems = actors::load_prompts(command.data, (*policy)->checkpoint().prompt_template,
-                                       (*policy)->config().max_position_embeddings, rewards, notes);
+  auto problems = actors::load_prompts(
+      command.data, *format,
+      (*policy)->config().max_position_embeddings - command.max_response_tokens, rewards, notes);
   if (!problems) return problems.error();
   for (const auto& note : notes) fmt::print(stderr, "{}\n", note);
   const size_t count = std::min(problems->size(), static_cast<size_t>(command.problems));
@@ -86,7 +93,7 @@ Status eval(const PolicyCommand& command) {
   auto generator = make_generator(**policy, command, longest);
   if (!generator) return generator.error();
   watch_for_interrupts();
-  auto evaluation = actors::evaluate(**generator, (*policy)->weights(), asked, rewards,
+  auto evaluation = actors::evaluate(**generator, (*policy)->weights(), *format, asked, rewards,
                                      {.seed = command.seed,
                                       .temperature = command.temperature,
                                       .top_p = command.top_p,
@@ -113,9 +120,10 @@ Status eval(const PolicyCommand& command) {
 }
 
 Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
-                    const model::PromptTemplate& prompt_template, const std::string& prompt,
+                    const actors::PromptFormat& format, const std::string& prompt,
                     uint32_t ordinal) {
-  auto tokens = prompt_template.render({{.role = "user", .content = prompt}});
+  auto tokens =
+      format.prompt_template.render({{.role = "user", .content = prompt}}, format.tokenizer);
   if (!tokens) return tokens.error();
   auto generator = make_generator(policy, command, static_cast<int64_t>(tokens->size()));
   if (!generator) return generator.error();
@@ -130,11 +138,11 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
                                         {.temperature = static_cast<float>(command.temperature),
                                          .top_p = static_cast<float>(command.top_p),
                                          .max_response_tokens = command.max_response_tokens,
-                                         .stop_token = model::ByteTokenizer::kEos},
+                                         .stop_tokens = format.stop_tokens},
                                         {.progressed = [](int64_t) { return !is_interrupted(); }});
   if (is_interrupted()) return stopped();
   for (const auto& response : responses[0]) {
-    const std::string text = actors::response_text(response);
+    const std::string text = format.tokenizer.decode(response.tokens);
     if (!command.is_json) {
       fmt::print("{}\n", text);
       continue;
@@ -154,12 +162,12 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
 Status generate(const PolicyCommand& command) {
   auto policy = load(command);
   if (!policy) return policy.error();
-  auto prompt_template = model::PromptTemplate::by_name((*policy)->checkpoint().prompt_template);
-  if (!prompt_template) return prompt_template.error();
+  const auto format = format_of(**policy, command);
+  if (!format) return format.error();
   watch_for_interrupts();
   uint32_t ordinal = 0;
   for (const auto& prompt : command.prompts) {
-    const Status status = generate_one(**policy, command, *prompt_template, prompt, ordinal++);
+    const Status status = generate_one(**policy, command, *format, prompt, ordinal++);
     if (!status) return status;
   }
   if (!command.prompts.empty()) return ok();
@@ -168,7 +176,7 @@ Status generate(const PolicyCommand& command) {
     auto line = input.next();
     if (!line) return line.error();
     if (!*line) return ok();
-    const Status status = generate_one(**policy, command, *prompt_template, **line, ordinal++);
+    const Status status = generate_one(**policy, command, *format, **line, ordinal++);
     if (!status) return status;
   }
 }
@@ -221,7 +229,9 @@ Status score(const PolicyCommand& command) {
 
 std::shared_ptr<PolicyCommand> add_common(CLI::App* command) {
   auto state = std::make_shared<PolicyCommand>();
-  command->add_option("--model", state->model, "Folder with config.json and model.safetensors")
+  command
+      ->add_option("--model", state->model,
+                   "Folder with config.json and safetensors, or a GGUF file")
       ->required();
   command->add_option("--threads", state->threads, "0: all cores of this machine")
       ->check(CLI::Range(0, 1024));
@@ -235,6 +245,10 @@ std::shared_ptr<PolicyCommand> add_common(CLI::App* command) {
 }
 
 void add_sampling(CLI::App* command, PolicyCommand& state) {
+  command
+      ->add_option("--template", state.prompt_template,
+                   "How a prompt is put; model: as the policy's own files say")
+      ->capture_default_str();
   command->add_option("--top-p", state.top_p, "Share of probability that may be sampled")
       ->check(CLI::Range(1e-6, 1.0))
       ->capture_default_str();

@@ -100,7 +100,7 @@ Result<PolicySpeed> measure_decode(const kernels::Backend& backend, std::string_
     std::shared_ptr<model::Generator> shared = std::move(*generator);
     return std::function<void()>([policy, shared, &requests] {
       shared->generate(policy->learner.weights(), requests,
-                       {.max_response_tokens = kGeneratedTokens, .stop_token = -1});
+                       {.max_response_tokens = kGeneratedTokens});
     });
   };
   auto plain = generate_with(backend);

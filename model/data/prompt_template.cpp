@@ -2,11 +2,19 @@
 
 #include <fmt/format.h>
 
-#include "model/tokenizer/byte_tokenizer.h"
+#include <algorithm>
+#include <span>
+
+#include "model/data/chat_format.h"
+#include "model/tokenizer/unicode.h"
+#include "schemas/hash.h"
 #include "schemas/nearest.h"
 
 namespace troupe::model {
 namespace {
+
+constexpr std::string_view kR1Zero = "r1-zero";
+constexpr std::string_view kPlain = "plain";
 
 // DeepSeek-R1 (Nature, 2025), table "Template for DeepSeek-R1-Zero".
 constexpr std::string_view kR1ZeroBefore =
@@ -16,10 +24,6 @@ constexpr std::string_view kR1ZeroBefore =
     "<think>...</think> and <answer>...</answer> tags, respectively, that is, <think>reasoning "
     "process here </think> <answer> answer here </answer>. User: ";
 constexpr std::string_view kR1ZeroAfter = ". Assistant:";
-
-void append(std::vector<int32_t>& ids, const std::vector<int32_t>& more) {
-  ids.insert(ids.end(), more.begin(), more.end());
-}
 
 bool is_role(std::string_view role) {
   return role == "system" || role == "user" || role == "assistant";
@@ -39,19 +43,108 @@ Result<std::string> joined(const Prompt& prompt) {
   return text;
 }
 
+// What of a message is put between the marks of its turn.
+std::string_view shown_content(const ChatFormat& format, const Message& message) {
+  constexpr std::string_view kThinkingEnd = "</think>";
+  std::string_view text = message.content;
+  if (format.forgets_thinking && message.role == "assistant") {
+    const size_t end = text.rfind(kThinkingEnd);
+    if (end != text.npos) {
+      text.remove_prefix(end + kThinkingEnd.size());
+      while (format.strips_after_thinking && text.starts_with('\n')) text.remove_prefix(1);
+    }
+  }
+  if (format.trims) {
+    text = text.substr(0, trailing_white_space(text));
+    text.remove_prefix(leading_white_space(text));
+  }
+  return text;
+}
+
+// A conversation as parts that are trusted or not. They point into `prompt` and into `format`.
+std::vector<TextPart> parts_of(const ChatFormat& format, const Prompt& prompt) {
+  std::vector<TextPart> parts;
+  const auto own = [&parts](std::string_view text) {
+    if (!text.empty()) parts.push_back({.text = text, .is_trusted = true});
+  };
+  own(format.begin);
+  if (prompt.front().role != "system" && format.default_system) {
+    own(format.system.open);
+    own(format.system_preamble);
+    own(*format.default_system);
+    own(format.system.close);
+  }
+  for (const Message& message : prompt) {
+    const bool is_system = message.role == "system";
+    const ChatFormat::Turn& turn = is_system                ? format.system
+                                   : message.role == "user" ? format.user
+                                                            : format.assistant;
+    own(turn.open);
+    if (is_system) own(format.system_preamble);
+    parts.push_back({.text = shown_content(format, message)});
+    own(turn.close);
+  }
+  own(format.response_open);
+  return parts;
+}
+
+Status check_conversation(const ChatFormat& format, const Prompt& prompt,
+                          const Tokenizer& tokenizer) {
+  for (const Message& message : prompt) {
+    if (message.role == "system" && &message != &prompt.front()) {
+      return invalid_argument("the system's message is not the first one of a prompt");
+    }
+    for (std::string_view mark : format.marks) {
+      if (tokenizer.find(mark) || message.content.find(mark) == std::string::npos) continue;
+      return invalid_argument(fmt::format(
+          "a prompt contains {}, which would forge a turn; remove it or use another template than "
+          "{}",
+          mark, format.name));
+    }
+  }
+  if (prompt.back().role != "user") {
+    return invalid_argument("the last message of a prompt is not the user's");
+  }
+  return ok();
+}
+
 }  // namespace
 
-std::vector<std::string> PromptTemplate::names() { return {"r1-zero", "plain", "chatml"}; }
+std::vector<std::string> PromptTemplate::names() {
+  std::vector<std::string> names = {std::string(kR1Zero), std::string(kPlain)};
+  for (const ChatFormat& format : chat_formats()) names.emplace_back(format.name);
+  return names;
+}
 
 Result<PromptTemplate> PromptTemplate::by_name(std::string_view name) {
-  if (name == "r1-zero") return PromptTemplate(Kind::kR1Zero);
-  if (name == "plain") return PromptTemplate(Kind::kPlain);
-  if (name == "chatml") return PromptTemplate(Kind::kChatml);
+  if (name == kR1Zero) return PromptTemplate(kR1Zero, nullptr);
+  if (name == kPlain) return PromptTemplate(kPlain, nullptr);
+  for (const ChatFormat& format : chat_formats()) {
+    if (name == format.name) return PromptTemplate(format.name, &format);
+  }
   return invalid_argument(fmt::format("unknown prompt template '{}'; known: {}", name,
                                       nearest_first_list(name, names())));
 }
 
-Result<std::vector<int32_t>> PromptTemplate::render(const Prompt& prompt) const {
+Result<PromptTemplate> PromptTemplate::find(std::string_view name, const PolicyText& text) {
+  if (name != kOfModel) return by_name(name);
+  if (!text.prompt_template.empty()) return by_name(text.prompt_template);
+  if (text.chat_template.empty()) return by_name(kPlain);
+  const std::string digest = sha256_hex(std::as_bytes(std::span(text.chat_template)));
+  for (const ChatFormat& format : chat_formats()) {
+    const auto& known = format.sha256;
+    if (std::find(known.begin(), known.end(), digest) != known.end()) {
+      return PromptTemplate(format.name, &format);
+    }
+  }
+  return invalid_argument(fmt::format(
+      "the model's own chat template (SHA-256 {}) is not known; name the template that it amounts "
+      "to, with data.template or --template: {}",
+      digest, fmt::join(names(), ", ")));
+}
+
+Result<std::vector<int32_t>> PromptTemplate::render(const Prompt& prompt,
+                                                    const Tokenizer& tokenizer) const {
   if (prompt.empty()) return invalid_argument("the prompt has no messages");
   for (const Message& message : prompt) {
     if (!is_role(message.role)) {
@@ -59,28 +152,46 @@ Result<std::vector<int32_t>> PromptTemplate::render(const Prompt& prompt) const 
           "unknown role '{}' in a prompt; known: system, user, assistant", message.role));
     }
   }
-  std::vector<int32_t> ids = {ByteTokenizer::kBos};
-  if (kind_ == Kind::kChatml) {
-    for (const auto& [role, content] : prompt) {
-      if (content.find("<|im_start|>") != content.npos ||
-          content.find("<|im_end|>") != content.npos) {
-        return invalid_argument(
-            "a prompt contains <|im_start|> or <|im_end|>, which would forge a turn; remove it or "
-            "use another template than chatml");
-      }
-      append(ids, ByteTokenizer::encode("<|im_start|>" + role + "\n"));
-      append(ids, ByteTokenizer::encode(content));
-      append(ids, ByteTokenizer::encode("<|im_end|>\n"));
-    }
-    append(ids, ByteTokenizer::encode("<|im_start|>assistant\n"));
-    return ids;
+  std::vector<int32_t> ids;
+  // The byte tokenizer has no text that begins a chat.
+  if (format_ == nullptr || tokenizer.is_bytes()) ids = tokenizer.prefix();
+  std::string text;
+  std::vector<TextPart> parts;
+  if (format_ != nullptr) {
+    if (Status s = check_conversation(*format_, prompt, tokenizer); !s) return s.error();
+    parts = parts_of(*format_, prompt);
+  } else {
+    auto whole = joined(prompt);
+    if (!whole) return whole.error();
+    text = std::move(*whole);
+    if (name_ == kR1Zero) parts.push_back({.text = kR1ZeroBefore, .is_trusted = true});
+    parts.push_back({.text = text});
+    if (name_ == kR1Zero) parts.push_back({.text = kR1ZeroAfter, .is_trusted = true});
   }
-  auto text = joined(prompt);
-  if (!text) return text.error();
-  if (kind_ == Kind::kR1Zero) append(ids, ByteTokenizer::encode_markup(kR1ZeroBefore));
-  append(ids, ByteTokenizer::encode(*text));
-  if (kind_ == Kind::kR1Zero) append(ids, ByteTokenizer::encode_markup(kR1ZeroAfter));
+  auto more = tokenizer.encode(parts);
+  if (!more) return more.error();
+  ids.insert(ids.end(), more->begin(), more->end());
   return ids;
+}
+
+Result<int32_t> PromptTemplate::end_token(const Tokenizer& tokenizer) const {
+  if (format_ != nullptr) {
+    if (const auto token = tokenizer.find(format_->turn_end)) return *token;
+  }
+  if (tokenizer.special().eos) return *tokenizer.special().eos;
+  return invalid_argument(fmt::format(
+      "the policy's tokenizer names no token that ends a text, and the template {} has none",
+      name_));
+}
+
+Result<std::vector<int32_t>> PromptTemplate::stop_tokens(const Tokenizer& tokenizer) const {
+  const auto end = end_token(tokenizer);
+  if (!end) return end.error();
+  std::vector<int32_t> stops = tokenizer.special().stop;
+  stops.push_back(*end);
+  std::sort(stops.begin(), stops.end());
+  stops.erase(std::unique(stops.begin(), stops.end()), stops.end());
+  return stops;
 }
 
 }  // namespace troupe::model

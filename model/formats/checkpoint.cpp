@@ -4,9 +4,9 @@
 #include <bit>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "model/formats/file.h"
+#include "model/formats/gguf_model.h"
 #include "model/formats/hf_config.h"
 #include "model/formats/quantization.h"
 #include "model/formats/safetensors.h"
@@ -31,7 +31,8 @@ struct Published {
   std::vector<TensorView> tensors{};
 };
 
-Published publish(const TransformerConfig& config, const std::vector<float>& values) {
+Published publish(const TransformerConfig& config, const std::vector<float>& values,
+                  Stored stored = Stored::kBf16) {
   const ParameterLayout layout(config);
   TROUPE_CHECK(static_cast<int64_t>(values.size()) == layout.num_floats());
   Published published;
@@ -39,8 +40,9 @@ Published publish(const TransformerConfig& config, const std::vector<float>& val
   for (const auto& [shape, offset] : layout.by_name()) {
     const auto count = static_cast<size_t>(shape.size());
     const float* from = values.data() + offset;
-    auto& bytes = published.storage.emplace_back(count * (shape.is_float32 ? 4 : 2));
-    if (shape.is_float32) {
+    const bool is_float32 = shape.is_float32 || stored == Stored::kFloat32;
+    auto& bytes = published.storage.emplace_back(count * (is_float32 ? 4 : 2));
+    if (is_float32) {
       std::memcpy(bytes.data(), from, bytes.size());
     } else {
       for (size_t i = 0; i < count; ++i) {
@@ -51,23 +53,28 @@ Published publish(const TransformerConfig& config, const std::vector<float>& val
     std::vector<int64_t> dims{shape.rows};
     if (shape.is_matrix()) dims.push_back(shape.cols);
     published.tensors.push_back({.name = shape.name,
-                                 .dtype = shape.is_float32 ? DType::kF32 : DType::kBF16,
+                                 .dtype = is_float32 ? DType::kF32 : DType::kBF16,
                                  .shape = dims,
                                  .bytes = bytes});
   }
   return published;
 }
 
-// Everything that can be said of a tensor without reading it.
-Status check_tensor(const ShardedSafetensors& file, const TensorShape& shape) {
-  const TensorView* tensor = file.find(shape.name);
-  if (tensor == nullptr) {
-    return invalid_argument(file.path() + ": tensor " + shape.name + " is missing");
+Error foreign_tensor(const std::string& path, const std::string& name) {
+  return invalid_argument(path + ": tensor " + name +
+                          " does not belong to the model of config.json");
+}
+
+// Everything that can be said of a tensor without reading it; null: it is not there.
+Status check_tensor(const std::string& path, const TensorShape& shape,
+                    const std::vector<int64_t>* found) {
+  if (found == nullptr) {
+    return invalid_argument(path + ": tensor " + shape.name + " is missing");
   }
   std::vector<int64_t> dims{shape.rows};
   if (shape.is_matrix()) dims.push_back(shape.cols);
-  if (tensor->shape != dims) {
-    return invalid_argument(file.path() + ": tensor " + shape.name +
+  if (*found != dims) {
+    return invalid_argument(path + ": tensor " + shape.name +
                             " has another shape than config.json asks for");
   }
   return ok();
@@ -88,8 +95,7 @@ Status check_no_others(const ShardedSafetensors& file, const ParameterLayout& la
     const std::string& name = tensor.name;
     const bool is_scale = name.ends_with(suffix);
     if (!is_known(layout, is_scale ? name.substr(0, name.size() - suffix.size()) : name)) {
-      return invalid_argument(file.path() + ": tensor " + name +
-                              " does not belong to the model of config.json");
+      return foreign_tensor(file.path(), name);
     }
   }
   return ok();
@@ -100,7 +106,9 @@ Result<std::vector<float>> read_values(const ShardedSafetensors& file,
   const ParameterLayout layout(config);
   // The bytes must be there before memory for what config.json claims is.
   for (const auto& [shape, offset] : layout.by_name()) {
-    if (Status status = check_tensor(file, shape); !status) return status.error();
+    const TensorView* tensor = file.find(shape.name);
+    const Status status = check_tensor(file.path(), shape, tensor ? &tensor->shape : nullptr);
+    if (!status) return status.error();
   }
   if (Status status = check_no_others(file, layout); !status) return status.error();
   std::vector<float> values(static_cast<size_t>(layout.num_floats()));
@@ -113,6 +121,32 @@ Result<std::vector<float>> read_values(const ShardedSafetensors& file,
     }
   }
   return values;
+}
+
+Result<Checkpoint> load_gguf(const std::string& path) {
+  const auto file = GgufFile::open(path);
+  if (!file) return file.error();
+  const auto model = describe_gguf(file->contents(), path);
+  if (!model) return model.error();
+  auto config = parse_hf_config(model->config.dump(), path);
+  if (!config) return config.error();
+  auto text = gguf_policy_text(file->contents(), *config, path);
+  if (!text) return text.error();
+  const ParameterLayout layout(*config);
+  for (const auto& [shape, offset] : layout.by_name()) {
+    const GgufSource* source = model->find(shape.name);
+    const Status status = check_tensor(path, shape, source ? &source->shape : nullptr);
+    if (!status) return status.error();
+  }
+  for (const GgufSource& source : model->tensors) {
+    if (!is_known(layout, source.name)) return foreign_tensor(path, source.name);
+  }
+  Checkpoint checkpoint{.config = *config, .text = std::move(*text)};
+  checkpoint.values.resize(static_cast<size_t>(layout.num_floats()));
+  for (const auto& [shape, offset] : layout.by_name()) {
+    read_as_float(*model->find(shape.name), checkpoint.values.data() + offset);
+  }
+  return checkpoint;
 }
 
 }  // namespace
@@ -130,50 +164,43 @@ Status write_policy_file(const std::string& path, const TransformerConfig& confi
                            Durability::kNone);
 }
 
-Result<Checkpoint> load_checkpoint(const std::string& folder) {
-  auto config = load_hf_config(folder);
+Result<TransformerConfig> load_policy_config(const std::string& path) {
+  if (!fs::is_regular_file(path)) return load_hf_config(path);
+  const auto file = GgufFile::open(path);
+  if (!file) return file.error();
+  const auto model = describe_gguf(file->contents(), path);
+  if (!model) return model.error();
+  return parse_hf_config(model->config.dump(), path);
+}
+
+Result<Checkpoint> load_checkpoint(const std::string& path) {
+  if (fs::is_regular_file(path)) return load_gguf(path);
+  auto config = load_hf_config(path);
   if (!config) return config.error();
-  const auto blocks = load_quantization(folder);
+  auto text = load_policy_text(path, *config);
+  if (!text) return text.error();
+  const auto blocks = load_quantization(path);
   if (!blocks) return blocks.error();
-  const auto file = ShardedSafetensors::open(folder);
+  const auto file = ShardedSafetensors::open(path);
   if (!file) return file.error();
   auto values = read_values(*file, *config, blocks->value_or(ScaleBlocks{}));
   if (!values) return values.error();
-  Checkpoint checkpoint{.config = *config, .values = std::move(*values)};
-
-  const std::string tokenizer_path = folder + "/tokenizer_config.json";
-  if (fs::exists(tokenizer_path)) {
-    auto text = read_file(tokenizer_path, 1 << 20);
-    if (!text) return text.error();
-    const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object()) return invalid_argument(tokenizer_path + ": not a JSON object");
-    const auto text_of = [&](const char* key, std::string& to) {
-      if (json.contains(key) && json[key].is_string()) to = json[key].get<std::string>();
-    };
-    text_of("troupe_tokenizer", checkpoint.tokenizer);
-    text_of("troupe_template", checkpoint.prompt_template);
-    if (checkpoint.tokenizer != "bytes") {
-      return invalid_argument(tokenizer_path + ": troupe_tokenizer = \"" + checkpoint.tokenizer +
-                              "\" is not a tokenizer of this program; there is: bytes");
-    }
-  }
-  return checkpoint;
+  return Checkpoint{.config = *config, .values = std::move(*values), .text = std::move(*text)};
 }
 
-Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint) {
+Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint, Stored stored) {
   const std::string unfinished = folder + ".unfinished";
   std::error_code error;
   fs::remove_all(unfinished, error);
   fs::create_directories(unfinished, error);
   if (error) return invalid_argument("cannot create " + unfinished + ": " + error.message());
-  const Published published = publish(checkpoint.config, checkpoint.values);
-  if (auto s = write_file(unfinished + "/config.json", to_hf_config(checkpoint.config)); !s)
-    return s;
-  const nlohmann::ordered_json tokenizer{{"troupe_tokenizer", checkpoint.tokenizer},
-                                         {"troupe_template", checkpoint.prompt_template}};
-  if (auto s = write_file(unfinished + "/tokenizer_config.json", tokenizer.dump(2) + "\n"); !s) {
-    return s;
+  auto files = files_of(checkpoint.text);
+  files["config.json"] =
+      to_hf_config(checkpoint.config, stored == Stored::kBf16 ? "bfloat16" : "float32");
+  for (const auto& [name, text] : files) {
+    if (auto s = write_file(unfinished + "/" + name, text); !s) return s;
   }
+  const Published published = publish(checkpoint.config, checkpoint.values, stored);
   if (auto s = write_safetensors(unfinished + "/model.safetensors", published.tensors); !s) {
     return s;
   }
@@ -183,6 +210,18 @@ Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint) 
     return Error{ErrorCode::kInternal, "cannot rename " + unfinished + ": " + error.message()};
   }
   return ok();
+}
+
+int64_t count_rounded(const Checkpoint& checkpoint) {
+  const ParameterLayout layout(checkpoint.config);
+  int64_t rounded = 0;
+  for (const auto& [shape, offset] : layout.by_name()) {
+    if (shape.is_float32) continue;
+    const std::span values(checkpoint.values.data() + offset, static_cast<size_t>(shape.size()));
+    rounded += std::count_if(values.begin(), values.end(),
+                             [](float x) { return (std::bit_cast<uint32_t>(x) & 0xffff) != 0; });
+  }
+  return rounded;
 }
 
 std::string checkpoint_sha256(const TransformerConfig& config, const std::vector<float>& values) {

@@ -1,10 +1,11 @@
 // A policy in a folder: config.json and model.safetensors, or its shards and their index, as
-// transformers reads them, and tokenizer_config.json with what else a prompt needs.
+// transformers reads them, and the files of policy_text.h. Or in one GGUF file.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "model/formats/policy_text.h"
 #include "model/transformer/parameter_layout.h"
 #include "schemas/result.h"
 
@@ -13,17 +14,25 @@ namespace troupe::model {
 struct Checkpoint {
   TransformerConfig config{};
   std::vector<float> values{};  // By ParameterLayout(config).
-  std::string tokenizer = "bytes";
-  std::string prompt_template = "plain";
+  PolicyText text{};
 };
 
 // kInvalidArgument, in one line, when the folder or a file in it is missing, damaged, or does not
 // hold exactly the parameters of its configuration.
-Result<Checkpoint> load_checkpoint(const std::string& folder);
+Result<Checkpoint> load_checkpoint(const std::string& path);
 
-// Publishes: bf16 for all but float32 tensors, which values that were rounded keep exactly. Written
-// beside the folder and renamed into place, so that a folder of this name is always whole.
-Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint);
+// Only its configuration.
+Result<TransformerConfig> load_policy_config(const std::string& path);
+
+// Publishes: bf16 for all but float32 tensors, which values that were rounded keep exactly, or
+// float32 for all. Written beside the folder and renamed into place, so that a folder of this name
+// is always whole. transformers loads it.
+enum class Stored : uint8_t { kBf16, kFloat32 };
+Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint,
+                       Stored stored = Stored::kBf16);
+
+// How many values bf16 does not hold exactly.
+int64_t count_rounded(const Checkpoint& checkpoint);
 
 // Only the published tensors, as one file for other processes of this host to map. Whole or not
 // there, but not synced: it is worth nothing after a crash. Reading gives the values by layout.

@@ -87,7 +87,9 @@ Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion
   point.version = version;
   point.weights_sha256 = checkpoint_sha256(checkpoint.config, checkpoint.values);
   nlohmann::ordered_json files;
-  for (const char* name : {"config.json", "model.safetensors", "tokenizer_config.json", kState}) {
+  std::vector<std::string> names = {"config.json", "model.safetensors", kState};
+  for (const auto& [name, text] : files_of(checkpoint.text)) names.push_back(name);
+  for (const std::string& name : names) {
     auto digest = file_sha256(folder + "/" + name);
     if (!digest) return digest.error();
     files[name] = *digest;

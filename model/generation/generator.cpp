@@ -362,7 +362,8 @@ class Generator::Engine {
         one.tokens.push_back(token);
         response.tokens.push_back(token);
         response.logprobs.push_back(logprob_.host()[logit]);
-        const bool is_stopped = token == sampling.stop_token;
+        const auto& stops = sampling.stop_tokens;
+        const bool is_stopped = std::find(stops.begin(), stops.end(), token) != stops.end();
         const bool is_long =
             static_cast<int64_t>(response.tokens.size()) >= sampling.max_response_tokens;
         if (is_stopped || is_long) {

@@ -34,7 +34,7 @@ struct SamplingOptions {
   float temperature = 1;
   float top_p = 1;
   int64_t max_response_tokens = 96;
-  int32_t stop_token = -1;
+  std::vector<int32_t> stop_tokens{};  // Each ends a response.
 };
 
 // How a caller follows a generation that is under way.

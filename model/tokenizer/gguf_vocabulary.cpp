@@ -171,28 +171,4 @@ Result<std::string> to_tokenizer_json(const GgufVocabulary& vocabulary, std::str
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Result<Tokenizer> gguf_tokenizer(const GgufVocabulary& vocabulary, std::string_view origin) {
-  auto json = to_tokenizer_json(vocabulary, origin);
-  if (!json) return json.error();
-  auto tokenizer = Tokenizer::parse(*json, origin);
-  if (!tokenizer) return tokenizer.error();
-  SpecialIds ids;
-  const auto read = [&](const std::optional<int64_t>& id, std::optional<int32_t>& to) {
-    if (is_id(id, vocabulary.tokens.size())) to = static_cast<int32_t>(*id);
-  };
-  std::optional<int32_t> eot;
-  read(vocabulary.bos_token_id, ids.bos);
-  read(vocabulary.eos_token_id, ids.eos);
-  read(vocabulary.eot_token_id, eot);
-  read(vocabulary.padding_token_id, ids.pad);
-  for (const auto& id : {ids.eos, eot}) {
-    if (id && (ids.stop.empty() || ids.stop[0] != *id)) ids.stop.push_back(*id);
-  }
-  auto made = tokenizer->with(std::move(ids));
-  if (!made) {
-    return invalid_argument(fmt::format("{}: {}", origin, made.error().message));
-  }
-  return made;
-}
-
 }  // namespace troupe::model

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "model/tokenizer/tokenizer.h"
 #include "schemas/result.h"
 
 namespace troupe::model {
@@ -30,8 +29,5 @@ struct GgufVocabulary {
 // kInvalidArgument, naming `origin`, for another model, an unknown `pre` (the known ones are
 // listed), or arrays that do not fit together.
 Result<std::string> to_tokenizer_json(const GgufVocabulary& vocabulary, std::string_view origin);
-
-// With the roles that the metadata give.
-Result<Tokenizer> gguf_tokenizer(const GgufVocabulary& vocabulary, std::string_view origin);
 
 }  // namespace troupe::model

@@ -58,7 +58,6 @@ inline PolicySpec filled_policy_spec() {
   return {
       .config = "config",
       .model = "model",
-      .tokenizer = "tokenizer",
       .attention_form = "attention_form",
   };
 }
@@ -507,6 +506,7 @@ inline GenerateGroups filled_generate_groups() {
       .temperature = 2.5f,
       .top_p = 3.5f,
       .max_response_tokens = 4,
+      .stop_tokens = {5, 6},
       .groups = {filled_prompt_group(), PromptGroup{}},
   };
 }
@@ -720,8 +720,7 @@ inline bool same(const GroupRecord& a, const GroupRecord& b) {
 }
 
 inline bool same(const PolicySpec& a, const PolicySpec& b) {
-  return a.config == b.config && a.model == b.model && a.tokenizer == b.tokenizer &&
-         a.attention_form == b.attention_form;
+  return a.config == b.config && a.model == b.model && a.attention_form == b.attention_form;
 }
 
 inline bool same(const DataSpec& a, const DataSpec& b) {
@@ -960,7 +959,8 @@ inline bool same(const PromptGroup& a, const PromptGroup& b) {
 
 inline bool same(const GenerateGroups& a, const GenerateGroups& b) {
   return a.version == b.version && a.temperature == b.temperature && a.top_p == b.top_p &&
-         a.max_response_tokens == b.max_response_tokens && same(a.groups, b.groups);
+         a.max_response_tokens == b.max_response_tokens && a.stop_tokens == b.stop_tokens &&
+         same(a.groups, b.groups);
 }
 
 inline bool same(const GroupToJudge& a, const GroupToJudge& b) {

@@ -26,11 +26,12 @@ struct Files {
     job.grpo.steps = 1;
     job.rewards = {{.name = "accuracy", .verifier = "math"}};
   }
+  Result<JobData> load() const { return load_job_data(job, {}, *model::named_config("tiny-moe")); }
   void write(const std::string& name, const std::string& text) {
     REQUIRE(model::write_file(dir.file(name), text));
   }
   std::string refusal() const {
-    const auto data = load_job_data(job);
+    const auto data = load();
     REQUIRE_FALSE(data);
     CHECK(data.error().code == ErrorCode::kInvalidArgument);
     CHECK(data.error().message.find('\n') == std::string::npos);
@@ -43,7 +44,7 @@ struct Files {
 
 TEST_CASE("job data: a demonstration is learned from its response on, its end token included") {
   const Files files;
-  const auto data = load_job_data(files.job);
+  const auto data = files.load();
   REQUIRE(data);
   REQUIRE(data->cold_start.size() == 1);
   REQUIRE(data->cold_start[0].size() == 1);
@@ -67,7 +68,7 @@ TEST_CASE("job data: a demonstration is learned from its response on, its end to
 
 TEST_CASE("job data: prompts carry their gold, and are read for the stages that there are") {
   Files files;
-  auto data = load_job_data(files.job);
+  auto data = files.load();
   REQUIRE(data);
   REQUIRE(data->train.size() == 2);
   CHECK(data->train[1].text == "2+2=?");
@@ -79,10 +80,10 @@ TEST_CASE("job data: prompts carry their gold, and are read for the stages that 
 
   files.job.data.train = files.dir.file("none");  // Not asked for by a job without GRPO.
   files.job.grpo.steps = 0;
-  CHECK(load_job_data(files.job));
+  CHECK(files.load());
   files.job.data.cold_start = {files.dir.file("none")};
   files.job.sft.steps = 0;
-  CHECK(load_job_data(files.job));
+  CHECK(files.load());
 }
 
 TEST_CASE("job data: long prompts are left out and counted, all of them is an error") {
@@ -90,7 +91,7 @@ TEST_CASE("job data: long prompts are left out and counted, all of them is an er
   files.write("train.jsonl", "{\"prompt\":\"1+2=?\",\"gold\":\"3\"}\n{\"prompt\":\"" +
                                  std::string(50, '1') + "\",\"gold\":\"4\"}\n");
   files.job.data.max_prompt_tokens = 6;
-  const auto data = load_job_data(files.job);
+  const auto data = files.load();
   REQUIRE(data);
   CHECK(data->train.size() == 1);
   REQUIRE(data->notes.size() == 1);
@@ -115,7 +116,7 @@ TEST_CASE("job data: what is wrong in a file is named by file and line") {
     files.job.sft.batch_tokens = 12;  // The demonstration has 13.
     CHECK(files.refusal().find("cold.jsonl:1: 13 tokens") != std::string::npos);
     files.job.sft.batch_tokens = 13;
-    CHECK(load_job_data(files.job));
+    CHECK(files.load());
     files.job.learner.microbatch_tokens = 12;
     files.refusal();
   }
@@ -124,7 +125,7 @@ TEST_CASE("job data: what is wrong in a file is named by file and line") {
     files.job.data.held_out = files.dir.file("none");
     CHECK(files.refusal().find(files.dir.file("none")) != std::string::npos);
     files.job.data.held_out.clear();
-    CHECK(load_job_data(files.job)->held_out.empty());
+    CHECK(files.load()->held_out.empty());
     files.job.data.template_name = "plane";
     CHECK(files.refusal().find("plain") != std::string::npos);
   }

@@ -87,9 +87,8 @@ struct World {
                                    data));
     const auto config = tiny_byte_config();
     const model::ParameterLayout layout(config);
-    REQUIRE(model::save_checkpoint(fresh, {.config = config,
-                                           .values = model::initial_parameters(config, layout, 1),
-                                           .prompt_template = "plain"}));
+    REQUIRE(model::save_checkpoint(
+        fresh, {.config = config, .values = model::initial_parameters(config, layout, 1)}));
     JobSpec job = base_job(data, fresh);
     job.sft.steps = 150;
     job.sft.learning_rate = 1e-2;
@@ -134,7 +133,7 @@ struct Oracle {
       : job(spec),
         checkpoint(*model::load_checkpoint(job.policy.model)),
         layout(checkpoint.config),
-        data(*load_job_data(job)),
+        data(*load_job_data(job, checkpoint.text, checkpoint.config)),
         learner(backend(), checkpoint.config, layout, threads, checkpoint.values,
                 {.microbatch_tokens = job.learner.microbatch_tokens,
                  .context_max = 64,
@@ -161,7 +160,7 @@ struct Oracle {
                           ->generate(learner.weights(), std::span(&request, 1),
                                      {.temperature = static_cast<float>(job.rollout.temperature),
                                       .max_response_tokens = job.rollout.max_response_tokens,
-                                      .stop_token = ByteTokenizer::kEos})
+                                      .stop_tokens = {ByteTokenizer::kEos}})
                           .at(0);
     auto judge = Judge::create(job.rewards);
     REQUIRE(judge);
@@ -401,7 +400,7 @@ TEST_CASE("run: the sink hears every step, evaluation and the end, in order") {
   const auto checkpoint = model::load_checkpoint(outcome.checkpoint);
   REQUIRE(checkpoint);
   CHECK(model::checkpoint_sha256(checkpoint->config, checkpoint->values) == outcome.weights_sha256);
-  CHECK(checkpoint->prompt_template == "plain");
+  CHECK(checkpoint->text.prompt_template == "plain");
 
   // Sums.
   int64_t generated = 0, learned = 0;
@@ -637,14 +636,17 @@ TEST_CASE("evaluate: solved is what the verifier says, and samples belong to see
   auto generator = model::Generator::create(backend(), checkpoint->config, threads,
                                             {.cache_bytes = 4 << 20, .context_max = 64});
   REQUIRE(generator);
+  const auto format = prompt_format("plain", checkpoint->text, checkpoint->config);
+  REQUIRE(format);
   std::vector<std::string> notes;
   const std::vector<RewardSpec> rewards = {{.name = "format", .verifier = "r1_format"},
                                            {.name = "accuracy", .verifier = "math"}};
-  const auto problems = load_prompts(world().data + "/train.jsonl", "plain", 16, rewards, notes);
+  const auto problems = load_prompts(world().data + "/train.jsonl", *format, 16, rewards, notes);
   REQUIRE(problems);
   CHECK(accuracy_part(rewards) == 1);
   const auto ask = [&](const EvaluateOptions& options) {
-    auto evaluation = evaluate(**generator, learner.weights(), *problems, rewards, options, {});
+    auto evaluation =
+        evaluate(**generator, learner.weights(), *format, *problems, rewards, options, {});
     REQUIRE(evaluation);
     return *evaluation;
   };
@@ -684,8 +686,8 @@ TEST_CASE("evaluate: solved is what the verifier says, and samples belong to see
   other.seed = 3;
   CHECK(text(ask(other)) == text(greedy));
 
-  const auto stopped = evaluate(**generator, learner.weights(), *problems, rewards, options,
-                                [](int64_t) { return false; });
+  const auto stopped = evaluate(**generator, learner.weights(), *format, *problems, rewards,
+                                options, [](int64_t) { return false; });
   REQUIRE_FALSE(stopped);
   CHECK(stopped.error().code == ErrorCode::kStopped);
 }

@@ -17,7 +17,6 @@ seed = 7
 
 [policy]
 config = "tiny-moe"
-tokenizer = "bytes"
 attention_form = "latent"
 
 [data]

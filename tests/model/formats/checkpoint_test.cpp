@@ -22,7 +22,7 @@ Checkpoint tiny_checkpoint(uint64_t seed = 4) {
   const auto config = tests::tiny_config();
   Checkpoint checkpoint{.config = config,
                         .values = initial_parameters(config, ParameterLayout(config), seed),
-                        .prompt_template = "r1-zero"};
+                        .text = {.prompt_template = "r1-zero"}};
   const auto bias =
       ParameterLayout(config).offset("model.layers.1.mlp.gate.e_score_correction_bias");
   checkpoint.values[static_cast<size_t>(bias)] = 0.123456789f;  // No bf16 value.
@@ -78,8 +78,8 @@ TEST_CASE("checkpoint: what was published comes back bit for bit, and so does it
   const auto loaded = load_checkpoint(saved.folder);
   REQUIRE(loaded);
   CHECK(loaded->config == saved.checkpoint.config);
-  CHECK(loaded->prompt_template == "r1-zero");
-  CHECK(loaded->tokenizer == "bytes");
+  CHECK(loaded->text.prompt_template == "r1-zero");
+  CHECK(loaded->text.tokenizer.is_bytes());
   const std::string hash = checkpoint_sha256(saved.checkpoint.config, saved.checkpoint.values);
   CHECK(checkpoint_sha256(loaded->config, loaded->values) == hash);
   // The same bytes when it is saved again, over the old one.
@@ -219,7 +219,7 @@ TEST_CASE("checkpoint: another tokenizer is refused, and no tokenizer file is a 
   fs::remove(saved.path("tokenizer_config.json"));
   const auto loaded = load_checkpoint(saved.folder);
   REQUIRE(loaded);
-  CHECK(loaded->prompt_template == "plain");
+  CHECK(loaded->text.prompt_template.empty());
 }
 
 TEST_CASE("checkpoint: shards give the same weights as one file") {

@@ -184,7 +184,7 @@ TEST_CASE("generator: tokens and log-probabilities do not depend on batch, cache
     CAPTURE(backend.name);
     World world(backend, random_config(random), 50 + static_cast<uint64_t>(trial),
                 trial % 4 == 3 ? kernels::Precision::kFp32 : kernels::Precision::kBf16);
-    SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_token = kStop};
+    SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_tokens = {kStop}};
     sampling.temperature = trial % 3 == 0 ? 1.0f : trial % 3 == 1 ? 0.7f : 0.0f;
     sampling.top_p = trial % 2 == 0 ? 1.0f : 0.9f;
     const auto requests = random_requests(random, 9, 6);
@@ -229,7 +229,7 @@ TEST_CASE("generator: whatever the family, decoding is the training forward in a
       CAPTURE(backend->name);
       World world(*backend, tests::tiny_config(family), 60, kernels::Precision::kBf16);
       REQUIRE(validate(world.config));
-      const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_token = kStop};
+      const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_tokens = {kStop}};
       const auto requests = random_requests(random, 5, 4);
       const Responses plain = generate_plainly(world, requests, sampling);
       check_scores(world, requests, plain, 1.0f);
@@ -245,7 +245,7 @@ TEST_CASE("generator: whatever the family, decoding is the training forward in a
 TEST_CASE("generator: however full cache and batch are, nothing is lost or exceeded") {
   World world(*kernels::cpu_backends().front(), tests::tiny_config(), 8, kernels::Precision::kBf16);
   kernels::RandomStream random(31, kernels::StreamId::kMakeData);
-  const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_token = kStop};
+  const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_tokens = {kStop}};
   for (int trial = 0; trial < 150; ++trial) {
     CAPTURE(trial);
     const auto requests = random_requests(random, 12, 6);
@@ -267,7 +267,7 @@ TEST_CASE("generator: instruction sets give the same tokens and log-probabilitie
     kernels::RandomStream random(11, kernels::StreamId::kMakeData);
     const auto requests = random_requests(random, 4, 4);
     const Run run = generate(world, requests,
-                             {.max_response_tokens = kResponseMax, .stop_token = kStop}, 1, {});
+                             {.max_response_tokens = kResponseMax, .stop_tokens = {kStop}}, 1, {});
     if (first.empty()) first = run.responses;
     check_equal(run.responses, first);
   }
@@ -279,7 +279,7 @@ TEST_CASE("generator: the prompt of a group is computed once") {
   auto requests = random_requests(random, 1, 1);
   requests[0].prompt.assign(70, 5);
   requests[0].num_samples = 8;
-  const Run run = generate(world, requests, {.max_response_tokens = 10, .stop_token = -1}, 1, {});
+  const Run run = generate(world, requests, {.max_response_tokens = 10}, 1, {});
   // Each sample's last token is never computed.
   CHECK(run.statistics.tokens_computed == 70 + 8 * 9);
   CHECK(run.statistics.blocks_copied == 7);  // The last owner writes into the original.
@@ -303,8 +303,7 @@ TEST_CASE("generator: a sample is named by its key, so keys that differ give oth
   requests.push_back(request);
   request.key = {};
   requests.push_back(request);  // The first again.
-  const auto responses =
-      generate(world, requests, {.max_response_tokens = 30, .stop_token = -1}, 1, {}).responses;
+  const auto responses = generate(world, requests, {.max_response_tokens = 30}, 1, {}).responses;
   CHECK(responses[5][0].tokens == responses[0][0].tokens);
   CHECK(responses[5][1].tokens == responses[0][1].tokens);
   for (size_t i = 0; i < 5; ++i) {
@@ -319,8 +318,8 @@ TEST_CASE("generator: at temperature 0 all samples are the likeliest one") {
   auto requests = random_requests(random, 1, 1);
   requests[0].num_samples = 3;
   const auto greedy =
-      generate(world, requests, {.temperature = 0, .max_response_tokens = 20, .stop_token = kStop},
-               1, {})
+      generate(world, requests,
+               {.temperature = 0, .max_response_tokens = 20, .stop_tokens = {kStop}}, 1, {})
           .responses[0];
   for (const auto& response : greedy) CHECK(response.tokens == greedy[0].tokens);
   // One of 48 that is likeliest has at least 1/48.
@@ -331,7 +330,7 @@ TEST_CASE("generator: stopping early aborts what is unfinished and leaves it usa
   World world(*kernels::cpu_backends().front(), tests::tiny_config(), 8, kernels::Precision::kBf16);
   kernels::RandomStream random(14, kernels::StreamId::kMakeData);
   const auto requests = random_requests(random, 12, 4);
-  const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_token = kStop};
+  const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_tokens = {kStop}};
   for (int threads_count : {1, 2}) {
     CAPTURE(threads_count);
     Threads threads(threads_count);

@@ -1,0 +1,128 @@
+// The files that say how a policy reads and writes: roles, templates, and what is refused.
+#include "model/formats/policy_text.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "model/formats/file.h"
+#include "model/transformer/config.h"
+#include "tests/model/tokenizer/family_vocabulary.h"
+#include "tests/support/temp_dir.h"
+
+namespace troupe::model {
+namespace {
+
+using Json = nlohmann::json;
+
+struct Folder {
+  Folder() { write("tokenizer.json", tests::golden_tokenizer_file("smollm2")); }
+
+  void write(const std::string& name, const std::string& text) const {
+    REQUIRE(write_file(dir.file(name), text));
+  }
+  PolicyText load() const {
+    auto text = load_policy_text(dir.path(), config);
+    if (!text) FAIL(text.error().message);
+    return *text;
+  }
+  std::string refusal() const {
+    const auto text = load_policy_text(dir.path(), config);
+    REQUIRE_FALSE(text);
+    CHECK(text.error().code == ErrorCode::kInvalidArgument);
+    CHECK(text.error().message.find('\n') == std::string::npos);
+    CHECK(text.error().message.find(dir.path()) != std::string::npos);
+    return text.error().message;
+  }
+
+  tests::TempDir dir{};
+  TransformerConfig config{.bos_token_id = -1, .eos_token_id = 2};
+};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("policy text: a response ends with generation_config.json's tokens, else config.json's") {
+  const Folder folder;
+  CHECK(folder.load().tokenizer.special() == SpecialIds{.eos = 2, .stop = {2}});
+  folder.write("generation_config.json", R"({"eos_token_id": 1})");
+  CHECK(folder.load().tokenizer.special() == SpecialIds{.eos = 1, .stop = {1}});
+  folder.write("generation_config.json", R"({"eos_token_id": [1, 0]})");
+  folder.write("tokenizer_config.json",
+               R"({"bos_token": "<|im_start|>", "eos_token": {"content": "<|endoftext|>"},
+                   "pad_token": "<|im_end|>"})");
+  const PolicyText text = folder.load();
+  const auto id = [&](const char* token) { return text.tokenizer.find(token); };
+  CHECK(text.tokenizer.special() == SpecialIds{.bos = id("<|im_start|>"),
+                                               .eos = id("<|endoftext|>"),
+                                               .pad = id("<|im_end|>"),
+                                               .stop = {1, 0}});
+}
+
+TEST_CASE("policy text: the chat template is a file's, or tokenizer_config.json's, or none") {
+  const Folder folder;
+  CHECK(folder.load().chat_template.empty());
+  folder.write("tokenizer_config.json", R"({"chat_template": [{"name": "tools", "template": "T"},
+                                                              {"name": "default", "template": "D"}]})");
+  CHECK(folder.load().chat_template == "D");
+  folder.write("tokenizer_config.json", R"({"chat_template": "C", "troupe_template": "chatml"})");
+  CHECK(folder.load().chat_template == "C");
+  CHECK(folder.load().prompt_template == "chatml");
+  folder.write("chat_template.jinja", "J");
+  CHECK(folder.load().chat_template == "J");
+}
+
+TEST_CASE("policy text: what is saved beside weights is what was read, and the template's name") {
+  const Folder folder;
+  folder.write("tokenizer_config.json", R"({"chat_template": "C", "unknown": [1, 2.5]})");
+  folder.write("special_tokens_map.json", "{}");
+  folder.write("chat_template.jinja", "J");
+  PolicyText text = folder.load();
+  text.prompt_template = "smollm2";
+  const auto files = files_of(text);
+  CHECK(files.size() == 4);
+  const Folder other;
+  for (const auto& [name, content] : files) other.write(name, content);
+  const PolicyText again = other.load();
+  CHECK(again.prompt_template == "smollm2");
+  CHECK(again.chat_template == "J");
+  CHECK(again.files == files);
+  CHECK(again.files.at("tokenizer.json") == text.files.at("tokenizer.json"));
+  CHECK(Json::parse(again.files.at("tokenizer_config.json"))["unknown"] == Json({1, 2.5}));
+  CHECK(again.tokenizer.special() == text.tokenizer.special());
+
+  const auto bytes = files_of({.prompt_template = "plain"});
+  REQUIRE(bytes.size() == 1);
+  CHECK(Json::parse(bytes.begin()->second) ==
+        Json({{"troupe_tokenizer", "bytes"}, {"troupe_template", "plain"}}));
+}
+
+TEST_CASE("policy text: what is damaged or not supported is refused by its file") {
+  {
+    const Folder folder;
+    folder.write("tokenizer_config.json", "[]");
+    CHECK(contains(folder.refusal(), "tokenizer_config.json"));
+  }
+  {
+    const Folder folder;
+    folder.write("tokenizer.json", "{}");
+    CHECK(contains(folder.refusal(), "tokenizer.json"));
+  }
+  for (const char* ids : {"\"x\"", "[1, null]", "-1", "4294967296", "1000000"}) {
+    CAPTURE(ids);
+    const Folder folder;
+    folder.write("generation_config.json", std::string("{\"eos_token_id\": ") + ids + "}");
+    folder.refusal();
+  }
+  {
+    const Folder folder;
+    std::filesystem::remove(folder.dir.file("tokenizer.json"));
+    folder.write("tokenizer.model", "x");
+    CHECK(contains(folder.refusal(), "save_pretrained"));
+  }
+}
+
+}  // namespace
+}  // namespace troupe::model
