@@ -419,6 +419,7 @@ class Describer {
     model_.config["tie_word_embeddings"] = file_.find("output.weight") == nullptr;
     for (const auto& [field, id] : {std::pair("bos_token_id", "tokenizer.ggml.bos_token_id"),
                                     {"eos_token_id", "tokenizer.ggml.eos_token_id"}}) {
+      model_.config[field] = nullptr;  // A missing one would mean some id.
       if (file_.value(id) == nullptr) continue;
       const auto value = file_.integer(id);
       if (!value) return bad(value.error().message);

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <charconv>
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <variant>
+#include <vector>
 
 #include "model/formats/file.h"
 #include "model/formats/quantization.h"
@@ -16,68 +16,178 @@ namespace troupe::model {
 namespace {
 
 using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr size_t kConfigBytesMax = 1 << 20;
+constexpr size_t kEosMax = 64;
 
-using Member = std::variant<int64_t TransformerConfig::*, int32_t TransformerConfig::*,
-                            double TransformerConfig::*, bool TransformerConfig::*>;
+using Member = std::variant<int64_t TransformerConfig::*, double TransformerConfig::*,
+                            bool TransformerConfig::*>;
 
 struct Field {
   const char* name;
   Member member;
-  bool is_required = true;  // Otherwise missing means TransformerConfig's default.
-};
-
-// In the order of the file. q_lora_rank is apart: its 0 is a null there.
-const std::array kFields = {
-    Field{"vocab_size", &TransformerConfig::vocab_size},
-    Field{"hidden_size", &TransformerConfig::hidden_size},
-    Field{"num_hidden_layers", &TransformerConfig::num_hidden_layers},
-    Field{"first_k_dense_replace", &TransformerConfig::first_k_dense_replace},
-    Field{"intermediate_size", &TransformerConfig::intermediate_size},
-    Field{"moe_intermediate_size", &TransformerConfig::moe_intermediate_size},
-    Field{"n_routed_experts", &TransformerConfig::n_routed_experts},
-    Field{"n_shared_experts", &TransformerConfig::n_shared_experts},
-    Field{"num_experts_per_tok", &TransformerConfig::num_experts_per_tok},
-    Field{"n_group", &TransformerConfig::n_group, false},
-    Field{"topk_group", &TransformerConfig::topk_group, false},
-    Field{"norm_topk_prob", &TransformerConfig::norm_topk_prob, false},
-    Field{"routed_scaling_factor", &TransformerConfig::routed_scaling_factor, false},
-    Field{"num_attention_heads", &TransformerConfig::num_attention_heads},
-    Field{"kv_lora_rank", &TransformerConfig::kv_lora_rank},
-    Field{"qk_nope_head_dim", &TransformerConfig::qk_nope_head_dim},
-    Field{"qk_rope_head_dim", &TransformerConfig::qk_rope_head_dim},
-    Field{"v_head_dim", &TransformerConfig::v_head_dim},
-    Field{"rms_norm_eps", &TransformerConfig::rms_norm_eps, false},
-    Field{"max_position_embeddings", &TransformerConfig::max_position_embeddings},
-    Field{"bos_token_id", &TransformerConfig::bos_token_id},
-    Field{"eos_token_id", &TransformerConfig::eos_token_id},
+  Json missing{};          // What transformers takes a missing field for; null: it must be there.
+  const char* alias = "";  // Another name that transformers reads and writes it under.
 };
 
 // What the mathematics here is, said the way the file says it. A file with another value asks for
-// another model. A missing one means this value in transformers too, unless `is_required`.
+// another model. A missing one means this value in transformers too.
 struct Fixed {
   const char* name;
   Json value;
-  bool is_required = false;
+  bool is_written = true;
 };
 
-const std::vector<Fixed>& fixed_fields() {
-  static const std::vector<Fixed> fields = {
-      {"model_type", "deepseek_v3", true},
-      {"hidden_act", "silu"},
-      {"scoring_func", "sigmoid"},
-      {"topk_method", "noaux_tc"},
-      {"moe_layer_freq", 1},
-      {"rope_interleave", true},
-      {"rope_scaling", nullptr},
-      {"attention_bias", false},
-      {"attention_dropout", 0.0},
-      {"tie_word_embeddings", false},
-      {"num_nextn_predict_layers", 0},
-      {"pretraining_tp", 1},
+// One model_type: which of its fields are which of ours.
+struct Format {
+  Family family;
+  const char* model_type;
+  const char* architecture;
+  // transformers' values for missing fields that are read apart from the table.
+  int32_t bos_token_id = -1;
+  int32_t eos_token_id = -1;
+  int64_t num_key_value_heads = 0;  // 0: as many as num_attention_heads.
+  int64_t head_dim = 0;             // 0: hidden_size / num_attention_heads.
+  int64_t sliding_window = 0;       // 0: none.
+  double rope_theta = 10000;
+  std::vector<Field> fields{};
+  std::vector<Fixed> fixed{};
+};
+
+std::vector<Field> joined(std::vector<Field> first, const std::vector<Field>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+std::vector<Fixed> joined(std::vector<Fixed> first, const std::vector<Fixed>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+// In the order of the file.
+std::vector<Format> make_formats() {
+  using C = TransformerConfig;
+  const auto common = [](double rms_norm_eps) {
+    return std::vector<Field>{
+        {"vocab_size", &C::vocab_size},
+        {"hidden_size", &C::hidden_size},
+        {"num_hidden_layers", &C::num_hidden_layers},
+        {"num_attention_heads", &C::num_attention_heads},
+        {"max_position_embeddings", &C::max_position_embeddings},
+        {"rms_norm_eps", &C::rms_norm_eps, rms_norm_eps},
+        {"tie_word_embeddings", &C::tie_word_embeddings, false},
+    };
   };
-  return fields;
+  const std::vector<Field> dense =
+      joined(common(1e-6), {{"intermediate_size", &C::intermediate_size}});
+  const std::vector<Field> deepseek =
+      joined(dense, {
+                        {"moe_intermediate_size", &C::moe_intermediate_size},
+                        {"n_routed_experts", &C::n_routed_experts, {}, "num_local_experts"},
+                        {"n_shared_experts", &C::n_shared_experts},
+                        {"num_experts_per_tok", &C::num_experts_per_tok},
+                        {"kv_lora_rank", &C::kv_lora_rank},
+                        {"qk_nope_head_dim", &C::qk_nope_head_dim},
+                        {"qk_rope_head_dim", &C::qk_rope_head_dim},
+                        {"v_head_dim", &C::v_head_dim},
+                    });
+  const std::vector<Fixed> fixed = {
+      {"hidden_act", "silu"}, {"attention_dropout", 0.0}, {"partial_rotary_factor", 1.0, false}};
+  const std::vector<Fixed> unbiased = joined(fixed, {{"attention_bias", false}});
+  const std::vector<Fixed> latent =
+      joined(unbiased, {{"moe_layer_freq", 1}, {"pretraining_tp", 1}, {"mlp_bias", false, false}});
+  return {
+      {.family = Family::kDeepseekV3,
+       .model_type = "deepseek_v3",
+       .architecture = "DeepseekV3ForCausalLM",
+       .bos_token_id = 0,
+       .eos_token_id = 1,
+       .fields = joined(deepseek, {{"first_k_dense_replace", &C::first_k_dense_replace, 3},
+                                   {"n_group", &C::n_group, 8},
+                                   {"topk_group", &C::topk_group, 4},
+                                   {"norm_topk_prob", &C::norm_topk_prob, true},
+                                   {"routed_scaling_factor", &C::routed_scaling_factor, 2.5}}),
+       .fixed = joined(
+           latent,
+           {{"scoring_func", "sigmoid"}, {"topk_method", "noaux_tc"}, {"rope_interleave", true}})},
+      // Groups are apart, in read_groups. transformers has norm_topk_prob and computes without it,
+      // DeepSeek's own program computes with it; where it is false they agree.
+      {.family = Family::kDeepseekV2,
+       .model_type = "deepseek_v2",
+       .architecture = "DeepseekV2ForCausalLM",
+       .bos_token_id = 1,
+       .eos_token_id = 2,
+       .fields = joined(deepseek, {{"first_k_dense_replace", &C::first_k_dense_replace, 0},
+                                   {"routed_scaling_factor", &C::routed_scaling_factor, 1.0}}),
+       .fixed = joined(latent, {{"scoring_func", "softmax"}, {"norm_topk_prob", false}})},
+      {.family = Family::kLlama,
+       .model_type = "llama",
+       .architecture = "LlamaForCausalLM",
+       .bos_token_id = 1,
+       .eos_token_id = 2,
+       .fields = dense,
+       .fixed = joined(unbiased, {{"mlp_bias", false}, {"pretraining_tp", 1}})},
+      {.family = Family::kMistral,
+       .model_type = "mistral",
+       .architecture = "MistralForCausalLM",
+       .bos_token_id = 1,
+       .eos_token_id = 2,
+       .num_key_value_heads = 8,
+       .sliding_window = 4096,
+       .fields = dense,
+       .fixed = unbiased},
+      {.family = Family::kQwen2,
+       .model_type = "qwen2",
+       .architecture = "Qwen2ForCausalLM",
+       .num_key_value_heads = 32,
+       .sliding_window = 4096,
+       .fields = dense,
+       .fixed = joined(fixed, {{"use_mrope", false, false}})},
+      {.family = Family::kQwen3,
+       .model_type = "qwen3",
+       .architecture = "Qwen3ForCausalLM",
+       .num_key_value_heads = 32,
+       .head_dim = 128,
+       .sliding_window = 4096,
+       .fields = dense,
+       .fixed = unbiased},
+      {.family = Family::kQwen3Moe,
+       .model_type = "qwen3_moe",
+       .architecture = "Qwen3MoeForCausalLM",
+       .num_key_value_heads = 4,
+       .sliding_window = 4096,
+       .fields = joined(dense, {{"moe_intermediate_size", &C::moe_intermediate_size},
+                                {"num_experts", &C::n_routed_experts, {}, "num_local_experts"},
+                                {"num_experts_per_tok", &C::num_experts_per_tok},
+                                {"norm_topk_prob", &C::norm_topk_prob, false}}),
+       .fixed = joined(unbiased, {{"decoder_sparse_step", 1}})},
+      {.family = Family::kMixtral,
+       .model_type = "mixtral",
+       .architecture = "MixtralForCausalLM",
+       .bos_token_id = 1,
+       .eos_token_id = 2,
+       .num_key_value_heads = 8,
+       .rope_theta = 1000000,
+       .fields =
+           joined(common(1e-5), {{"intermediate_size", &C::moe_intermediate_size},
+                                 {"num_local_experts", &C::n_routed_experts, {}, "num_experts"},
+                                 {"num_experts_per_tok", &C::num_experts_per_tok}}),
+       .fixed = joined(unbiased, {{"router_jitter_noise", 0.0}})},
+  };
+}
+
+const std::vector<Format>& formats() {
+  static const std::vector<Format> all = make_formats();
+  return all;
+}
+
+const Format& format_of(Family family) {
+  const auto& all = formats();
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const Format& format) { return format.family == family; });
+  TROUPE_CHECK(found != all.end());
+  return *found;
 }
 
 std::string shown(const Json& value) {
@@ -86,22 +196,39 @@ std::string shown(const Json& value) {
   return text;
 }
 
-class Reader {
- public:
-  Reader(const Json& json, std::string_view origin) : json_(json), origin_(origin) {}
+// Null when the field is missing or null.
+const Json* find(const Json& object, const std::string& field) {
+  const auto found = object.find(field);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
 
+class Parser {
+ public:
+  Parser(const Json& json, std::string_view origin) : json_(json), origin_(origin) {}
+
+  Result<TransformerConfig> parse() {
+    for (const auto step : {&Parser::find_format, &Parser::check_fixed, &Parser::read_fields,
+                            &Parser::read_heads, &Parser::read_latent, &Parser::read_experts,
+                            &Parser::check_window, &Parser::read_rope, &Parser::read_tokens}) {
+      if (Status status = (this->*step)(); !status) return status.error();
+    }
+    if (Status status = validate(config_); !status) {
+      return invalid_argument(fmt::format("{}: {}", origin_, status.error().message));
+    }
+    return config_;
+  }
+
+ private:
   Error bad(std::string_view field, std::string_view what) const {
     return invalid_argument(fmt::format("{}: {} {}", origin_, field, what));
   }
-
-  // Null when the field is missing or null.
-  const Json* find(const char* field) const {
-    const auto found = json_.find(field);
-    return found == json_.end() || found->is_null() ? nullptr : &*found;
+  Error unsupported(std::string_view field, const Json& value, std::string_view supported) const {
+    return bad(field, fmt::format("is {}; only {} is supported", shown(value), supported));
   }
+  bool is(Family family) const { return config_.family == family; }
 
   template <class Integer>
-  Status read(const char* field, const Json& value, Integer& out) const {
+  Status read(std::string_view field, const Json& value, Integer& out) const {
     if (!value.is_number_integer()) {
       return bad(field, fmt::format("must be an integer, not {}", shown(value)));
     }
@@ -114,7 +241,7 @@ class Reader {
     return ok();
   }
 
-  Status read(const char* field, const Json& value, double& out) const {
+  Status read(std::string_view field, const Json& value, double& out) const {
     if (!value.is_number()) {
       return bad(field, fmt::format("must be a number, not {}", shown(value)));
     }
@@ -122,7 +249,7 @@ class Reader {
     return ok();
   }
 
-  Status read(const char* field, const Json& value, bool& out) const {
+  Status read(std::string_view field, const Json& value, bool& out) const {
     if (!value.is_boolean()) {
       return bad(field, fmt::format("must be true or false, not {}", shown(value)));
     }
@@ -130,61 +257,408 @@ class Reader {
     return ok();
   }
 
- private:
-  const Json& json_;
-  std::string_view origin_;
-};
+  // Leaves `out` as it is when the field is missing or null.
+  template <class T>
+  Status read_if_there(const char* field, T& out) const {
+    const Json* value = find(json_, field);
+    return value == nullptr ? ok() : read(field, *value, out);
+  }
 
-Status check_fixed(const Reader& reader) {
-  for (const Fixed& fixed : fixed_fields()) {
-    const Json* value = reader.find(fixed.name);
-    if (value == nullptr && !fixed.is_required) continue;
-    if (value == nullptr || *value != fixed.value) {
-      return reader.bad(fixed.name, fmt::format("is {}; only {} is supported",
-                                                value == nullptr ? "missing" : shown(*value),
-                                                shown(fixed.value)));
+  Status find_format() {
+    const Json* type = find(json_, "model_type");
+    std::string supported;
+    for (const Format& format : formats()) {
+      if (type != nullptr && *type == format.model_type) format_ = &format;
+      supported += fmt::format("{}\"{}\"", supported.empty() ? "" : ", ", format.model_type);
     }
+    if (format_ == nullptr) {
+      return bad("model_type", fmt::format("is {}; supported are {}",
+                                           type == nullptr ? "missing" : shown(*type), supported));
+    }
+    config_.family = format_->family;
+    return ok();
   }
-  const Json* architectures = reader.find("architectures");
-  if (architectures != nullptr && *architectures != Json::array({"DeepseekV3ForCausalLM"})) {
-    return reader.bad("architectures", fmt::format("is {}; only [\"DeepseekV3ForCausalLM\"] is "
-                                                   "supported",
-                                                   shown(*architectures)));
-  }
-  return ok();
-}
 
-// rope_theta, or its newer home rope_parameters = {rope_theta, rope_type}.
-Status read_rope(const Reader& reader, TransformerConfig& config) {
-  if (const Json* theta = reader.find("rope_theta")) {
-    if (Status status = reader.read("rope_theta", *theta, config.rope_theta); !status) {
+  Status check_fixed() {
+    const Json* architectures = find(json_, "architectures");
+    const Json wanted = Json::array({format_->architecture});
+    if (architectures != nullptr && *architectures != wanted) {
+      return unsupported("architectures", *architectures, shown(wanted));
+    }
+    for (const Fixed& fixed : format_->fixed) {
+      const Json* value = find(json_, fixed.name);
+      if (value != nullptr && *value != fixed.value) {
+        return unsupported(fixed.name, *value, shown(fixed.value));
+      }
+    }
+    // How the weights are stored is the business of who reads them.
+    const auto blocks = parse_quantization(json_, origin_);
+    return blocks ? ok() : Status(blocks.error());
+  }
+
+  Status read_fields() {
+    for (const Field& field : format_->fields) {
+      const char* name = field.name;
+      const Json* value = find(json_, name);
+      if (value == nullptr && *field.alias != '\0') {
+        value = find(json_, field.alias);
+        if (value != nullptr) name = field.alias;
+      }
+      if (value == nullptr && field.missing.is_null()) return bad(field.name, "is missing");
+      const Status status = std::visit(
+          [&](auto member) {
+            return read(name, value == nullptr ? field.missing : *value, config_.*member);
+          },
+          field.member);
+      if (!status) return status;
+    }
+    return ok();
+  }
+
+  Status read_heads() {
+    if (config_.is_latent()) {
+      const Json* heads = find(json_, "num_key_value_heads");
+      if (heads == nullptr || *heads == config_.num_attention_heads) return ok();
+      return bad("num_key_value_heads",
+                 fmt::format("is {}; latent attention has as many as num_attention_heads, {}",
+                             shown(*heads), config_.num_attention_heads));
+    }
+    // A null is said: as many as there are queries.
+    const bool is_said = json_.contains("num_key_value_heads");
+    config_.num_key_value_heads = is_said || format_->num_key_value_heads == 0
+                                      ? config_.num_attention_heads
+                                      : format_->num_key_value_heads;
+    if (Status status = read_if_there("num_key_value_heads", config_.num_key_value_heads);
+        !status) {
       return status;
     }
+    if (find(json_, "head_dim") != nullptr) {
+      return read("head_dim", json_["head_dim"], config_.head_dim);
+    }
+    if (format_->head_dim > 0 && !json_.contains("head_dim")) {
+      config_.head_dim = format_->head_dim;
+      return ok();
+    }
+    if (config_.num_attention_heads < 1 || config_.hidden_size % config_.num_attention_heads != 0) {
+      return bad("head_dim", fmt::format("is missing, and hidden_size {} is no multiple of "
+                                         "num_attention_heads {}",
+                                         config_.hidden_size, config_.num_attention_heads));
+    }
+    config_.head_dim = config_.hidden_size / config_.num_attention_heads;
+    return ok();
   }
-  const Json* parameters = reader.find("rope_parameters");
-  if (parameters == nullptr) return ok();
-  if (!parameters->is_object() || parameters->value("rope_type", Json("default")) != "default") {
-    return reader.bad("rope_parameters", fmt::format("is {}; only rope_type \"default\" is "
-                                                     "supported",
-                                                     shown(*parameters)));
+
+  Status read_latent() {
+    if (!config_.is_latent()) return ok();
+    // A null is said: there is no compression. transformers takes a missing one for that of
+    // DeepSeek-V3, other programs for a null.
+    if (!json_.contains("q_lora_rank")) return bad("q_lora_rank", "is missing");
+    return read_if_there("q_lora_rank", config_.q_lora_rank);
   }
-  const auto theta = parameters->find("rope_theta");
-  if (theta == parameters->end()) return ok();
-  return reader.read("rope_parameters.rope_theta", *theta, config.rope_theta);
+
+  Status read_experts() {
+    switch (config_.family) {
+      case Family::kDeepseekV3:
+        return ok();
+      case Family::kDeepseekV2:
+        config_.norm_topk_prob = false;
+        return read_groups();
+      case Family::kQwen3Moe:
+        return read_dense_layers();
+      case Family::kMixtral:
+        return ok();
+      case Family::kLlama:
+      case Family::kMistral:
+      case Family::kQwen2:
+      case Family::kQwen3:
+        break;
+    }
+    config_.first_k_dense_replace = config_.num_hidden_layers;
+    return ok();
+  }
+
+  // DeepSeek-V2's choice of experts, among all or in groups. Groups that are not used may be there.
+  Status read_groups() {
+    const Json* method = find(json_, "topk_method");
+    if (method == nullptr || *method == "greedy") return ok();
+    if (*method != "group_limited_greedy") {
+      return unsupported("topk_method", *method, "\"greedy\" or \"group_limited_greedy\"");
+    }
+    for (const auto& [name, member] : {std::pair("n_group", &TransformerConfig::n_group),
+                                       {"topk_group", &TransformerConfig::topk_group}}) {
+      const Json* value = find(json_, name);
+      if (value == nullptr) return bad(name, "is missing");
+      if (Status status = read(name, *value, config_.*member); !status) return status;
+    }
+    return ok();
+  }
+
+  // Qwen3-MoE's layers without experts must be the first ones.
+  Status read_dense_layers() {
+    const Json* layers = find(json_, "mlp_only_layers");
+    if (layers == nullptr) return ok();
+    Json first = Json::array();
+    while (layers->is_array() && first.size() < layers->size()) first.push_back(first.size());
+    if (*layers != first) {
+      return unsupported("mlp_only_layers", *layers, "[] or a list of the first layers");
+    }
+    config_.first_k_dense_replace = static_cast<int64_t>(first.size());
+    return ok();
+  }
+
+  // Attention that is cut off within max_position_embeddings is another model.
+  Status check_window() {
+    const bool is_by_layer = is(Family::kQwen2) || is(Family::kQwen3);
+    const bool is_qwen = is_by_layer || is(Family::kQwen3Moe);
+    if (const Json* types = find(json_, "layer_types")) {
+      bool is_full = types->is_array();
+      for (const Json& type : *types) is_full = is_full && type == "full_attention";
+      if (!is_full) return unsupported("layer_types", *types, "\"full_attention\" in all layers");
+      if (is_by_layer) return ok();
+    }
+    bool is_used = is(Family::kMistral) || is(Family::kMixtral);
+    if (is_qwen) {
+      if (Status status = read_if_there("use_sliding_window", is_used); !status) return status;
+    }
+    if (is_by_layer) {
+      int64_t first = 28;
+      if (Status status = read_if_there("max_window_layers", first); !status) return status;
+      is_used = is_used && first < config_.num_hidden_layers;
+    }
+    if (!is_used) return ok();
+    int64_t window = config_.max_position_embeddings;
+    const bool is_said = json_.contains("sliding_window");  // A null is said: there is none.
+    if (!is_said && format_->sliding_window > 0) window = format_->sliding_window;
+    if (Status status = read_if_there("sliding_window", window); !status) return status;
+    if (window >= config_.max_position_embeddings) return ok();
+    return bad("sliding_window",
+               fmt::format("is {}; only null or at least max_position_embeddings, {}, is supported",
+                           is_said ? shown(json_["sliding_window"])
+                                   : fmt::format("missing, which means {}", window),
+                           config_.max_position_embeddings));
+  }
+
+  // rope_theta and rope_scaling, or their newer home rope_parameters.
+  Status read_rope() {
+    config_.rope_theta = format_->rope_theta;
+    if (Status status = read_if_there("rope_theta", config_.rope_theta); !status) return status;
+    const Json* scaling = nullptr;
+    for (const char* name : {"rope_parameters", "rope_scaling"}) {
+      const Json* value = find(json_, name);
+      if (value == nullptr) continue;
+      if (!value->is_object())
+        return bad(name, fmt::format("must be an object, not {}", shown(*value)));
+      if (value->empty()) continue;
+      scaling = value;
+      rope_name_ = name;
+    }
+    return scaling == nullptr ? ok() : read_scaling(*scaling);
+  }
+
+  std::string in_rope(std::string_view field) const {
+    return fmt::format("{}.{}", rope_name_, field);
+  }
+
+  Status read_number(const Json& scaling, const char* field, double& out) const {
+    const Json* value = find(scaling, field);
+    return value == nullptr ? ok() : read(in_rope(field), *value, out);
+  }
+
+  Status read_scaling(const Json& json) {
+    using Kind = RopeScaling::Kind;
+    RopeScaling& scaling = config_.rope_scaling;
+    for (const auto& [field, value] : json.items()) {
+      if (value.is_object()) {
+        return bad(in_rope(field), fmt::format("is {}; only one set of parameters for all layers "
+                                               "is supported",
+                                               shown(value)));
+      }
+    }
+    const Json* type = find(json, "rope_type");
+    if (type == nullptr) type = find(json, "type");
+    const Json name = type == nullptr ? Json("default") : *type;
+    if (name == "linear") {
+      scaling.kind = Kind::kLinear;
+    } else if (name == "llama3") {
+      scaling.kind = Kind::kLlama3;
+    } else if (name == "yarn") {
+      scaling.kind = Kind::kYarn;
+    } else if (name != "default") {
+      return bad(in_rope("rope_type"),
+                 fmt::format("is {}; only \"default\", \"linear\", \"llama3\" and \"yarn\" are "
+                             "supported",
+                             shown(name)));
+    }
+    if (Status status = read_number(json, "rope_theta", config_.rope_theta); !status) {
+      return status;
+    }
+    for (const auto& [field, value] :
+         {std::pair("partial_rotary_factor", Json(1.0)), {"truncate", Json(true)}}) {
+      const Json* found = find(json, field);
+      if (found != nullptr && *found != value) {
+        return unsupported(in_rope(field), *found, shown(value));
+      }
+    }
+    if (scaling.kind == Kind::kNone) return ok();
+    if (Status status = read_factor(json); !status) return status;
+    if (scaling.kind == Kind::kLinear) return check_no_magnitudes(json);
+    if (scaling.kind == Kind::kLlama3) {
+      for (const auto& [field, member] :
+           {std::pair("low_freq_factor", &RopeScaling::low_freq_factor),
+            {"high_freq_factor", &RopeScaling::high_freq_factor}}) {
+        if (find(json, field) == nullptr) return bad(in_rope(field), "is missing");
+        if (Status status = read_number(json, field, scaling.*member); !status) return status;
+      }
+      return check_no_magnitudes(json);
+    }
+    for (const auto& [field, member] : {std::pair("beta_fast", &RopeScaling::beta_fast),
+                                        {"beta_slow", &RopeScaling::beta_slow},
+                                        {"mscale", &RopeScaling::mscale},
+                                        {"mscale_all_dim", &RopeScaling::mscale_all_dim},
+                                        {"attention_factor", &RopeScaling::attention_factor}}) {
+      if (Status status = read_number(json, field, scaling.*member); !status) return status;
+    }
+    const Json* attention_factor = find(json, "attention_factor");
+    if (attention_factor != nullptr && !(scaling.attention_factor > 0)) {
+      return bad(in_rope("attention_factor"),
+                 fmt::format("is {}; only above 0 is supported", shown(*attention_factor)));
+    }
+    return ok();
+  }
+
+  // How far the angles are stretched, and from which context.
+  Status read_factor(const Json& json) {
+    RopeScaling& scaling = config_.rope_scaling;
+    if (scaling.kind != RopeScaling::Kind::kLinear) {
+      scaling.original_max_position_embeddings =
+          static_cast<double>(config_.max_position_embeddings);
+      const char* name = "original_max_position_embeddings";
+      if (Status status = read_number(json, name, scaling.original_max_position_embeddings);
+          !status) {
+        return status;
+      }
+      // Outside it is that of the model, and wins.
+      if (Status status = read_if_there(name, scaling.original_max_position_embeddings); !status) {
+        return status;
+      }
+    }
+    const bool is_implied =
+        scaling.kind == RopeScaling::Kind::kYarn && json.contains("factor");  // And null.
+    if (find(json, "factor") == nullptr && !is_implied) return bad(in_rope("factor"), "is missing");
+    scaling.factor = static_cast<double>(config_.max_position_embeddings) /
+                     scaling.original_max_position_embeddings;
+    return read_number(json, "factor", scaling.factor);
+  }
+
+  // transformers gives DeepSeek's scores YaRN's temperature under every type of scaling.
+  Status check_no_magnitudes(const Json& json) const {
+    for (const char* field : {"mscale", "mscale_all_dim"}) {
+      const Json* value = find(json, field);
+      if (value != nullptr && *value != 0) {
+        return bad(in_rope(field), fmt::format("is {}; only \"yarn\" has one", shown(*value)));
+      }
+    }
+    return ok();
+  }
+
+  // A null is said: there is none.
+  Status read_tokens() {
+    config_.bos_token_id = json_.contains("bos_token_id") ? -1 : format_->bos_token_id;
+    if (Status s = read_if_there("bos_token_id", config_.bos_token_id); !s) return s;
+    config_.eos_token_id = json_.contains("eos_token_id") ? -1 : format_->eos_token_id;
+    const Json* eos = find(json_, "eos_token_id");
+    if (eos == nullptr || !eos->is_array()) {
+      return read_if_there("eos_token_id", config_.eos_token_id);
+    }
+    if (eos->empty() || eos->size() > kEosMax) {
+      return bad("eos_token_id",
+                 fmt::format("is {}; 1 to {} ids are supported", shown(*eos), kEosMax));
+    }
+    for (const Json& value : *eos) {
+      int32_t id = 0;
+      if (Status status = read("eos_token_id", value, id); !status) return status;
+      config_.more_eos_token_ids.push_back(id);
+    }
+    config_.eos_token_id = config_.more_eos_token_ids.front();
+    config_.more_eos_token_ids.erase(config_.more_eos_token_ids.begin());
+    return ok();
+  }
+
+  const Json& json_;
+  std::string_view origin_;
+  const Format* format_ = nullptr;
+  TransformerConfig config_{};
+  const char* rope_name_ = "";  // The object that rope's parameters are in.
+};
+
+// Whole numbers as transformers' readers want them: integers.
+OrderedJson whole_or_not(double value) {
+  const auto whole = static_cast<int64_t>(value);
+  return static_cast<double>(whole) == value ? OrderedJson(whole) : OrderedJson(value);
 }
 
-// Shortest text that reads back as the same double, and as a float rather than an integer in
-// readers that tell the two apart.
-std::string to_text(double value) {
-  std::array<char, 32> buffer{};
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  std::string text(buffer.data(), end);
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
+OrderedJson scaling_json(const RopeScaling& scaling) {
+  using Kind = RopeScaling::Kind;
+  if (scaling.kind == Kind::kNone) return nullptr;
+  const char* type = scaling.kind == Kind::kLinear   ? "linear"
+                     : scaling.kind == Kind::kLlama3 ? "llama3"
+                                                     : "yarn";
+  // Both spellings of the type, for older and newer readers.
+  OrderedJson json = {{"rope_type", type}, {"type", type}, {"factor", scaling.factor}};
+  if (scaling.kind == Kind::kLinear) return json;
+  json["original_max_position_embeddings"] = whole_or_not(scaling.original_max_position_embeddings);
+  if (scaling.kind == Kind::kLlama3) {
+    json["low_freq_factor"] = scaling.low_freq_factor;
+    json["high_freq_factor"] = scaling.high_freq_factor;
+    return json;
+  }
+  json["beta_fast"] = scaling.beta_fast;
+  json["beta_slow"] = scaling.beta_slow;
+  for (const auto& [field, value] : {std::pair("mscale", scaling.mscale),
+                                     {"mscale_all_dim", scaling.mscale_all_dim},
+                                     {"attention_factor", scaling.attention_factor}}) {
+    if (value > 0) json[field] = value;
+  }
+  return json;
 }
-std::string to_text(int64_t value) { return std::to_string(value); }
-std::string to_text(int32_t value) { return std::to_string(value); }
-std::string to_text(bool value) { return value ? "true" : "false"; }
+
+// What only some families have, and not under a name of its own in TransformerConfig.
+void add_variants(const TransformerConfig& config, OrderedJson& json) {
+  switch (config.family) {
+    case Family::kDeepseekV3:
+      json["num_nextn_predict_layers"] = 0;
+      break;
+    case Family::kDeepseekV2:
+      json["topk_method"] = config.n_group > 1 ? "group_limited_greedy" : "greedy";
+      json["n_group"] = config.n_group;
+      json["topk_group"] = config.topk_group;
+      break;
+    case Family::kMistral:
+    case Family::kMixtral:
+      json["sliding_window"] = nullptr;
+      break;
+    case Family::kQwen3Moe:
+      json["mlp_only_layers"] = OrderedJson::array();
+      for (int64_t i = 0; i < config.first_k_dense_replace; ++i) {
+        json["mlp_only_layers"].push_back(i);
+      }
+      [[fallthrough]];
+    case Family::kQwen2:
+    case Family::kQwen3:
+      json["use_sliding_window"] = false;
+      break;
+    case Family::kLlama:
+      break;
+  }
+  if (config.is_latent()) {
+    json["num_key_value_heads"] = config.num_attention_heads;
+    json["q_lora_rank"] = config.q_lora_rank == 0 ? OrderedJson() : OrderedJson(config.q_lora_rank);
+    json["head_dim"] = config.qk_rope_head_dim;  // transformers' name for the rotated part.
+  } else {
+    json["num_key_value_heads"] = config.num_key_value_heads;
+    json["head_dim"] = config.head_dim;
+  }
+}
 
 }  // namespace
 
@@ -193,38 +667,7 @@ Result<TransformerConfig> parse_hf_config(std::string_view text, std::string_vie
   if (json.is_discarded() || !json.is_object()) {
     return invalid_argument(fmt::format("{}: is not a JSON object", origin));
   }
-  const Reader reader(json, origin);
-  if (Status status = check_fixed(reader); !status) return status.error();
-  // How the weights are stored is the business of who reads them.
-  if (auto blocks = parse_quantization(json, origin); !blocks) return blocks.error();
-
-  TransformerConfig config;
-  for (const Field& field : kFields) {
-    const Json* value = reader.find(field.name);
-    if (value == nullptr) {
-      if (field.is_required) return reader.bad(field.name, "is missing");
-      continue;
-    }
-    const Status status = std::visit(
-        [&](auto member) { return reader.read(field.name, *value, config.*member); }, field.member);
-    if (!status) return status.error();
-  }
-  if (const Json* rank = reader.find("q_lora_rank")) {
-    if (Status status = reader.read("q_lora_rank", *rank, config.q_lora_rank); !status) {
-      return status.error();
-    }
-  }
-  if (Status status = read_rope(reader, config); !status) return status.error();
-  if (const Json* heads = reader.find("num_key_value_heads");
-      heads != nullptr && *heads != config.num_attention_heads) {
-    return reader.bad("num_key_value_heads",
-                      fmt::format("is {}; latent attention has as many as num_attention_heads, {}",
-                                  shown(*heads), config.num_attention_heads));
-  }
-  if (Status status = validate(config); !status) {
-    return invalid_argument(fmt::format("{}: {}", origin, status.error().message));
-  }
-  return config;
+  return Parser(json, origin).parse();
 }
 
 Result<TransformerConfig> load_hf_config(const std::string& folder) {
@@ -235,24 +678,27 @@ Result<TransformerConfig> load_hf_config(const std::string& folder) {
 }
 
 std::string to_hf_config(const TransformerConfig& config, std::string_view torch_dtype) {
-  std::string text = "{\n  \"architectures\": [\"DeepseekV3ForCausalLM\"],\n";
-  const auto add = [&text](std::string_view field, std::string_view value) {
-    text += fmt::format("  \"{}\": {},\n", field, value);
-  };
-  for (const Fixed& fixed : fixed_fields()) {
-    add(fixed.name, shown(fixed.value));
+  const Format& format = format_of(config.family);
+  OrderedJson json = {{"architectures", OrderedJson::array({format.architecture})},
+                      {"model_type", format.model_type}};
+  for (const Fixed& fixed : format.fixed) {
+    if (fixed.is_written) json[fixed.name] = fixed.value;
   }
-  for (const Field& field : kFields) {
-    add(field.name, std::visit([&](auto member) { return to_text(config.*member); }, field.member));
+  for (const Field& field : format.fields) {
+    std::visit([&](auto member) { json[field.name] = config.*member; }, field.member);
   }
-  add("num_key_value_heads", to_text(config.num_attention_heads));
-  add("q_lora_rank", config.q_lora_rank == 0 ? "null" : to_text(config.q_lora_rank));
-  add("rope_theta", to_text(config.rope_theta));
-  add("head_dim", to_text(config.qk_rope_head_dim));  // transformers' name for the rotated part.
-  add("initializer_range", "0.02");
-  add("use_cache", "true");
-  text += fmt::format("  \"torch_dtype\": \"{}\"\n}}\n", torch_dtype);
-  return text;
+  add_variants(config, json);
+  json["rope_theta"] = config.rope_theta;
+  json["rope_scaling"] = scaling_json(config.rope_scaling);
+  json["bos_token_id"] = config.bos_token_id < 0 ? OrderedJson() : OrderedJson(config.bos_token_id);
+  const auto eos = config.eos_token_ids();
+  json["eos_token_id"] = eos.empty()       ? OrderedJson()
+                         : eos.size() == 1 ? OrderedJson(eos.front())
+                                           : OrderedJson(eos);
+  json["initializer_range"] = 0.02;
+  json["use_cache"] = true;
+  json["torch_dtype"] = torch_dtype;
+  return json.dump(2) + "\n";
 }
 
 }  // namespace troupe::model

@@ -1,5 +1,5 @@
-// config.json as Hugging Face writes it for DeepseekV3ForCausalLM: what makes a folder of weights
-// loadable by transformers, and by this program.
+// config.json as Hugging Face writes it for each Family: what makes a folder of weights loadable by
+// transformers, and by this program.
 #pragma once
 
 #include <string>
@@ -10,9 +10,11 @@
 
 namespace troupe::model {
 
-// kInvalidArgument, naming `origin` and the field, when one is missing, has the wrong type or asks
-// for mathematics that this program does not do (another architecture, rope scaling, tied
-// embeddings, quantisation, ...). Fields that do not change the mathematics are ignored.
+// What transformers would build from this file: a field that is missing has the value that it has
+// there, except the sizes, which must be said. kInvalidArgument, naming `origin` and the field,
+// when one is missing, has the wrong type or asks for mathematics that this program does not do
+// (another architecture, biases, a sliding window, quantisation, ...). Fields that do not change
+// the mathematics are ignored.
 Result<TransformerConfig> parse_hf_config(std::string_view json, std::string_view origin);
 
 // `folder`/config.json.

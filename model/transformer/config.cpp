@@ -40,7 +40,52 @@ Status validate_grouped(const TransformerConfig& c) {
   return ok();
 }
 
+Status validate_rope(const RopeScaling& scaling) {
+  using Kind = RopeScaling::Kind;
+  if (scaling.kind == Kind::kNone) return ok();
+  const auto refuse = [](const char* field, double value, const char* rule) {
+    return invalid_argument("model configuration: rope_scaling." + std::string(field) + " = " +
+                            std::to_string(value) + " " + rule);
+  };
+  // Written so that what is not a number is refused too.
+  if (!(scaling.factor >= 1 && scaling.factor <= 1e6)) {
+    return refuse("factor", scaling.factor, "must be in 1 .. 1000000");
+  }
+  if (scaling.kind == Kind::kLinear) return ok();
+  if (!(scaling.original_max_position_embeddings >= 1 &&
+        scaling.original_max_position_embeddings <= kSizeMax)) {
+    return refuse("original_max_position_embeddings", scaling.original_max_position_embeddings,
+                  "must be in 1 .. 1048576");
+  }
+  if (scaling.kind == Kind::kLlama3) {
+    if (!(scaling.low_freq_factor > 0 && scaling.high_freq_factor > scaling.low_freq_factor &&
+          scaling.high_freq_factor <= 1e6)) {
+      return refuse("high_freq_factor", scaling.high_freq_factor,
+                    "must be above low_freq_factor, and that above 0");
+    }
+    return ok();
+  }
+  if (!(scaling.beta_slow > 0 && scaling.beta_fast >= scaling.beta_slow &&
+        scaling.beta_fast <= 1e6)) {
+    return refuse("beta_fast", scaling.beta_fast, "must be at least beta_slow, and that above 0");
+  }
+  const std::pair<const char*, double> sizes[] = {{"mscale", scaling.mscale},
+                                                  {"mscale_all_dim", scaling.mscale_all_dim},
+                                                  {"attention_factor", scaling.attention_factor}};
+  for (const auto& [field, value] : sizes) {
+    if (!(value >= 0 && value <= 1e3)) return refuse(field, value, "must be in 0 .. 1000");
+  }
+  return ok();
+}
+
 }  // namespace
+
+std::vector<int32_t> TransformerConfig::eos_token_ids() const {
+  if (eos_token_id < 0) return {};
+  std::vector<int32_t> all{eos_token_id};
+  all.insert(all.end(), more_eos_token_ids.begin(), more_eos_token_ids.end());
+  return all;
+}
 
 Status validate(const TransformerConfig& c) {
   const std::pair<const char*, int64_t> positive[] = {
@@ -92,6 +137,7 @@ Status validate(const TransformerConfig& c) {
   if (!(c.rope_theta > 1 && c.rope_theta < 1e12)) {
     return invalid_argument("model configuration: rope_theta must be in (1, 1e12)");
   }
+  if (Status status = validate_rope(c.rope_scaling); !status) return status;
   // The products above are bounded one by one; the whole must be addressable too.
   double total = 0;
   for (const auto& shape : parameters(c)) total += static_cast<double>(shape.size());

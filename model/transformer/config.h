@@ -34,6 +34,7 @@ struct RopeScaling {
   double beta_slow = 1;                         // yarn
   double mscale = 0;                            // yarn; 0: not given
   double mscale_all_dim = 0;                    // yarn; 0: not given
+  double attention_factor = 0;                  // yarn; 0: follows from the two above
 
   bool operator==(const RopeScaling&) const = default;
 };
@@ -69,8 +70,12 @@ struct TransformerConfig {
   int64_t max_position_embeddings = 0;
   bool tie_word_embeddings = false;  // The head is the embedding.
   int32_t bos_token_id = 0;          // -1: there is none.
-  int32_t eos_token_id = 0;
+  int32_t eos_token_id = 0;          // Likewise.
+  // A model may end its turn in several ways, each of which ends generation.
+  std::vector<int32_t> more_eos_token_ids{};
 
+  // All of them, eos_token_id first; empty when there is none.
+  std::vector<int32_t> eos_token_ids() const;
   bool is_latent() const { return family == Family::kDeepseekV3 || family == Family::kDeepseekV2; }
   bool is_dense(int64_t layer) const { return layer < first_k_dense_replace; }
   bool has_experts() const { return first_k_dense_replace < num_hidden_layers; }
@@ -92,7 +97,8 @@ struct TransformerConfig {
 };
 
 // kInvalidArgument, naming the field, when the sizes are not a model this program can run: every
-// size positive and bounded, ropes even, top-k within the kept groups.
+// size positive and bounded, ropes even and stretched by sane factors, top-k within the kept
+// groups.
 Status validate(const TransformerConfig& config);
 
 // "tiny-moe" (about 0.75 M parameters) and "small-moe" (about ten times that), for the byte

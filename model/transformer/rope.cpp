@@ -60,6 +60,7 @@ double frequency(const TransformerConfig& config, int64_t pair) {
 
 double magnitude(const RopeScaling& scaling) {
   if (scaling.kind != RopeScaling::Kind::kYarn) return 1;
+  if (scaling.attention_factor > 0) return scaling.attention_factor;
   if (scaling.mscale > 0 && scaling.mscale_all_dim > 0) {
     return yarn_magnitude(scaling.factor, scaling.mscale) /
            yarn_magnitude(scaling.factor, scaling.mscale_all_dim);

@@ -59,7 +59,9 @@ inline model::TransformerConfig tiny_config(model::Family family) {
   c.head_dim = 24;
   c.n_shared_experts = 0;
   c.first_k_dense_replace = 0;
-  if (family == Family::kLlama || family == Family::kQwen2 || family == Family::kQwen3) {
+  if (family == Family::kMixtral) c.intermediate_size = 0;  // It has no dense layers.
+  if (family == Family::kLlama || family == Family::kMistral || family == Family::kQwen2 ||
+      family == Family::kQwen3) {
     c.first_k_dense_replace = c.num_hidden_layers;
     c.n_routed_experts = c.num_experts_per_tok = c.moe_intermediate_size = 0;
     c.tie_word_embeddings = family == Family::kQwen2;
@@ -74,8 +76,8 @@ inline model::TransformerConfig tiny_config(model::Family family) {
 
 inline constexpr model::Family kFamilies[] = {
     model::Family::kDeepseekV3, model::Family::kDeepseekV2, model::Family::kLlama,
-    model::Family::kQwen2,      model::Family::kQwen3,      model::Family::kQwen3Moe,
-    model::Family::kMixtral};
+    model::Family::kMistral,    model::Family::kQwen2,      model::Family::kQwen3,
+    model::Family::kQwen3Moe,   model::Family::kMixtral};
 
 // Initial weights, with a head so much larger that some tokens are likelier than others.
 inline std::vector<float> lively_parameters(const model::TransformerConfig& config,

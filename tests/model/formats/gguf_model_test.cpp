@@ -9,6 +9,7 @@
 #include <set>
 
 #include "model/formats/file.h"
+#include "model/formats/hf_config.h"
 #include "model/formats/sharded_safetensors.h"
 #include "model/formats/tensor_reading.h"
 
@@ -100,6 +101,12 @@ void check_model(const std::string& folder, const std::string& file) {
   const auto text = read_file(kGolden + folder + "/config.json", 1 << 20);
   REQUIRE(text);
   check_config(model->config, Json::parse(*text));
+  // The same model, wherever this program can run it.
+  const auto ours = parse_hf_config(model->config.dump(), file);
+  const auto theirs = parse_hf_config(*text, folder);
+  REQUIRE(static_cast<bool>(ours) == static_cast<bool>(theirs));
+  if (ours) CHECK(*ours == *theirs);
+  if (!ours) CHECK(ours.error().message.find("attention_bias is true") != std::string::npos);
 
   const auto golden = ShardedSafetensors::open(kGolden + folder);
   REQUIRE_MESSAGE(golden, golden.error().message);
