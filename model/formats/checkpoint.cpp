@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 
 #include "model/formats/file.h"
 #include "model/formats/gguf_model.h"
@@ -88,11 +90,29 @@ bool is_known(const ParameterLayout& layout, const std::string& name) {
   return found != known.end() && found->shape.name == name;
 }
 
+// What published files hold beside the model, and transformers leaves out too: the head of a model
+// whose head is its embedding, tables of angles, and DeepSeek-V3's layers after the last that
+// predict further tokens, which are those that join two inputs (eh_proj).
+bool is_left_out(const ShardedSafetensors& file, const TransformerConfig& config,
+                 const std::string& name) {
+  if (name == "lm_head.weight") return config.tie_word_embeddings;
+  if (name.ends_with(".rotary_emb.inv_freq")) return true;
+  constexpr std::string_view kLayer = "model.layers.";
+  if (config.family != Family::kDeepseekV3 || !name.starts_with(kLayer)) return false;
+  const char* end = name.data() + name.size();
+  int64_t layer = -1;
+  const auto [rest, error] = std::from_chars(name.data() + kLayer.size(), end, layer);
+  return error == std::errc() && rest != end && *rest == '.' && layer >= config.num_hidden_layers &&
+         file.find(name.substr(0, static_cast<size_t>(rest - name.data())) + ".eh_proj.weight");
+}
+
 // Scales belong to the tensor that they are the scales of.
-Status check_no_others(const ShardedSafetensors& file, const ParameterLayout& layout) {
+Status check_no_others(const ShardedSafetensors& file, const TransformerConfig& config,
+                       const ParameterLayout& layout) {
   const std::string suffix = scale_inv_name("");
   for (const auto& tensor : file.tensors()) {
     const std::string& name = tensor.name;
+    if (is_left_out(file, config, name)) continue;
     const bool is_scale = name.ends_with(suffix);
     if (!is_known(layout, is_scale ? name.substr(0, name.size() - suffix.size()) : name)) {
       return foreign_tensor(file.path(), name);
@@ -110,7 +130,7 @@ Result<std::vector<float>> read_values(const ShardedSafetensors& file,
     const Status status = check_tensor(file.path(), shape, tensor ? &tensor->shape : nullptr);
     if (!status) return status.error();
   }
-  if (Status status = check_no_others(file, layout); !status) return status.error();
+  if (Status status = check_no_others(file, config, layout); !status) return status.error();
   std::vector<float> values(static_cast<size_t>(layout.num_floats()));
   for (const auto& [shape, offset] : layout.by_name()) {
     const Status status =

@@ -18,7 +18,9 @@ struct Checkpoint {
 };
 
 // kInvalidArgument, in one line, when the folder or a file in it is missing, damaged, or does not
-// hold exactly the parameters of its configuration.
+// hold exactly the parameters of its configuration. Beside them published files may hold what no
+// forward pass here uses: the head of a model that is tied, tables of angles, and layers that
+// predict further tokens (DeepSeek-V3).
 Result<Checkpoint> load_checkpoint(const std::string& path);
 
 // Only its configuration.

@@ -111,7 +111,7 @@ Result<PolicyText> parse_files(Files files, const TransformerConfig& config,
                  .eos = named_token(*tokenizer_config, "eos_token", *tokenizer),
                  .pad = named_token(*tokenizer_config, "pad_token", *tokenizer),
                  .stop = std::move(*stop)};
-  if (ids.stop.empty() && config.eos_token_id >= 0) ids.stop.push_back(config.eos_token_id);
+  if (ids.stop.empty()) ids.stop = config.eos_token_ids();
   if (!ids.bos && config.bos_token_id >= 0) ids.bos = config.bos_token_id;
   if (!ids.eos && !ids.stop.empty()) ids.eos = ids.stop.front();
   auto made = tokenizer->with(std::move(ids));

@@ -6,12 +6,17 @@ namespace troupe::model {
 using kernels::Device;
 using kernels::Stored;
 
+namespace {
+// Of the norms of compressed queries, keys and values, whatever rms_norm_eps says: DeepSeek's own
+// program and transformers build them with their norm's default.
+constexpr float kLatentEpsilon = 1e-6f;
+}  // namespace
+
 void Transformer::latent_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                                  Stored cache) {
   const int64_t N = batch.N, D = c_.hidden_size, H = c_.num_attention_heads;
   const int64_t R = c_.kv_lora_rank, P = c_.qk_rope_head_dim;
   const int64_t nope = c_.qk_nope_head_dim, v = c_.v_head_dim, Q = c_.q_lora_rank;
-  const auto epsilon = static_cast<float>(c_.rms_norm_eps);
   if (Q > 0) {
     multiply(a.qa, a.h0, w.q_a.w, N, Q, D);
     backend_.rmsnorm(stream(), {.y = a.qn,
@@ -22,7 +27,7 @@ void Transformer::latent_forward(const LayerWeights& w, Activations& a, const To
                                 .D = Q,
                                 .ldx = Q,
                                 .ldy = Q,
-                                .epsilon = epsilon});
+                                .epsilon = kLatentEpsilon});
     multiply(q_, a.qn, w.q.w, N, H * (nope + P), Q);
   } else {
     multiply(q_, a.h0, w.q.w, N, H * (nope + P), D);
@@ -56,7 +61,7 @@ void Transformer::latent_forward(const LayerWeights& w, Activations& a, const To
                                  .N = N,
                                  .R = R,
                                  .P = P,
-                                 .epsilon = epsilon});
+                                 .epsilon = kLatentEpsilon});
   attend(a.latent, a, batch, cache);
   for (int64_t h = 0; h < H; ++h) {
     backend_.gemm(stream(), {.y_stored = a.value + h * v,

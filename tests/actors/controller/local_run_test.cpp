@@ -22,6 +22,7 @@
 #include "model/training/advantage.h"
 #include "model/training/learner.h"
 #include "model/training/learning_rate.h"
+#include "tests/model/tokenizer/family_vocabulary.h"
 #include "tests/support/recording_sink.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_policy.h"
@@ -623,6 +624,42 @@ TEST_CASE("run: what is wrong is refused before anything is written") {
     job = good;
     job.policy.model = other.file("m");
     CHECK(refusal(job).find("vocabulary") != std::string::npos);
+  }
+}
+
+TEST_CASE("run: a policy of any family learns with its own tokenizer and its own chat template") {
+  const tests::TempDir dir;
+  const auto tokenizer = tests::family_tokenizer("smollm2");
+  const int32_t end = *tokenizer.find("<|im_end|>");
+  for (model::Family family : tests::kFamilies) {
+    auto config = tests::tiny_config(family);
+    CAPTURE(static_cast<int>(family));
+    config.vocab_size = tokenizer.vocabulary_size() + 8;  // Rows without a token.
+    config.bos_token_id = -1;
+    config.eos_token_id = end;
+    const std::string folder = dir.file("policy" + std::to_string(static_cast<int>(family)));
+    REQUIRE(model::save_checkpoint(
+        folder,
+        {.config = config,
+         .values = model::initial_parameters(config, model::ParameterLayout(config), 1),
+         .text = {.prompt_template = "smollm2",
+                  .files = {{"tokenizer.json", tests::golden_tokenizer_file("smollm2")},
+                            {"tokenizer_config.json", "{}"}}}}));
+    JobSpec job = base_job(world().data, folder);
+    job.data.template_name = "model";
+    job.data.max_prompt_tokens = 96;
+    job.learner.microbatch_tokens = 256;
+    job.sft.steps = 3;
+    job.grpo.steps = 2;
+    RecordingSink sink;
+    const auto outcome = run(job, sink, {.home = folder + "-run"});
+    CHECK(sink.steps.size() == 5);
+    const auto checkpoint = model::load_checkpoint(outcome.checkpoint);
+    REQUIRE(checkpoint);
+    CHECK(checkpoint->config == config);
+    CHECK(checkpoint->text.prompt_template == "smollm2");
+    CHECK(checkpoint->text.tokenizer.special().stop == std::vector<int32_t>{end});
+    CHECK(*checkpoint->text.tokenizer.encode("1+2") == *tokenizer.encode("1+2"));
   }
 }
 

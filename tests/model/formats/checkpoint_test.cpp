@@ -294,5 +294,40 @@ TEST_CASE("checkpoint: scales that are missing, misshapen or of nothing are refu
   CHECK(contains(saved.refusal(), "should be [1, 1]"));
 }
 
+TEST_CASE("checkpoint: what published files hold beside the model is left out, nothing else") {
+  const std::vector<std::byte> bytes(4);
+  const auto add = [&bytes](const Saved& saved, const std::vector<std::string>& names) {
+    saved.rewrite([&](std::vector<TensorView>& tensors) {
+      for (const std::string& name : names) {
+        tensors.push_back({.name = name, .dtype = DType::kBF16, .shape = {2}, .bytes = bytes});
+      }
+    });
+  };
+  // The layer that predicts the token after the next, behind the last of two.
+  const Saved further;
+  add(further,
+      {"model.layers.2.eh_proj.weight", "model.layers.2.mlp.gate.weight",
+       "model.layers.2.eh_proj.weight_scale_inv", "model.layers.1.self_attn.rotary_emb.inv_freq"});
+  const auto loaded = load_checkpoint(further.folder);
+  REQUIRE_MESSAGE(loaded, loaded.error().message);
+  CHECK(loaded->values == load_checkpoint(Saved().folder)->values);
+  // A layer too many of the model itself.
+  const Saved longer;
+  add(longer, {"model.layers.2.mlp.gate.weight"});
+  CHECK(contains(longer.refusal(), "model.layers.2.mlp.gate.weight does not belong"));
+  const Saved other;
+  add(other, {"model.layers.2.eh_proj.weight", "model.layers.3.mlp.gate.weight"});
+  CHECK(contains(other.refusal(), "model.layers.3.mlp.gate.weight does not belong"));
+  const Saved within;
+  add(within, {"model.layers.1.eh_proj.weight"});
+  CHECK(contains(within.refusal(), "model.layers.1.eh_proj.weight does not belong"));
+  // Here, the head of a model that has its embedding for one.
+  const Saved tied;
+  tied.configure("tie_word_embeddings", true);
+  const auto without = load_checkpoint(tied.folder);
+  REQUIRE_MESSAGE(without, without.error().message);
+  CHECK(without->values.size() == ParameterLayout(without->config).num_floats());
+}
+
 }  // namespace
 }  // namespace troupe::model

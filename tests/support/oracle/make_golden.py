@@ -1,4 +1,4 @@
-"""Writes tests/model/golden/: what transformers' DeepseekV3ForCausalLM and torch's autograd and
+"""Writes tests/model/golden/: what transformers' model of each family and torch's autograd and
 AdamW compute in float64, for the tests to hold our own model, GRPO loss and optimizer against.
 
 Run by hand, only to change what is covered; the files are committed and no test needs Python:
@@ -10,10 +10,10 @@ Run by hand, only to change what is covered; the files are committed and no test
   OMP_NUM_THREADS=1 python tests/support/oracle/make_golden.py
 
 transformers computes norms, softmax, router and RoPE angles in float32 whatever the model's type.
-Here float32 means float64 inside its module (Float64), so that every value has that precision.
+Here float32 means float64 inside its modules (Float64), so that every value has that precision.
 
-case_*/model.safetensors holds bf16 (the score correction bias: F32), as published, so the weights
-are the same numbers in every mode of ours. case_*/golden.safetensors, all F32:
+Of each case, model.safetensors holds bf16 (the score correction bias: F32), as published, so the
+weights are the same numbers in every mode of ours. golden.safetensors has, all F32:
   probe              [64]; p below.
   logits.<i>         [tokens, vocab] of sequence i.
   grad.<name>        [n]: d loss / d vector.
@@ -22,19 +22,23 @@ are the same numbers in every mode of ours. case_*/golden.safetensors, all F32:
                      of the gradients would be half a megabyte; --full DIR writes those.
 """
 import argparse
+import contextlib
 import json
 import pathlib
+import sys
+from unittest import mock
 
 import numpy as np
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import DeepseekV3ForCausalLM
-from transformers.models.deepseek_v3 import modeling_deepseek_v3
+from transformers import modeling_rope_utils
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "model" / "golden"
 LENGTHS = (7, 1, 19)
 BIAS = "e_score_correction_bias"
+# Of an expert, by the names of the other families.
+MIXTRAL = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
 
 CONFIG = dict(
     architectures=["DeepseekV3ForCausalLM"], model_type="deepseek_v3", torch_dtype="bfloat16",
@@ -46,11 +50,61 @@ CONFIG = dict(
     rms_norm_eps=1e-6, rope_theta=10000, rope_scaling=None, max_position_embeddings=64,
     hidden_act="silu", attention_bias=False, attention_dropout=0.0, tie_word_embeddings=False,
     num_nextn_predict_layers=0, initializer_range=0.02, bos_token_id=0, eos_token_id=1)
-# Of 3000 seeds, ones whose closest routing decision is far from a tie, for bf16's sake, and in
-# case A does not come near one in training.
+# Of thousands of seeds, ones whose closest routing decision is far from a tie, for bf16's sake, and
+# in case A does not come near one in training.
 CASES = {
-    "case_a": dict(seed=1627, trained=True),
-    "case_b": dict(seed=156, q_lora_rank=24, n_group=4, topk_group=2, n_shared_experts=2),
+    "case_a": dict(seed=1627, trained=True, config=CONFIG),
+    "case_b": dict(seed=156, config=CONFIG | dict(q_lora_rank=24, n_group=4, topk_group=2,
+                                                  n_shared_experts=2)),
+}
+
+
+YARN = dict(type="yarn", rope_type="yarn", factor=40, original_max_position_embeddings=256,
+            beta_fast=32, beta_slow=1)
+# A norm's epsilon so large that one which has another is seen, in DeepSeek's latents.
+DEEPSEEK = CONFIG | dict(
+    num_hidden_layers=2, rms_norm_eps=1e-3, max_position_embeddings=10240, rope_interleave=True)
+GROUPED = dict(
+    torch_dtype="bfloat16", vocab_size=48, hidden_size=32, num_hidden_layers=2,
+    intermediate_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+    rms_norm_eps=1e-5, rope_theta=10000.0, rope_scaling=None, max_position_embeddings=512,
+    hidden_act="silu", attention_bias=False, attention_dropout=0.0, tie_word_embeddings=False,
+    initializer_range=0.02, bos_token_id=0, eos_token_id=1)
+
+
+def of(architecture, model_type, base, **changes):
+    return base | dict(architectures=[architecture], model_type=model_type) | changes
+
+
+FAMILIES = {
+    "deepseek_v3": dict(seed=1, config=of(
+        "DeepseekV3ForCausalLM", "deepseek_v3", DEEPSEEK, n_group=2, topk_group=1,
+        rope_scaling=YARN | dict(mscale=1.0, mscale_all_dim=0.5))),
+    "deepseek_v2": dict(seed=583, config=of(
+        "DeepseekV2ForCausalLM", "deepseek_v2", DEEPSEEK, scoring_func="softmax",
+        topk_method="group_limited_greedy", norm_topk_prob=False, n_group=4, topk_group=2,
+        num_experts_per_tok=3, routed_scaling_factor=4.0, q_lora_rank=24, mlp_bias=False,
+        rope_scaling=YARN | dict(mscale=0.707, mscale_all_dim=0.707))),
+    "llama": dict(seed=1, config=of(
+        "LlamaForCausalLM", "llama", GROUPED, mlp_bias=False, tie_word_embeddings=True, head_dim=8,
+        rope_scaling=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0,
+                          high_freq_factor=4.0, original_max_position_embeddings=64))),
+    "mistral": dict(seed=1, config=of(
+        "MistralForCausalLM", "mistral", GROUPED, num_key_value_heads=1, sliding_window=None,
+        rope_scaling=dict(type="linear", rope_type="linear", factor=2.5))),
+    "qwen2": dict(seed=1, config=of(
+        "Qwen2ForCausalLM", "qwen2", GROUPED, head_dim=8, tie_word_embeddings=True,
+        use_sliding_window=False, rope_scaling=YARN | dict(factor=2.0))),
+    "qwen3": dict(seed=1, config=of(
+        "Qwen3ForCausalLM", "qwen3", GROUPED, rope_theta=1000000.0,
+        use_sliding_window=False)),
+    "qwen3_moe": dict(seed=534, config=of(
+        "Qwen3MoeForCausalLM", "qwen3_moe", GROUPED, num_experts=6, num_experts_per_tok=2,
+        moe_intermediate_size=16, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[],
+        use_sliding_window=False)),
+    "mixtral": dict(seed=132, config=of(
+        "MixtralForCausalLM", "mixtral", GROUPED, head_dim=8, intermediate_size=16,
+        num_local_experts=6, num_experts_per_tok=2, rope_theta=1000000.0, sliding_window=None)),
 }
 
 
@@ -62,47 +116,92 @@ class Float64:
         return getattr(torch, name)
 
 
-def make_weights(c, rng):
+@contextlib.contextmanager
+def in_float64(model):
+    """Nothing in the model is rounded to float32 within this."""
+    module = sys.modules[type(model).__module__]
+    with mock.patch.object(module, "torch", Float64()), \
+            mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
+        yield
+
+
+def num_experts(c):
+    names = ("n_routed_experts", "num_experts", "num_local_experts")
+    return next((c[name] for name in names if name in c), 0)
+
+
+def latent_attention(c):
     heads, hidden, kv, v = (c[k] for k in ("num_attention_heads", "hidden_size", "kv_lora_rank",
                                            "v_head_dim"))
-    vocab, nope, rope = c["vocab_size"], c["qk_nope_head_dim"], c["qk_rope_head_dim"]
-    shapes = {"model.embed_tokens.weight": (vocab, hidden), "model.norm.weight": (hidden,),
-              "lm_head.weight": (vocab, hidden)}
+    nope, rope = c["qk_nope_head_dim"], c["qk_rope_head_dim"]
+    if c["q_lora_rank"] is None:
+        shapes = {"q_proj.weight": (heads * (nope + rope), hidden)}
+    else:
+        shapes = {"q_a_proj.weight": (c["q_lora_rank"], hidden),
+                  "q_a_layernorm.weight": (c["q_lora_rank"],),
+                  "q_b_proj.weight": (heads * (nope + rope), c["q_lora_rank"])}
+    return shapes | {
+        "kv_a_proj_with_mqa.weight": (kv + rope, hidden), "kv_a_layernorm.weight": (kv,),
+        "kv_b_proj.weight": (heads * (nope + v), kv), "o_proj.weight": (hidden, heads * v)}
 
-    def swiglu(name, width):
-        for part in ("gate", "up"):
-            shapes[f"{name}.{part}_proj.weight"] = (width, hidden)
-        shapes[f"{name}.down_proj.weight"] = (hidden, width)
+
+def grouped_attention(c):
+    hidden, d = c["hidden_size"], c["head_dim"]
+    widths = {"q": d * c["num_attention_heads"], "k": d * c["num_key_value_heads"],
+              "v": d * c["num_key_value_heads"]}
+    shapes = {f"{x}_proj.weight": (width, hidden) for x, width in widths.items()}
+    if c["model_type"] == "qwen2":
+        shapes |= {f"{x}_proj.bias": (width,) for x, width in widths.items()}
+    if c["model_type"].startswith("qwen3"):
+        shapes |= {"q_norm.weight": (d,), "k_norm.weight": (d,)}
+    return shapes | {"o_proj.weight": (hidden, widths["q"])}
+
+
+def make_weights(c, rng):
+    hidden, vocab = c["hidden_size"], c["vocab_size"]
+    shapes = {"model.embed_tokens.weight": (vocab, hidden), "model.norm.weight": (hidden,)}
+    if not c["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (vocab, hidden)
+
+    def swiglu(name, width, gate="gate_proj", up="up_proj", down="down_proj"):
+        shapes[f"{name}.{gate}.weight"] = (width, hidden)
+        shapes[f"{name}.{up}.weight"] = (width, hidden)
+        shapes[f"{name}.{down}.weight"] = (hidden, width)
 
     for n in range(c["num_hidden_layers"]):
         layer = f"model.layers.{n}"
         shapes[f"{layer}.input_layernorm.weight"] = (hidden,)
         shapes[f"{layer}.post_attention_layernorm.weight"] = (hidden,)
-        if c["q_lora_rank"] is None:
-            attn = {"q_proj": (heads * (nope + rope), hidden)}
-        else:
-            attn = {"q_a_proj": (c["q_lora_rank"], hidden), "q_a_layernorm": (c["q_lora_rank"],),
-                    "q_b_proj": (heads * (nope + rope), c["q_lora_rank"])}
-        attn |= {"kv_a_proj_with_mqa": (kv + rope, hidden), "kv_a_layernorm": (kv,),
-                 "kv_b_proj": (heads * (nope + v), kv), "o_proj": (hidden, heads * v)}
-        shapes |= {f"{layer}.self_attn.{name}.weight": shape for name, shape in attn.items()}
-        if n < c["first_k_dense_replace"]:
+        attn = latent_attention(c) if "kv_lora_rank" in c else grouped_attention(c)
+        shapes |= {f"{layer}.self_attn.{name}": shape for name, shape in attn.items()}
+        if num_experts(c) == 0 or n < c.get("first_k_dense_replace", 0):
             swiglu(f"{layer}.mlp", c["intermediate_size"])
             continue
-        shapes[f"{layer}.mlp.gate.weight"] = (c["n_routed_experts"], hidden)
-        shapes[f"{layer}.mlp.gate.{BIAS}"] = (c["n_routed_experts"],)
-        for m in range(c["n_routed_experts"]):
+        if c["model_type"] == "mixtral":
+            shapes[f"{layer}.block_sparse_moe.gate.weight"] = (num_experts(c), hidden)
+            for m in range(num_experts(c)):
+                swiglu(f"{layer}.block_sparse_moe.experts.{m}", c["intermediate_size"],
+                       **dict(zip(("gate", "up", "down"), MIXTRAL.values())))
+            continue
+        shapes[f"{layer}.mlp.gate.weight"] = (num_experts(c), hidden)
+        if c["model_type"] == "deepseek_v3":
+            shapes[f"{layer}.mlp.gate.{BIAS}"] = (num_experts(c),)
+        for m in range(num_experts(c)):
             swiglu(f"{layer}.mlp.experts.{m}", c["moe_intermediate_size"])
-        swiglu(f"{layer}.mlp.shared_experts", c["moe_intermediate_size"] * c["n_shared_experts"])
+        if "n_shared_experts" in c:
+            swiglu(f"{layer}.mlp.shared_experts",
+                   c["moe_intermediate_size"] * c["n_shared_experts"])
 
     weights = {}
     for name, shape in shapes.items():
         x = rng.standard_normal(shape)
         if name.endswith(BIAS):
             x = 0.05 * x
+        elif name.endswith(".bias"):
+            x = 0.3 * x
         elif len(shape) == 1:
             x = 1 + 0.1 * x
-        elif "embed" not in name:
+        elif "embed" not in name or c["tie_word_embeddings"]:
             x = x / np.sqrt(shape[1])
         x = torch.from_numpy(x).to(torch.bfloat16)
         weights[name] = x.float() if name.endswith(BIAS) else x
@@ -110,14 +209,20 @@ def make_weights(c, rng):
 
 
 def load(directory):
-    model = DeepseekV3ForCausalLM.from_pretrained(
-        directory, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager")
+    config = json.loads((directory / "config.json").read_text())
+    model_class = getattr(transformers, config["architectures"][0])
+    with mock.patch.object(sys.modules[model_class.__module__], "torch", Float64()), \
+            mock.patch.object(modeling_rope_utils, "torch", Float64()):
+        model = model_class.from_pretrained(
+            directory, dtype=torch.float64, attn_implementation="eager",
+            experts_implementation="eager")
     return model.double().eval()
 
 
 def forward(model, sequences):
     """Logits, next-token log-probabilities, and the loss over all targets of all sequences."""
-    logits = [model(torch.tensor([ids])).logits[0] for ids in sequences]
+    with in_float64(model):
+        logits = [model(torch.tensor([ids])).logits[0] for ids in sequences]
     logprobs = [torch.log_softmax(x, -1)[range(len(ids) - 1), ids[1:]]
                 for x, ids in zip(logits, sequences)]
     return logits, logprobs, -torch.cat(logprobs).mean()
@@ -137,7 +242,17 @@ def published_gradients(model):
             else:
                 parts = {last: g}
             grads |= {f"{prefix}.{m}.{part}.weight": x for part, x in parts.items()}
+    if model.config.model_type == "mixtral":
+        grads = {mixtral_name(name): g for name, g in grads.items()}
     return grads
+
+
+def mixtral_name(name):
+    if ".mlp." not in name:
+        return name
+    for ours, theirs in MIXTRAL.items():
+        name = name.replace(f".{ours}.", f".{theirs}.")
+    return name.replace(".mlp.", ".block_sparse_moe.")
 
 
 class Routing:
@@ -155,13 +270,17 @@ class Routing:
 
     def hook(self, name, gate, inputs, output):
         logits, _, indices = output
-        scores = (logits.sigmoid() + gate.e_score_correction_bias).detach()
-        scores = scores.view(-1, gate.num_group, gate.num_experts // gate.num_group)
+        if hasattr(gate, BIAS):
+            scores = (logits.sigmoid() + gate.e_score_correction_bias).detach()
+        else:
+            scores = logits.softmax(-1).detach()
+        num_groups = getattr(gate, "num_group", None) or 1
+        scores = scores.view(-1, num_groups, gate.num_experts // num_groups)
         self.lowest = min(self.lowest, scores.min().item())
-        if gate.num_group > gate.topk_group:
-            groups = scores.topk(2, -1)[0].sum(-1)
-            self.decide(groups, gate.topk_group)
-            kept = torch.zeros_like(groups).scatter(1, groups.topk(gate.topk_group, -1)[1], 1)
+        if num_groups > getattr(gate, "topk_group", 1):
+            best = scores.topk(2, -1)[0].sum(-1) if hasattr(gate, BIAS) else scores.max(-1)[0]
+            self.decide(best, gate.topk_group)
+            kept = torch.zeros_like(best).scatter(1, best.topk(gate.topk_group, -1)[1], 1)
             scores = scores.masked_fill(kept[..., None] == 0, -np.inf)
         self.decide(scores.flatten(1), gate.top_k)
         self.chosen.setdefault(name, []).append(indices.sort(-1)[0].tolist())
@@ -188,10 +307,10 @@ def write_json(path, value):
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def policy_case(name, seed, trained=False, full=None, **changes):
+def policy_case(name, seed, config, trained=False, full=None):
     directory = GOLDEN / name
     directory.mkdir(parents=True, exist_ok=True)
-    config, rng = CONFIG | changes, np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     save_file(make_weights(config, rng), directory / "model.safetensors", metadata={"format": "pt"})
     sequences = [rng.integers(2, config["vocab_size"], n).tolist() for n in LENGTHS]
@@ -226,7 +345,7 @@ def policy_case(name, seed, trained=False, full=None, **changes):
     if full:
         full.mkdir(parents=True, exist_ok=True)
         save_file({key: g.float().contiguous() for key, g in grads.items()},
-                  full / f"{name}.safetensors")
+                  full / f"{directory.name}.safetensors")
     if trained:
         model = load(directory)
         routing = Routing(model)
@@ -306,12 +425,14 @@ def adamw(seed=2):
 
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--full", type=pathlib.Path)
-    full = arguments.parse_args().full
-    modeling_deepseek_v3.torch = Float64()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--full", type=pathlib.Path)
+    parser.add_argument("case", nargs="*", help="only these, such as families/llama; or all")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for case, settings in CASES.items():
-        policy_case(case, full=full, **settings)
-    grpo()
-    adamw()
+    cases = CASES | {f"families/{family}": settings for family, settings in FAMILIES.items()}
+    for case in arguments.case or cases:
+        policy_case(case, full=arguments.full, **cases[case])
+    if not arguments.case:
+        grpo()
+        adamw()
