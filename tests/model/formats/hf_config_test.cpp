@@ -392,6 +392,48 @@ TEST_CASE("hf_config: every way to stretch rope's angles is read, and no other")
         std::string::npos);
 }
 
+TEST_CASE("hf_config: whatever is in a field, it is accepted or refused in one line") {
+  const Json strange[] = {nullptr,
+                          true,
+                          -1,
+                          0,
+                          9223372036854775807,
+                          18446744073709551615u,
+                          1e308,
+                          -0.5,
+                          "",
+                          "x\ny",
+                          Json::array(),
+                          Json::array({Json::array()}),
+                          Json::object(),
+                          {{"type", {{"a", 1}}}}};
+  for (const Family family : tests::kFamilies) {
+    CAPTURE(static_cast<int>(family));
+    Json fields = file_of(family);
+    for (const char* field :
+         {"rope_parameters", "layer_types", "sliding_window", "max_window_layers", "n_group",
+          "num_local_experts", "original_max_position_embeddings", "quantization_config"}) {
+      fields[field] = nullptr;
+    }
+    for (const auto& [field, ignored] : fields.items()) {
+      CAPTURE(field);
+      for (const Json& value : strange) {
+        const std::string error = error_with(family, field.c_str(), value);
+        CHECK((error.empty() || error.starts_with(kOrigin + ": ")));
+      }
+    }
+    for (const auto& [field, ignored] : file_of(Family::kDeepseekV2)["rope_scaling"].items()) {
+      CAPTURE(field);
+      for (const Json& value : strange) {
+        Json scaling = file_of(Family::kDeepseekV2)["rope_scaling"];
+        scaling[field] = value;
+        const std::string error = error_with(family, "rope_scaling", scaling);
+        CHECK((error.empty() || error.starts_with(kOrigin + ": ")));
+      }
+    }
+  }
+}
+
 TEST_CASE("hf_config: fields that do not change the mathematics are ignored") {
   const auto error = [](const char* field, const Json& value) {
     return error_with(Family::kDeepseekV3, field, value);
