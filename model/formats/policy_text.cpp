@@ -182,6 +182,7 @@ Result<PolicyText> load_policy_text(const std::string& folder, const Transformer
 
 Result<PolicyText> gguf_policy_text(const Gguf& file, const TransformerConfig& config,
                                     std::string_view origin) {
+  if (file.value("tokenizer.ggml.model") == nullptr) return PolicyText{};  // Weights alone.
   const GgufVocabulary vocabulary = vocabulary_of(file);
   auto tokenizer = to_tokenizer_json(vocabulary, origin);
   if (!tokenizer) return tokenizer.error();

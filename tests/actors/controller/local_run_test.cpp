@@ -639,12 +639,11 @@ TEST_CASE("run: a policy of any family learns with its own tokenizer and its own
     config.eos_token_id = end;
     const std::string folder = dir.file("policy" + std::to_string(static_cast<int>(family)));
     REQUIRE(model::save_checkpoint(
-        folder,
-        {.config = config,
-         .values = model::initial_parameters(config, model::ParameterLayout(config), 1),
-         .text = {.prompt_template = "smollm2",
-                  .files = {{"tokenizer.json", tests::golden_tokenizer_file("smollm2")},
-                            {"tokenizer_config.json", "{}"}}}}));
+        folder, {.config = config,
+                 .values = model::initial_parameters(config, model::ParameterLayout(config), 1),
+                 .text = {.prompt_template = "smollm2",
+                          .files = {{"tokenizer.json", tests::golden_tokenizer_file("smollm2")},
+                                    {"tokenizer_config.json", "{}"}}}}));
     JobSpec job = base_job(world().data, folder);
     job.data.template_name = "model";
     job.data.max_prompt_tokens = 96;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -229,6 +230,44 @@ TEST_CASE("checkpoint: shards give the same weights as one file") {
   REQUIRE_MESSAGE(whole, whole.error().message);
   REQUIRE_MESSAGE(sharded, sharded.error().message);
   CHECK(sharded->values == whole->values);
+}
+
+TEST_CASE("checkpoint: a GGUF file gives the same policy as the folder it was made from") {
+  const std::string golden = std::string(TROUPE_SOURCE_DIR) + "/tests/model/golden/formats/";
+  for (const char* name : {"qwen2", "qwen3", "qwen3moe", "deepseek_v2", "deepseek_v3"}) {
+    CAPTURE(name);
+    const auto folder = load_checkpoint(golden + name);
+    const auto file = load_checkpoint(golden + name + "/model.gguf");
+    REQUIRE_MESSAGE(folder, folder.error().message);
+    REQUIRE_MESSAGE(file, file.error().message);
+    CHECK(file->config == folder->config);
+    CHECK(file->values == folder->values);
+    CHECK(*load_policy_config(golden + name + "/model.gguf") == file->config);
+  }
+  const Saved saved;
+  std::string bytes = *read_file(golden + "qwen3/model.gguf", 1 << 26);
+  saved.write("cut.gguf", bytes.substr(0, bytes.size() - 100));
+  CHECK_FALSE(load_checkpoint(saved.path("cut.gguf")));
+  // A tensor that the model needs, called differently.
+  const size_t at = bytes.find("blk.0.ffn_down");
+  REQUIRE(at != bytes.npos);
+  bytes.replace(at, 14, "blk.0.ffn_norn");
+  saved.write("other.gguf", bytes);
+  CHECK_FALSE(load_checkpoint(saved.path("other.gguf")));
+}
+
+TEST_CASE("checkpoint: float32 keeps what bf16 rounds, and both say how much that is") {
+  Saved saved;
+  saved.checkpoint.values[0] = 0.1f;  // No bf16 value; all others were.
+  for (float& value : saved.checkpoint.values) {
+    if (&value != saved.checkpoint.values.data()) value = std::round(value * 64) / 64;
+  }
+  CHECK(count_rounded(saved.checkpoint) == 1);
+  REQUIRE(save_checkpoint(saved.folder, saved.checkpoint, Stored::kFloat32));
+  CHECK(contains(saved.read("config.json"), "float32"));
+  CHECK(load_checkpoint(saved.folder)->values == saved.checkpoint.values);
+  REQUIRE(save_checkpoint(saved.folder, saved.checkpoint));
+  CHECK(load_checkpoint(saved.folder)->values[0] != 0.1f);
 }
 
 // A saved checkpoint, one of whose matrices is all ones in FP8 with scales for blocks of 16 x 32.

@@ -4,7 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <functional>
+#include <span>
+#include <vector>
 
 #include "model/formats/file.h"
 #include "model/transformer/config.h"
@@ -97,6 +98,80 @@ TEST_CASE("policy text: what is saved beside weights is what was read, and the t
   REQUIRE(bytes.size() == 1);
   CHECK(Json::parse(bytes.begin()->second) ==
         Json({{"troupe_tokenizer", "bytes"}, {"troupe_template", "plain"}}));
+}
+
+// A GGUF file without tensors.
+class GgufBytes {
+ public:
+  void number(const std::string& key, uint32_t value) { begin(key, 4).put(value); }
+  void text(const std::string& key, const std::string& value) { begin(key, 8).put_text(value); }
+  void texts(const std::string& key, const std::vector<std::string>& values) {
+    begin(key, 9).put(uint32_t{8}).put(uint64_t{values.size()});
+    for (const auto& value : values) put_text(value);
+  }
+  std::string whole() const {
+    GgufBytes head;
+    head.bytes_ = "GGUF";
+    head.put(uint32_t{3}).put(uint64_t{0}).put(count_);
+    return head.bytes_ + bytes_;
+  }
+
+ private:
+  template <class Integer>
+  GgufBytes& put(Integer value) {
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof(value));
+    return *this;
+  }
+  GgufBytes& put_text(const std::string& text) {
+    put(uint64_t{text.size()});
+    bytes_ += text;
+    return *this;
+  }
+  GgufBytes& begin(const std::string& key, uint32_t type) {
+    ++count_;
+    return put_text(key).put(type);
+  }
+
+  std::string bytes_{};
+  uint64_t count_ = 0;
+};
+
+TEST_CASE("policy text: a GGUF file has what the files of a folder would say") {
+  const auto json = Json::parse(tests::golden_tokenizer_file("smollm2"));
+  std::vector<std::string> tokens(json["model"]["vocab"].size()), merges;
+  for (const auto& [token, id] : json["model"]["vocab"].items()) tokens[id] = token;
+  for (const auto& merge : json["model"]["merges"]) {
+    merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+  }
+  GgufBytes bytes;
+  bytes.text("tokenizer.ggml.model", "gpt2");
+  bytes.text("tokenizer.ggml.pre", "smollm");
+  bytes.texts("tokenizer.ggml.tokens", tokens);
+  bytes.texts("tokenizer.ggml.merges", merges);
+  bytes.number("tokenizer.ggml.bos_token_id", 1);
+  bytes.number("tokenizer.ggml.eos_token_id", 2);
+  bytes.number("tokenizer.ggml.eot_token_id", 0);
+  bytes.text("tokenizer.chat_template", "C");
+  const std::string file = bytes.whole();
+  const auto gguf = parse_gguf(std::as_bytes(std::span(file)));
+  REQUIRE_MESSAGE(gguf, gguf.error().message);
+  const auto text = gguf_policy_text(*gguf, {}, "m.gguf");
+  REQUIRE_MESSAGE(text, text.error().message);
+  CHECK(text->chat_template == "C");
+  CHECK(text->tokenizer.special() == SpecialIds{.bos = 1, .eos = 2, .stop = {2, 0}});
+
+  const Folder folder;
+  for (const auto& [name, content] : files_of(*text)) folder.write(name, content);
+  const PolicyText again = folder.load();
+  CHECK(again.chat_template == "C");
+  CHECK(again.tokenizer.special() == text->tokenizer.special());
+  CHECK(*again.tokenizer.encode("Hello 12") ==
+        *tests::family_tokenizer("smollm2").encode("Hello 12"));
+
+  const auto alone =
+      parse_gguf(std::as_bytes(std::span("GGUF\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24)));
+  REQUIRE_MESSAGE(alone, alone.error().message);
+  CHECK(gguf_policy_text(*alone, {}, "m.gguf")->tokenizer.is_bytes());
 }
 
 TEST_CASE("policy text: what is damaged or not supported is refused by its file") {
