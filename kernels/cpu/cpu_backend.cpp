@@ -59,7 +59,8 @@ int64_t workspace_bytes(const WorkspacePlan& plan) {
   const int64_t product = std::max(kLeftBytes, kLeftRows * inner * kWord);
   const int64_t gradient = width * tokens * kWord;
   const int64_t widths = 2 * padded(plan.key_width) + padded(plan.value_width);
-  const int64_t attention = context * widths * kWord + rows * (widths + 4 * context + 64) * kWord;
+  const int64_t attention =
+      (32 + context) * widths * kWord + rows * (widths + 4 * context + 64) * kWord;
   const int64_t elementwise = 64 * width * kWord;
   return product + gradient + attention + elementwise + 64 * 64;
 }
