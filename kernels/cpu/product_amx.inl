@@ -72,6 +72,25 @@ inline TilePlace tile_place(const IntoFloats& into, int64_t m, int64_t n) {
   return {into.y + m * into.ld + n, into.ld};
 }
 
+// Asks for the lines that the next strip will write: a store that misses waits for its line, and
+// few can wait at a time.
+template <class Emit>
+inline void prefetch_output(const Emit&, int64_t, int64_t, int64_t, int64_t) {}
+inline void prefetch_rows(const float* y, int64_t ld, int64_t m, int64_t rows, int64_t n,
+                          int64_t N) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* at = y + (m + r) * ld + n;
+    __builtin_prefetch(at, 1, 2);
+    if (n + 16 < N) __builtin_prefetch(at + 16, 1, 2);
+  }
+}
+inline void prefetch_output(const IntoFloats& to, int64_t m, int64_t rows, int64_t n, int64_t N) {
+  prefetch_rows(to.y, to.ld, m, rows, n, N);
+}
+inline void prefetch_output(const AddToFloats& to, int64_t m, int64_t rows, int64_t n, int64_t N) {
+  prefetch_rows(to.y, to.ld, m, rows, n, N);
+}
+
 // One accumulator's way out: straight to its place, or by way of `buffer`.
 template <class Emit>
 class TileOut {
@@ -212,6 +231,13 @@ inline void multiply(Bf16, Workspace workspace, const Left& left, int64_t M, con
     const int64_t whole = rows % kStripRows > 16 ? rows : rows / kStripRows * kStripRows;
     for (int64_t n = 0; whole > 0 && n < N; n += 32) {
       for (int64_t m = 0; m < whole; m += kStripRows) {
+        if (m + kStripRows < whole) {
+          const int64_t next = m + kStripRows;
+          prefetch_output(emit, m0 + next, whole - next < kStripRows ? whole - next : kStripRows, n,
+                          N);
+        } else if (n + 32 < N) {
+          prefetch_output(emit, m0, whole < kStripRows ? whole : kStripRows, n + 32, N);
+        }
         strip_product(tiles + m / kStripRows * strip_words, m0 + m,
                       whole - m < kStripRows ? whole - m : kStripRows,
                       panels + n / 16 * panel_words, panel_words, n, N, num_blocks, buffer, emit);
