@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cluster/cli/command.h"
+#include "cluster/cli/data_speed.h"
 #include "cluster/cli/policy_speed.h"
 #include "kernels/cpu/ceilings.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -435,12 +436,56 @@ void bench_attention(Bench& bench) {
   }
 }
 
+// Text to tokens and back, in MB of text.
+void bench_tokenizer(Bench& bench) {
+  constexpr std::string_view kNames[] = {"tokenizer.encode", "tokenizer.decode"};
+  if (std::none_of(std::begin(kNames), std::end(kNames),
+                   [&](std::string_view name) { return bench.is_wanted(name); })) {
+    return;
+  }
+  const TokenizerText made = tokenizer_text();
+  const auto tokens = made.tokenizer.encode(made.text);
+  TROUPE_CHECK(tokens);
+  const auto amount = static_cast<double>(made.text.size()) * 1e3;  // Of 1e-3: the unit is 1e6.
+  const std::string shape = fmt::format("{} tokens, {} KiB in {}", made.tokenizer.vocabulary_size(),
+                                        made.text.size() >> 10, tokens->size());
+  if (bench.is_wanted(kNames[0])) {
+    bench.measure(std::string(kNames[0]), shape, "MB/s", 0, [&](int) {
+      TROUPE_CHECK(made.tokenizer.encode(made.text));
+      return amount;
+    });
+  }
+  if (bench.is_wanted(kNames[1])) {
+    bench.measure(std::string(kNames[1]), shape, "MB/s", 0, [&](int) {
+      TROUPE_CHECK(made.tokenizer.decode(*tokens).size() == made.text.size());
+      return amount;
+    });
+  }
+}
+
+// A recovery point to disk and back: files with a digest each, synced.
+void bench_checkpoint(Bench& bench) {
+  const std::string written = "checkpoint.bench-moe.write", read = "checkpoint.bench-moe.read";
+  if (!bench.is_wanted(written) && !bench.is_wanted(read)) return;
+  const auto speed = measure_checkpoint();
+  if (!speed) {
+    fmt::print(stderr, "bench: {}\n", speed.error().message);
+    return;
+  }
+  const auto add = [&](const std::string& name, std::vector<double> rates) {
+    std::sort(rates.begin(), rates.end());
+    const double median = rates[rates.size() / 2];
+    bench.add({name, fmt::format("{:.0f} MB", speed->bytes * 1e-6), median * 1e-6,
+               (rates.back() - rates.front()) / median, "MB/s", 0});
+  };
+  add(written, speed->written);
+  add(read, speed->read);
+}
+
 // Everything that is measured, in order: the limits come first.
 constexpr void (*kBenchmarks[])(Bench&) = {
-    bench_ceilings,
-    bench_products,
-    bench_attention,
-    bench_policies,
+    bench_ceilings, bench_products,  bench_attention,
+    bench_policies, bench_tokenizer, bench_checkpoint,
 };
 
 struct BenchCommand {
@@ -490,6 +535,8 @@ void add_bench(CLI::App& program, int& exit_code) {
       "  attention.*   one layer's attention\n"
       "  decode.*      a token for each of b sequences (per thread) behind ctx tokens\n"
       "  prefill.*     a prompt of 512 tokens     train.*  GRPO steps with AdamW\n"
+      "  tokenizer.*   text to tokens of a byte pair vocabulary, and back\n"
+      "  checkpoint.*  a recovery point to the folder for temporary files, synced, and back\n"
       "bench-llama and bench-moe are policies of 34 and 40 million weights, 8 layers of width\n"
       "512, dense and with 16 experts of which 4. Their bound is the slower of two: all\n"
       "multiply-adds at ceiling.amx (or ceiling.chain.*), and all weights of the experts asked\n"

@@ -15,12 +15,6 @@ namespace troupe::cluster {
 
 using kernels::kBlockTokens;
 
-namespace {
-
-constexpr int64_t kPrefillTokens = 512;
-constexpr int64_t kTrainSequences = 32, kTrainTokens = 256, kTrainPromptTokens = 64;
-constexpr int64_t kMicrobatchTokens = 1024;
-
 model::TransformerConfig bench_config(std::string_view name) {
   model::TransformerConfig c;
   c.vocab_size = 8192;
@@ -50,6 +44,12 @@ model::TransformerConfig bench_config(std::string_view name) {
   c.v_head_dim = 64;
   return c;
 }
+
+namespace {
+
+constexpr int64_t kPrefillTokens = 512;
+constexpr int64_t kTrainSequences = 32, kTrainTokens = 256, kTrainPromptTokens = 64;
+constexpr int64_t kMicrobatchTokens = 512;
 
 // Weights that every token meets, and those of one routed expert in all layers that have them.
 struct WeightCounts {
@@ -210,8 +210,8 @@ PolicyBench::PolicyBench(const kernels::Backend& backend, std::string_view confi
       initial_(model::initial_parameters(config_, layout_, /*seed=*/1)) {}
 
 void PolicyBench::measure(PolicySpeed& speed, double tokens, const std::function<void()>& work) {
-  constexpr size_t kRunsMin = 3, kRunsMax = 15;
-  constexpr double kSecondsMin = 0.5;
+  constexpr size_t kRunsMin = 3, kRunsMax = 25;
+  constexpr double kSecondsMin = 0.8;
   const auto seconds_of = [&] {
     const auto start = std::chrono::steady_clock::now();
     work();

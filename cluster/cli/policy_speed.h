@@ -27,6 +27,9 @@
 
 namespace troupe::cluster {
 
+// "bench-llama" or "bench-moe".
+model::TransformerConfig bench_config(std::string_view name);
+
 struct PolicySpeed {
   std::string shape{};
   std::vector<double> tokens_per_second{};  // Of all threads together, one entry per run.
@@ -49,7 +52,7 @@ class PolicyBench {
   PolicySpeed decode(int64_t batch, int64_t context);
   // A prompt of 512 tokens per thread.
   PolicySpeed prefill();
-  // GRPO steps on 32 sequences of 256 tokens, in micro-batches of 1024.
+  // GRPO steps on 32 sequences of 256 tokens, in micro-batches of 512.
   PolicySpeed train();
 
   // Whether the keys and values of all threads leave half of the memory free.
