@@ -142,7 +142,8 @@ inline void attention_of_few(Workspace scratch, const Attention& args, int64_t s
       at(args.sum)[row_of(i)] = sums[i];
     }
   }
-  const int64_t next_lines = ((args.row.value_offset + V) * 2 + 63) / 64;
+  const int64_t value_end = args.row.value_offset + V;
+  const int64_t next_lines = ((value_end > W ? value_end : W) * 2 + 63) / 64;
   attend_few(p, depth, rows, value, context, V,
              IntoAttended<Bf16>{at(s, args.out), V, row_of, sums}, [&](int64_t j) {
                if (j >= next_context) return;

@@ -116,11 +116,12 @@ class TileOut {
   bool is_placed_ = false;
 };
 
-// rows in (16, 32] of one strip against one or two panels.
+// rows in (16, 32] of one strip against one or two panels. For each block `lines` lines from
+// `ahead` on are asked for: the panels that come next, which tile loads would wait for.
 template <class Emit>
 inline void strip_product(const uint32_t* strip, int64_t m, int64_t rows, const uint32_t* left,
                           int64_t panel_words, int64_t n, int64_t N, int64_t num_blocks,
-                          float* buffer, const Emit& emit) {
+                          const uint32_t* ahead, int64_t lines, float* buffer, const Emit& emit) {
   const int64_t columns = N - n;
   const int64_t lower = rows - 16;
   const int64_t count = columns < 16 ? columns : 16;
@@ -139,6 +140,7 @@ inline void strip_product(const uint32_t* strip, int64_t m, int64_t rows, const 
     TROUPE_TILE_ZERO(1);
     TROUPE_TILE_ZERO(3);
     for (int64_t block = 0; block < num_blocks; ++block) {
+      for (int64_t line = 0; line < lines; ++line, ahead += 16) __builtin_prefetch(ahead, 0, 2);
       TROUPE_TILE_LOAD(4, strip + block * 512, 64);
       TROUPE_TILE_LOAD(6, left + block * 256, 64);
       TROUPE_TILE_DOT(0, 4, 6);
@@ -229,18 +231,24 @@ inline void multiply(Bf16, Workspace workspace, const Left& left, int64_t M, con
     }
     TROUPE_TILE_FENCE();
     const int64_t whole = rows % kStripRows > 16 ? rows : rows / kStripRows * kStripRows;
+    // Each strip asks for its part of the next two panels.
+    const int64_t num_strips = (whole + kStripRows - 1) / kStripRows;
+    const int64_t lines = num_strips > 0 ? (32 + num_strips - 1) / num_strips : 0;
     for (int64_t n = 0; whole > 0 && n < N; n += 32) {
-      for (int64_t m = 0; m < whole; m += kStripRows) {
-        if (m + kStripRows < whole) {
-          const int64_t next = m + kStripRows;
-          prefetch_output(emit, m0 + next, whole - next < kStripRows ? whole - next : kStripRows, n,
-                          N);
+      const uint32_t* left_panel = panels + n / 16 * panel_words;
+      for (int64_t i = 0; i < num_strips; ++i) {
+        const int64_t m = i * kStripRows;
+        const auto rows_from = [&](int64_t at) {
+          return whole - at < kStripRows ? whole - at : kStripRows;
+        };
+        if (i + 1 < num_strips) {
+          prefetch_output(emit, m0 + m + kStripRows, rows_from(m + kStripRows), n, N);
         } else if (n + 32 < N) {
-          prefetch_output(emit, m0, whole < kStripRows ? whole : kStripRows, n + 32, N);
+          prefetch_output(emit, m0, rows_from(0), n + 32, N);
         }
-        strip_product(tiles + m / kStripRows * strip_words, m0 + m,
-                      whole - m < kStripRows ? whole - m : kStripRows,
-                      panels + n / 16 * panel_words, panel_words, n, N, num_blocks, buffer, emit);
+        strip_product(tiles + i * strip_words, m0 + m, rows_from(m), left_panel, panel_words, n, N,
+                      num_blocks, left_panel + 2 * panel_words + i * num_blocks * lines * 16, lines,
+                      buffer, emit);
       }
     }
     // What is left are at most 16 rows.
