@@ -4,11 +4,31 @@
 
 constexpr int64_t kFewQueries = 16;  // Rows of one tile.
 
+// The rows of the cache that will be worked on next. They are asked for line by line while the
+// present ones are, because a stream of tile loads waits for memory otherwise.
+struct NextRows {
+  CachePart<Bf16> rows;
+  int64_t context;  // 0: none come.
+  int64_t lines;    // Of a row.
+
+  // Lines [first, last) of rows j and j + 1.
+  void ask(int64_t j, int64_t first, int64_t last) const {
+    if (j + 1 >= context) return;
+    const uint16_t* row = rows(j);
+    for (int64_t line = first; line < last; ++line) {
+      __builtin_prefetch(row + line * 32, 0, 2);
+      __builtin_prefetch(row + rows.width + line * 32, 0, 2);
+    }
+  }
+  int64_t half() const { return (lines + 1) / 2; }
+};
+
 // z[row * ld + j] = query . key j for `rows` queries and j < keys. `panels` has space for the
 // queries' panel.
 template <class Query>
 inline void scores_of_few(uint32_t* panels, float* z, int64_t ld, Query&& query, int64_t rows,
-                          const CachePart<Bf16>& key, int64_t keys, int64_t W) {
+                          const CachePart<Bf16>& key, int64_t keys, int64_t W,
+                          const NextRows& next) {
   configure_tiles();
   const int64_t num_blocks = W / kPadK;
   pack_rows(Bf16{}, panels, rows, W, num_blocks, query);
@@ -40,6 +60,7 @@ inline void scores_of_few(uint32_t* panels, float* z, int64_t ld, Query&& query,
     }
     TROUPE_TILE_STORE(0, products, 64);
     TROUPE_TILE_STORE(1, products + 256, 64);
+    for (int64_t pair = 0; pair < 16; ++pair) next.ask(j0 + 2 * pair, 0, next.half());
     for (int64_t half = 0; half * 16 < count; ++half) {
       float* to = z + j0 + half * 16;
       const float* of_keys = products + half * 256;
@@ -57,10 +78,10 @@ inline void scores_of_few(uint32_t* panels, float* z, int64_t ld, Query&& query,
 }
 
 // The products of probabilities (rows of 16, ldp apart, zero from `keys` to the end of its block)
-// with values, given to emit in runs of 16. Calls passed(j) for each key once, on its way.
-template <class Emit, class Passed>
+// with values, given to emit in runs of 16.
+template <class Emit>
 inline void attend_few(const uint16_t* p, int64_t ldp, int64_t rows, const CachePart<Bf16>& value,
-                       int64_t keys, int64_t V, const Emit& emit, Passed&& passed) {
+                       int64_t keys, int64_t V, const Emit& emit, const NextRows& next) {
   configure_tiles();
   alignas(64) static constexpr uint16_t kNothing[64] = {};
   alignas(64) uint32_t right[4 * 256] = {};
@@ -80,10 +101,7 @@ inline void attend_few(const uint16_t* p, int64_t ldp, int64_t rows, const Cache
         for (int64_t i = 0; i < panels; ++i) {
           interleave_halves(right + i * 256 + pair * 16, low + i * 16, high + i * 16);
         }
-        if (n == 0) {
-          passed(j);
-          passed(j + 1);
-        }
+        if (n == 0) next.ask(j, next.half(), next.lines);
       }
       TROUPE_TILE_FENCE();
       TROUPE_TILE_LOAD(4, p + j0, ldp * 2);
@@ -109,10 +127,9 @@ inline void attend_few(const uint16_t* p, int64_t ldp, int64_t rows, const Cache
   }
 }
 
-// Queries of one group of a sequence, where there are no more than kFewQueries. While its values
-// pass, the keys and values of `next`, which has `next_context` tokens, are asked for.
+// Queries of one group of a sequence, where there are no more than kFewQueries.
 inline void attention_of_few(Workspace scratch, const Attention& args, int64_t sequence,
-                             int64_t group, const CachePart<Bf16>& next, int64_t next_context) {
+                             int64_t group, const NextRows& next) {
   const Bf16 s;
   const int64_t W = args.row.key_width, V = args.row.value_width;
   const int64_t heads = args.H / args.row.groups;
@@ -131,8 +148,8 @@ inline void attention_of_few(Workspace scratch, const Attention& args, int64_t s
   float* z = scratch.take<float>(kFewQueries * depth);
   auto* p = scratch.take<uint16_t>(kFewQueries * depth);
   float sums[kFewQueries];
-  scores_of_few(
-      panels, z, depth, [&](int64_t i) { return query + row_of(i) * W; }, rows, key, context, W);
+  const auto query_row = [&](int64_t i) { return query + row_of(i) * W; };
+  scores_of_few(panels, z, depth, query_row, rows, key, context, W, next);
   for (int64_t i = 0; i < rows; ++i) {
     float max = 0;
     softmax_scores(s, p + i * depth, z + i * depth, args.scale, context - T + i / heads + 1,
@@ -142,14 +159,6 @@ inline void attention_of_few(Workspace scratch, const Attention& args, int64_t s
       at(args.sum)[row_of(i)] = sums[i];
     }
   }
-  const int64_t value_end = args.row.value_offset + V;
-  const int64_t next_lines = ((value_end > W ? value_end : W) * 2 + 63) / 64;
   attend_few(p, depth, rows, value, context, V,
-             IntoAttended<Bf16>{at(s, args.out), V, row_of, sums}, [&](int64_t j) {
-               if (j >= next_context) return;
-               const uint16_t* row = next(j);
-               for (int64_t line = 0; line < next_lines; ++line) {
-                 __builtin_prefetch(row + line * 32, 0, 2);
-               }
-             });
+             IntoAttended<Bf16>{at(s, args.out), V, row_of, sums}, next);
 }
