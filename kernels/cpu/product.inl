@@ -316,32 +316,35 @@ inline void pack_rows(Fp32, float* panels, int64_t N, int64_t K, int64_t panel_b
   }
 }
 
-// The same for a right operand given along its inner axis: row(k) points to N elements.
+// The same for a right operand given along its inner axis: row(k) points to N elements. The rows of
+// a block are taken together, so that they stay in the first cache while its part of each panel is
+// written in one go; row() may give the same memory again after kPadK rows.
 template <class Row>
 inline void pack_columns(Bf16, uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
                          Row&& row) {
-  const int64_t pairs = panel_blocks * 16;
-  const int64_t pairs_used = (K + 1) / 2;
+  alignas(64) static constexpr uint16_t kNothing[16] = {};
   uint16_t low_tail[16], high_tail[16];
-  for (int64_t pair = 0; pair < pairs_used; ++pair) {
-    const uint16_t* low = row(2 * pair);
-    const uint16_t* high = 2 * pair + 1 < K ? row(2 * pair + 1) : nullptr;
+  const uint16_t* rows[kPadK];
+  for (int64_t block = 0; block < panel_blocks; ++block) {
+    const int64_t left = K - block * kPadK;
+    for (int64_t i = 0; i < kPadK; ++i) rows[i] = i < left ? row(block * kPadK + i) : nullptr;
     for (int64_t n = 0; n < N; n += 16) {
-      uint32_t* to = panels + n / 16 * pairs * 16 + pair * 16;
-      if (N - n >= 16 && high != nullptr) {
-        interleave_halves(to, low + n, high + n);
-      } else {
+      uint32_t* to = panels + (n / 16 * panel_blocks + block) * 256;
+      for (int64_t pair = 0; pair < 16; ++pair, to += 16) {
+        const uint16_t* low = rows[2 * pair];
+        const uint16_t* high = rows[2 * pair + 1];
+        if (N - n >= 16) {
+          interleave_halves(to, low != nullptr ? low + n : kNothing,
+                            high != nullptr ? high + n : kNothing);
+          continue;
+        }
         for (int64_t i = 0; i < 16; ++i) {
-          low_tail[i] = n + i < N ? low[n + i] : 0;
+          low_tail[i] = n + i < N && low != nullptr ? low[n + i] : 0;
           high_tail[i] = n + i < N && high != nullptr ? high[n + i] : 0;
         }
         interleave_halves(to, low_tail, high_tail);
       }
     }
-  }
-  for (int64_t n = 0; n < N; n += 16) {
-    std::memset(panels + n / 16 * pairs * 16 + pairs_used * 16, 0,
-                static_cast<size_t>(pairs - pairs_used) * 64);
   }
 }
 template <class Row>
@@ -372,12 +375,12 @@ void pack(S s, Workspace workspace, const Packed& to, const float* from, int64_t
   const int64_t N = to.rows, K = to.cols, blocks = blocks_of(K);
   auto* panels = reinterpret_cast<typename S::Word*>(to.address);
   if (is_transposed) {
-    auto* rounded_rows = workspace.take<Element>(2 * padded(N));
+    auto* rounded_rows = workspace.take<Element>(kPadK * padded(N));
     pack_columns(s, panels, N, K, blocks, [&](int64_t k) -> const Element* {
       if constexpr (S::kPrecision == Precision::kFp32) {
         return from + k * ld;
       } else {
-        Element* row = rounded_rows + k % 2 * padded(N);
+        Element* row = rounded_rows + k % kPadK * padded(N);
         store_row(row, from + k * ld, N);
         return row;
       }

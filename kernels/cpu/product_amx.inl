@@ -37,9 +37,9 @@ inline void left_tiles(uint32_t* to, const LeftColumns<Column>& left, int64_t m0
                        int64_t K) {
   alignas(64) uint32_t words[16 * 16];
   alignas(64) uint16_t low_tail[16], high_tail[16];
-  for (int64_t half = 0; half * 16 < M; ++half) {
-    const int64_t rows = M - half * 16 < 16 ? M - half * 16 : 16;
-    for (int64_t block = 0; block < blocks_of(K); ++block) {
+  for (int64_t block = 0; block < blocks_of(K); ++block) {
+    for (int64_t half = 0; half * 16 < M; ++half) {
+      const int64_t rows = M - half * 16 < 16 ? M - half * 16 : 16;
       for (int64_t pair = 0; pair < 16; ++pair) {
         const int64_t k = block * kPadK + 2 * pair;
         const uint16_t* low = k < K ? left.column(k) + m0 + half * 16 : nullptr;
@@ -51,6 +51,10 @@ inline void left_tiles(uint32_t* to, const LeftColumns<Column>& left, int64_t m0
           }
           low = low_tail;
           high = high_tail;
+        }
+        if (half == 0 && k + 1 < K) {  // The next strip's lines.
+          __builtin_prefetch(low + kStripRows, 0, 2);
+          __builtin_prefetch(high + kStripRows, 0, 2);
         }
         interleave_halves(words + pair * 16, low, high);
       }
