@@ -95,6 +95,11 @@ inline void prefetch_output(const AddToFloats& to, int64_t m, int64_t rows, int6
   prefetch_rows(to.y, to.ld, m, rows, n, N);
 }
 
+inline void prefetch_output(const IntoStored<Bf16>& to, int64_t m, int64_t rows, int64_t n,
+                            int64_t) {
+  for (int64_t r = 0; r < rows; ++r) __builtin_prefetch(to.y + (m + r) * to.ld + n, 1, 2);
+}
+
 // One accumulator's way out: straight to its place, or by way of `buffer`.
 template <class Emit>
 class TileOut {
