@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cluster/cli/command.h"
+#include "cluster/cli/data_speed.h"
 #include "cluster/cli/policy_speed.h"
 #include "kernels/cpu/ceilings.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -39,13 +40,22 @@ struct Entry {
 // What one run collects, and the limits that later entries are measured against.
 class Bench {
  public:
-  Bench(const kernels::Backend& backend, int num_threads, std::string only, bool prints)
-      : backend_(backend), threads_(num_threads), only_(std::move(only)), prints_(prints) {}
+  struct Options {
+    int num_threads = 1;
+    std::string only{};  // What the names of wanted entries start with.
+    bool prints = true;
+    bool shows_operations = false;
+  };
+  Bench(const kernels::Backend& backend, Options options)
+      : backend_(backend), threads_(options.num_threads), options_(std::move(options)) {}
 
   const kernels::Backend& backend() const { return backend_; }
   int num_threads() const { return threads_.count(); }
   const std::vector<Entry>& entries() const { return entries_; }
-  bool is_wanted(std::string_view name) const { return name.substr(0, only_.size()) == only_; }
+  bool is_wanted(std::string_view name) const {
+    return name.substr(0, options_.only.size()) == options_.only;
+  }
+  bool shows_operations() const { return options_.shows_operations; }
 
   // Runs work(thread) on every thread at once, which returns how much it did, and adds an entry of
   // the median of the sum per second in `unit` (of 1e9) over runs of some two milliseconds each.
@@ -83,7 +93,7 @@ class Bench {
 
   void add(Entry entry) {
     if (!is_wanted(entry.name)) return;
-    if (prints_) {
+    if (options_.prints) {
       const std::string fraction =
           entry.bound > 0 ? fmt::format("{:5.1f} % of {:.1f}", entry.fraction() * 100, entry.bound)
                           : "";
@@ -95,24 +105,31 @@ class Bench {
   }
 
   // Limits of all threads together, 0 where not measured: multiply-adds of the backend in GFLOP/s,
-  // and reading from the second and third cache in GB/s.
+  // and reading from each level of memory in GB/s.
   double product_bound = 0;
   double read_l2 = 0;
   double read_l3 = 0;
+  double read_memory = 0;
 
-  // What a computation of `flops` that moves `bytes`, of each thread its part, can reach.
-  double roof(double flops, double bytes) const {
-    const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
-    const double l2_bytes = l2 > 0 ? static_cast<double>(l2) : 1 << 20;
-    const double read = bytes <= l2_bytes ? read_l2 : read_l3;
+  // What a computation of `flops` that reads `bytes` of a working set, of each thread its part, can
+  // reach in GFLOP/s. A set that the third cache could hold alone is taken to be there.
+  double roof(double flops, double bytes, double working_set_bytes) const {
+    const auto size_of = [](int name, double otherwise) {
+      const long bytes_of_level = sysconf(name);
+      return bytes_of_level > 0 ? static_cast<double>(bytes_of_level) : otherwise;
+    };
+    double read = read_memory;
+    if (working_set_bytes * num_threads() <= size_of(_SC_LEVEL3_CACHE_SIZE, 32 << 20)) {
+      read = read_l3;
+    }
+    if (working_set_bytes <= size_of(_SC_LEVEL2_CACHE_SIZE, 1 << 20)) read = read_l2;
     return read > 0 ? std::min(product_bound, flops / bytes * read) : product_bound;
   }
 
  private:
   const kernels::Backend& backend_;
   model::Threads threads_;
-  std::string only_;
-  bool prints_;
+  const Options options_;
   std::vector<Entry> entries_{};
 };
 
@@ -158,7 +175,6 @@ void bench_ceilings(Bench& bench) {
   for (const Level& level : levels) {
     const bool is_l2 = std::string_view(level.name) == "ceiling.read.l2";
     const bool is_l3 = std::string_view(level.name) == "ceiling.read.l3";
-    if (!is_l2 && !is_l3 && !bench.is_wanted(level.name)) continue;
     const int64_t bytes = level.bytes / bench.num_threads() / 4096 * 4096;
     const int64_t per_thread = is_l2 ? level.bytes : bytes;
     std::vector<model::DeviceBuffer<char>> memory;
@@ -170,8 +186,7 @@ void bench_ceilings(Bench& bench) {
     const double read = bench.measure(level.name, shape, "GB/s", 0, [&](int thread) {
       return cpu::read_loop(1, at(thread), per_thread);
     });
-    if (is_l2) bench.read_l2 = read;
-    if (is_l3) bench.read_l3 = read;
+    (is_l2 ? bench.read_l2 : is_l3 ? bench.read_l3 : bench.read_memory) = read;
     if (has_amx && is_l2) {
       bench.measure("ceiling.amx.l2", shape, "GFLOP/s", 0, [&](int thread) {
         return cpu::tile_loop_amx_loads(1, at(thread), per_thread);
@@ -278,7 +293,7 @@ void bench_products(Bench& bench) {
     const auto m = static_cast<double>(M), k = static_cast<double>(K), n = static_cast<double>(N);
     const auto product = [&](const char* name, double bytes, void (LinearLayer::*run)()) {
       if (!bench.is_wanted(name)) return;
-      bench.measure(name, shape, "GFLOP/s", bench.roof(flops, bytes), [&](int thread) {
+      bench.measure(name, shape, "GFLOP/s", bench.roof(flops, bytes, bytes), [&](int thread) {
         (layers[static_cast<size_t>(thread)].get()->*run)();
         return flops;
       });
@@ -289,33 +304,44 @@ void bench_products(Bench& bench) {
   }
 }
 
-// Tokens per second of generation and of learning, against the products' bound alone, and the share
-// of the operations that take most of it.
+// Tokens per second of decoding, prompts and learning, against the larger of the times that their
+// arithmetic and their memory need (policy_speed.h).
 void bench_policies(Bench& bench) {
-  using Measure = Result<PolicySpeed> (*)(const kernels::Backend&, std::string_view, int);
-  const std::pair<const char*, Measure> kinds[] = {{"decode", measure_decode},
-                                                   {"train", measure_train}};
-  for (const char* config : {"tiny-moe", "small-moe"}) {
-    for (const auto& [kind, measure] : kinds) {
-      const std::string name = std::string(kind) + "." + config;
-      if (!bench.is_wanted(name)) continue;
-      auto speed = measure(bench.backend(), config, bench.num_threads());
-      TROUPE_CHECK(speed);  // Named architectures fit the cache that is given to them.
-      auto rates = speed->tokens_per_second;
+  for (const std::string_view config : PolicyBench::kConfigs) {
+    std::unique_ptr<PolicyBench> policy;  // Made when something of it is wanted.
+    const auto run = [&](const std::string& name, const auto& measure) {
+      if (!bench.is_wanted(name)) return;
+      if (!policy) {
+        policy = std::make_unique<PolicyBench>(bench.backend(), config, bench.num_threads());
+      }
+      const PolicySpeed speed = measure(*policy);
+      if (speed.tokens_per_second.empty()) return;
+      auto rates = speed.tokens_per_second;
       std::sort(rates.begin(), rates.end());
       const double median = rates[rates.size() / 2];
-      bench.add({name, speed->shape, median, (rates.back() - rates.front()) / median, "tokens/s",
-                 bench.product_bound * 1e9 / speed->flops_per_token});
-      constexpr size_t kShown = 6;
-      double rest = speed->seconds;
-      for (size_t i = 0; i < kShown && i < speed->operations.size(); ++i) {
-        const auto& operation = speed->operations[i];
+      const double roof =
+          bench.roof(speed.flops_per_token, speed.bytes_per_token, speed.working_set_bytes);
+      bench.add({name, speed.shape, median, (rates.back() - rates.front()) / median, "tokens/s",
+                 roof * 1e9 / speed.flops_per_token});
+      if (!bench.shows_operations()) return;
+      double rest = speed.seconds;
+      for (const auto& operation : speed.operations) {
         rest -= operation.seconds;
+        if (operation.seconds < 0.01 * speed.seconds) continue;
         bench.add({name + "." + operation.name, fmt::format("{} calls", operation.calls),
-                   100 * operation.seconds / speed->seconds, 0, "% time", 0});
+                   100 * operation.seconds / speed.seconds, 0, "% time", 0});
       }
-      bench.add({name + ".rest", "", 100 * rest / speed->seconds, 0, "% time", 0});
+      bench.add({name + ".rest", "", 100 * rest / speed.seconds, 0, "% time", 0});
+    };
+    for (const int64_t context : {192, 1024, 4096}) {
+      for (const int64_t batch : {1, 8, 32, 64}) {
+        run(fmt::format("decode.{}.b{}.ctx{}", config, batch, context), [&](PolicyBench& at) {
+          return at.has_memory_for(batch, context) ? at.decode(batch, context) : PolicySpeed{};
+        });
+      }
     }
+    run(fmt::format("prefill.{}", config), [](PolicyBench& at) { return at.prefill(); });
+    run(fmt::format("train.{}", config), [](PolicyBench& at) { return at.train(); });
   }
 }
 
@@ -410,24 +436,72 @@ void bench_attention(Bench& bench) {
   }
 }
 
+// Text to tokens and back, in MB of text.
+void bench_tokenizer(Bench& bench) {
+  constexpr std::string_view kNames[] = {"tokenizer.encode", "tokenizer.decode"};
+  if (std::none_of(std::begin(kNames), std::end(kNames),
+                   [&](std::string_view name) { return bench.is_wanted(name); })) {
+    return;
+  }
+  const TokenizerText made = tokenizer_text();
+  const auto tokens = made.tokenizer.encode(made.text);
+  TROUPE_CHECK(tokens);
+  const auto amount = static_cast<double>(made.text.size()) * 1e3;  // Of 1e-3: the unit is 1e6.
+  const std::string shape = fmt::format("{} tokens, {} KiB in {}", made.tokenizer.vocabulary_size(),
+                                        made.text.size() >> 10, tokens->size());
+  if (bench.is_wanted(kNames[0])) {
+    bench.measure(std::string(kNames[0]), shape, "MB/s", 0, [&](int) {
+      TROUPE_CHECK(made.tokenizer.encode(made.text));
+      return amount;
+    });
+  }
+  if (bench.is_wanted(kNames[1])) {
+    bench.measure(std::string(kNames[1]), shape, "MB/s", 0, [&](int) {
+      TROUPE_CHECK(made.tokenizer.decode(*tokens).size() == made.text.size());
+      return amount;
+    });
+  }
+}
+
+// A recovery point to disk and back: files with a digest each, synced.
+void bench_checkpoint(Bench& bench) {
+  const std::string written = "checkpoint.bench-moe.write", read = "checkpoint.bench-moe.read";
+  if (!bench.is_wanted(written) && !bench.is_wanted(read)) return;
+  const auto speed = measure_checkpoint();
+  if (!speed) {
+    fmt::print(stderr, "bench: {}\n", speed.error().message);
+    return;
+  }
+  const auto add = [&](const std::string& name, std::vector<double> rates) {
+    std::sort(rates.begin(), rates.end());
+    const double median = rates[rates.size() / 2];
+    bench.add({name, fmt::format("{:.0f} MB", speed->bytes * 1e-6), median * 1e-6,
+               (rates.back() - rates.front()) / median, "MB/s", 0});
+  };
+  add(written, speed->written);
+  add(read, speed->read);
+}
+
 // Everything that is measured, in order: the limits come first.
 constexpr void (*kBenchmarks[])(Bench&) = {
-    bench_ceilings,
-    bench_products,
-    bench_attention,
-    bench_policies,
+    bench_ceilings, bench_products,  bench_attention,
+    bench_policies, bench_tokenizer, bench_checkpoint,
 };
 
 struct BenchCommand {
   std::string only{};
   int threads = 1;
   bool is_json = false;
+  bool shows_operations = false;
 };
 
 Status run_bench(const BenchCommand& command) {
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
-  Bench bench(**backend, command.threads, command.only, /*prints=*/!command.is_json);
+  Bench bench(**backend, {.num_threads = command.threads,
+                          .only = command.only,
+                          .prints = !command.is_json,
+                          .shows_operations = command.shows_operations});
   if (!command.is_json) {
     fmt::print("instruction set {}, arithmetic {}, threads {}\n", (*backend)->name,
                (*backend)->arithmetic_id, command.threads);
@@ -454,12 +528,30 @@ Status run_bench(const BenchCommand& command) {
 void add_bench(CLI::App& program, int& exit_code) {
   CLI::App* command = program.add_subcommand("bench", "Measure this machine and our kernels on it");
   auto state = std::make_shared<BenchCommand>();
-  command->footer("Example:\n  troupe bench --only gemm.");
+  command->footer(
+      "Each line: what was measured, its median, half the spread, and the part of its bound.\n"
+      "  ceiling.*     this machine: multiply-adds, and reading from each level of memory\n"
+      "  gemm.*        products by shape; bounded by multiply-adds and the operands' bytes\n"
+      "  attention.*   one layer's attention\n"
+      "  decode.*      a token for each of b sequences (per thread) behind ctx tokens\n"
+      "  prefill.*     a prompt of 512 tokens     train.*  GRPO steps with AdamW\n"
+      "  tokenizer.*   text to tokens of a byte pair vocabulary, and back\n"
+      "  checkpoint.*  a recovery point to the folder for temporary files, synced, and back\n"
+      "bench-llama and bench-moe are policies of 34 and 40 million weights, 8 layers of width\n"
+      "512, dense and with 16 experts of which 4. Their bound is the slower of two: all\n"
+      "multiply-adds at ceiling.amx (or ceiling.chain.*), and all weights of the experts asked\n"
+      "and all keys and values read once at ceiling.read.l3 (ceiling.read.memory where the\n"
+      "third cache cannot hold them).\n"
+      "Examples:\n"
+      "  troupe bench --only gemm.\n"
+      "  troupe bench --only decode.bench-moe.b64.ctx192 --threads 2 --operations");
   command->add_option("--only", state->only, "Only what starts so, e.g. ceiling. or gemm.forward");
   command->add_option("--threads", state->threads, "Threads that work at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_flag("--json", state->is_json, "One JSON array instead of a table");
+  command->add_flag("--operations", state->shows_operations,
+                    "Also the share of each operation in a policy's time");
   command->callback([state, &exit_code] {
     const Status status = run_bench(*state);
     exit_code = status ? 0 : report("bench", status.error());

@@ -26,23 +26,53 @@ struct GroupRows {
   int64_t operator()(int64_t i) const { return first + i / heads * H + i % heads; }
 };
 
-// z[row, j] = scale * (query row . key j) for j < keys, zeros from there to whole blocks.
+// out[row_of(m), n] = value / sums[m].
 template <class S>
-inline void attention_scores(S s, Workspace scratch, float* z, int64_t ldz, const float* a,
-                             int64_t rows, int64_t W, const typename S::Word* panels, int64_t keys,
-                             float scale) {
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t j = keys / 16 * 16; j < padded(keys); j += 16) store(z + row * ldz + j, splat(0));
+struct IntoAttended {
+  typename S::Element* out;
+  int64_t V;
+  GroupRows row_of;
+  const float* sums;
+  void operator()(int64_t m, int64_t n, const float* values, int64_t count) const {
+    // Adding +0 turns a -0 that flushing may leave into what a longer block gives.
+    const F16 o = load_n(values, count) / splat(sums[m]) + splat(0.0f);
+    store_stored_n(out + row_of(m) * V + n, o, count);
   }
-  multiply(s, scratch, a, W, 1, rows, panels, keys, W, W / kPadK,
-           [&](int64_t m, int64_t n, const float* values, int64_t count) {
-             store_n(z + m * ldz + n, load_n(values, count) * splat(scale), count);
-           });
+};
+
+// p[0, padded(keys)) = round(exp(scale z - max)) of the first `visible` of `keys` products z and +0
+// from there; what z holds there is not looked at. Gives the maximum, and the sum before rounding.
+template <class S>
+inline void softmax_scores(S, typename S::Element* p, const float* z, float scale, int64_t visible,
+                           int64_t keys, float& max, float& sum) {
+  const F16 factor = splat(scale), lowest = splat(-3.0e38f);
+  const int64_t whole = visible / 16 * 16;
+  const F16 tail = whole < visible ? load_or_lowest(z + whole, visible - whole, scale) : lowest;
+  F16 largest = tail;
+  for (int64_t j = 0; j < whole; j += 16) largest = maximum(largest, load(z + j) * factor);
+  max = fold_max(largest);
+  F16 total = splat(0.0f);
+  for (int64_t j = 0; j < whole; j += 16) {
+    const F16 e = exp16(load(z + j) * factor - splat(max));
+    total = total + e;
+    store_stored(p + j, e);
+  }
+  int64_t j = whole;
+  if (whole < visible) {
+    const F16 e = exp16(tail - splat(max));
+    total = total + e;
+    store_stored(p + j, e);
+    j += 16;
+  }
+  for (; j < padded(keys); j += 16) store_stored(p + j, splat(0.0f));
+  sum = fold_sum(total);
 }
 
 template <class S>
 void attention_of_group(S s, Workspace scratch, const Attention& args, int64_t sequence,
                         int64_t group) {
+  using Element = typename S::Element;
+  using Word = typename S::Word;
   const int64_t W = args.row.key_width, V = args.row.value_width;
   const int64_t heads = args.H / args.row.groups;
   const SequenceBatch& batch = args.sequences;
@@ -55,64 +85,86 @@ void attention_of_group(S s, Workspace scratch, const Attention& args, int64_t s
   const int32_t* blocks = at(batch.block_table) + sequence * batch.blocks_max;
   const CachePart<S> key{cache, blocks, args.row.width};
   const CachePart<S> value{cache + args.row.value_offset, blocks, args.row.width};
-  auto* key_panels = scratch.take<typename S::Word>(packed_words<S>(context, W));
-  auto* value_panels = scratch.take<typename S::Word>(packed_words<S>(V, context));
+  auto* key_panels = scratch.take<Word>(packed_words<S>(context, W));
+  auto* value_panels = scratch.take<Word>(packed_words<S>(V, context));
   pack_rows(s, key_panels, context, W, W / kPadK, key);
   pack_columns(s, value_panels, V, context, depth / kPadK, value);
-  float* a = scratch.take<float>(kQueryTile * heads * W);
   float* z = scratch.take<float>(kQueryTile * heads * depth);
+  auto* p = scratch.take<Element>(kQueryTile * heads * depth);
   float* sums = scratch.take<float>(kQueryTile * heads);
   for (int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
     const int64_t tokens = T - t0 < kQueryTile ? T - t0 : kQueryTile;
     const int64_t rows = tokens * heads;
     const GroupRows row_of{(first + t0) * args.H + group * heads, heads, args.H};
     const int64_t keys = context - T + t0 + tokens;  // That the last token of the tile sees.
-    for (int64_t i = 0; i < rows; ++i) expand_row(a + i * W, query + row_of(i) * W, W);
-    attention_scores(s, scratch, z, depth, a, rows, W, key_panels, keys, args.scale);
+    multiply(s, scratch, LeftRows{[&](int64_t i) { return query + row_of(i) * W; }}, rows,
+             key_panels, keys, W, W / kPadK, IntoFloats{z, depth});
     for (int64_t i = 0; i < rows; ++i) {
       const int64_t visible = context - T + t0 + i / heads + 1;
-      float* row = z + i * depth;
-      F16 largest = splat(-3.0e38f);
-      for (int64_t j = 0; j < visible; j += 16) {
-        largest = maximum(largest, load_or_lowest(row + j, visible - j));
-      }
-      const float max = fold_max(largest);
-      F16 sum = splat(0.0f);
-      for (int64_t j = 0; j < padded(keys); j += 16) {
-        F16 p = splat(0.0f);
-        if (j < visible) p = exp16(load_or_lowest(row + j, visible - j) - splat(max));
-        sum = sum + p;
-        store(row + j, rounded<S>(p));
-      }
-      sums[i] = fold_sum(sum);
+      float max = 0;
+      softmax_scores(s, p + i * depth, z + i * depth, args.scale, visible, keys, max, sums[i]);
       if (args.max) {
         at(args.max)[row_of(i)] = max;
         at(args.sum)[row_of(i)] = sums[i];
       }
     }
-    // The values of keys behind the tile are no zeros, as they should be for an incomplete block:
-    // that can only make a sum -0, see below.
-    multiply(s, scratch, z, depth, 1, rows, value_panels, V, keys, depth / kPadK,
-             [&](int64_t m, int64_t n, const float* values, int64_t count) {
-               // Adding +0 turns a -0 that flushing may leave into what a longer block gives.
-               const F16 o = load_n(values, count) / splat(sums[m]) + splat(0.0f);
-               store_stored_n(at(s, args.out) + row_of(m) * V + n, o, count);
-             });
+    // Values of keys behind the tile that share its last block are no zeros: they meet zeros.
+    multiply(s, scratch, LeftRows{[&](int64_t i) -> const Element* { return p + i * depth; }}, rows,
+             value_panels, V, keys, depth / kPadK,
+             IntoAttended<S>{at(s, args.out), V, row_of, sums});
   }
 }
+
+#if defined(TROUPE_AMX)
+#include "kernels/cpu/attention_amx.inl"
+
+// Does what attention_of_group() does where it is worth it.
+inline bool is_done_as_few(Bf16 s, Workspace workspace, const Attention& args, int64_t sequence,
+                           int64_t group) {
+  const SequenceBatch& batch = args.sequences;
+  const int32_t* offset = at(batch.query_offset) + sequence;
+  if ((offset[1] - offset[0]) * (args.H / args.row.groups) > kFewQueries) return false;
+  const bool is_last_group = group + 1 == args.row.groups;
+  const int64_t next_sequence = sequence + (is_last_group ? 1 : 0);
+  const int64_t next_group = is_last_group ? 0 : group + 1;
+  const int64_t value_end = args.row.value_offset + args.row.value_width;
+  const int64_t end = value_end > args.row.key_width ? value_end : args.row.key_width;
+  const NextRows next{
+      .rows = {at(s, args.cache) + next_group * args.row.group_stride,
+               at(batch.block_table) + next_sequence * batch.blocks_max, args.row.width},
+      .context = next_sequence < batch.S ? at(batch.context)[next_sequence] : 0,
+      .lines = (end * 2 + 63) / 64};
+  attention_of_few(workspace, args, sequence, group, next);
+  return true;
+}
+#else
+inline bool is_done_as_few(Bf16, Workspace, const Attention&, int64_t, int64_t) { return false; }
+#endif
+inline bool is_done_as_few(Fp32, Workspace, const Attention&, int64_t, int64_t) { return false; }
 
 template <class S>
 void attention(S s, Workspace workspace, const Attention& args) {
   for (int64_t sequence = 0; sequence < args.sequences.S; ++sequence) {
     for (int64_t group = 0; group < args.row.groups; ++group) {
+      if (is_done_as_few(s, workspace, args, sequence, group)) continue;
       attention_of_group(s, workspace, args, sequence, group);
     }
   }
 }
 
+struct IntoQueryGradient {
+  float* dquery;
+  int64_t W;
+  GroupRows row_of;
+  void operator()(int64_t m, int64_t n, const float* values, int64_t count) const {
+    store_n(dquery + row_of(m) * W + n, load_n(values, count), count);
+  }
+};
+
 template <class S>
 void attention_backward_of_group(S s, Workspace scratch, const AttentionBackward& args,
                                  int64_t sequence, int64_t group) {
+  using Element = typename S::Element;
   using Word = typename S::Word;
   const int64_t W = args.row.key_width, V = args.row.value_width;
   const int64_t heads = args.H / args.row.groups;
@@ -133,9 +185,10 @@ void attention_backward_of_group(S s, Workspace scratch, const AttentionBackward
   pack_rows(s, key_panels, T, W, W / kPadK, key);
   pack_columns(s, key_columns, W, T, depth / kPadK, key);
   pack_rows(s, value_panels, T, V, blocks_of(V), value);
-  float* a = scratch.take<float>(rows_max * (W > padded(V) ? W : padded(V)));
   float* p = scratch.take<float>(rows_max * depth);
   float* dp = scratch.take<float>(rows_max * depth);
+  auto* p_stored = scratch.take<Element>(rows_max * depth);
+  auto* ds_stored = scratch.take<Element>(rows_max * depth);
   auto* query_panels = scratch.take<Word>(packed_words<S>(W, rows_max));
   auto* dout_panels = scratch.take<Word>(packed_words<S>(V, rows_max));
   float* dkey = at(args.dcache) + first * args.row.width + group * args.row.group_stride;
@@ -145,62 +198,48 @@ void attention_backward_of_group(S s, Workspace scratch, const AttentionBackward
     const GroupRows row_of{(first + t0) * args.H + group * heads, heads, args.H};
     const int64_t keys = t0 + tokens;
     const int64_t row_blocks = blocks_of(rows);
+    const auto query_row = [&](int64_t i) { return query + row_of(i) * W; };
+    const auto dout_row = [&](int64_t i) { return dout + row_of(i) * V; };
     // Probabilities again, and their gradient dp = dout . value.
-    for (int64_t i = 0; i < rows; ++i) expand_row(a + i * W, query + row_of(i) * W, W);
-    attention_scores(s, scratch, p, depth, a, rows, W, key_panels, keys, args.scale);
-    for (int64_t i = 0; i < rows; ++i) expand_row(a + i * padded(V), dout + row_of(i) * V, V);
-    multiply(s, scratch, a, padded(V), 1, rows, value_panels, keys, padded(V), blocks_of(V),
-             [&](int64_t m, int64_t n, const float* values, int64_t count) {
-               store_n(dp + m * depth + n, load_n(values, count), count);
-             });
+    multiply(s, scratch, LeftRows{query_row}, rows, key_panels, keys, W, W / kPadK,
+             IntoFloats{p, depth});
+    multiply(s, scratch, LeftRows{dout_row}, rows, value_panels, keys, V, blocks_of(V),
+             IntoFloats{dp, depth});
     for (int64_t i = 0; i < rows; ++i) {
       const int64_t visible = t0 + i / heads + 1;
       float* p_row = p + i * depth;
       float* dp_row = dp + i * depth;
+      Element* p_to = p_stored + i * depth;
+      Element* ds_to = ds_stored + i * depth;
       const F16 max = splat(at(args.max)[row_of(i)]), sum = splat(at(args.sum)[row_of(i)]);
       F16 mean = splat(0.0f);
-      for (int64_t j = 0; j < padded(keys); j += 16) {
-        F16 prob = splat(0.0f);
-        if (j < visible) prob = exp16(load_or_lowest(p_row + j, visible - j) - max) / sum;
+      for (int64_t j = 0; j < visible; j += 16) {
+        const F16 score = load_or_lowest(p_row + j, visible - j, args.scale);
+        const F16 prob = exp16(score - max) / sum;
         store(p_row + j, prob);
-        if (j < visible) mean = mean + prob * load_n(dp_row + j, visible - j);
+        mean = mean + prob * load_n(dp_row + j, visible - j);
       }
       const F16 average = splat(fold_sum(mean));
       for (int64_t j = 0; j < padded(keys); j += 16) {
-        const F16 prob = load(p_row + j);
-        F16 ds = splat(0.0f);
+        F16 prob = splat(0.0f), ds = splat(0.0f);
         if (j < visible) {
+          prob = load(p_row + j);
           ds = prob * (load_n(dp_row + j, visible - j) - average) * splat(args.scale);
         }
-        store(dp_row + j, rounded<S>(ds));
-        store(p_row + j, rounded<S>(prob));
+        store_stored(ds_to + j, ds);
+        store_stored(p_to + j, prob);
       }
     }
-    for (int64_t i = rows; i < row_blocks * kPadK; ++i) {
-      for (int64_t j = 0; j < padded(keys); j += 16) {
-        store(p + i * depth + j, splat(0.0f));
-        store(dp + i * depth + j, splat(0.0f));
-      }
-    }
-    multiply(s, scratch, dp, depth, 1, rows, key_columns, W, padded(keys), depth / kPadK,
-             [&](int64_t m, int64_t n, const float* values, int64_t count) {
-               store_n(at(args.dquery) + row_of(m) * W + n, load_n(values, count), count);
-             });
-    pack_columns(s, query_panels, W, rows, row_blocks,
-                 [&](int64_t i) { return query + row_of(i) * W; });
-    pack_columns(s, dout_panels, V, rows, row_blocks,
-                 [&](int64_t i) { return dout + row_of(i) * V; });
-    const auto accumulate_at = [&](float* base) {
-      return
-          [base, width = args.row.width](int64_t m, int64_t n, const float* values, int64_t count) {
-            float* to = base + m * width + n;
-            store_n(to, load_n(to, count) + load_n(values, count), count);
-          };
-    };
-    multiply(s, scratch, dp, 1, depth, keys, query_panels, W, rows, row_blocks,
-             accumulate_at(dkey));
-    multiply(s, scratch, p, 1, depth, keys, dout_panels, V, rows, row_blocks,
-             accumulate_at(dkey + args.row.value_offset));
+    const auto p_of = [&](int64_t i) -> const Element* { return p_stored + i * depth; };
+    const auto ds_of = [&](int64_t i) -> const Element* { return ds_stored + i * depth; };
+    multiply(s, scratch, LeftRows{ds_of}, rows, key_columns, W, padded(keys), depth / kPadK,
+             IntoQueryGradient{at(args.dquery), W, row_of});
+    pack_columns(s, query_panels, W, rows, row_blocks, query_row);
+    pack_columns(s, dout_panels, V, rows, row_blocks, dout_row);
+    multiply(s, scratch, LeftColumns{ds_of}, keys, query_panels, W, rows, row_blocks,
+             AddToFloats{dkey, args.row.width});
+    multiply(s, scratch, LeftColumns{p_of}, keys, dout_panels, V, rows, row_blocks,
+             AddToFloats{dkey + args.row.value_offset, args.row.width});
   }
 }
 

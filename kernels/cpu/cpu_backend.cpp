@@ -1,5 +1,6 @@
 #include "kernels/cpu/cpu_backend.h"
 
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,31 +29,38 @@ void sort_by_probability(int32_t* order, const float* p, int64_t V) {
 
 namespace {
 
-// Zeroed, so that padding that nobody writes is zero too.
+// Zeroed, so that padding that nobody writes is zero too. What is larger than a huge page gets huge
+// ones where the kernel has them: with pages of 4 KiB, weights and caches are more pages than the
+// processor remembers, and each new one costs a walk through two sets of tables in a virtual
+// machine.
 uint64_t allocate(int64_t bytes) {
   TROUPE_CHECK(bytes >= 0);
-  const size_t size = static_cast<size_t>(std::max<int64_t>(bytes, 64) + 63) / 64 * 64;
-  void* memory = std::aligned_alloc(64, size);
-  if (memory != nullptr) std::memset(memory, 0, size);
+  constexpr size_t kLine = 64, kHugePage = 2 << 20;
+  const auto wanted = static_cast<size_t>(std::max<int64_t>(bytes, 64));
+  const size_t unit = wanted >= kHugePage ? kHugePage : kLine;
+  const size_t size = (wanted + unit - 1) / unit * unit;
+  void* memory = std::aligned_alloc(unit, size);
+  if (memory == nullptr) return 0;
+  if (unit == kHugePage) madvise(memory, size, MADV_HUGEPAGE);  // Refused, it only is slower.
+  std::memset(memory, 0, size);
   return reinterpret_cast<uint64_t>(memory);
 }
 
 void release(uint64_t address) { std::free(reinterpret_cast<void*>(address)); }
 
-// The largest demand of any operation: expanded rows of a product and the strip of its AMX form,
-// the panels of a weight gradient, the panels and tiles of attention forward and backward.
+// The largest demand of any operation: the left operand of a product, as tiles or as floats, the
+// panels of a weight gradient, the panels and probabilities of attention forward and backward.
 int64_t workspace_bytes(const WorkspacePlan& plan) {
-  constexpr int64_t kWord = 4, kRows = 128;
+  constexpr int64_t kWord = 4, kLeftRows = 96, kLeftBytes = 512 << 10;
   const int64_t width = padded(plan.width_max), tokens = padded(plan.tokens_max);
-  const int64_t inner = std::max(width, tokens);
-  const int64_t product = (kRows + 32) * std::max(inner, padded(plan.context_max)) * kWord;
-  const int64_t gradient = width * tokens * kWord;
   const int64_t rows = padded(16 * plan.heads);
   const int64_t context = padded(plan.context_max);
+  const int64_t inner = std::max({width, tokens, context, rows});
+  const int64_t product = std::max(kLeftBytes, kLeftRows * inner * kWord);
+  const int64_t gradient = width * tokens * kWord;
   const int64_t widths = 2 * padded(plan.key_width) + padded(plan.value_width);
-  const int64_t attention = context * widths * kWord +
-                            rows * (2 * widths + 2 * context + 64) * kWord +
-                            32 * std::max(rows, context) * kWord;
+  const int64_t attention =
+      (32 + context) * widths * kWord + rows * (widths + 4 * context + 64) * kWord;
   const int64_t elementwise = 64 * width * kWord;
   return product + gradient + attention + elementwise + 64 * 64;
 }

@@ -2,14 +2,30 @@
 // odd chain of fused multiply-adds from zero, then c += even + odd. Every output is computed by the
 // same chain whatever the shape, so its bits do not depend on the other rows.
 //
-// Left operands are expanded to floats in the workspace (bf16 values are exact in float), right
-// operands are panels of 16 outputs:
+// Left operands are read where they are stored, by rows or by columns (LeftRows, LeftColumns),
+// right operands are panels of 16 outputs:
 //   bf16   panel[pair][16]  32-bit words, the even element of the pair in the low half
 //   float  panel[k][16]     floats
 // both with the inner axis zero-padded to whole blocks.
 
 constexpr int64_t kRowBlock = 96;  // Rows of the left operand that are expanded at a time.
 constexpr int64_t kPairsOfBlock = kPadK / 2;
+
+constexpr int64_t blocks_of(int64_t K) { return (K + kPadK - 1) / kPadK; }
+
+// A left operand whose element (m, k) is row(m)[k], or column(k)[m].
+template <class Row>
+struct LeftRows {
+  Row row;
+};
+template <class Column>
+struct LeftColumns {
+  Column column;
+};
+template <class Row>
+LeftRows(Row) -> LeftRows<Row>;
+template <class Column>
+LeftColumns(Column) -> LeftColumns<Column>;
 
 struct Bf16 {
   using Element = uint16_t;
@@ -146,16 +162,80 @@ inline void rows_bf16(const float* a, int64_t sm, int64_t sk, int64_t M, const u
   }
 }
 
-// All outputs of M rows of A against the panels of a right operand with N outputs, over the first K
-// elements of the inner axis; A and the panels are zero from there to the end of the block.
-// `panel_blocks` is how many blocks the panels were packed with.
+// What a product does with a run of `count` <= 16 outputs of row m from n on. Where whole tiles of
+// 16 x 16 may be written without looking at them, tile_place() says where that is.
+struct IntoFloats {
+  float* y;
+  int64_t ld;
+  void operator()(int64_t m, int64_t n, const float* values, int64_t count) const {
+    store_n(y + m * ld + n, load_n(values, count), count);
+  }
+};
+struct AddToFloats {
+  float* y;
+  int64_t ld;
+  void operator()(int64_t m, int64_t n, const float* values, int64_t count) const {
+    float* to = y + m * ld + n;
+    store_n(to, load_n(to, count) + load_n(values, count), count);
+  }
+};
+template <class S>
+struct IntoStored {
+  typename S::Element* y;
+  int64_t ld;
+  void operator()(int64_t m, int64_t n, const float* values, int64_t count) const {
+    store_stored_n(y + m * ld + n, load_n(values, count), count);
+  }
+};
+
+// multiply(s, workspace, left, M, panels, N, K, panel_blocks, emit): all outputs of M rows of a
+// left operand against the panels of a right one with N outputs, over the first K elements of the
+// inner axis; the panels are zero from there to the end of the block, or meet a left operand that
+// is. `panel_blocks` is how many blocks the panels were packed with. Calls emit(m, n, values,
+// count).
+
+// Rows of a left operand as floats, zero from K to the end of the block: element (m, k) is
+// a[m * sm + k * sk].
+struct Expanded {
+  const float* a;
+  int64_t sm, sk;
+};
+template <class Row>
+inline Expanded expand(const LeftRows<Row>& left, float* a, int64_t m0, int64_t M, int64_t K) {
+  for (int64_t m = 0; m < M; ++m) expand_row(a + m * padded(K), left.row(m0 + m), K);
+  return {a, padded(K), 1};
+}
+template <class Column>
+inline Expanded expand(const LeftColumns<Column>& left, float* a, int64_t m0, int64_t M,
+                       int64_t K) {
+  for (int64_t k = 0; k < padded(K); ++k) {
+    for (int64_t m = 0; m < M; m += 16) {
+      store(a + k * kRowBlock + m,
+            k < K ? load_stored_n(left.column(k) + m0 + m, M - m) : splat(0.0f));
+    }
+  }
+  return {a, 1, kRowBlock};
+}
+template <class S, class Left, class Emit>
+inline void multiply_expanded(S s, Workspace workspace, const Left& left, int64_t M,
+                              const typename S::Word* panels, int64_t N, int64_t K,
+                              int64_t panel_blocks, const Emit& emit) {
+  float* a = workspace.take<float>(kRowBlock * padded(K));
+  for (int64_t m0 = 0; m0 < M; m0 += kRowBlock) {
+    const int64_t rows = M - m0 < kRowBlock ? M - m0 : kRowBlock;
+    multiply_block(s, expand(left, a, m0, rows, K), rows, panels, N, K, panel_blocks,
+                   [&](int64_t m, int64_t n, const float* values, int64_t count) {
+                     emit(m0 + m, n, values, count);
+                   });
+  }
+}
+
 #if defined(TROUPE_AMX)
 #include "kernels/cpu/product_amx.inl"
 #else
 template <class Emit>
-inline void multiply(Bf16, Workspace, const float* a, int64_t sm, int64_t sk, int64_t M,
-                     const uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
-                     Emit&& emit) {
+inline void multiply_block(Bf16, const Expanded& left, int64_t M, const uint32_t* panels, int64_t N,
+                           int64_t K, int64_t panel_blocks, const Emit& emit) {
   constexpr int64_t kWidth = Chain::kWidth;
   const int64_t num_pairs = (K + 1) / 2;
   const auto vector_at = [&](int64_t n) {
@@ -167,7 +247,7 @@ inline void multiply(Bf16, Workspace, const float* a, int64_t sm, int64_t sk, in
     for (; n + (V - 1) * kWidth < N; n += V * kWidth) {
       const uint32_t* b[V];
       for (int v = 0; v < V; ++v) b[v] = vector_at(n + v * kWidth);
-      rows_bf16<V>(a, sm, sk, M, b, num_pairs, n, N, emit);
+      rows_bf16<V>(left.a, left.sm, left.sk, M, b, num_pairs, n, N, emit);
     }
   };
   // Few rows have few chains: more vectors side by side hide the latency of an addition.
@@ -175,24 +255,35 @@ inline void multiply(Bf16, Workspace, const float* a, int64_t sm, int64_t sk, in
   columns(Count<Chain::kVectors>{});
   columns(Count<1>{});
 }
+template <class Left, class Emit>
+inline void multiply(Bf16 s, Workspace workspace, const Left& left, int64_t M,
+                     const uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
+                     const Emit& emit) {
+  multiply_expanded(s, workspace, left, M, panels, N, K, panel_blocks, emit);
+}
 #endif
 
 // The checking arithmetic: one chain of multiplications and additions along the inner axis.
 template <class Emit>
-inline void multiply(Fp32, Workspace, const float* a, int64_t sm, int64_t sk, int64_t M,
-                     const float* panels, int64_t N, int64_t K, int64_t panel_blocks, Emit&& emit) {
+inline void multiply_block(Fp32, const Expanded& left, int64_t M, const float* panels, int64_t N,
+                           int64_t K, int64_t panel_blocks, const Emit& emit) {
   alignas(64) float tile[16];
   for (int64_t n = 0; n < N; n += 16) {
     const float* b = panels + n / 16 * (panel_blocks * kPadK * 16);
     for (int64_t m = 0; m < M; ++m) {
       F16 c = splat(0.0f);
       for (int64_t k = 0; k < padded(K); ++k) {
-        c = c + splat(a[m * sm + k * sk]) * load(b + k * 16);
+        c = c + splat(left.a[m * left.sm + k * left.sk]) * load(b + k * 16);
       }
       store(tile, c);
       emit(m, n, tile, N - n < 16 ? N - n : 16);
     }
   }
+}
+template <class Left, class Emit>
+inline void multiply(Fp32 s, Workspace workspace, const Left& left, int64_t M, const float* panels,
+                     int64_t N, int64_t K, int64_t panel_blocks, const Emit& emit) {
+  multiply_expanded(s, workspace, left, M, panels, N, K, panel_blocks, emit);
 }
 
 // Panels of a right operand given by its outputs' rows: row(n) points to K elements.
@@ -225,32 +316,35 @@ inline void pack_rows(Fp32, float* panels, int64_t N, int64_t K, int64_t panel_b
   }
 }
 
-// The same for a right operand given along its inner axis: row(k) points to N elements.
+// The same for a right operand given along its inner axis: row(k) points to N elements. The rows of
+// a block are taken together, so that they stay in the first cache while its part of each panel is
+// written in one go; row() may give the same memory again after kPadK rows.
 template <class Row>
 inline void pack_columns(Bf16, uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
                          Row&& row) {
-  const int64_t pairs = panel_blocks * 16;
-  const int64_t pairs_used = (K + 1) / 2;
+  alignas(64) static constexpr uint16_t kNothing[16] = {};
   uint16_t low_tail[16], high_tail[16];
-  for (int64_t pair = 0; pair < pairs_used; ++pair) {
-    const uint16_t* low = row(2 * pair);
-    const uint16_t* high = 2 * pair + 1 < K ? row(2 * pair + 1) : nullptr;
+  const uint16_t* rows[kPadK];
+  for (int64_t block = 0; block < panel_blocks; ++block) {
+    const int64_t left = K - block * kPadK;
+    for (int64_t i = 0; i < kPadK; ++i) rows[i] = i < left ? row(block * kPadK + i) : nullptr;
     for (int64_t n = 0; n < N; n += 16) {
-      uint32_t* to = panels + n / 16 * pairs * 16 + pair * 16;
-      if (N - n >= 16 && high != nullptr) {
-        interleave_halves(to, low + n, high + n);
-      } else {
+      uint32_t* to = panels + (n / 16 * panel_blocks + block) * 256;
+      for (int64_t pair = 0; pair < 16; ++pair, to += 16) {
+        const uint16_t* low = rows[2 * pair];
+        const uint16_t* high = rows[2 * pair + 1];
+        if (N - n >= 16) {
+          interleave_halves(to, low != nullptr ? low + n : kNothing,
+                            high != nullptr ? high + n : kNothing);
+          continue;
+        }
         for (int64_t i = 0; i < 16; ++i) {
-          low_tail[i] = n + i < N ? low[n + i] : 0;
+          low_tail[i] = n + i < N && low != nullptr ? low[n + i] : 0;
           high_tail[i] = n + i < N && high != nullptr ? high[n + i] : 0;
         }
         interleave_halves(to, low_tail, high_tail);
       }
     }
-  }
-  for (int64_t n = 0; n < N; n += 16) {
-    std::memset(panels + n / 16 * pairs * 16 + pairs_used * 16, 0,
-                static_cast<size_t>(pairs - pairs_used) * 64);
   }
 }
 template <class Row>
@@ -263,8 +357,6 @@ inline void pack_columns(Fp32, float* panels, int64_t N, int64_t K, int64_t pane
     }
   }
 }
-
-constexpr int64_t blocks_of(int64_t K) { return (K + kPadK - 1) / kPadK; }
 
 template <class S>
 int64_t packed_words(int64_t rows, int64_t cols) {
@@ -283,12 +375,12 @@ void pack(S s, Workspace workspace, const Packed& to, const float* from, int64_t
   const int64_t N = to.rows, K = to.cols, blocks = blocks_of(K);
   auto* panels = reinterpret_cast<typename S::Word*>(to.address);
   if (is_transposed) {
-    auto* rounded_rows = workspace.take<Element>(2 * padded(N));
+    auto* rounded_rows = workspace.take<Element>(kPadK * padded(N));
     pack_columns(s, panels, N, K, blocks, [&](int64_t k) -> const Element* {
       if constexpr (S::kPrecision == Precision::kFp32) {
         return from + k * ld;
       } else {
-        Element* row = rounded_rows + k % 2 * padded(N);
+        Element* row = rounded_rows + k % kPadK * padded(N);
         store_row(row, from + k * ld, N);
         return row;
       }
@@ -309,31 +401,21 @@ void pack(S s, Workspace workspace, const Packed& to, const float* from, int64_t
 template <class S>
 void gemm(S s, Workspace workspace, const Gemm& args) {
   using Element = typename S::Element;
-  const int64_t K = args.w.cols, N = args.w.rows;
-  const int64_t depth = padded(K);
+  const int64_t K = args.w.cols;
   const auto* x = reinterpret_cast<const Element*>(args.x.address);
   const auto* rows = reinterpret_cast<const int32_t*>(args.x_rows.address);
   const auto* panels = reinterpret_cast<const typename S::Word*>(args.w.address);
   auto* y = reinterpret_cast<float*>(args.y.address);
-  auto* y_stored = reinterpret_cast<Element*>(args.y_stored.address);
-  float* a = workspace.take<float>(kRowBlock * depth);
-  for (int64_t m0 = 0; m0 < args.M; m0 += kRowBlock) {
-    const int64_t M = args.M - m0 < kRowBlock ? args.M - m0 : kRowBlock;
-    for (int64_t m = 0; m < M; ++m) {
-      const int64_t row = rows != nullptr ? rows[m0 + m] : m0 + m;
-      expand_row(a + m * depth, x + row * args.ldx, K);
-    }
-    multiply(s, workspace, a, depth, 1, M, panels, N, K, depth / kPadK,
-             [&](int64_t m, int64_t n, const float* values, int64_t count) {
-               if (y == nullptr) {
-                 store_stored_n(y_stored + (m0 + m) * args.ldy + n, load_n(values, count), count);
-                 return;
-               }
-               float* to = y + (m0 + m) * args.ldy + n;
-               F16 value = load_n(values, count);
-               if (args.accumulates) value = load_n(to, count) + value;
-               store_n(to, value, count);
-             });
+  const LeftRows left{[&](int64_t m) { return x + (rows != nullptr ? rows[m] : m) * args.ldx; }};
+  const auto run = [&](const auto& emit) {
+    multiply(s, workspace, left, args.M, panels, args.w.rows, K, blocks_of(K), emit);
+  };
+  if (y == nullptr) {
+    run(IntoStored<S>{reinterpret_cast<Element*>(args.y_stored.address), args.ldy});
+  } else if (args.accumulates) {
+    run(AddToFloats{y, args.ldy});
+  } else {
+    run(IntoFloats{y, args.ldy});
   }
 }
 
@@ -342,31 +424,15 @@ void weight_gradient(S s, Workspace workspace, const WeightGradient& args) {
   using Element = typename S::Element;
   const int64_t T = args.T;
   if (T == 0) return;
-  const int64_t depth = padded(T);
   const auto* dy = reinterpret_cast<const Element*>(args.dy.address);
   const auto* x = reinterpret_cast<const Element*>(args.x.address);
   const auto* dy_rows = reinterpret_cast<const int32_t*>(args.dy_rows.address);
   const auto* x_rows = reinterpret_cast<const int32_t*>(args.x_rows.address);
-  auto* dw = reinterpret_cast<float*>(args.dw.address);
   auto* panels = workspace.take<typename S::Word>(packed_words<S>(args.cols, T));
-  float* a = workspace.take<float>(depth * kRowBlock);
-  pack_columns(s, panels, args.cols, T, depth / kPadK,
+  pack_columns(s, panels, args.cols, T, blocks_of(T),
                [&](int64_t t) { return x + (x_rows != nullptr ? x_rows[t] : t) * args.ldx; });
-  for (int64_t n0 = 0; n0 < args.rows; n0 += kRowBlock) {
-    const int64_t N = args.rows - n0 < kRowBlock ? args.rows - n0 : kRowBlock;
-    for (int64_t t = 0; t < depth; ++t) {
-      float* to = a + t * kRowBlock;
-      if (t >= T) {
-        for (int64_t i = 0; i < kRowBlock; i += 16) store(to + i, splat(0.0f));
-        continue;
-      }
-      const Element* from = dy + (dy_rows != nullptr ? dy_rows[t] : t) * args.lddy + n0;
-      for (int64_t i = 0; i < N; i += 16) store(to + i, load_stored_n(from + i, N - i));
-    }
-    multiply(s, workspace, a, 1, kRowBlock, N, panels, args.cols, T, depth / kPadK,
-             [&](int64_t m, int64_t n, const float* values, int64_t count) {
-               float* to = dw + (n0 + m) * args.ldw + n;
-               store_n(to, load_n(to, count) + load_n(values, count), count);
-             });
-  }
+  const LeftColumns left{
+      [&](int64_t t) { return dy + (dy_rows != nullptr ? dy_rows[t] : t) * args.lddy; }};
+  multiply(s, workspace, left, args.rows, panels, args.cols, T, blocks_of(T),
+           AddToFloats{reinterpret_cast<float*>(args.dw.address), args.ldw});
 }

@@ -128,6 +128,12 @@ std::vector<float> operand(int64_t count, uint64_t seed) {
   return values;
 }
 
+std::vector<uint16_t> stored(const std::vector<float>& values) {
+  std::vector<uint16_t> halves;
+  for (float x : values) halves.push_back(tests::to_bf16(x));
+  return halves;
+}
+
 // Memory with a given end, so that anything behind it is outside of what tiles may read.
 class Memory {
  public:
@@ -152,40 +158,44 @@ class Memory {
   std::vector<Line> words_;
 };
 
-// The two left layouts of multiply(): rows (sk = 1) and columns (sm = 1), with exactly the
-// workspace that one strip takes.
+// The two left layouts of multiply(), with exactly the workspace that the strips take.
 void check_multiply(int64_t M, int64_t N, int64_t num_blocks, bool is_transposed) {
   CAPTURE(M);
   CAPTURE(N);
   CAPTURE(num_blocks);
   CAPTURE(is_transposed);
   const FlushScope scope;
-  const int64_t K = num_blocks * kPadK, panel_blocks = num_blocks + 1;
-  const auto a = operand(M * K, 1), b = operand(N * K, 2);
-  std::vector<uint16_t> halves;
-  for (float x : b) halves.push_back(tests::to_bf16(x));
-  std::vector<float> left(a.size());
+  // One element short of whole blocks, so that their ends are seen too.
+  const int64_t K = num_blocks * kPadK - 1, panel_blocks = num_blocks + 1;
+  const auto a = stored(operand(M * K, 1)), b = stored(operand(N * K, 2));
+  std::vector<uint16_t> left(a.size());
   for (int64_t m = 0; m < M; ++m) {
     for (int64_t k = 0; k < K; ++k) {
       left[static_cast<size_t>(is_transposed ? k * M + m : m * K + k)] =
           a[static_cast<size_t>(m * K + k)];
     }
   }
-  Memory panels(padded(N, kPanelN) * panel_blocks * kPadK * 2), strip(num_blocks * 2048);
+  Memory panels(padded(N, kPanelN) * panel_blocks * kPadK * 2);
+  Memory strips(padded(M) * num_blocks * kPadK * 2);
   auto* words = reinterpret_cast<uint32_t*>(panels.begin());
   portable::pack_rows(portable::Bf16{}, words, N, K, panel_blocks,
-                      [&](int64_t n) { return halves.data() + n * K; });
+                      [&](int64_t n) { return b.data() + n * K; });
   std::vector<float> want(static_cast<size_t>(M * N), 7), got = want;
-  const auto into = [N](std::vector<float>& out) {
-    return [&out, N](int64_t m, int64_t n, const float* values, int64_t count) {
-      std::copy_n(values, count, out.begin() + m * N + n);
-    };
-  };
-  const int64_t sm = is_transposed ? 1 : K, sk = is_transposed ? M : 1;
-  portable::multiply(portable::Bf16{}, strip.workspace(), left.data(), sm, sk, M, words, N, K,
-                     panel_blocks, into(want));
-  emulated::multiply(emulated::Bf16{}, strip.workspace(), left.data(), sm, sk, M, words, N, K,
-                     panel_blocks, into(got));
+  std::vector<char> floats(1 << 17);
+  const Workspace scratch{floats.data(), floats.data() + floats.size()};
+  const auto rows = [&](int64_t m) { return left.data() + m * K; };
+  const auto columns = [&](int64_t k) { return left.data() + k * M; };
+  if (is_transposed) {
+    portable::multiply(portable::Bf16{}, scratch, portable::LeftColumns{columns}, M, words, N, K,
+                       panel_blocks, portable::IntoFloats{want.data(), N});
+    emulated::multiply(emulated::Bf16{}, strips.workspace(), emulated::LeftColumns{columns}, M,
+                       words, N, K, panel_blocks, emulated::IntoFloats{got.data(), N});
+  } else {
+    portable::multiply(portable::Bf16{}, scratch, portable::LeftRows{rows}, M, words, N, K,
+                       panel_blocks, portable::IntoFloats{want.data(), N});
+    emulated::multiply(emulated::Bf16{}, strips.workspace(), emulated::LeftRows{rows}, M, words, N,
+                       K, panel_blocks, emulated::IntoFloats{got.data(), N});
+  }
   require_same(got, want);
 }
 
@@ -199,12 +209,6 @@ TEST_CASE("amx: the product on tiles has the bits of the portable product for an
     }
   }
   CHECK(tiles.num_dots > 1000);
-}
-
-std::vector<uint16_t> stored(const std::vector<float>& values) {
-  std::vector<uint16_t> halves;
-  for (float x : values) halves.push_back(tests::to_bf16(x));
-  return halves;
 }
 
 TEST_CASE("amx: gemm on tiles has the bits of the portable gemm, gathered rows too") {

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "cluster/cli/command.h"
@@ -70,6 +72,45 @@ TEST_CASE("cli: every command has help with an example") {
     CHECK(outcome.exit_code == 0);
     CHECK(outcome.output.find("Example") != std::string::npos);
   }
+}
+
+TEST_CASE("cli: a benchmark is a list of named values with their bounds") {
+  const auto entries_of = [](const std::string& only) {
+    const Outcome outcome = troupe("bench --json --only " + only);
+    CAPTURE(outcome.output);
+    REQUIRE(outcome.exit_code == 0);
+    const auto entries = nlohmann::json::parse(outcome.output);
+    CHECK(entries.is_array());
+    for (const auto& entry : entries) {
+      CHECK(entry.at("name").get<std::string>().starts_with(only));
+      CHECK(entry.at("shape").is_string());
+      CHECK(entry.at("unit").is_string());
+      CHECK(entry.at("value").get<double>() > 0);
+      const double bound = entry.at("bound").get<double>();
+      const double fraction = bound > 0 ? entry.at("value").get<double>() / bound : 0;
+      CHECK(entry.at("fraction").get<double>() == doctest::Approx(fraction));
+    }
+    return entries;
+  };
+  const auto names_of = [&](const std::string& only) {
+    std::set<std::string> names;
+    for (const auto& entry : entries_of(only)) names.insert(entry.at("name").get<std::string>());
+    return names;
+  };
+  const auto ceilings = names_of("ceiling.");
+  for (const char* level : {"l2", "l3", "memory"}) {
+    CHECK(ceilings.contains(std::string("ceiling.read.") + level));
+  }
+  CHECK(names_of("tokenizer.") == std::set<std::string>{"tokenizer.encode", "tokenizer.decode"});
+  const auto decode = entries_of("decode.bench-moe.b8.ctx192");
+  REQUIRE(decode.size() == 1);
+  CHECK(decode[0].at("unit") == "tokens/s");
+  CHECK(decode[0].at("bound").get<double>() > 0);
+
+  const Outcome shares = troupe("bench --operations --only decode.bench-moe.b8.ctx192");
+  CHECK(shares.exit_code == 0);
+  CHECK(shares.output.find("decode.bench-moe.b8.ctx192.attention") != std::string::npos);
+  CHECK(troupe("bench --only frobnicate").exit_code == 2);
 }
 
 TEST_CASE("cli: the daemon's name explains itself") {
