@@ -58,10 +58,12 @@ TokenizerText tokenizer_text() {
   const std::vector<std::string> words = invented_words(random, kWords);
   auto vocabulary = nlohmann::json::object();
   auto merges = nlohmann::json::array();
-  const std::string space = "\u0120";  // What a space is called in byte pair vocabularies.
+  // What a space and the end of a line are called in byte pair vocabularies.
+  const std::string space = "\u0120", line_end = "\u010a";
   const auto add = [&](const std::string& token) { vocabulary.emplace(token, vocabulary.size()); };
   for (char c = '!'; c <= '~'; ++c) add(std::string(1, c));
   add(space);
+  add(line_end);
   for (const std::string& word : words) {
     // Letter by letter from the left, each beginning a token of its own.
     std::string begun = space;
