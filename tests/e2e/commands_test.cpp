@@ -276,6 +276,40 @@ TEST_CASE("a policy with another vocabulary is refused where the byte tokenizer 
                 "vocabulary");
 }
 
+TEST_CASE("export: the same bits, in a folder that was not there") {
+  const ShortJob job;
+  const std::string out = job.file("exported");
+  const std::vector<std::string> command = {"export", "--model", ran().model, "--out", out};
+  const Ended ended = troupe(command);
+  REQUIRE_MESSAGE(ended.exit_code == 0, ended.error);
+  CHECK(ended.out == out + ": 797728 parameters as bfloat16\n");
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer_config.json"}) {
+    CHECK(contents(out + "/" + name) == contents(ran().model + "/" + name));
+  }
+  const Ended again = troupe(command);
+  CHECK(again.exit_code == 2);
+  CHECK(again.error.find(out) != std::string::npos);
+  const Ended wide =
+      troupe({"export", "--model", ran().model, "--out", job.file("wide"), "--dtype", "float32"});
+  REQUIRE_MESSAGE(wide.exit_code == 0, wide.error);
+  CHECK(model::load_checkpoint(job.file("wide"))->values ==
+        model::load_checkpoint(ran().model)->values);
+}
+
+TEST_CASE("generate: an unknown chat template is refused with its hash and the way out") {
+  const ShortJob job;
+  const std::string folder = job.file("policy");
+  fs::copy(ran().model, folder);
+  write_text(folder + "/tokenizer_config.json", R"({"chat_template": "{{ messages }}"})");
+  const std::vector<std::string> command = {"generate", "--model", folder, "--prompt", "1+1=?"};
+  const Ended refused = troupe(command);
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.error.find("SHA-256") != std::string::npos);
+  auto named = command;
+  named.insert(named.end(), {"--template", "plain"});
+  CHECK(troupe(named).exit_code == 0);
+}
+
 TEST_CASE("run: an interrupt ends with code 3 and a checkpoint that loads") {
   const ShortJob job;
   Process process(job.run("home", {"sft.steps=100000"}));
