@@ -1,6 +1,7 @@
 // eval, generate and score: what can be asked of a checkpoint.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -72,6 +73,32 @@ Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& po
        .sequences_max = std::max<int64_t>(256, command.samples)});
 }
 
+// How far an evaluation is, for people: a line on standard error every few seconds.
+class EvalProgress {
+ public:
+  explicit EvalProgress(int64_t problems) : problems_(problems) {}
+
+  void show(int64_t finished) {
+    constexpr std::chrono::seconds kEvery{3};
+    const auto now = Clock::now();
+    if (now - shown_ < kEvery) return;
+    shown_ = now;
+    const auto so_far = std::chrono::duration<double>(now - start_);
+    const double left = finished > 0 ? so_far.count() * static_cast<double>(problems_ - finished) /
+                                           static_cast<double>(finished)
+                                     : 0;
+    fmt::print(stderr, "{} of {} problems answered{}\n", finished, problems_,
+               finished > 0 ? fmt::format(", about {:.0f} s left", left) : "");
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const int64_t problems_;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point shown_ = start_;
+};
+
 Status eval(const PolicyCommand& command) {
   auto policy = load(command);
   if (!policy) return policy.error();
@@ -93,12 +120,16 @@ Status eval(const PolicyCommand& command) {
   auto generator = make_generator(**policy, command, longest);
   if (!generator) return generator.error();
   watch_for_interrupts();
+  EvalProgress progress(static_cast<int64_t>(count));
   auto evaluation = actors::evaluate(**generator, (*policy)->weights(), *format, asked, rewards,
                                      {.seed = command.seed,
                                       .temperature = command.temperature,
                                       .top_p = command.top_p,
                                       .max_response_tokens = command.max_response_tokens},
-                                     [](int64_t) { return !is_interrupted(); });
+                                     [&](int64_t finished) {
+                                       progress.show(finished);
+                                       return !is_interrupted();
+                                     });
   if (!evaluation) return evaluation.error();
   const EvalMetrics& m = evaluation->metrics;
   const auto [low, high] = wilson_interval_95(m.solved, m.problems);
