@@ -2,6 +2,7 @@
 
 #include "actors/verifier/verifier_table.h"
 #include "model/data/dataset.h"
+#include "schemas/bounds.h"
 
 namespace troupe::actors {
 
@@ -20,6 +21,11 @@ Result<PromptFormat> prompt_format(std::string_view template_name, const model::
   if (!end) return end.error();
   auto stops = prompt_template->stop_tokens(tokenizer);
   if (!stops) return stops.error();
+  if (stops->size() > kStopTokensMax) {
+    return invalid_argument("the policy has " + std::to_string(stops->size()) +
+                            " tokens that end a response, at most " +
+                            std::to_string(kStopTokensMax) + " can be");
+  }
   return PromptFormat{.tokenizer = tokenizer,
                       .prompt_template = *prompt_template,
                       .end_token = *end,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/data/prompt_template.h"
+#include "model/tokenizer/byte_tokenizer.h"
 #include "model/tokenizer/tokenizer.h"
 #include "model/transformer/config.h"
 #include "schemas/job.h"
@@ -15,13 +16,13 @@
 
 namespace troupe::actors {
 
-// How prompts become tokens and responses text, for one policy.
+// How prompts become tokens and responses text, for one policy. By default plain bytes.
 struct PromptFormat {
   model::Tokenizer tokenizer{};
   model::PromptTemplate prompt_template{};
-  int32_t end_token = 0;               // Put after a demonstration's response.
-  std::vector<int32_t> stop_tokens{};  // Each ends a response.
-  int64_t vocab_size = 0;              // Ids that the policy may sample.
+  int32_t end_token = model::ByteTokenizer::kEos;                   // After a demonstration.
+  std::vector<int32_t> stop_tokens = {model::ByteTokenizer::kEos};  // Each ends a response.
+  int64_t vocab_size = model::ByteTokenizer::kVocabularySize;       // Ids that may be sampled.
 };
 
 // `template_name` as PromptTemplate::find has it. kInvalidArgument, besides, unless the policy has

@@ -8,6 +8,7 @@
 #include "actors/verifier/verifier_table.h"
 #include "model/formats/checkpoint.h"
 #include "model/formats/file.h"
+#include "model/formats/hf_config.h"
 #include "model/generation/generator.h"
 #include "schemas/bounds.h"
 #include "schemas/envelope_codec.h"
@@ -50,6 +51,7 @@ Status check_sizes(const JobSpec& job, int64_t context_max) {
 
 // Contents only: a folder may be moved.
 Result<std::string> hash_data(const JobSpec& job, const std::string& policy_sha256,
+                              const model::TransformerConfig& config,
                               const model::PolicyText& policy_text) {
   Sha256 hash;
   const auto add = [&hash](std::string_view text) {
@@ -58,7 +60,11 @@ Result<std::string> hash_data(const JobSpec& job, const std::string& policy_sha2
     hash.update(std::as_bytes(std::span(text.data(), text.size())));
   };
   add(policy_sha256);
-  for (const auto& [name, text] : policy_text.files) add(text);
+  add(model::to_hf_config(config));
+  for (const auto& [name, text] : policy_text.files) {
+    add(name);
+    add(text);
+  }
   std::vector<std::string> files;
   if (job.grpo.steps > 0) files.push_back(job.data.train);
   if (job.sft.steps > 0) {
@@ -165,7 +171,7 @@ Result<PreparedJob> prepare_job(
   if (Status s = model::Generator::check(config, rollout_threads(job), generator); !s) {
     return s.error();
   }
-  auto digest = hash_data(job, policy_sha256, text);
+  auto digest = hash_data(job, policy_sha256, config, text);
   if (!digest) return digest.error();
   prepared.data_sha256 = std::move(*digest);
   return prepared;

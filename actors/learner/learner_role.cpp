@@ -60,6 +60,13 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
   }
   auto prompt_template = model::PromptTemplate::find(lease.job.data.template_name, role->text_);
   if (!prompt_template) return prompt_template.error();
+  auto stops = prompt_template->stop_tokens(role->text_.tokenizer);
+  if (!stops) return stops.error();
+  auto ids = role->text_.tokenizer.special();
+  ids.stop = std::move(*stops);
+  auto tokenizer = role->text_.tokenizer.with(std::move(ids));
+  if (!tokenizer) return tokenizer.error();
+  role->text_.tokenizer = std::move(*tokenizer);
   role->text_.prompt_template = prompt_template->name();
   std::vector<float> initial;
   std::optional<model::LearnerState> state;

@@ -16,7 +16,8 @@ struct ExportCommand {
 };
 
 Status run_export(const ExportCommand& command) {
-  if (std::filesystem::exists(command.out)) {
+  std::error_code ignored;
+  if (std::filesystem::exists(command.out, ignored)) {
     return invalid_argument(command.out + ": is there already; name a folder that is not");
   }
   const auto checkpoint = model::load_checkpoint(command.model);

@@ -95,7 +95,7 @@ Status check_conversation(const ChatFormat& format, const Prompt& prompt,
       return invalid_argument("the system's message is not the first one of a prompt");
     }
     for (std::string_view mark : format.marks) {
-      if (tokenizer.find(mark) || message.content.find(mark) == std::string::npos) continue;
+      if (tokenizer.find_marker(mark) || message.content.find(mark) == std::string::npos) continue;
       return invalid_argument(fmt::format(
           "a prompt contains {}, which would forge a turn; remove it or use another template than "
           "{}",
@@ -176,7 +176,7 @@ Result<std::vector<int32_t>> PromptTemplate::render(const Prompt& prompt,
 
 Result<int32_t> PromptTemplate::end_token(const Tokenizer& tokenizer) const {
   if (format_ != nullptr) {
-    if (const auto token = tokenizer.find(format_->turn_end)) return *token;
+    if (const auto token = tokenizer.find_marker(format_->turn_end)) return *token;
   }
   if (tokenizer.special().eos) return *tokenizer.special().eos;
   return invalid_argument(fmt::format(

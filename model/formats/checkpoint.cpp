@@ -185,7 +185,7 @@ Status write_policy_file(const std::string& path, const TransformerConfig& confi
 }
 
 Result<TransformerConfig> load_policy_config(const std::string& path) {
-  if (!fs::is_regular_file(path)) return load_hf_config(path);
+  if (!is_file(path)) return load_hf_config(path);
   const auto file = GgufFile::open(path);
   if (!file) return file.error();
   const auto model = describe_gguf(file->contents(), path);
@@ -194,7 +194,7 @@ Result<TransformerConfig> load_policy_config(const std::string& path) {
 }
 
 Result<Checkpoint> load_checkpoint(const std::string& path) {
-  if (fs::is_regular_file(path)) return load_gguf(path);
+  if (is_file(path)) return load_gguf(path);
   auto config = load_hf_config(path);
   if (!config) return config.error();
   auto text = load_policy_text(path, *config);
@@ -208,7 +208,9 @@ Result<Checkpoint> load_checkpoint(const std::string& path) {
   return Checkpoint{.config = *config, .values = std::move(*values), .text = std::move(*text)};
 }
 
-Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint, Stored stored) {
+Status save_checkpoint(const std::string& path, const Checkpoint& checkpoint, Stored stored) {
+  const std::string folder = path.substr(0, path.find_last_not_of('/') + 1);
+  if (folder.empty()) return invalid_argument("\"" + path + "\" is no folder to write");
   const std::string unfinished = folder + ".unfinished";
   std::error_code error;
   fs::remove_all(unfinished, error);

@@ -62,6 +62,11 @@ Status write_new(const std::string& path, std::span<const std::span<const std::b
 
 }  // namespace
 
+bool is_file(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
 Result<std::string> read_file(const std::string& path, size_t bytes_max) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) {

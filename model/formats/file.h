@@ -14,6 +14,9 @@ namespace troupe::model {
 // kInvalidArgument when the file cannot be read or is longer than `bytes_max`.
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
 
+// Whether a plain file is there; what cannot be looked at is not.
+bool is_file(const std::string& path);
+
 // What is left of a file when the machine stops.
 enum class Durability : uint8_t {
   kSynced,  // The old file or the new one, whole.

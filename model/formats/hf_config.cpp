@@ -10,6 +10,7 @@
 
 #include "model/formats/file.h"
 #include "model/formats/quantization.h"
+#include "model/tokenizer/json_fields.h"
 #include "schemas/check.h"
 
 namespace troupe::model {
@@ -663,7 +664,7 @@ void add_variants(const TransformerConfig& config, OrderedJson& json) {
 }  // namespace
 
 Result<TransformerConfig> parse_hf_config(std::string_view text, std::string_view origin) {
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+  const Json json = parse_json(text);
   if (json.is_discarded() || !json.is_object()) {
     return invalid_argument(fmt::format("{}: is not a JSON object", origin));
   }

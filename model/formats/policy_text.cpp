@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -14,7 +13,6 @@
 namespace troupe::model {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using Files = std::map<std::string, std::string>;
 
@@ -29,13 +27,15 @@ constexpr const char* kOwnTemplate = "troupe_template";
 
 constexpr std::array kFiles = {kTokenizer, kTokenizerConfig, kGenerationConfig, kSpecialTokens,
                                kChatTemplate};
-constexpr size_t kFileBytesMax = 64 << 20;
+constexpr size_t kTokenizerBytesMax = 64 << 20;
+constexpr size_t kFileBytesMax = 4 << 20;  // Of each other one.
+constexpr size_t kEndsMax = 32;
 
 // The file as a JSON object; an empty one where there is no such file.
 Result<nlohmann::json> object_in(const Files& files, const char* name, std::string_view origin) {
   const auto found = files.find(name);
   if (found == files.end()) return nlohmann::json::object();
-  auto json = nlohmann::json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+  auto json = parse_json(found->second);
   if (json.is_object()) return json;
   return invalid_argument(fmt::format("{}: {}: is not a JSON object", origin, name));
 }
@@ -55,6 +55,10 @@ Result<std::vector<int32_t>> end_ids(const nlohmann::json& generation, std::stri
   const auto* found = find_field(generation, "eos_token_id");
   std::vector<int32_t> ids;
   if (found == nullptr) return ids;
+  if (found->is_array() && found->size() > kEndsMax) {
+    return invalid_argument(fmt::format("{}: {}: eos_token_id has {} ids, at most {} can be",
+                                        origin, kGenerationConfig, found->size(), kEndsMax));
+  }
   for (const auto& one : found->is_array() ? *found : nlohmann::json::array({*found})) {
     if (!one.is_number_integer() || one < 0 || one > INT32_MAX) {
       return invalid_argument(
@@ -157,7 +161,7 @@ GgufVocabulary vocabulary_of(const Gguf& file) {
 }  // namespace
 
 Result<PolicyText> load_policy_text(const std::string& folder, const TransformerConfig& config) {
-  if (fs::is_regular_file(folder)) {
+  if (is_file(folder)) {
     const auto file = GgufFile::open(folder);
     if (!file) return file.error();
     return gguf_policy_text(file->contents(), config, folder);
@@ -165,13 +169,13 @@ Result<PolicyText> load_policy_text(const std::string& folder, const Transformer
   Files files;
   for (const char* name : kFiles) {
     const std::string path = folder + "/" + name;
-    if (!fs::exists(path)) continue;
-    auto text = read_file(path, kFileBytesMax);
+    if (!is_file(path)) continue;
+    auto text = read_file(path, name == kTokenizer ? kTokenizerBytesMax : kFileBytesMax);
     if (!text) return text.error();
     files.emplace(name, std::move(*text));
   }
   for (const char* other : {"tokenizer.model", "vocab.json"}) {
-    if (files.contains(kTokenizer) || !fs::exists(folder + "/" + other)) continue;
+    if (files.contains(kTokenizer) || !is_file(folder + "/" + other)) continue;
     return invalid_argument(fmt::format(
         "{}: has {} but no {}; transformers writes it: python -c \"import transformers; "
         "transformers.AutoTokenizer.from_pretrained('{}').save_pretrained('{}')\"",
@@ -229,6 +233,15 @@ Files files_of(const PolicyText& text) {
   if (text.tokenizer.is_bytes()) config[kOwnTokenizer] = "bytes";
   if (!text.prompt_template.empty()) config[kOwnTemplate] = text.prompt_template;
   files[kTokenizerConfig] = config.dump(2) + "\n";
+  const std::vector<int32_t>& stop = text.tokenizer.special().stop;
+  if (text.tokenizer.is_bytes() || stop.empty()) return files;
+  // What ends a response of this policy now, for whoever else lets it generate.
+  Json generation = Json::object();
+  if (const auto found = files.find(kGenerationConfig); found != files.end()) {
+    generation = Json::parse(found->second);
+  }
+  generation["eos_token_id"] = stop.size() == 1 ? Json(stop[0]) : Json(stop);
+  files[kGenerationConfig] = generation.dump(2) + "\n";
   return files;
 }
 

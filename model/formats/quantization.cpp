@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/formats/file.h"
+#include "model/tokenizer/json_fields.h"
 
 namespace troupe::model {
 namespace {
@@ -55,7 +56,7 @@ Result<std::optional<ScaleBlocks>> load_quantization(const std::string& folder) 
   const std::string path = folder + "/config.json";
   const auto text = read_file(path, kConfigBytesMax);
   if (!text) return text.error();
-  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const Json json = parse_json(*text);
   if (!json.is_object()) return invalid_argument(path + ": is not a JSON object");
   return parse_quantization(json, path);
 }

@@ -249,7 +249,7 @@ Result<Tokenizer> Tokenizer::parse(std::string_view text, std::string_view origi
   const auto refused = [&](const Error& error) {
     return invalid_argument(fmt::format("{}: {}", origin, error.message));
   };
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  const Json json = parse_json(text);
   if (!json.is_object()) return refused(invalid_argument("is not a JSON object"));
   const auto field = [&json](const char* key) {
     const Json* found = find_field(json, key);
@@ -394,6 +394,12 @@ int32_t Tokenizer::vocabulary_size() const {
 bool Tokenizer::is_valid(int32_t id) const {
   if (id < 0 || id >= vocabulary_size()) return false;
   return !vocabulary_ || vocabulary_->texts[static_cast<size_t>(id)].has_value();
+}
+
+std::optional<int32_t> Tokenizer::find_marker(std::string_view token) const {
+  if (!vocabulary_) return find(token);
+  const AddedToken* added = vocabulary_->added.find(token);
+  return added != nullptr && added->is_special ? std::optional(added->id) : std::nullopt;
 }
 
 std::optional<int32_t> Tokenizer::find(std::string_view token) const {

@@ -68,6 +68,8 @@ class Tokenizer {
   bool is_valid(int32_t id) const;
   // A marker, or a token as the file spells it.
   std::optional<int32_t> find(std::string_view token) const;
+  // A marker only: what trusted text can spell and no other text.
+  std::optional<int32_t> find_marker(std::string_view token) const;
 
   const SpecialIds& special() const { return special_; }
   // What is put before and after a text that is no conversation.

@@ -289,8 +289,8 @@ TEST_CASE("export: the same bits, in a folder that was not there") {
   const Ended again = troupe(command);
   CHECK(again.exit_code == 2);
   CHECK(again.error.find(out) != std::string::npos);
-  const Ended wide =
-      troupe({"export", "--model", ran().model, "--out", job.file("wide"), "--dtype", "float32"});
+  const Ended wide = troupe(
+      {"export", "--model", ran().model, "--out", job.file("wide") + "/", "--dtype", "float32"});
   REQUIRE_MESSAGE(wide.exit_code == 0, wide.error);
   CHECK(model::load_checkpoint(job.file("wide"))->values ==
         model::load_checkpoint(ran().model)->values);

@@ -71,14 +71,19 @@ TROUPE_BARE long clone_onto(clone_args& arguments, void (*run)(Birth&), Birth& b
   return result;
 }
 
+// `number`, where given, is written before the new process runs.
 TROUPE_BARE long clone_sharing_memory(uint64_t flags, uint64_t exit_signal, int cgroup_folder,
-                                      char* stack, size_t stack_bytes, void (*run)(Birth&),
-                                      Birth& birth) {
+                                      pid_t* number, char* stack, size_t stack_bytes,
+                                      void (*run)(Birth&), Birth& birth) {
   clone_args arguments = {};
   arguments.flags = CLONE_VM | CLONE_VFORK | flags;
   arguments.exit_signal = exit_signal;
   arguments.stack = (reinterpret_cast<uintptr_t>(stack) + 15) & ~uintptr_t{15};
   arguments.stack_size = (stack_bytes - 16) & ~size_t{15};
+  if (number != nullptr) {
+    arguments.flags |= CLONE_PARENT_SETTID;
+    arguments.parent_tid = reinterpret_cast<uintptr_t>(number);
+  }
   if (cgroup_folder >= 0) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(cgroup_folder);
@@ -231,7 +236,7 @@ TROUPE_BARE void make_part(Birth& birth, const RootPart& part) {
       return restrict_mount(birth, path,
                             part.kind == RootPart::Kind::kHostFile
                                 ? kReadOnly
-                                : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+                                : MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
   }
 }
 
@@ -310,22 +315,22 @@ TROUPE_BARE void build(Birth& birth) {
   place_descriptors(birth);
   leave_host(birth);
   build_root(birth);
-  // The launcher's child, as this one is: whoever waits for it is its parent.
-  const long process_1 = clone_sharing_memory(CLONE_PARENT, 0, -1, birth.stack, birth.stack_bytes,
-                                              be_process_1, birth);
+  // The launcher's child, as this one is: whoever waits for it is its parent. Its number is known
+  // at once, because the launcher must end it when this process is killed here.
+  const long process_1 = clone_sharing_memory(CLONE_PARENT, 0, -1, &birth.process_1, birth.stack,
+                                              birth.stack_bytes, be_process_1, birth);
   if (process_1 < 0) {
     errno = static_cast<int>(-process_1);
     give_up(birth, "making process 1", "");
   }
-  birth.process_1 = static_cast<pid_t>(process_1);
   for (;;) ::syscall(SYS_exit_group, 0);
 }
 
 }  // namespace
 
 long start_builder(Birth& birth, char* stack, size_t stack_bytes) {
-  return clone_sharing_memory(0, SIGCHLD, birth.launch->cgroup_folder, stack, stack_bytes, build,
-                              birth);
+  return clone_sharing_memory(0, SIGCHLD, birth.launch->cgroup_folder, nullptr, stack, stack_bytes,
+                              build, birth);
 }
 
 }  // namespace troupe::actors::sandbox

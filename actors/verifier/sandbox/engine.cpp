@@ -21,6 +21,7 @@ namespace {
 constexpr int kOwnProcesses = 1;  // Process 1.
 constexpr int kUserProcessesSlack = 64;
 constexpr int kFilesMax = 256;
+constexpr int kTemporaryFilesMax = 1 << 14;  // In each of /tmp and /dev/shm.
 constexpr size_t kOpenFilesMax = 256;
 constexpr int64_t kMebibyte = 1 << 20;
 constexpr int64_t kStackBytes = 256 * kMebibyte;
@@ -144,7 +145,8 @@ Result<Running> Engine::start(const BoxProgram& program) {
                             .mode = static_cast<mode_t>(file.is_executable ? 0555 : 0444)});
   }
   launch.temporary =
-      fmt::format("mode=1777,size={}", std::max<int64_t>(program.limits.disk_bytes, 1));
+      fmt::format("mode=1777,size={},nr_inodes={}", std::max<int64_t>(program.limits.disk_bytes, 1),
+                  kTemporaryFilesMax);
   launch.filter = filter_;
 
   auto slot = slots_.acquire();

@@ -31,10 +31,12 @@ void restore_dumpable() {
   if (::prctl(PR_GET_DUMPABLE) != was_dumpable) ::prctl(PR_SET_DUMPABLE, was_dumpable);
 }
 
-void bury(pid_t pid) {
-  int status = 0;
+// Returns how it ended.
+int bury(pid_t pid) {
+  int status = -1;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
+  return status;
 }
 
 Result<Launched> start(const Launch& launch, char* stack) {
@@ -53,7 +55,7 @@ Result<Launched> start(const Launch& launch, char* stack) {
   if (builder < 0) {
     return Error{.message = fmt::format("clone3: {}", std::strerror(static_cast<int>(-builder)))};
   }
-  bury(static_cast<pid_t>(builder));
+  const int builder_status = bury(static_cast<pid_t>(builder));
   restore_dumpable();
   const auto fail = [&birth](const char* what, int error) {
     if (birth.process_1 > 0) {
@@ -64,7 +66,11 @@ Result<Launched> start(const Launch& launch, char* stack) {
                                         birth.object, std::strerror(error))};
   };
   if (birth.failed != nullptr) return fail(birth.failed, birth.error);
-  if (birth.process_1 <= 0) return fail("the builder of a box was killed", ECHILD);
+  // Then process 1 may still be at work in this memory: it is ended before the memory is given
+  // back.
+  if (builder_status != 0 || birth.process_1 <= 0) {
+    return fail("the builder of a box was killed", ECHILD);
+  }
   // It is a child of this process and not buried yet, so the number is still its own.
   Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, birth.process_1, 0)));
   if (!process) return fail("pidfd_open", errno);

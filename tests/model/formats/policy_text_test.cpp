@@ -65,8 +65,8 @@ TEST_CASE("policy text: a response ends with generation_config.json's tokens, el
 TEST_CASE("policy text: the chat template is a file's, or tokenizer_config.json's, or none") {
   const Folder folder;
   CHECK(folder.load().chat_template.empty());
-  folder.write("tokenizer_config.json", R"({"chat_template": [{"name": "tools", "template": "T"},
-                                                              {"name": "default", "template": "D"}]})");
+  folder.write("tokenizer_config.json", R"({"chat_template": [
+      {"name": "tools", "template": "T"}, {"name": "default", "template": "D"}]})");
   CHECK(folder.load().chat_template == "D");
   folder.write("tokenizer_config.json", R"({"chat_template": "C", "troupe_template": "chatml"})");
   CHECK(folder.load().chat_template == "C");
@@ -83,7 +83,8 @@ TEST_CASE("policy text: what is saved beside weights is what was read, and the t
   PolicyText text = folder.load();
   text.prompt_template = "smollm2";
   const auto files = files_of(text);
-  CHECK(files.size() == 4);
+  CHECK(files.size() == 5);
+  CHECK(Json::parse(files.at("generation_config.json")) == Json({{"eos_token_id", 2}}));
   const Folder other;
   for (const auto& [name, content] : files) other.write(name, content);
   const PolicyText again = other.load();
@@ -190,6 +191,18 @@ TEST_CASE("policy text: what is damaged or not supported is refused by its file"
     const Folder folder;
     folder.write("generation_config.json", std::string("{\"eos_token_id\": ") + ids + "}");
     folder.refusal();
+  }
+  {
+    const Folder folder;
+    folder.write("generation_config.json",
+                 Json({{"eos_token_id", std::vector<int>(33, 1)}}).dump());
+    CHECK(contains(folder.refusal(), "33 ids"));
+  }
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
+    CAPTURE(name);
+    const Folder folder;
+    folder.write(name, "{\"x\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}");
+    CHECK(contains(folder.refusal(), name));
   }
   {
     const Folder folder;
