@@ -46,7 +46,7 @@ struct WorkspacePlan {
   int64_t experts = 0;
 };
 
-inline constexpr uint32_t kBackendVersion = 2;
+inline constexpr uint32_t kBackendVersion = 3;
 
 struct Backend {
   uint32_t version = kBackendVersion;
@@ -95,7 +95,7 @@ struct Backend {
   void (*gate)(Stream* stream, const Gate& args) = nullptr;
   void (*gate_backward)(Stream* stream, const GateBackward& args) = nullptr;
   void (*route)(Stream* stream, const Route& args) = nullptr;
-  void (*combine)(Stream* stream, const Combine& args) = nullptr;
+  void (*combine_experts)(Stream* stream, const CombineExperts& args) = nullptr;
   void (*swiglu)(Stream* stream, const Swiglu& args) = nullptr;
   void (*swiglu_backward)(Stream* stream, const SwigluBackward& args) = nullptr;
   void (*embedding)(Stream* stream, const Embedding& args) = nullptr;

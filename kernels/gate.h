@@ -65,16 +65,26 @@ struct Route {
   int64_t K = 0;
 };
 
-// out[n] += sum over k, in expert order, of weight[n, k] * rows[slot_row[n, k]]; weight 1 if
-// absent.
-struct Combine {
-  Device<float> out{};         // (N, D)
-  Device<float> rows{};        // (N*K, D)
-  Device<float> weight{};      // (N, K)
+// The way back to tokens, through a weight of each expert: with e the expert of row r,
+//   row[r] = x[r] W[e]^T            (a whole product), or
+//   row[r] = x[r] W[e]^T + x2[r] W2[e]^T
+//   out[n] += sum over k, in expert order, of weight[n, k] row[slot_row[n, k]]
+// The sum is formed before it is added. Rows of products are never kept.
+struct CombineExperts {
+  Device<float> out{};  // (N, D)
+  Stored x{};           // (N*K, F)
+  Stored x2{};          // (N*K, F); may be absent
+  Packed w{};           // (D, F), of expert 0; w_stride_bytes to the next
+  Packed w2{};
+  int64_t w_stride_bytes = 0;
+  Device<float> weight{};      // (N, K); 1 where absent
   Device<int32_t> slot_row{};  // (N, K)
+  Device<int32_t> offsets{};   // (E+1)
   int64_t N = 0;
   int64_t K = 0;
   int64_t D = 0;
+  int64_t E = 0;
+  int64_t F = 0;
 };
 
 }  // namespace troupe::kernels

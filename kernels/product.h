@@ -25,8 +25,9 @@
 
 namespace troupe::kernels {
 
-// y (M, w.rows) = x (M, w.cols) W^T, or += when `accumulates`: the whole product is formed first,
-// then added. Exactly one of y and y_stored is written.
+// y (M, w.rows) = x (M, w.cols) W^T, or base + x W^T: the whole product is formed first, then
+// added. Exactly one of y and y_stored is written. With num_parts > 1 there are so many weights of
+// one shape, each for its own columns of x and y.
 struct Gemm {
   Device<float> y{};
   Stored y_stored{};
@@ -37,6 +38,10 @@ struct Gemm {
   int64_t ldx = 0;
   Device<int32_t> x_rows{};  // (M)  Row of x for each row of y; absent: the same row.
   bool accumulates = false;
+  int64_t num_parts = 1;
+  int64_t x_part = 0;        // From a part's first column of x to the next part's.
+  int64_t y_part = 0;        // Likewise of y.
+  int64_t w_part_bytes = 0;  // From a part's weight to the next one's.
 };
 
 // The same for E weights of one shape, `w` being the first and w_stride_bytes apart: rows

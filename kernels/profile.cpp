@@ -16,7 +16,7 @@ namespace {
   X(rmsnorm) X(rmsnorm_backward) X(mla_query) X(mla_query_backward) \
   X(mla_latent) X(mla_latent_backward) X(head_rows) X(head_rows_backward) X(add_bias) \
   X(bias_gradient) X(attention) X(attention_backward) \
-  X(gate) X(gate_backward) X(route) X(combine) X(swiglu) X(swiglu_backward) \
+  X(gate) X(gate_backward) X(route) X(combine_experts) X(swiglu) X(swiglu_backward) \
   X(embedding) X(embedding_backward) X(token_logprob) X(token_logprob_backward) \
   X(sample) X(add) X(square_sums) X(adamw)
 // clang-format on

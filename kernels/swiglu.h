@@ -18,25 +18,27 @@ namespace troupe::kernels {
 
 struct Swiglu {
   Stored y{};            // (N, F)  out
-  Device<float> gate{};  // (N, F)
-  Device<float> up{};    // (N, F)
+  Device<float> gate{};  // (N, F) at ld
+  Device<float> up{};    // (N, F) at ld
   int64_t N = 0;
   int64_t F = 0;
+  int64_t ld = 0;
 };
 // With the row weights of an expert (weight[row_slot] as laid out by Route through slot_row):
 // d(w * (a Wd)) for rows of experts; absent weight means 1.
 struct SwigluBackward {
-  Stored dgate{};           // (N, F)  out
-  Stored dup{};             // (N, F)  out
-  Stored weighted{};        // (N, F)  out: w * a, the operand of dWd; absent: not written
-  Device<float> dweight{};  // (tokens, K)  out: sum over f of da * a; absent without weights
-  Device<float> da{};       // (N, F)  gradient of a for weight 1
-  Device<float> gate{};
-  Device<float> up{};
+  Stored dgate{};              // (N, F)  out
+  Stored dup{};                // (N, F)  out
+  Stored weighted{};           // (N, F)  out: w * a, the operand of dWd; absent: not written
+  Device<float> dweight{};     // (tokens, K)  out: sum over f of da * a; absent without weights
+  Device<float> da{};          // (N, F)  gradient of a for weight 1
+  Device<float> gate{};        // (N, F) at ld
+  Device<float> up{};          // (N, F) at ld
   Device<float> weight{};      // (tokens, K)
   Device<int32_t> slot_row{};  // (tokens, K): row of each (token, k)
   int64_t N = 0;
   int64_t F = 0;
+  int64_t ld = 0;
   int64_t num_slots = 0;  // tokens * K
 };
 

@@ -62,7 +62,8 @@ int64_t workspace_bytes(const WorkspacePlan& plan) {
   const int64_t attention =
       (32 + context) * widths * kWord + rows * (widths + 4 * context + 64) * kWord;
   const int64_t elementwise = 64 * width * kWord;
-  return product + gradient + attention + elementwise + 64 * 64;
+  const int64_t combined = std::max(kCombinedFloats, tokens * kCombinedColumnsMin);
+  return product + std::max(gradient, combined * kWord) + attention + elementwise + 64 * 64;
 }
 
 Stream* create_stream(Precision precision, const WorkspacePlan& plan) {

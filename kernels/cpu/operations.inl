@@ -35,18 +35,40 @@ void grouped_gemm(S s, Workspace workspace, const GroupedGemm& args) {
   const int32_t* offsets = at(args.offsets);
   for (int64_t e = 0; e < args.num_groups; ++e) {
     Gemm one = args.gemm;
-    const int64_t first = offsets[e];
-    one.M = offsets[e + 1] - first;
+    one.M = offsets[e + 1] - offsets[e];
     if (one.M == 0) continue;
     one.w.address += static_cast<uint64_t>(e * args.w_stride_bytes);
-    if (one.y) one.y = one.y + first * one.ldy;
-    if (one.y_stored) one.y_stored = one.y_stored + first * one.ldy;
-    if (one.x_rows) {
-      one.x_rows = one.x_rows + first;
-    } else {
-      one.x = one.x + first * one.ldx;
-    }
+    move_rows(one, offsets[e]);
     gemm(s, workspace, one);
+  }
+}
+
+// Some columns at a time, so that their rows stay in the second cache until they are added up.
+template <class S>
+void combine_experts(S s, Workspace workspace, const CombineExperts& args) {
+  const int64_t M = args.N * args.K, D = args.D;
+  if (M == 0) return;
+  const int64_t columns_max = combined_columns(M);
+  const int64_t columns = D < columns_max ? padded(D, kPanelN) : columns_max;
+  const int32_t* offsets = at(args.offsets);
+  float* rows = workspace.take<float>(M * columns);
+  for (int64_t first = 0; first < D; first += columns) {
+    const int64_t width = D - first < columns ? D - first : columns;
+    const auto product = [&](Stored x, const Packed& w, const auto& into) {
+      for (int64_t e = 0; e < args.E; ++e) {
+        const int64_t row = offsets[e], count = offsets[e + 1] - row;
+        const auto* from = at(s, x) + row * args.F;
+        const auto* panels = reinterpret_cast<const typename S::Word*>(
+            w.address + static_cast<uint64_t>(e * args.w_stride_bytes));
+        multiply(s, workspace, LeftRows{[&](int64_t m) { return from + m * args.F; }}, count,
+                 panels + packed_words<S>(first, args.F), width, args.F, blocks_of(args.F),
+                 into.of_row(row));
+      }
+    };
+    product(args.x, args.w, IntoScratch{rows, columns});
+    if (args.x2) product(args.x2, args.w2, AddToScratch{rows, columns});
+    combine(at(args.out) + first, D, rows, columns, width, at(args.weight), at(args.slot_row),
+            args.N, args.K);
   }
 }
 
@@ -129,7 +151,7 @@ Backend operations(const char* isa) {
   TROUPE_IN_FLOAT_PLAIN(gate, Gate);
   TROUPE_IN_PRECISION_PLAIN(gate_backward, GateBackward);
   TROUPE_IN_FLOAT_PLAIN(route, Route);
-  TROUPE_IN_FLOAT_PLAIN(combine, Combine);
+  TROUPE_IN_PRECISION(combine_experts, CombineExperts);
   TROUPE_IN_PRECISION_PLAIN(swiglu, Swiglu);
   TROUPE_IN_PRECISION_PLAIN(swiglu_backward, SwigluBackward);
   TROUPE_IN_FLOAT_PLAIN(embedding, Embedding);

@@ -440,18 +440,16 @@ void route(const Route& args) {
   }
 }
 
-void combine(const Combine& args) {
-  const int64_t K = args.K, D = args.D;
-  for (int64_t n = 0; n < args.N; ++n) {
-    const int32_t* slot_row = at(args.slot_row) + n * K;
-    const float* weight = args.weight ? at(args.weight) + n * K : nullptr;
-    float* out = at(args.out) + n * D;
-    for (int64_t i = 0; i < D; i += 16) {
-      const int64_t count = D - i;
+// out[n, i] += sum over k of weight[n, k] rows[slot_row[n, k], i] for i < width.
+inline void combine(float* out, int64_t ld, const float* rows, int64_t ld_rows, int64_t width,
+                    const float* weight, const int32_t* slot_row, int64_t N, int64_t K) {
+  for (int64_t n = 0; n < N; ++n, out += ld, slot_row += K) {
+    for (int64_t i = 0; i < width; i += 16) {
+      const int64_t count = width - i;
       F16 sum = splat(0.0f);
       for (int64_t k = 0; k < K; ++k) {
-        const F16 row = load_n(at(args.rows) + slot_row[k] * D + i, count);
-        sum = sum + (weight != nullptr ? splat(weight[k]) * row : row);
+        const F16 row = load_n(rows + slot_row[k] * ld_rows + i, count);
+        sum = sum + (weight != nullptr ? splat(weight[n * K + k]) * row : row);
       }
       store_n(out + i, load_n(out + i, count) + sum, count);
     }
@@ -460,11 +458,15 @@ void combine(const Combine& args) {
 
 template <class S>
 void swiglu(S s, const Swiglu& args) {
-  const int64_t total = args.N * args.F;
-  for (int64_t i = 0; i < total; i += 16) {
-    const int64_t n = total - i;
-    const F16 g = load_n(at(args.gate) + i, n);
-    store_stored_n(at(s, args.y) + i, g * sigmoid16(g) * load_n(at(args.up) + i, n), n);
+  const int64_t F = args.F;
+  for (int64_t row = 0; row < args.N; ++row) {
+    const float* gate_row = at(args.gate) + row * args.ld;
+    const float* up_row = at(args.up) + row * args.ld;
+    for (int64_t i = 0; i < F; i += 16) {
+      const F16 g = load_n(gate_row + i, F - i);
+      const F16 y = g * sigmoid16(g) * load_n(up_row + i, F - i);
+      store_stored_n(at(s, args.y) + row * F + i, y, F - i);
+    }
   }
 }
 
@@ -472,8 +474,8 @@ template <class S>
 void swiglu_backward(S s, const SwigluBackward& args) {
   const int64_t F = args.F;
   const auto row_of = [&](int64_t row, float weight) {
-    const float* gate_row = at(args.gate) + row * F;
-    const float* up_row = at(args.up) + row * F;
+    const float* gate_row = at(args.gate) + row * args.ld;
+    const float* up_row = at(args.up) + row * args.ld;
     const float* da_row = at(args.da) + row * F;
     F16 dot = splat(0.0f);
     for (int64_t i = 0; i < F; i += 16) {

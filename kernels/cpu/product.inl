@@ -179,6 +179,13 @@ struct AddToFloats {
     store_n(to, load_n(to, count) + load_n(values, count), count);
   }
 };
+// The same into memory that is in the second cache anyway.
+struct IntoScratch : IntoFloats {
+  IntoScratch of_row(int64_t row) const { return {{y + row * ld, ld}}; }
+};
+struct AddToScratch : AddToFloats {
+  AddToScratch of_row(int64_t row) const { return {{y + row * ld, ld}}; }
+};
 template <class S>
 struct IntoStored {
   typename S::Element* y;
@@ -399,7 +406,7 @@ void pack(S s, Workspace workspace, const Packed& to, const float* from, int64_t
 }
 
 template <class S>
-void gemm(S s, Workspace workspace, const Gemm& args) {
+void gemm_of_part(S s, Workspace workspace, const Gemm& args) {
   using Element = typename S::Element;
   const int64_t K = args.w.cols;
   const auto* x = reinterpret_cast<const Element*>(args.x.address);
@@ -416,6 +423,38 @@ void gemm(S s, Workspace workspace, const Gemm& args) {
     run(AddToFloats{y, args.ldy});
   } else {
     run(IntoFloats{y, args.ldy});
+  }
+}
+
+inline void move_rows(Gemm& args, int64_t rows) {
+  if (args.y) args.y = args.y + rows * args.ldy;
+  if (args.y_stored) args.y_stored = args.y_stored + rows * args.ldy;
+  if (args.x_rows) {
+    args.x_rows = args.x_rows + rows;
+  } else {
+    args.x = args.x + rows * args.ldx;
+  }
+}
+
+// Some rows meet all parts before the next do, so that a row comes from memory once.
+template <class S>
+void gemm(S s, Workspace workspace, const Gemm& args) {
+  constexpr int64_t kRows = 128;
+  if (args.num_parts == 1) {
+    gemm_of_part(s, workspace, args);
+    return;
+  }
+  for (int64_t m = 0; m < args.M; m += kRows) {
+    Gemm rows = args;
+    rows.M = args.M - m < kRows ? args.M - m : kRows;
+    move_rows(rows, m);
+    for (int64_t p = 0; p < args.num_parts; ++p) {
+      gemm_of_part(s, workspace, rows);
+      if (rows.y) rows.y = rows.y + args.y_part;
+      if (rows.y_stored) rows.y_stored = rows.y_stored + args.y_part;
+      rows.x = rows.x + args.x_part;
+      rows.w.address += static_cast<uint64_t>(args.w_part_bytes);
+    }
   }
 }
 

@@ -5,14 +5,22 @@
 // meets all of them, so that weights are read from memory once: four accumulators (tiles 0-3), two
 // left tiles (4, 5), two right tiles (6, 7). Up to 16 rows meet four panels at a time instead.
 
+//
+// A long inner axis is cut: sums wait in memory while the next part's tiles are laid out, which
+// changes no bit of them. Otherwise few rows would fill the cache, and every few rows would read
+// all weights again.
+
 constexpr int64_t kStripRows = 32;
 // Left tiles at a time: what leaves the second cache room for the panels.
 constexpr int64_t kLeftBytes = 512 << 10;
+constexpr int64_t kCutBlocks = 32;    // Of the inner axis at a time, where it is longer than two.
+constexpr int64_t kCutColumns = 512;  // Outputs whose sums wait at a time.
 
 // to: tiles [block][half of 16 rows][16][32] of rows [m0, m0 + M) with zeros around what is there;
-// without the second half where M <= 16.
+// without the second half where M <= 16. Of the inner axis it is [k0, k0 + K).
 template <class Row>
-inline void left_tiles(uint32_t* to, const LeftRows<Row>& left, int64_t m0, int64_t M, int64_t K) {
+inline void left_tiles(uint32_t* to, const LeftRows<Row>& left, int64_t m0, int64_t M, int64_t k0,
+                       int64_t K) {
   const int64_t num_blocks = blocks_of(K), whole = K / kPadK;
   const int64_t rows = M <= 16 ? 16 : kStripRows;
   for (int64_t r = 0; r < rows; ++r) {
@@ -21,7 +29,7 @@ inline void left_tiles(uint32_t* to, const LeftRows<Row>& left, int64_t m0, int6
       for (int64_t block = 0; block < num_blocks; ++block) std::memset(at + block * 512, 0, 64);
       continue;
     }
-    const uint16_t* from = left.row(m0 + r);
+    const uint16_t* from = left.row(m0 + r) + k0;
     for (int64_t block = 0; block < whole; ++block) {
       std::memcpy(at + block * 512, from + block * kPadK, 64);
     }
@@ -34,7 +42,7 @@ inline void left_tiles(uint32_t* to, const LeftRows<Row>& left, int64_t m0, int6
 }
 template <class Column>
 inline void left_tiles(uint32_t* to, const LeftColumns<Column>& left, int64_t m0, int64_t M,
-                       int64_t K) {
+                       int64_t k0, int64_t K) {
   alignas(64) uint32_t words[16 * 16];
   alignas(64) uint16_t low_tail[16], high_tail[16];
   for (int64_t block = 0; block < blocks_of(K); ++block) {
@@ -42,8 +50,8 @@ inline void left_tiles(uint32_t* to, const LeftColumns<Column>& left, int64_t m0
       const int64_t rows = M - half * 16 < 16 ? M - half * 16 : 16;
       for (int64_t pair = 0; pair < 16; ++pair) {
         const int64_t k = block * kPadK + 2 * pair;
-        const uint16_t* low = k < K ? left.column(k) + m0 + half * 16 : nullptr;
-        const uint16_t* high = k + 1 < K ? left.column(k + 1) + m0 + half * 16 : nullptr;
+        const uint16_t* low = k < K ? left.column(k0 + k) + m0 + half * 16 : nullptr;
+        const uint16_t* high = k + 1 < K ? left.column(k0 + k + 1) + m0 + half * 16 : nullptr;
         if (rows < 16 || high == nullptr) {
           for (int64_t i = 0; i < 16; ++i) {
             low_tail[i] = i < rows && low != nullptr ? low[i] : 0;
@@ -75,29 +83,48 @@ inline TilePlace tile_place(const Emit&, int64_t, int64_t) {
 inline TilePlace tile_place(const IntoFloats& into, int64_t m, int64_t n) {
   return {into.y + m * into.ld + n, into.ld};
 }
+inline TilePlace tile_place(const IntoScratch& into, int64_t m, int64_t n) {
+  return {into.y + m * into.ld + n, into.ld};
+}
 
-// Asks for the lines that the next strip will write: a store that misses waits for its line, and
-// few can wait at a time.
-template <class Emit>
-inline void prefetch_output(const Emit&, int64_t, int64_t, int64_t, int64_t) {}
-inline void prefetch_rows(const float* y, int64_t ld, int64_t m, int64_t rows, int64_t n,
-                          int64_t N) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* at = y + (m + r) * ld + n;
-    __builtin_prefetch(at, 1, 2);
-    if (n + 16 < N) __builtin_prefetch(at + 16, 1, 2);
+// Rows of outputs that will be written next. Their lines are asked for while products run, a few
+// with each block: a store that misses waits for its line, and so does everything behind many
+// requests at a time.
+struct OutputRows {
+  const char* at = nullptr;
+  int64_t stride_bytes = 0;
+  int64_t count = 0;
+  int64_t bytes = 0;  // Of a row.
+
+  void ask(int64_t rows) {
+    for (; rows > 0 && count > 0; --rows, --count, at += stride_bytes) {
+      for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(at + line, 1, 2);
+    }
   }
+};
+template <class Emit>
+inline OutputRows output_rows(const Emit&, int64_t, int64_t, int64_t, int64_t) {
+  return {};
 }
-inline void prefetch_output(const IntoFloats& to, int64_t m, int64_t rows, int64_t n, int64_t N) {
-  prefetch_rows(to.y, to.ld, m, rows, n, N);
+template <class Element>
+inline OutputRows rows_of(const Element* y, int64_t ld, int64_t m, int64_t rows, int64_t n,
+                          int64_t N) {
+  constexpr int64_t kBytes = sizeof(Element);
+  return {.at = reinterpret_cast<const char*>(y + m * ld + n),
+          .stride_bytes = ld * kBytes,
+          .count = rows,
+          .bytes = (N - n < 32 ? N - n : 32) * kBytes};
 }
-inline void prefetch_output(const AddToFloats& to, int64_t m, int64_t rows, int64_t n, int64_t N) {
-  prefetch_rows(to.y, to.ld, m, rows, n, N);
+inline OutputRows output_rows(const IntoFloats& to, int64_t m, int64_t rows, int64_t n, int64_t N) {
+  return rows_of(to.y, to.ld, m, rows, n, N);
 }
-
-inline void prefetch_output(const IntoStored<Bf16>& to, int64_t m, int64_t rows, int64_t n,
-                            int64_t) {
-  for (int64_t r = 0; r < rows; ++r) __builtin_prefetch(to.y + (m + r) * to.ld + n, 1, 2);
+inline OutputRows output_rows(const AddToFloats& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t N) {
+  return rows_of(to.y, to.ld, m, rows, n, N);
+}
+inline OutputRows output_rows(const IntoStored<Bf16>& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t N) {
+  return rows_of(to.y, to.ld, m, rows, n, N);
 }
 
 // One accumulator's way out: straight to its place, or by way of `buffer`.
@@ -125,17 +152,40 @@ class TileOut {
   bool is_placed_ = false;
 };
 
-// rows in (16, 32] of one strip against one or two panels. For each block `lines` lines from
-// `ahead` on are asked for: the panels that come next, which tile loads would wait for.
+// Sums of a strip and a pair of panels (or of up to 16 rows and four), which wait between two parts
+// of the inner axis: where they lie, and whether they begin and end with this part.
+struct Waiting {
+  float* sums = nullptr;
+  bool is_first = true;
+  bool is_last = true;
+
+  float* at(int64_t row, int64_t column) const { return sums + row * kCutColumns + column; }
+};
+constexpr int64_t kWaitingStride = kCutColumns * static_cast<int64_t>(sizeof(float));
+
+#define TROUPE_TILE_BEGIN(tile, waiting, row, column)                  \
+  if ((waiting).is_first) {                                            \
+    TROUPE_TILE_ZERO(tile);                                            \
+  } else {                                                             \
+    TROUPE_TILE_LOAD(tile, (waiting).at(row, column), kWaitingStride); \
+  }
+#define TROUPE_TILE_WAIT(tile, waiting, row, column) \
+  TROUPE_TILE_STORE(tile, (waiting).at(row, column), kWaitingStride)
+
+// rows in (16, 32] of one strip against one or two panels. With each block `lines` lines from
+// `ahead` on are asked for, the panels that come next, which tile loads would wait for; and a part
+// of the outputs that come next.
 template <class Emit>
 inline void strip_product(const uint32_t* strip, int64_t m, int64_t rows, const uint32_t* left,
                           int64_t panel_words, int64_t n, int64_t N, int64_t num_blocks,
-                          const uint32_t* ahead, int64_t lines, float* buffer, const Emit& emit) {
+                          const uint32_t* ahead, int64_t lines, OutputRows outputs,
+                          const Waiting& waiting, float* buffer, const Emit& emit) {
   const int64_t columns = N - n;
+  const int64_t rows_of_block = (outputs.count + num_blocks - 1) / num_blocks;
   const int64_t lower = rows - 16;
   const int64_t count = columns < 16 ? columns : 16;
-  TROUPE_TILE_ZERO(0);
-  TROUPE_TILE_ZERO(2);
+  TROUPE_TILE_BEGIN(0, waiting, 0, 0);
+  TROUPE_TILE_BEGIN(2, waiting, 16, 0);
   if (columns <= 16) {
     for (int64_t block = 0; block < num_blocks; ++block) {
       TROUPE_TILE_LOAD(4, strip + block * 512, 64);
@@ -146,10 +196,11 @@ inline void strip_product(const uint32_t* strip, int64_t m, int64_t rows, const 
     }
   } else {
     const uint32_t* right = left + panel_words;
-    TROUPE_TILE_ZERO(1);
-    TROUPE_TILE_ZERO(3);
+    TROUPE_TILE_BEGIN(1, waiting, 0, 16);
+    TROUPE_TILE_BEGIN(3, waiting, 16, 16);
     for (int64_t block = 0; block < num_blocks; ++block) {
       for (int64_t line = 0; line < lines; ++line, ahead += 16) __builtin_prefetch(ahead, 0, 2);
+      outputs.ask(rows_of_block);
       TROUPE_TILE_LOAD(4, strip + block * 512, 64);
       TROUPE_TILE_LOAD(6, left + block * 256, 64);
       TROUPE_TILE_DOT(0, 4, 6);
@@ -159,13 +210,23 @@ inline void strip_product(const uint32_t* strip, int64_t m, int64_t rows, const 
       TROUPE_TILE_DOT(2, 5, 6);
       TROUPE_TILE_DOT(3, 5, 7);
     }
-    const int64_t rest = columns - 16 < 16 ? columns - 16 : 16;
-    const TileOut upper_out(emit, buffer + 256, m, n + 16, 16, rest);
-    const TileOut lower_out(emit, buffer + 768, m + 16, n + 16, lower, rest);
-    TROUPE_TILE_STORE(1, upper_out.at(), upper_out.stride());
-    TROUPE_TILE_STORE(3, lower_out.at(), lower_out.stride());
-    upper_out.finish();
-    lower_out.finish();
+    if (!waiting.is_last) {
+      TROUPE_TILE_WAIT(1, waiting, 0, 16);
+      TROUPE_TILE_WAIT(3, waiting, 16, 16);
+    } else {
+      const int64_t rest = columns - 16 < 16 ? columns - 16 : 16;
+      const TileOut upper_out(emit, buffer + 256, m, n + 16, 16, rest);
+      const TileOut lower_out(emit, buffer + 768, m + 16, n + 16, lower, rest);
+      TROUPE_TILE_STORE(1, upper_out.at(), upper_out.stride());
+      TROUPE_TILE_STORE(3, lower_out.at(), lower_out.stride());
+      upper_out.finish();
+      lower_out.finish();
+    }
+  }
+  if (!waiting.is_last) {
+    TROUPE_TILE_WAIT(0, waiting, 0, 0);
+    TROUPE_TILE_WAIT(2, waiting, 16, 0);
+    return;
   }
   const TileOut upper_out(emit, buffer, m, n, 16, count);
   const TileOut lower_out(emit, buffer + 512, m + 16, n, lower, count);
@@ -179,13 +240,13 @@ inline void strip_product(const uint32_t* strip, int64_t m, int64_t rows, const 
 template <class Emit>
 inline void row_product(const uint32_t* strip, int64_t m, int64_t rows, const uint32_t* panel,
                         int64_t panel_words, int64_t n, int64_t N, int64_t num_blocks,
-                        float* buffer, const Emit& emit) {
+                        const Waiting& waiting, float* buffer, const Emit& emit) {
   const int64_t columns = N - n;
   const auto out_of = [&](int64_t i) {
     const int64_t count = columns - i * 16 < 16 ? columns - i * 16 : 16;
     return TileOut(emit, buffer + i * 256, m, n + i * 16, rows, count);
   };
-  TROUPE_TILE_ZERO(0);
+  TROUPE_TILE_BEGIN(0, waiting, 0, 0);
   if (columns <= 48) {
     for (int64_t block = 0; block < num_blocks; ++block) {
       TROUPE_TILE_LOAD(4, strip + block * 512, 64);
@@ -193,9 +254,9 @@ inline void row_product(const uint32_t* strip, int64_t m, int64_t rows, const ui
       TROUPE_TILE_DOT(0, 4, 5);
     }
   } else {
-    TROUPE_TILE_ZERO(1);
-    TROUPE_TILE_ZERO(2);
-    TROUPE_TILE_ZERO(3);
+    TROUPE_TILE_BEGIN(1, waiting, 0, 16);
+    TROUPE_TILE_BEGIN(2, waiting, 0, 32);
+    TROUPE_TILE_BEGIN(3, waiting, 0, 48);
     for (int64_t block = 0; block < num_blocks; ++block) {
       const uint32_t* right = panel + block * 256;
       TROUPE_TILE_LOAD(4, strip + block * 512, 64);
@@ -208,62 +269,101 @@ inline void row_product(const uint32_t* strip, int64_t m, int64_t rows, const ui
       TROUPE_TILE_LOAD(5, right + 3 * panel_words, 64);
       TROUPE_TILE_DOT(3, 4, 5);
     }
-    const TileOut second = out_of(1), third = out_of(2), fourth = out_of(3);
-    TROUPE_TILE_STORE(1, second.at(), second.stride());
-    TROUPE_TILE_STORE(2, third.at(), third.stride());
-    TROUPE_TILE_STORE(3, fourth.at(), fourth.stride());
-    second.finish();
-    third.finish();
-    fourth.finish();
+    if (!waiting.is_last) {
+      TROUPE_TILE_WAIT(1, waiting, 0, 16);
+      TROUPE_TILE_WAIT(2, waiting, 0, 32);
+      TROUPE_TILE_WAIT(3, waiting, 0, 48);
+    } else {
+      const TileOut second = out_of(1), third = out_of(2), fourth = out_of(3);
+      TROUPE_TILE_STORE(1, second.at(), second.stride());
+      TROUPE_TILE_STORE(2, third.at(), third.stride());
+      TROUPE_TILE_STORE(3, fourth.at(), fourth.stride());
+      second.finish();
+      third.finish();
+      fourth.finish();
+    }
+  }
+  if (!waiting.is_last) {
+    TROUPE_TILE_WAIT(0, waiting, 0, 0);
+    return;
   }
   const TileOut first = out_of(0);
   TROUPE_TILE_STORE(0, first.at(), first.stride());
   first.finish();
 }
 
+// Rows [m0, m0 + rows), laid out in `tiles`, against outputs [n0, N), over one part of the inner
+// axis: `panels` points to the part in the panel of n0.
+template <class Emit>
+inline void multiply_tiles(const uint32_t* tiles, int64_t m0, int64_t rows, const uint32_t* panels,
+                           int64_t panel_words, int64_t n0, int64_t N, int64_t num_blocks,
+                           Waiting waiting, const Emit& emit) {
+  const int64_t strip_words = num_blocks * 512;
+  alignas(64) float buffer[4 * 256];
+  float* sums = waiting.sums;
+  const int64_t whole = rows % kStripRows > 16 ? rows : rows / kStripRows * kStripRows;
+  // Each strip asks for its part of the next two panels.
+  const int64_t num_strips = (whole + kStripRows - 1) / kStripRows;
+  const int64_t lines = num_strips > 0 ? (32 + num_strips - 1) / num_strips : 0;
+  const auto rows_from = [&](int64_t m) { return whole - m < kStripRows ? whole - m : kStripRows; };
+  for (int64_t n = n0; num_strips > 0 && n < N; n += 32) {
+    const uint32_t* left_panel = panels + (n - n0) / 16 * panel_words;
+    for (int64_t i = 0; i < num_strips; ++i) {
+      const int64_t m = i * kStripRows;
+      OutputRows outputs;
+      if (waiting.is_last && i + 1 < num_strips) {
+        outputs = output_rows(emit, m0 + m + kStripRows, rows_from(m + kStripRows), n, N);
+      } else if (waiting.is_last && n + 32 < N) {
+        outputs = output_rows(emit, m0, rows_from(0), n + 32, N);
+      }
+      const int64_t ahead = i * num_blocks * lines * 16, half = num_blocks * 256;
+      waiting.sums = sums + m * kCutColumns + (n - n0);
+      strip_product(
+          tiles + i * strip_words, m0 + m, rows_from(m), left_panel, panel_words, n, N, num_blocks,
+          left_panel + 2 * panel_words + (ahead < half ? ahead : panel_words + ahead - half), lines,
+          outputs, waiting, buffer, emit);
+    }
+  }
+  // What is left are at most 16 rows.
+  for (int64_t n = n0; whole < rows && n<N; n += N - n> 48 ? 64 : 16) {
+    waiting.sums = sums + whole * kCutColumns + (n - n0);
+    row_product(tiles + whole / kStripRows * strip_words, m0 + whole, rows - whole,
+                panels + (n - n0) / 16 * panel_words, panel_words, n, N, num_blocks, waiting,
+                buffer, emit);
+  }
+}
+
 template <class Left, class Emit>
 inline void multiply(Bf16, Workspace workspace, const Left& left, int64_t M, const uint32_t* panels,
                      int64_t N, int64_t K, int64_t panel_blocks, const Emit& emit) {
   configure_tiles();
-  const int64_t num_blocks = blocks_of(K), strip_words = num_blocks * 512;
-  const int64_t panel_words = panel_blocks * 256;
+  const int64_t num_blocks = blocks_of(K), panel_words = panel_blocks * 256;
+  const bool is_cut = num_blocks > 2 * kCutBlocks;
+  const int64_t part_blocks = is_cut ? kCutBlocks : num_blocks, strip_words = part_blocks * 512;
+  const int64_t columns = is_cut ? kCutColumns : N;
   const int64_t strips_at_once = kLeftBytes / (strip_words * 4);
   const int64_t rows_at_once = kStripRows * (strips_at_once < 1 ? 1 : strips_at_once);
   const int64_t strips = ((M < rows_at_once ? M : rows_at_once) + kStripRows - 1) / kStripRows;
   uint32_t* tiles = workspace.take<uint32_t>(strips * strip_words);
-  alignas(64) float buffer[4 * 256];
+  float* sums = is_cut ? workspace.take<float>(strips * kStripRows * kCutColumns) : nullptr;
   for (int64_t m0 = 0; m0 < M; m0 += rows_at_once) {
     const int64_t rows = M - m0 < rows_at_once ? M - m0 : rows_at_once;
-    for (int64_t m = 0; m < rows; m += kStripRows) {
-      left_tiles(tiles + m / kStripRows * strip_words, left, m0 + m,
-                 rows - m < kStripRows ? rows - m : kStripRows, K);
-    }
-    TROUPE_TILE_FENCE();
-    const int64_t whole = rows % kStripRows > 16 ? rows : rows / kStripRows * kStripRows;
-    // Each strip asks for its part of the next two panels.
-    const int64_t num_strips = (whole + kStripRows - 1) / kStripRows;
-    const int64_t lines = num_strips > 0 ? (32 + num_strips - 1) / num_strips : 0;
-    for (int64_t n = 0; whole > 0 && n < N; n += 32) {
-      const uint32_t* left_panel = panels + n / 16 * panel_words;
-      for (int64_t i = 0; i < num_strips; ++i) {
-        const int64_t m = i * kStripRows;
-        const auto rows_from = [&](int64_t at) {
-          return whole - at < kStripRows ? whole - at : kStripRows;
-        };
-        if (i + 1 < num_strips) {
-          prefetch_output(emit, m0 + m + kStripRows, rows_from(m + kStripRows), n, N);
-        } else if (n + 32 < N) {
-          prefetch_output(emit, m0, rows_from(0), n + 32, N);
+    for (int64_t n0 = 0; n0 < N; n0 += columns) {
+      for (int64_t block = 0; block < num_blocks; block += part_blocks) {
+        const int64_t k0 = block * kPadK, blocks_left = num_blocks - block;
+        const bool is_last = blocks_left <= part_blocks;
+        const int64_t blocks = is_last ? blocks_left : part_blocks;
+        for (int64_t m = 0; m < rows; m += kStripRows) {
+          left_tiles(tiles + m / kStripRows * blocks * 512, left, m0 + m,
+                     rows - m < kStripRows ? rows - m : kStripRows, k0,
+                     is_last ? K - k0 : blocks * kPadK);
         }
-        strip_product(tiles + i * strip_words, m0 + m, rows_from(m), left_panel, panel_words, n, N,
-                      num_blocks, left_panel + 2 * panel_words + i * num_blocks * lines * 16, lines,
-                      buffer, emit);
+        TROUPE_TILE_FENCE();
+        multiply_tiles(tiles, m0, rows, panels + n0 / 16 * panel_words + block * 256, panel_words,
+                       n0, N - n0 < columns ? N : n0 + columns, blocks,
+                       Waiting{sums, block == 0, is_last}, emit);
+        TROUPE_TILE_FENCE();
       }
-    }
-    // What is left are at most 16 rows.
-    for (int64_t n = 0; whole < rows && n<N; n += N - n> 48 ? 64 : 16) {
-      row_product(tiles + whole / kStripRows * strip_words, m0 + whole, rows - whole,
-                  panels + n / 16 * panel_words, panel_words, n, N, num_blocks, buffer, emit);
     }
   }
 }

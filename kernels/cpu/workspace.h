@@ -11,6 +11,14 @@ namespace troupe::kernels::cpu {
 
 inline constexpr int64_t kExpertsMax = 1024;  // For buffers on the stack.
 
+// Columns of the rows of all experts that combine_experts() holds at a time: a multiple of 16, and
+// with all rows at most so many floats, unless there are more rows than for the fewest columns.
+inline constexpr int64_t kCombinedFloats = 128 << 10, kCombinedColumnsMin = 32;
+constexpr int64_t combined_columns(int64_t rows) {
+  const int64_t columns = kCombinedFloats / rows / 16 * 16;
+  return columns < kCombinedColumnsMin ? kCombinedColumnsMin : columns;
+}
+
 // A place in a stream's memory. Passed by value: what a callee takes is free again when it returns.
 struct Workspace {
   char* next = nullptr;

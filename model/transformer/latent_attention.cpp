@@ -42,14 +42,16 @@ void Transformer::latent_forward(const LayerWeights& w, Activations& a, const To
                                 .nope_dim = nope,
                                 .R = R,
                                 .P = P});
-  for (int64_t h = 0; h < H; ++h) {
-    backend_.gemm(stream(), {.y_stored = a.row + h * row_.width,
-                             .x = a.nope + h * nope,
-                             .w = w.absorb.at(h).w,
-                             .M = N,
-                             .ldy = H * row_.width,
-                             .ldx = H * nope});
-  }
+  backend_.gemm(stream(), {.y_stored = a.row,
+                           .x = a.nope,
+                           .w = w.absorb.first.w,
+                           .M = N,
+                           .ldy = H * row_.width,
+                           .ldx = H * nope,
+                           .num_parts = H,
+                           .x_part = nope,
+                           .y_part = row_.width,
+                           .w_part_bytes = w.absorb.w_stride_bytes});
   multiply(a.kv, a.h0, w.kv_a.w, N, R + P, D);
   backend_.mla_latent(stream(), {.cache = cache,
                                  .rstd = a.rstd_kv,
@@ -63,14 +65,16 @@ void Transformer::latent_forward(const LayerWeights& w, Activations& a, const To
                                  .P = P,
                                  .epsilon = kLatentEpsilon});
   attend(a.latent, a, batch, cache);
-  for (int64_t h = 0; h < H; ++h) {
-    backend_.gemm(stream(), {.y_stored = a.value + h * v,
-                             .x = a.latent + h * R,
-                             .w = w.value.at(h).w,
-                             .M = N,
-                             .ldy = H * v,
-                             .ldx = H * R});
-  }
+  backend_.gemm(stream(), {.y_stored = a.value,
+                           .x = a.latent,
+                           .w = w.value.first.w,
+                           .M = N,
+                           .ldy = H * v,
+                           .ldx = H * R,
+                           .num_parts = H,
+                           .x_part = R,
+                           .y_part = v,
+                           .w_part_bytes = w.value.w_stride_bytes});
 }
 
 // Adds to dh_ what the projections to queries and latents give; the first of them overwrites it.
@@ -79,27 +83,34 @@ void Transformer::latent_backward(const LayerWeights& w, Activations& a, const T
   const int64_t N = batch.N, D = c_.hidden_size, H = c_.num_attention_heads;
   const int64_t R = c_.kv_lora_rank, P = c_.qk_rope_head_dim;
   const int64_t nope = c_.qk_nope_head_dim, v = c_.v_head_dim, Q = c_.q_lora_rank;
+  backend_.gemm(stream(), {.y_stored = dattended_,
+                           .x = dvalue_,
+                           .w = w.value.first.wt,
+                           .M = N,
+                           .ldy = H * R,
+                           .ldx = H * v,
+                           .num_parts = H,
+                           .x_part = v,
+                           .y_part = R,
+                           .w_part_bytes = w.value.wt_stride_bytes});
   for (int64_t h = 0; h < H; ++h) {
-    const Matrix value = w.value.at(h);
-    backend_.gemm(stream(), {.y_stored = dattended_ + h * R,
-                             .x = dvalue_ + h * v,
-                             .w = value.wt,
-                             .M = N,
-                             .ldy = H * R,
-                             .ldx = H * v});
-    learn(gradient, value, v, R, dvalue_ + h * v, H * v, a.latent + h * R, H * R, N);
+    learn(gradient, w.value.at(h), v, R, dvalue_ + h * v, H * v, a.latent + h * R, H * R, N);
   }
   attend_backward(dattended_, a, batch, cache);
   backend_.store(stream(), dabsorbed_, dquery_, N * H, R, R, row_.width);
+  backend_.gemm(stream(), {.y = dnope_,
+                           .x = dabsorbed_,
+                           .w = w.absorb.first.wt,
+                           .M = N,
+                           .ldy = H * nope,
+                           .ldx = H * R,
+                           .num_parts = H,
+                           .x_part = R,
+                           .y_part = nope,
+                           .w_part_bytes = w.absorb.wt_stride_bytes});
   for (int64_t h = 0; h < H; ++h) {
-    const Matrix absorb = w.absorb.at(h);
-    backend_.gemm(stream(), {.y = dnope_ + h * nope,
-                             .x = dabsorbed_ + h * R,
-                             .w = absorb.wt,
-                             .M = N,
-                             .ldy = H * nope,
-                             .ldx = H * R});
-    learn(gradient, absorb, nope, R, a.nope + h * nope, H * nope, dabsorbed_ + h * R, H * R, N);
+    learn(gradient, w.absorb.at(h), nope, R, a.nope + h * nope, H * nope, dabsorbed_ + h * R, H * R,
+          N);
   }
   backend_.mla_query_backward(stream(), {.dq = dq_,
                                          .dnope = dnope_,

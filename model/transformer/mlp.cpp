@@ -4,14 +4,16 @@
 namespace troupe::model {
 
 using kernels::Device;
+using kernels::kPanelN;
+using kernels::padded;
 using kernels::Stored;
 
 void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
-                              Device<float> x) {
+                              Device<float> out) {
   const int64_t D = c_.hidden_size;
   backend_.rmsnorm(stream(), {.y = a.h1,
                               .rstd = a.rstd1,
-                              .x = x,
+                              .x = a.x1,
                               .weight = w.post_norm.value,
                               .N = N,
                               .D = D,
@@ -19,10 +21,12 @@ void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t lay
                               .ldy = D,
                               .epsilon = static_cast<float>(c_.rms_norm_eps)});
   const auto plain = [&](const MlpWeights& mlp, int64_t F) {
-    multiply(a.gate, a.h1, mlp.gate.w, N, F, D);
-    multiply(a.up, a.h1, mlp.up.w, N, F, D);
-    backend_.swiglu(stream(), {.y = a.inner, .gate = a.gate, .up = a.up, .N = N, .F = F});
-    multiply(x, a.inner, mlp.down.w, N, D, F, /*accumulates=*/true);
+    const int64_t up = padded(F, kPanelN);
+    multiply(a.gate_up, a.h1, mlp.gate_up, N, 2 * up, D);
+    backend_.swiglu(
+        stream(),
+        {.y = a.inner, .gate = a.gate_up, .up = a.gate_up + up, .N = N, .F = F, .ld = 2 * up});
+    multiply(out, a.inner, mlp.down.w, N, D, F, /*accumulates=*/true);
   };
   if (c_.is_dense(layer)) {
     plain(w.dense, c_.intermediate_size);
@@ -54,33 +58,36 @@ void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t lay
                   .N = N,
                   .E = E,
                   .K = K});
-  const auto grouped = [&](Device<float> y, Stored in, int64_t ldy, int64_t ldx,
-                           const MatrixList& list, Device<int32_t> rows) {
-    backend_.grouped_gemm(stream(), {.gemm = {.y = y,
-                                              .x = in,
-                                              .w = list.first.w,
-                                              .M = N * K,
-                                              .ldy = ldy,
-                                              .ldx = ldx,
-                                              .x_rows = rows},
-                                     .w_stride_bytes = list.w_stride_bytes,
-                                     .num_groups = E,
-                                     .offsets = a.offsets});
-  };
-  grouped(a.expert_gate, a.h1, F, D, w.expert_gate, a.row_token);
-  grouped(a.expert_up, a.h1, F, D, w.expert_up, a.row_token);
-  backend_.swiglu(
-      stream(),
-      {.y = a.expert_inner, .gate = a.expert_gate, .up = a.expert_up, .N = N * K, .F = F});
-  grouped(rows_, a.expert_inner, D, F, w.expert_down, {});
+  const int64_t up = padded(F, kPanelN);
+  backend_.grouped_gemm(stream(), {.gemm = {.y = a.expert_gate_up,
+                                            .x = a.h1,
+                                            .w = w.experts.gate_up,
+                                            .M = N * K,
+                                            .ldy = 2 * up,
+                                            .ldx = D,
+                                            .x_rows = a.row_token},
+                                   .w_stride_bytes = w.experts.gate.w_stride_bytes,
+                                   .num_groups = E,
+                                   .offsets = a.offsets});
+  backend_.swiglu(stream(), {.y = a.expert_inner,
+                             .gate = a.expert_gate_up,
+                             .up = a.expert_gate_up + up,
+                             .N = N * K,
+                             .F = F,
+                             .ld = 2 * up});
   if (c_.n_shared_experts > 0) plain(w.shared, c_.n_shared_experts * F);
-  backend_.combine(stream(), {.out = x,
-                              .rows = rows_,
-                              .weight = a.weight,
-                              .slot_row = a.slot_row,
-                              .N = N,
-                              .K = K,
-                              .D = D});
+  backend_.combine_experts(stream(), {.out = out,
+                                      .x = a.expert_inner,
+                                      .w = w.experts.down.first.w,
+                                      .w_stride_bytes = w.experts.down.w_stride_bytes,
+                                      .weight = a.weight,
+                                      .slot_row = a.slot_row,
+                                      .offsets = a.offsets,
+                                      .N = N,
+                                      .K = K,
+                                      .D = D,
+                                      .E = E,
+                                      .F = F});
 }
 
 void Transformer::swiglu_backward(const MlpWeights& w, Activations& a, int64_t F, int64_t N,
@@ -88,9 +95,15 @@ void Transformer::swiglu_backward(const MlpWeights& w, Activations& a, int64_t F
   const int64_t D = c_.hidden_size;
   multiply(da_, dxs_, w.down.wt, N, F, D);
   learn(gradient, w.down, D, F, dxs_, D, a.inner, F, N);
-  backend_.swiglu_backward(
-      stream(),
-      {.dgate = dgate_, .dup = dup_, .da = da_, .gate = a.gate, .up = a.up, .N = N, .F = F});
+  const int64_t up = padded(F, kPanelN);
+  backend_.swiglu_backward(stream(), {.dgate = dgate_,
+                                      .dup = dup_,
+                                      .da = da_,
+                                      .gate = a.gate_up,
+                                      .up = a.gate_up + up,
+                                      .N = N,
+                                      .F = F,
+                                      .ld = 2 * up});
   multiply(dh_, dgate_, w.gate.wt, N, D, F, /*accumulates=*/true);
   multiply(dh_, dup_, w.up.wt, N, D, F, /*accumulates=*/true);
   learn(gradient, w.gate, F, D, dgate_, F, a.h1, D, N);
@@ -109,20 +122,6 @@ void Transformer::mlp_backward(const LayerWeights& w, Activations& a, int64_t la
     const int64_t E = c_.n_routed_experts, K = c_.num_experts_per_tok, F = c_.moe_intermediate_size;
     const int64_t rows = N * K;
     if (c_.n_shared_experts > 0) swiglu_backward(w.shared, a, c_.n_shared_experts * F, N, gradient);
-    const auto grouped = [&](Device<float> y, Stored in, int64_t ldy, int64_t ldx,
-                             const MatrixList& list, Device<int32_t> in_rows, bool accumulates) {
-      backend_.grouped_gemm(stream(), {.gemm = {.y = y,
-                                                .x = in,
-                                                .w = list.first.wt,
-                                                .M = rows,
-                                                .ldy = ldy,
-                                                .ldx = ldx,
-                                                .x_rows = in_rows,
-                                                .accumulates = accumulates},
-                                       .w_stride_bytes = list.wt_stride_bytes,
-                                       .num_groups = E,
-                                       .offsets = a.offsets});
-    };
     const auto grouped_learn = [&](const MatrixList& list, int64_t out, int64_t in, Stored dy,
                                    Device<int32_t> dy_rows, Stored x, Device<int32_t> x_rows) {
       backend_.grouped_weight_gradient(stream(), {.gradient = {.dw = gradient + list.first.offset,
@@ -140,26 +139,46 @@ void Transformer::mlp_backward(const LayerWeights& w, Activations& a, int64_t la
                                                   .dw_stride = list.stride,
                                                   .offsets = a.offsets});
     };
-    grouped(da_, dxs_, F, D, w.expert_down, a.row_token, false);
+    backend_.grouped_gemm(stream(), {.gemm = {.y = da_,
+                                              .x = dxs_,
+                                              .w = w.experts.down.first.wt,
+                                              .M = rows,
+                                              .ldy = F,
+                                              .ldx = D,
+                                              .x_rows = a.row_token},
+                                     .w_stride_bytes = w.experts.down.wt_stride_bytes,
+                                     .num_groups = E,
+                                     .offsets = a.offsets});
+    const int64_t up = padded(F, kPanelN);
     backend_.swiglu_backward(stream(), {.dgate = dgate_,
                                         .dup = dup_,
                                         .weighted = weighted_,
                                         .dweight = dweight_,
                                         .da = da_,
-                                        .gate = a.expert_gate,
-                                        .up = a.expert_up,
+                                        .gate = a.expert_gate_up,
+                                        .up = a.expert_gate_up + up,
                                         .weight = a.weight,
                                         .slot_row = a.slot_row,
                                         .N = rows,
                                         .F = F,
+                                        .ld = 2 * up,
                                         .num_slots = rows});
-    grouped_learn(w.expert_down, D, F, dxs_, a.row_token, weighted_, {});
-    grouped_learn(w.expert_gate, F, D, dgate_, {}, a.h1, a.row_token);
-    grouped_learn(w.expert_up, F, D, dup_, {}, a.h1, a.row_token);
-    grouped(rows_, dgate_, D, F, w.expert_gate, {}, false);
-    grouped(rows_, dup_, D, F, w.expert_up, {}, true);
-    backend_.combine(stream(),
-                     {.out = dh_, .rows = rows_, .slot_row = a.slot_row, .N = N, .K = K, .D = D});
+    backend_.combine_experts(stream(), {.out = dh_,
+                                        .x = dgate_,
+                                        .x2 = dup_,
+                                        .w = w.experts.gate.first.wt,
+                                        .w2 = w.experts.up.first.wt,
+                                        .w_stride_bytes = w.experts.gate.wt_stride_bytes,
+                                        .slot_row = a.slot_row,
+                                        .offsets = a.offsets,
+                                        .N = N,
+                                        .K = K,
+                                        .D = D,
+                                        .E = E,
+                                        .F = F});
+    grouped_learn(w.experts.down, D, F, dxs_, a.row_token, weighted_, {});
+    grouped_learn(w.experts.gate, F, D, dgate_, {}, a.h1, a.row_token);
+    grouped_learn(w.experts.up, F, D, dup_, {}, a.h1, a.row_token);
     backend_.gate_backward(stream(), {.dlogit = drouter_,
                                       .dweight = dweight_,
                                       .expert = a.expert,

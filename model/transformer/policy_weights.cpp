@@ -5,8 +5,32 @@
 namespace troupe::model {
 
 using kernels::kChunkElements;
+using kernels::kPanelN;
 using kernels::Packed;
+using kernels::padded;
 using kernels::Precision;
+
+namespace {
+
+MatrixList list_of(const std::vector<Matrix>& matrices) {
+  MatrixList list;
+  list.first = matrices[0];
+  list.count = static_cast<int64_t>(matrices.size());
+  if (list.count > 1) {
+    list.w_stride_bytes = static_cast<int64_t>(matrices[1].w.address - matrices[0].w.address);
+    list.wt_stride_bytes = static_cast<int64_t>(matrices[1].wt.address - matrices[0].wt.address);
+    list.stride = matrices[1].offset - matrices[0].offset;
+  }
+  for (int64_t i = 0; i < list.count; ++i) {
+    const Matrix& matrix = matrices[static_cast<size_t>(i)];
+    TROUPE_CHECK(list.at(i).offset == matrix.offset);
+    TROUPE_CHECK(list.at(i).w.address == matrix.w.address);
+    TROUPE_CHECK(list.at(i).wt.address == matrix.wt.address);
+  }
+  return list;
+}
+
+}  // namespace
 
 PolicyWeights::PolicyWeights(const kernels::Backend& backend, const TransformerConfig& config,
                              const ParameterLayout& layout, Options options)
@@ -34,36 +58,59 @@ Packed PolicyWeights::plan(int64_t rows, int64_t cols, int64_t offset, int64_t l
   return packed;
 }
 
-Matrix PolicyWeights::matrix(const std::string& name, int64_t rows, int64_t cols) {
+Matrix PolicyWeights::forward_matrix(const std::string& name, int64_t rows, int64_t cols) {
   Matrix m;
   m.offset = layout_.offset(name);
   m.ld = cols;
   m.w = plan(rows, cols, m.offset, cols, false);
-  if (options_.is_trainable) m.wt = plan(cols, rows, m.offset, cols, true);
   return m;
 }
 
-MatrixList PolicyWeights::experts(const std::string& prefix, const std::string& suffix,
-                                  int64_t rows, int64_t cols) {
-  MatrixList list;
-  list.count = config_.n_routed_experts;
-  const auto name = [&](int64_t e) { return prefix + std::to_string(e) + suffix; };
-  list.stride = list.count > 1 ? layout_.offset(name(1)) - layout_.offset(name(0)) : 0;
-  list.w_stride_bytes = backend_.packed_bytes(options_.precision, rows, cols);
-  list.wt_stride_bytes = backend_.packed_bytes(options_.precision, cols, rows);
-  list.first.offset = layout_.offset(name(0));
-  list.first.ld = cols;
-  // All forward forms first, then all backward forms, so that each has one stride.
-  for (const bool is_transposed : {false, true}) {
-    if (is_transposed && !options_.is_trainable) break;
-    for (int64_t e = 0; e < list.count; ++e) {
-      TROUPE_CHECK(layout_.offset(name(e)) == list.first.offset + e * list.stride);
-      const Packed packed = plan(is_transposed ? cols : rows, is_transposed ? rows : cols,
-                                 layout_.offset(name(e)), cols, is_transposed);
-      if (e == 0) (is_transposed ? list.first.wt : list.first.w) = packed;
-    }
+void PolicyWeights::add_backward(Matrix& matrix) {
+  if (!options_.is_trainable) return;
+  matrix.wt = plan(matrix.w.cols, matrix.w.rows, matrix.offset, matrix.ld, true);
+}
+
+Matrix PolicyWeights::matrix(const std::string& name, int64_t rows, int64_t cols) {
+  Matrix m = forward_matrix(name, rows, cols);
+  add_backward(m);
+  return m;
+}
+
+MlpWeights PolicyWeights::mlp(const std::string& prefix, int64_t inner) {
+  const int64_t D = config_.hidden_size;
+  MlpWeights weights;
+  weights.gate = forward_matrix(prefix + "gate_proj.weight", inner, D);
+  weights.up = forward_matrix(prefix + "up_proj.weight", inner, D);
+  weights.gate_up = {weights.gate.w.address, 2 * padded(inner, kPanelN), D};
+  add_backward(weights.gate);
+  add_backward(weights.up);
+  weights.down = matrix(prefix + "down_proj.weight", D, inner);
+  return weights;
+}
+
+ExpertWeights PolicyWeights::experts(const std::string& prefix, const ParameterNames& names) {
+  const int64_t D = config_.hidden_size, F = config_.moe_intermediate_size;
+  ExpertWeights weights;
+  std::vector<Matrix> gate, up, down;
+  const auto add = [&](std::vector<Matrix>& matrices, const std::string& suffix, int64_t rows,
+                       int64_t cols) {
+    const std::string number = std::to_string(matrices.size());
+    matrices.push_back(forward_matrix(prefix + number + suffix, rows, cols));
+  };
+  for (int64_t e = 0; e < config_.n_routed_experts; ++e) {
+    add(gate, names.expert_gate, F, D);
+    add(up, names.expert_up, F, D);
   }
-  return list;
+  for (int64_t e = 0; e < config_.n_routed_experts; ++e) add(down, names.expert_down, D, F);
+  for (auto* matrices : {&gate, &up, &down}) {
+    for (Matrix& matrix : *matrices) add_backward(matrix);
+  }
+  weights.gate_up = {gate[0].w.address, 2 * padded(F, kPanelN), D};
+  weights.gate = list_of(gate);
+  weights.up = list_of(up);
+  weights.down = list_of(down);
+  return weights;
 }
 
 void PolicyWeights::lay_out_latent(LayerWeights& layer, const std::string& attn) {
@@ -135,13 +182,6 @@ void PolicyWeights::lay_out() {
   final_norm_ = vector("model.norm.weight");
   head_ = matrix(c.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
                  c.vocab_size, D);
-  const auto add_mlp = [&](const std::string& name, int64_t inner) {
-    MlpWeights weights;
-    weights.gate = matrix(name + "gate_proj.weight", inner, D);
-    weights.up = matrix(name + "up_proj.weight", inner, D);
-    weights.down = matrix(name + "down_proj.weight", D, inner);
-    return weights;
-  };
   for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
     const std::string prefix = "model.layers." + std::to_string(i) + ".";
     const std::string attn = prefix + "self_attn.";
@@ -155,18 +195,16 @@ void PolicyWeights::lay_out() {
     }
     layer.o = matrix(attn + "o_proj.weight", D, c.attended_width());
     if (c.is_dense(i)) {
-      layer.dense = add_mlp(prefix + "mlp.", c.intermediate_size);
+      layer.dense = mlp(prefix + "mlp.", c.intermediate_size);
     } else {
       layer.router = matrix(prefix + names.router, c.n_routed_experts, D);
       if (c.has_router_bias()) {
         layer.router_bias = vector(prefix + "mlp.gate.e_score_correction_bias");
       }
-      const int64_t F = c.moe_intermediate_size;
-      layer.expert_gate = experts(prefix + names.experts, names.expert_gate, F, D);
-      layer.expert_up = experts(prefix + names.experts, names.expert_up, F, D);
-      layer.expert_down = experts(prefix + names.experts, names.expert_down, D, F);
+      layer.experts = experts(prefix + names.experts, names);
       if (c.n_shared_experts > 0) {
-        layer.shared = add_mlp(prefix + "mlp.shared_experts.", c.n_shared_experts * F);
+        layer.shared =
+            mlp(prefix + "mlp.shared_experts.", c.n_shared_experts * c.moe_intermediate_size);
       }
     }
     layers_.push_back(layer);

@@ -42,8 +42,14 @@ struct MatrixList {
   }
 };
 
+// A SwiGLU's. Forward multiplies with gate and up at once: up's panels follow those of gate.
 struct MlpWeights {
+  kernels::Packed gate_up{};  // (2 padded(F, kPanelN), D)
   Matrix gate{}, up{}, down{};
+};
+struct ExpertWeights {
+  kernels::Packed gate_up{};  // Of the first expert; the next are gate.w_stride_bytes apart.
+  MatrixList gate{}, up{}, down{};
 };
 
 // What a configuration lacks has address 0.
@@ -62,7 +68,7 @@ struct LayerWeights {
   MlpWeights dense{};
   Matrix router{};
   Vector router_bias{};
-  MatrixList expert_gate{}, expert_up{}, expert_down{};
+  ExpertWeights experts{};
   MlpWeights shared{};
 };
 
@@ -99,9 +105,11 @@ class PolicyWeights {
 
   Vector vector(const std::string& name) const;
   kernels::Packed plan(int64_t rows, int64_t cols, int64_t offset, int64_t ld, bool is_transposed);
+  Matrix forward_matrix(const std::string& name, int64_t rows, int64_t cols);
+  void add_backward(Matrix& matrix);  // Where it is wanted.
   Matrix matrix(const std::string& name, int64_t rows, int64_t cols);
-  MatrixList experts(const std::string& prefix, const std::string& suffix, int64_t rows,
-                     int64_t cols);
+  MlpWeights mlp(const std::string& prefix, int64_t inner);
+  ExpertWeights experts(const std::string& prefix, const ParameterNames& names);
   void lay_out();
   void lay_out_latent(LayerWeights& layer, const std::string& attn);
   void lay_out_grouped(LayerWeights& layer, const std::string& attn);

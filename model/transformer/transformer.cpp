@@ -8,6 +8,7 @@
 namespace troupe::model {
 
 using kernels::Device;
+using kernels::kPanelN;
 using kernels::Packed;
 using kernels::padded;
 using kernels::Precision;
@@ -127,8 +128,7 @@ Transformer::Activations Transformer::lay_out_layer(Arena& arena) const {
     a.sum = arena.take<float>(N * H);
   }
   a.value = arena.take_stored(N * c_.attended_width());
-  a.gate = arena.take<float>(N * F);
-  a.up = arena.take<float>(N * F);
+  a.gate_up = arena.take<float>(N * 2 * padded(F, kPanelN));
   a.inner = arena.take_stored(N * F);
   a.score = arena.take<float>(N * E);
   a.expert = arena.take<int32_t>(N * K);
@@ -136,8 +136,7 @@ Transformer::Activations Transformer::lay_out_layer(Arena& arena) const {
   a.offsets = arena.take<int32_t>(E + 1);
   a.row_token = arena.take<int32_t>(N * K);
   a.slot_row = arena.take<int32_t>(N * K);
-  a.expert_gate = arena.take<float>(N * K * c_.moe_intermediate_size);
-  a.expert_up = arena.take<float>(N * K * c_.moe_intermediate_size);
+  a.expert_gate_up = arena.take<float>(N * K * 2 * padded(c_.moe_intermediate_size, kPanelN));
   a.expert_inner = arena.take_stored(N * K * c_.moe_intermediate_size);
   return a;
 }
@@ -162,7 +161,6 @@ void Transformer::lay_out(Arena& arena) {
     value_ = arena.take<float>(N * G * c_.head_dim);
   }
   router_logits_ = arena.take<float>(N * E);
-  rows_ = arena.take<float>(N * K * D);
   if (!options_.is_trainable) return;
 
   own_cache_ = {arena.take_stored(c_.num_hidden_layers * N * row_.width), N * row_.width};
@@ -244,11 +242,11 @@ void Transformer::attend_backward(Stored dout, Activations& a, const TokenBatch&
 }
 
 void Transformer::attention_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
-                                    Stored cache, Device<float> x) {
+                                    Stored cache) {
   const int64_t N = batch.N, D = c_.hidden_size;
   backend_.rmsnorm(stream(), {.y = a.h0,
                               .rstd = a.rstd0,
-                              .x = x,
+                              .x = a.x0,
                               .weight = w.input_norm.value,
                               .N = N,
                               .D = D,
@@ -260,7 +258,7 @@ void Transformer::attention_forward(const LayerWeights& w, Activations& a, const
   } else {
     grouped_forward(w, a, batch, cache);
   }
-  multiply(x, a.value, w.o.w, N, D, c_.attended_width(), /*accumulates=*/true);
+  multiply(a.x1, a.value, w.o.w, N, D, c_.attended_width(), /*accumulates=*/true);
 }
 
 void Transformer::head_forward(const PolicyWeights& weights, const TokenBatch& batch) {
@@ -283,13 +281,13 @@ void Transformer::run_layers(const PolicyWeights& weights, const TokenBatch& bat
   TROUPE_CHECK(batch.N <= options_.tokens_max);
   TROUPE_CHECK(batch.num_logits <= options_.logits_max);
   TROUPE_CHECK(batch.sequences.context_max <= options_.context_max);
-  const int64_t bytes = batch.N * c_.hidden_size * 4;
   backend_.embedding(stream(), {.x = layers_[0].x0,
                                 .table = weights.embedding().value,
                                 .token = batch.token,
                                 .N = batch.N,
                                 .D = c_.hidden_size});
   // While learning each layer's input and middle are kept; else one array is updated in place.
+  const int64_t bytes = batch.N * c_.hidden_size * 4;
   const auto keep = [&](Device<float> to, Device<float> from) {
     if (to.address != from.address) backend_.copy(stream(), to.address, from.address, bytes);
   };
@@ -297,7 +295,7 @@ void Transformer::run_layers(const PolicyWeights& weights, const TokenBatch& bat
     const auto index = static_cast<size_t>(i);
     Activations& a = layers_[index];
     keep(a.x1, a.x0);
-    attention_forward(weights.layers()[index], a, batch, cache.rows + i * cache.layer_stride, a.x1);
+    attention_forward(weights.layers()[index], a, batch, cache.rows + i * cache.layer_stride);
     const bool is_last = i + 1 == c_.num_hidden_layers;
     const Device<float> next = is_last ? final_x_ : layers_[index + 1].x0;
     keep(next, a.x1);

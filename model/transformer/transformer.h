@@ -69,43 +69,44 @@ class Transformer {
  private:
   // What one layer leaves behind for its backward; in generation all layers share one.
   struct Activations {
-    kernels::Device<float> x0{}, x1{};                  // (N, D)  input, after attention
-    kernels::Device<float> rstd0{}, rstd1{};            // (N)
-    kernels::Device<float> rstd_q{}, rstd_kv{};         // (N), or (N, H) and (N, G)
-    kernels::Stored h0{}, h1{};                         // (N, D)
-    kernels::Device<float> q{}, k{};                    // (N, H, d), (N, G, d)  grouped heads
-    kernels::Device<float> qa{};                        // (N, q_lora)
-    kernels::Stored qn{};                               // (N, q_lora)
-    kernels::Device<float> kv{};                        // (N, R + P)
-    kernels::Stored nope{};                             // (N, H, nope)
-    kernels::Stored row{};                              // (N, H, key_width)
-    kernels::Device<float> max{}, sum{};                // (N, H)
-    kernels::Stored latent{};                           // (N, H, R)
-    kernels::Stored value{};                            // (N, H, v)
-    kernels::Device<float> gate{}, up{};                // (N, F)  dense or shared
-    kernels::Stored inner{};                            // (N, F)
-    kernels::Device<float> score{};                     // (N, E)
-    kernels::Device<int32_t> expert{};                  // (N, K)
-    kernels::Device<float> weight{};                    // (N, K)
-    kernels::Device<int32_t> offsets{};                 // (E+1)
-    kernels::Device<int32_t> row_token{}, slot_row{};   // (N*K)
-    kernels::Device<float> expert_gate{}, expert_up{};  // (N*K, Fe)
-    kernels::Stored expert_inner{};                     // (N*K, Fe)
+    kernels::Device<float> x0{}, x1{};                 // (N, D)  input, after attention
+    kernels::Device<float> rstd0{}, rstd1{};           // (N)
+    kernels::Device<float> rstd_q{}, rstd_kv{};        // (N), or (N, H) and (N, G)
+    kernels::Stored h0{}, h1{};                        // (N, D)
+    kernels::Device<float> q{}, k{};                   // (N, H, d), (N, G, d)  grouped heads
+    kernels::Device<float> qa{};                       // (N, q_lora)
+    kernels::Stored qn{};                              // (N, q_lora)
+    kernels::Device<float> kv{};                       // (N, R + P)
+    kernels::Stored nope{};                            // (N, H, nope)
+    kernels::Stored row{};                             // (N, H, key_width)
+    kernels::Device<float> max{}, sum{};               // (N, H)
+    kernels::Stored latent{};                          // (N, H, R)
+    kernels::Stored value{};                           // (N, H, v)
+    kernels::Device<float> gate_up{};                  // (N, 2, padded F)  dense or shared
+    kernels::Stored inner{};                           // (N, F)
+    kernels::Device<float> score{};                    // (N, E)
+    kernels::Device<int32_t> expert{};                 // (N, K)
+    kernels::Device<float> weight{};                   // (N, K)
+    kernels::Device<int32_t> offsets{};                // (E+1)
+    kernels::Device<int32_t> row_token{}, slot_row{};  // (N*K)
+    kernels::Device<float> expert_gate_up{};           // (N*K, 2, padded Fe)
+    kernels::Stored expert_inner{};                    // (N*K, Fe)
   };
   class Arena;
 
   void lay_out(Arena& arena);
   Activations lay_out_layer(Arena& arena) const;
   void run_layers(const PolicyWeights& weights, const TokenBatch& batch, const LayerCache& cache);
+  // Adds to a.x1, and to `out`, which begin as copies of what is read; in generation all are one.
   void attention_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
-                         kernels::Stored cache, kernels::Device<float> x);
+                         kernels::Stored cache);
   void latent_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                       kernels::Stored cache);
   void grouped_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                        kernels::Stored cache);
   void attend(kernels::Stored out, Activations& a, const TokenBatch& batch, kernels::Stored cache);
   void mlp_forward(const LayerWeights& w, Activations& a, int64_t layer, int64_t N,
-                   kernels::Device<float> x);
+                   kernels::Device<float> out);
   void head_forward(const PolicyWeights& weights, const TokenBatch& batch);
   void attention_backward(const LayerWeights& w, Activations& a, const TokenBatch& batch,
                           kernels::Stored cache, kernels::Device<float> gradient);
@@ -141,7 +142,7 @@ class Transformer {
   kernels::Stored final_h_{};
   kernels::Device<int64_t> expert_counts_{};  // Of the current forward; may be absent.
   // Scratch of forward.
-  kernels::Device<float> q_{}, value_{}, router_logits_{}, rows_{};
+  kernels::Device<float> q_{}, value_{}, router_logits_{};
   // Scratch of backward.
   kernels::Device<float> dx_{}, dh_{}, da_{}, dquery_{}, dcache_{}, dnope_{}, dqn_{}, dqa_{},
       dweight_{};

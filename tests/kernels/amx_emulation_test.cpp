@@ -176,12 +176,17 @@ void check_multiply(int64_t M, int64_t N, int64_t num_blocks, bool is_transposed
     }
   }
   Memory panels(padded(N, kPanelN) * panel_blocks * kPadK * 2);
-  Memory strips(padded(M) * num_blocks * kPadK * 2);
+  // Up to 64 blocks are laid out at once; more of them in parts of 32, of at most 256 rows, beside
+  // sums of 512 columns.
+  const bool is_cut = num_blocks > 64;
+  const int64_t strip_rows = is_cut ? std::min<int64_t>(padded(M), 256) : padded(M);
+  Memory strips(strip_rows * (is_cut ? 32 : num_blocks) * kPadK * 2 +
+                (is_cut ? strip_rows * 512 * 4 : 0));
   auto* words = reinterpret_cast<uint32_t*>(panels.begin());
   portable::pack_rows(portable::Bf16{}, words, N, K, panel_blocks,
                       [&](int64_t n) { return b.data() + n * K; });
   std::vector<float> want(static_cast<size_t>(M * N), 7), got = want;
-  std::vector<char> floats(1 << 17);
+  std::vector<char> floats(4 << 20);
   const Workspace scratch{floats.data(), floats.data() + floats.size()};
   const auto rows = [&](int64_t m) { return left.data() + m * K; };
   const auto columns = [&](int64_t k) { return left.data() + k * M; };
@@ -207,6 +212,12 @@ TEST_CASE("amx: the product on tiles has the bits of the portable product for an
         for (int64_t num_blocks : {1, 3}) check_multiply(M, N, num_blocks, is_transposed);
       }
     }
+    for (int64_t M : {1, 16, 50, 270}) {
+      check_multiply(M, 17, 64, is_transposed);
+      check_multiply(M, 17, 65, is_transposed);
+      check_multiply(M, 80, 97, is_transposed);
+    }
+    check_multiply(20, 530, 70, is_transposed);
   }
   CHECK(tiles.num_dots > 1000);
 }
@@ -229,12 +240,8 @@ TEST_CASE("amx: gemm on tiles has the bits of the portable gemm, gathered rows t
         for (int64_t m = 0; m < M; ++m) rows.push_back(static_cast<int32_t>((m * 5 + 1) % M));
         for (const bool is_gathered : {false, true}) {
           std::vector<float> want(static_cast<size_t>(M * N), 0.5f), got = want;
-          Gemm args{.x = {reinterpret_cast<uint64_t>(x.data()), 2},
-                    .w = w,
-                    .M = M,
-                    .ldy = N,
-                    .ldx = K,
-                    .accumulates = true};
+          Gemm args{
+              .x = {reinterpret_cast<uint64_t>(x.data()), 2}, .w = w, .M = M, .ldy = N, .ldx = K};
           if (is_gathered) args.x_rows = {reinterpret_cast<uint64_t>(rows.data())};
           args.y = {reinterpret_cast<uint64_t>(want.data())};
           portable::gemm(portable::Bf16{}, scratch.workspace(), args);

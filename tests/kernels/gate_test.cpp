@@ -17,6 +17,7 @@ using tests::joined;
 using tests::OnDevice;
 using tests::random_values;
 using tests::require_gradient;
+using tests::require_same;
 using tests::require_same_everywhere;
 
 struct Choice {
@@ -188,37 +189,100 @@ TEST_CASE("route: an expert's rows are its tokens in order, counts are added up"
   }
 }
 
-TEST_CASE("combine: adds a token's rows by weight in the order of its experts") {
+TEST_CASE("combine_experts: adds a token's rows by weight in the order of its experts") {
   for (const Backend* backend : cpu_backends()) {
     OnDevice device(*backend);
-    Combine args{.out = device.filled(4, 100.0f),
-                 .rows = device.send(std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}),
-                 .weight = device.send(std::vector<float>{2, 10, 0.5f, 1}),
-                 .slot_row = device.send(std::vector<int32_t>{0, 3, 2, 1}),
-                 .N = 2,
-                 .K = 2,
-                 .D = 2};
-    device->combine(device.stream(), args);
-    CHECK(device.receive(args.out, 4) == std::vector<float>{172, 184, 105.5f, 107});
+    // Two experts that multiply by 1 and by 10.
+    const int64_t stride = device->packed_bytes(Precision::kBf16, 2, 2);
+    const uint64_t weights = device.reserve(2 * stride);
+    for (int64_t e = 0; e < 2; ++e) {
+      const float one = e == 0 ? 1 : 10;
+      device->pack(device.stream(), {weights + static_cast<uint64_t>(e * stride), 2, 2},
+                   device.send(std::vector<float>{one, 0, 0, one}), 2, /*is_transposed=*/false);
+    }
+    CombineExperts args{.out = device.filled(4, 100.0f),
+                        .x = device.send_stored({1, 2, 3, 4, 0.5f, 0.25f, 7, 8}),
+                        .w = {weights, 2, 2},
+                        .w_stride_bytes = stride,
+                        .weight = device.send(std::vector<float>{2, 10, 0.5f, 1}),
+                        .slot_row = device.send(std::vector<int32_t>{0, 3, 1, 2}),
+                        .offsets = device.send(std::vector<int32_t>{0, 2, 4}),
+                        .N = 2,
+                        .K = 2,
+                        .D = 2,
+                        .E = 2,
+                        .F = 2};
+    device->combine_experts(device.stream(), args);
+    CHECK(device.receive(args.out, 4) == std::vector<float>{802, 904, 106.5f, 104.5f});
     args.weight = {};
-    device->combine(device.stream(), args);
-    CHECK(device.receive(args.out, 4) == std::vector<float>{180, 194, 113.5f, 117});
+    device->combine_experts(device.stream(), args);
+    CHECK(device.receive(args.out, 4) == std::vector<float>{873, 986, 114.5f, 111});
+    args.x2 = device.send_stored({1, 0, 0, 0, 0, 0, 0, 0});
+    args.w2 = args.w;
+    args.out = device.filled(4, 100.0f);
+    device->combine_experts(device.stream(), args);
+    CHECK(device.receive(args.out, 4) == std::vector<float>{172, 182, 108, 106.5f});
   }
 }
 
-TEST_CASE("combine: the same bits with every instruction set") {
-  require_same_everywhere([](OnDevice& device) {
-    std::vector<int32_t> slots;
-    for (int32_t i = 0; i < 30; ++i) slots.push_back((i * 7 + 2) % 30);
-    Combine args{.out = device.send(random_values(10 * 37, 1)),
-                 .rows = device.send(random_values(30 * 37, 2)),
-                 .weight = device.send(random_values(30, 3)),
-                 .slot_row = device.send(slots),
-                 .N = 10,
-                 .K = 3,
-                 .D = 37};
-    device->combine(device.stream(), args);
-    return device.receive(args.out, 10 * 37);
+// Enough rows that columns are taken in several steps.
+TEST_CASE("combine_experts: the rows of a grouped product, weighted and added, everywhere") {
+  constexpr int64_t kExperts = 3, kTokens = 1400, kChosen = 2, kF = 33, kD = 100;
+  constexpr int64_t kRows = kTokens * kChosen;
+  const std::vector<int32_t> offsets = {0, 1000, 1001, kRows};
+  std::vector<int32_t> slots;
+  for (int32_t i = 0; i < kRows; ++i) slots.push_back((i * 1237 + 5) % kRows);
+  const auto base = random_values(kTokens * kD, 1), weight = random_values(kRows, 2);
+  require_same_everywhere([&](OnDevice& device) {
+    const int64_t stride = device->packed_bytes(device.precision(), kD, kF);
+    const uint64_t weights = device.reserve(2 * kExperts * stride);
+    for (int64_t i = 0; i < 2 * kExperts; ++i) {
+      device->pack(device.stream(), {weights + static_cast<uint64_t>(i * stride), kD, kF},
+                   device.send(random_values(kD * kF, static_cast<uint64_t>(10 + i))), kF, false);
+    }
+    CombineExperts args{.out = device.send(base),
+                        .x = device.send_stored(random_values(kRows * kF, 3)),
+                        .x2 = device.send_stored(random_values(kRows * kF, 4)),
+                        .w = {weights, kD, kF},
+                        .w2 = {weights + static_cast<uint64_t>(kExperts * stride), kD, kF},
+                        .w_stride_bytes = stride,
+                        .weight = device.send(weight),
+                        .slot_row = device.send(slots),
+                        .offsets = device.send(offsets),
+                        .N = kTokens,
+                        .K = kChosen,
+                        .D = kD,
+                        .E = kExperts,
+                        .F = kF};
+    device->combine_experts(device.stream(), args);
+    const auto got = device.receive(args.out, kTokens * kD);
+
+    GroupedGemm product{.w_stride_bytes = stride, .num_groups = kExperts, .offsets = args.offsets};
+    product.gemm = {.y = device.filled(kRows * kD, 0.0f),
+                    .x = args.x,
+                    .w = args.w,
+                    .M = kRows,
+                    .ldy = kD,
+                    .ldx = kF};
+    device->grouped_gemm(device.stream(), product);
+    product.gemm.x = args.x2;
+    product.gemm.w = args.w2;
+    product.gemm.accumulates = true;
+    device->grouped_gemm(device.stream(), product);
+    const auto rows = device.receive(product.gemm.y, kRows * kD);
+    std::vector<float> want;
+    for (int64_t n = 0; n < kTokens; ++n) {
+      for (int64_t i = 0; i < kD; ++i) {
+        float sum = 0;
+        for (int64_t k = 0; k < kChosen; ++k) {
+          const auto slot = static_cast<size_t>(n * kChosen + k);
+          sum += weight[slot] * rows[static_cast<size_t>(slots[slot] * kD + i)];
+        }
+        want.push_back(base[static_cast<size_t>(n * kD + i)] + sum);
+      }
+    }
+    require_same(got, want);
+    return got;
   });
 }
 

@@ -281,6 +281,51 @@ TEST_CASE("product: dw += dy^T x has the bits of the definition for any shape") 
   }
 }
 
+TEST_CASE("product: parts are products of their own columns") {
+  constexpr int64_t kParts = 3, M = 300, N = 20, K = 45, kLeft = kParts * K + 2;
+  constexpr int64_t kOut = kParts * N + 1;
+  const auto x = operand(M * kLeft, 1, Regime::kOrdinary);
+  for (const Backend* backend : cpu_backends()) {
+    CAPTURE(backend->name);
+    OnDevice device(*backend);
+    const int64_t stride = device->packed_bytes(Precision::kBf16, N, K);
+    const uint64_t weights = device.reserve(kParts * stride);
+    const Stored left = device.send_stored(x);
+    for (int64_t p = 0; p < kParts; ++p) {
+      device->pack(device.stream(), {weights + static_cast<uint64_t>(p * stride), N, K},
+                   device.send(random_values(N * K, static_cast<uint64_t>(10 + p))), K, false);
+    }
+    const auto fill = [&](bool is_stored, bool accumulates, bool at_once) {
+      const Device<float> y = device.filled(M * kOut, 7.0f);
+      const Stored y_stored = device.filled_stored(M * kOut, 7.0f);
+      for (int64_t p = 0; p < (at_once ? 1 : kParts); ++p) {
+        Gemm args{.x = left + p * K,
+                  .w = {weights + static_cast<uint64_t>(p * stride), N, K},
+                  .M = M,
+                  .ldy = kOut,
+                  .ldx = kLeft,
+                  .accumulates = accumulates};
+        if (is_stored) {
+          args.y_stored = y_stored + p * N;
+        } else {
+          args.y = y + p * N;
+        }
+        if (at_once) {
+          args.num_parts = kParts;
+          args.x_part = K;
+          args.y_part = N;
+          args.w_part_bytes = stride;
+        }
+        device->gemm(device.stream(), args);
+      }
+      return is_stored ? device.receive(y_stored, M * kOut) : device.receive(y, M * kOut);
+    };
+    require_same(fill(false, false, true), fill(false, false, false));
+    require_same(fill(false, true, true), fill(false, true, false));
+    require_same(fill(true, false, true), fill(true, false, false));
+  }
+}
+
 TEST_CASE("product: a group's rows are multiplied as if they were alone") {
   constexpr int64_t kGroups = 5, K = 45, N = 37;
   const std::vector<int32_t> offsets = {0, 3, 3, 20, 21, 60};

@@ -24,7 +24,8 @@ std::vector<float> run_swiglu(OnDevice& device, const std::vector<float>& gate,
               .gate = device.send(gate),
               .up = device.send(up),
               .N = 1,
-              .F = count};
+              .F = count,
+              .ld = count};
   device->swiglu(device.stream(), args);
   auto y = device.receive(args.y, count + 1);
   CHECK(y.back() == 7);
@@ -47,7 +48,8 @@ Gradient run_backward(OnDevice& device, const std::vector<float>& da,
                       .gate = device.send(gate),
                       .up = device.send(up),
                       .N = kN,
-                      .F = kF};
+                      .F = kF,
+                      .ld = kF};
   const Device<float> dweight = device.filled(kN, 0.0f);
   if (!weight.empty()) {
     args.dweight = dweight;
