@@ -40,32 +40,134 @@ struct IntoAttended {
   }
 };
 
-// p[0, padded(keys)) = round(exp(scale z - max)) of the first `visible` of `keys` products z and +0
-// from there; what z holds there is not looked at. Gives the maximum, and the sum before rounding.
-template <class S>
-inline void softmax_scores(S, typename S::Element* p, const float* z, float scale, int64_t visible,
-                           int64_t keys, float& max, float& sum) {
-  const F16 factor = splat(scale), lowest = splat(-3.0e38f);
+// Scores of keys j .. j + 15 of which the first `count` > 0 are visible; no maximum picks the
+// others.
+inline F16 visible_scores(const float* z, F16 factor, int64_t count) {
+  alignas(64) static constexpr float kLane[16] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                  8, 9, 10, 11, 12, 13, 14, 15};
+  return select_less(load(kLane), splat(static_cast<float>(count)), load(z) * factor,
+                     splat(-3.0e38f));
+}
+
+// The largest of the first `visible` > 0 products z of a row, scaled.
+inline float largest_score(const float* z, F16 factor, int64_t visible) {
   const int64_t whole = visible / 16 * 16;
-  const F16 tail = whole < visible ? load_or_lowest(z + whole, visible - whole, scale) : lowest;
-  F16 largest = tail;
+  F16 largest = splat(-3.0e38f);
+  if (whole < visible) largest = visible_scores(z + whole, factor, visible - whole);
   for (int64_t j = 0; j < whole; j += 16) largest = maximum(largest, load(z + j) * factor);
-  max = fold_max(largest);
-  F16 total = splat(0.0f);
-  for (int64_t j = 0; j < whole; j += 16) {
-    const F16 e = exp16(load(z + j) * factor - splat(max));
+  return fold_max(largest);
+}
+
+// Sixteen lanes of each of some rows, which are worked on side by side: an exponential is a long
+// chain of operations, and what waits for operands leaves a processor no room to look for others.
+constexpr int kRowsTogether = 4;
+struct F16Rows {
+  F16 row[kRowsTogether];
+};
+template <class F>
+[[gnu::always_inline]] inline F16Rows each_row(F&& f) {
+  F16Rows y;
+  for (int i = 0; i < kRowsTogether; ++i) y.row[i] = f(i);
+  return y;
+}
+[[gnu::always_inline]] inline F16Rows operator+(const F16Rows& a, const F16Rows& b) {
+  return each_row([&](int i) { return a.row[i] + b.row[i]; });
+}
+[[gnu::always_inline]] inline F16Rows operator+(const F16Rows& a, F16 b) {
+  return each_row([&](int i) { return a.row[i] + b; });
+}
+[[gnu::always_inline]] inline F16Rows operator+(F16 a, const F16Rows& b) {
+  return each_row([&](int i) { return a + b.row[i]; });
+}
+[[gnu::always_inline]] inline F16Rows operator-(const F16Rows& a, const F16Rows& b) {
+  return each_row([&](int i) { return a.row[i] - b.row[i]; });
+}
+[[gnu::always_inline]] inline F16Rows operator-(const F16Rows& a, F16 b) {
+  return each_row([&](int i) { return a.row[i] - b; });
+}
+[[gnu::always_inline]] inline F16Rows operator*(const F16Rows& a, const F16Rows& b) {
+  return each_row([&](int i) { return a.row[i] * b.row[i]; });
+}
+[[gnu::always_inline]] inline F16Rows operator*(const F16Rows& a, F16 b) {
+  return each_row([&](int i) { return a.row[i] * b; });
+}
+[[gnu::always_inline]] inline F16Rows operator*(F16 a, const F16Rows& b) {
+  return each_row([&](int i) { return a * b.row[i]; });
+}
+[[gnu::always_inline]] inline F16Rows operator/(const F16Rows& a, const F16Rows& b) {
+  return each_row([&](int i) { return a.row[i] / b.row[i]; });
+}
+[[gnu::always_inline]] inline F16Rows maximum(F16 a, const F16Rows& b) {
+  return each_row([&](int i) { return maximum(a, b.row[i]); });
+}
+[[gnu::always_inline]] inline F16Rows minimum(F16 a, const F16Rows& b) {
+  return each_row([&](int i) { return minimum(a, b.row[i]); });
+}
+[[gnu::always_inline]] inline F16Rows select_less(const F16Rows& a, F16 b, F16 x,
+                                                  const F16Rows& y) {
+  return each_row([&](int i) { return select_less(a.row[i], b, x, y.row[i]); });
+}
+[[gnu::always_inline]] inline F16Rows power_of_two(const F16Rows& n) {
+  return each_row([&](int i) { return power_of_two(n.row[i]); });
+}
+
+// p[0, padded(keys)) = round(exp(scale z - max)) of the first `visible` of `keys` products z and +0
+// from there; what z holds there is not looked at. Gives the sum before rounding. The first `done`
+// keys already are, and `total` is what they add up to.
+template <class S>
+inline float softmax_row_from(S, int64_t done, F16 total, typename S::Element* p, const float* z,
+                              F16 factor, F16 max, int64_t visible, int64_t keys) {
+  int64_t j = done;
+  for (; j < visible; j += 16) {
+    const F16 e = exp16(visible_scores(z + j, factor, visible - j) - max);
     total = total + e;
     store_stored(p + j, e);
-  }
-  int64_t j = whole;
-  if (whole < visible) {
-    const F16 e = exp16(tail - splat(max));
-    total = total + e;
-    store_stored(p + j, e);
-    j += 16;
   }
   for (; j < padded(keys); j += 16) store_stored(p + j, splat(0.0f));
-  sum = fold_sum(total);
+  return fold_sum(total);
+}
+
+// Of rows of which each sees as many keys as the one before it, or more. Calls step() now and then,
+// so that the caller can ask for memory in between.
+template <class S, class Visible, class Step>
+inline void softmax_rows(S s, typename S::Element* p, int64_t p_ld, const float* z, int64_t z_ld,
+                         float scale, int64_t rows, Visible&& visible_of, int64_t keys, float* max,
+                         float* sum, Step&& step) {
+  const F16 factor = splat(scale);
+  for (int64_t i = 0; i < rows; ++i) max[i] = largest_score(z + i * z_ld, factor, visible_of(i));
+  int64_t i0 = 0;
+  for (; i0 + kRowsTogether <= rows; i0 += kRowsTogether) {
+    const F16Rows maxima = each_row([&](int i) { return splat(max[i0 + i]); });
+    F16Rows total = each_row([&](int) { return splat(0.0f); });
+    const float* from = z + i0 * z_ld;
+    typename S::Element* to = p + i0 * p_ld;
+    const int64_t fewest = visible_of(i0);
+    const auto add = [&](int64_t j, const F16Rows& score) __attribute__((always_inline)) {
+      const F16Rows e = exp16(score - maxima);
+      total = total + e;
+      for (int i = 0; i < kRowsTogether; ++i) store_stored(to + i * p_ld + j, e.row[i]);
+    };
+    int64_t j = 0;
+    for (; j + 16 <= fewest; j += 16) {
+      step();
+      add(j, each_row([&](int i) { return load(from + i * z_ld + j) * factor; }));
+    }
+    step();
+    if (j < fewest) {
+      add(j, each_row([&](int i) {
+            return visible_scores(from + i * z_ld + j, factor, visible_of(i0 + i) - j);
+          }));
+      j += 16;
+    }
+    for (int i = 0; i < kRowsTogether; ++i) {
+      sum[i0 + i] = softmax_row_from(s, j, total.row[i], to + i * p_ld, from + i * z_ld, factor,
+                                     maxima.row[i], visible_of(i0 + i), keys);
+    }
+  }
+  for (; i0 < rows; ++i0) {
+    sum[i0] = softmax_row_from(s, 0, splat(0.0f), p + i0 * p_ld, z + i0 * z_ld, factor,
+                               splat(max[i0]), visible_of(i0), keys);
+  }
 }
 
 template <class S>
@@ -91,6 +193,7 @@ void attention_of_group(S s, Workspace scratch, const Attention& args, int64_t s
   pack_columns(s, value_panels, V, context, depth / kPadK, value);
   float* z = scratch.take<float>(kQueryTile * heads * depth);
   auto* p = scratch.take<Element>(kQueryTile * heads * depth);
+  float* maxima = scratch.take<float>(kQueryTile * heads);
   float* sums = scratch.take<float>(kQueryTile * heads);
   for (int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
     const int64_t tokens = T - t0 < kQueryTile ? T - t0 : kQueryTile;
@@ -99,14 +202,11 @@ void attention_of_group(S s, Workspace scratch, const Attention& args, int64_t s
     const int64_t keys = context - T + t0 + tokens;  // That the last token of the tile sees.
     multiply(s, scratch, LeftRows{[&](int64_t i) { return query + row_of(i) * W; }}, rows,
              key_panels, keys, W, W / kPadK, IntoFloats{z, depth});
-    for (int64_t i = 0; i < rows; ++i) {
-      const int64_t visible = context - T + t0 + i / heads + 1;
-      float max = 0;
-      softmax_scores(s, p + i * depth, z + i * depth, args.scale, visible, keys, max, sums[i]);
-      if (args.max) {
-        at(args.max)[row_of(i)] = max;
-        at(args.sum)[row_of(i)] = sums[i];
-      }
+    const auto visible_of = [&](int64_t i) { return context - T + t0 + i / heads + 1; };
+    softmax_rows(s, p, depth, z, depth, args.scale, rows, visible_of, keys, maxima, sums, [] {});
+    for (int64_t i = 0; args.max && i < rows; ++i) {
+      at(args.max)[row_of(i)] = maxima[i];
+      at(args.sum)[row_of(i)] = sums[i];
     }
     // Values of keys behind the tile that share its last block are no zeros: they meet zeros.
     multiply(s, scratch, LeftRows{[&](int64_t i) -> const Element* { return p + i * depth; }}, rows,
@@ -117,13 +217,18 @@ void attention_of_group(S s, Workspace scratch, const Attention& args, int64_t s
 
 #if defined(TROUPE_AMX)
 #include "kernels/cpu/attention_amx.inl"
+#include "kernels/cpu/attention_strips_amx.inl"
 
 // Does what attention_of_group() does where it is worth it.
-inline bool is_done_as_few(Bf16 s, Workspace workspace, const Attention& args, int64_t sequence,
-                           int64_t group) {
+inline bool is_done_on_tiles(Bf16 s, Workspace workspace, const Attention& args, int64_t sequence,
+                             int64_t group) {
   const SequenceBatch& batch = args.sequences;
   const int32_t* offset = at(batch.query_offset) + sequence;
-  if ((offset[1] - offset[0]) * (args.H / args.row.groups) > kFewQueries) return false;
+  if ((offset[1] - offset[0]) * (args.H / args.row.groups) > kFewQueries) {
+    if (!is_done_in_strips(args.row)) return false;
+    attention_in_strips(workspace, args, sequence, group);
+    return true;
+  }
   const bool is_last_group = group + 1 == args.row.groups;
   const int64_t next_sequence = sequence + (is_last_group ? 1 : 0);
   const int64_t next_group = is_last_group ? 0 : group + 1;
@@ -138,15 +243,15 @@ inline bool is_done_as_few(Bf16 s, Workspace workspace, const Attention& args, i
   return true;
 }
 #else
-inline bool is_done_as_few(Bf16, Workspace, const Attention&, int64_t, int64_t) { return false; }
+inline bool is_done_on_tiles(Bf16, Workspace, const Attention&, int64_t, int64_t) { return false; }
 #endif
-inline bool is_done_as_few(Fp32, Workspace, const Attention&, int64_t, int64_t) { return false; }
+inline bool is_done_on_tiles(Fp32, Workspace, const Attention&, int64_t, int64_t) { return false; }
 
 template <class S>
 void attention(S s, Workspace workspace, const Attention& args) {
   for (int64_t sequence = 0; sequence < args.sequences.S; ++sequence) {
     for (int64_t group = 0; group < args.row.groups; ++group) {
-      if (is_done_as_few(s, workspace, args, sequence, group)) continue;
+      if (is_done_on_tiles(s, workspace, args, sequence, group)) continue;
       attention_of_group(s, workspace, args, sequence, group);
     }
   }
@@ -243,11 +348,28 @@ void attention_backward_of_group(S s, Workspace scratch, const AttentionBackward
   }
 }
 
+#if defined(TROUPE_AMX)
+inline bool is_gradient_done_on_tiles(Bf16, Workspace workspace, const AttentionBackward& args,
+                                      int64_t sequence, int64_t group) {
+  if (!is_done_in_strips(args.row)) return false;
+  attention_backward_in_strips(workspace, args, sequence, group);
+  return true;
+}
+#else
+inline bool is_gradient_done_on_tiles(Bf16, Workspace, const AttentionBackward&, int64_t, int64_t) {
+  return false;
+}
+#endif
+inline bool is_gradient_done_on_tiles(Fp32, Workspace, const AttentionBackward&, int64_t, int64_t) {
+  return false;
+}
+
 template <class S>
 void attention_backward(S s, Workspace workspace, const AttentionBackward& args) {
   std::memset(at(args.dcache), 0, static_cast<size_t>(args.N * args.row.width) * sizeof(float));
   for (int64_t sequence = 0; sequence < args.sequences.S; ++sequence) {
     for (int64_t group = 0; group < args.row.groups; ++group) {
+      if (is_gradient_done_on_tiles(s, workspace, args, sequence, group)) continue;
       attention_backward_of_group(s, workspace, args, sequence, group);
     }
   }

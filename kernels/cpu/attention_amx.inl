@@ -147,17 +147,14 @@ inline void attention_of_few(Workspace scratch, const Attention& args, int64_t s
   auto* panels = scratch.take<uint32_t>(packed_words<Bf16>(kFewQueries, W));
   float* z = scratch.take<float>(kFewQueries * depth);
   auto* p = scratch.take<uint16_t>(kFewQueries * depth);
-  float sums[kFewQueries];
+  float maxima[kFewQueries], sums[kFewQueries];
   const auto query_row = [&](int64_t i) { return query + row_of(i) * W; };
   scores_of_few(panels, z, depth, query_row, rows, key, context, W, next);
-  for (int64_t i = 0; i < rows; ++i) {
-    float max = 0;
-    softmax_scores(s, p + i * depth, z + i * depth, args.scale, context - T + i / heads + 1,
-                   context, max, sums[i]);
-    if (args.max) {
-      at(args.max)[row_of(i)] = max;
-      at(args.sum)[row_of(i)] = sums[i];
-    }
+  const auto visible_of = [&](int64_t i) { return context - T + i / heads + 1; };
+  softmax_rows(s, p, depth, z, depth, args.scale, rows, visible_of, context, maxima, sums, [] {});
+  for (int64_t i = 0; args.max && i < rows; ++i) {
+    at(args.max)[row_of(i)] = maxima[i];
+    at(args.sum)[row_of(i)] = sums[i];
   }
   attend_few(p, depth, rows, value, context, V,
              IntoAttended<Bf16>{at(s, args.out), V, row_of, sums}, next);

@@ -14,19 +14,19 @@ inline typename S::Element* at(S, Stored p) {
 // Below the smallest normal number the result is 0, above the largest it stays finite; what is no
 // number stays none (minimum and maximum give their second operand then), so that a broken step is
 // seen in its loss.
-inline F16 exp16(F16 x) {
-  const F16 clamped = maximum(splat(-87.33f), minimum(splat(88.37f), x));
+template <class F>
+[[gnu::always_inline]] inline F exp16(F x) {
+  const F clamped = maximum(splat(-87.33f), minimum(splat(88.37f), x));
   // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even.
   const F16 magic = splat(12582912.0f);
-  const F16 n = (clamped * splat(0x1.715476p+0f) + magic) - magic;
-  const F16 r = (clamped - n * splat(0x1.62ep-1f)) - n * splat(0x1.0bfbe8p-15f);
-  F16 p = splat(1.0f / 5040.0f);
-  p = p * r + splat(1.0f / 720.0f);
+  const F n = (clamped * splat(0x1.715476p+0f) + magic) - magic;
+  const F r = (clamped - n * splat(0x1.62ep-1f)) - n * splat(0x1.0bfbe8p-15f);
+  F p = splat(1.0f / 5040.0f) * r + splat(1.0f / 720.0f);
   p = p * r + splat(1.0f / 120.0f);
   p = p * r + splat(1.0f / 24.0f);
   p = p * r + splat(1.0f / 6.0f);
   p = p * r + splat(0.5f);
-  const F16 e = splat(1.0f) + (r + r * r * p);
+  const F e = splat(1.0f) + (r + r * r * p);
   return select_less(x, splat(-87.33f), splat(0.0f), e * power_of_two(n));
 }
 
