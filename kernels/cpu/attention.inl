@@ -129,11 +129,10 @@ inline bool is_done_as_few(Bf16 s, Workspace workspace, const Attention& args, i
   const int64_t next_group = is_last_group ? 0 : group + 1;
   const int64_t value_end = args.row.value_offset + args.row.value_width;
   const int64_t end = value_end > args.row.key_width ? value_end : args.row.key_width;
-  const NextRows next{
-      .rows = {at(s, args.cache) + next_group * args.row.group_stride,
-               at(batch.block_table) + next_sequence * batch.blocks_max, args.row.width},
-      .context = next_sequence < batch.S ? at(batch.context)[next_sequence] : 0,
-      .lines = (end * 2 + 63) / 64};
+  NextRows next({at(s, args.cache) + next_group * args.row.group_stride,
+                 at(batch.block_table) + next_sequence * batch.blocks_max, args.row.width},
+                next_sequence < batch.S ? at(batch.context)[next_sequence] : 0,
+                (end * 2 + 63) / 64);
   attention_of_few(workspace, args, sequence, group, next);
   return true;
 }

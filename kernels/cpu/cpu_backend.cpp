@@ -123,6 +123,7 @@ bool has_amx() {
   asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;
   if ((edx & kAmxBf16) == 0 || (edx & kAmxTile) == 0) return false;
+  if (!__builtin_cpu_supports("avx512bf16")) return false;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
