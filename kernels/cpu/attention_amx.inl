@@ -8,42 +8,53 @@
 constexpr int64_t kFewQueries = 16;  // Rows of one tile.
 constexpr int64_t kTileWords = 256;
 
-// The rows of the cache that will be worked on next. They are asked for while the present ones are
-// worked on, a few lines at a time and in all phases alike: memory then is never idle, and neither
-// do its requests come in bursts that loads of the present rows would wait behind.
-class NextRows {
+// The rows of a sequence's group on their way from memory. Those that will be worked on next are
+// asked for while the present ones are worked on, a few lines at a time and in all phases alike:
+// memory then is never idle, and neither do its requests come in bursts that loads of the present
+// rows would wait behind.
+class ComingRows {
  public:
-  // context = 0: none come.
-  NextRows(const CachePart<Bf16>& rows, int64_t context, int64_t lines)
+  ComingRows() = default;  // None.
+  ComingRows(const CachePart<Bf16>& rows, int64_t context, int64_t lines)
       : rows_(rows), context_(context), lines_(lines) {}
 
-  // The next `steps` calls of step() ask for `part` of all rows.
-  void spread(double part, int64_t steps) {
+  // How many of the first `limit` rows have not been asked for.
+  int64_t missing(int64_t limit) const {
+    const int64_t end = limit < context_ ? limit : context_;
+    return row_ < end ? end - row_ : 0;
+  }
+  void ask(int64_t count) {
+    for (; count > 0 && row_ < context_; --count) {
+      const uint16_t* row = rows_(row_++);
+      for (int64_t line = 0; line < lines_; ++line) __builtin_prefetch(row + line * 32, 0, 2);
+    }
+  }
+  // The next `steps` calls of step() ask for `count` rows.
+  void spread(int64_t count, int64_t steps) {
+    count_ = count;
     steps_ = steps;
-    rows_of_phase_ = static_cast<int64_t>(part * static_cast<double>(context_));
     credit_ = 0;
   }
   void step() {
-    for (credit_ += rows_of_phase_; credit_ >= steps_; credit_ -= steps_) ask();
+    for (credit_ += count_; credit_ >= steps_; credit_ -= steps_) ask(1);
   }
 
  private:
-  void ask() {
-    if (row_ >= context_) return;
-    const uint16_t* row = rows_(row_++);
-    for (int64_t line = 0; line < lines_; ++line) __builtin_prefetch(row + line * 32, 0, 2);
-  }
-
-  CachePart<Bf16> rows_;
-  int64_t context_;
-  int64_t lines_;  // Of a row.
+  CachePart<Bf16> rows_{};
+  int64_t context_ = 0;
+  int64_t lines_ = 0;  // Of a row.
   int64_t row_ = 0;
+  int64_t count_ = 0;
   int64_t steps_ = 1;
-  int64_t rows_of_phase_ = 0;
   int64_t credit_ = 0;
 };
-// Of all rows; what is left comes with the values.
-constexpr double kPartOfScores = 0.38, kPartOfSoftmax = 0.26, kPartOfValues = 0.37;
+// The parts of an attention's time that its first two phases take.
+constexpr double kPartOfScores = 0.42, kPartOfSoftmax = 0.22;
+// Of a second cache of 2 MiB, for the rows that are worked on and the next ones: what comes too
+// early is gone again when it is needed.
+constexpr int64_t kRowBytesMax = 1536 << 10;
+// How far rows that come while their keys are met are ahead of them.
+constexpr int64_t kRowsAhead = 64;
 
 // Scores of a few queries. Those of keys [16 i, 16 i + 16) and row r are
 // z[(i * rows + r) * 16, + 16); largest[r * 16 + lane] is the maximum of the lane over whole
@@ -54,6 +65,7 @@ struct FewScores {
   int64_t rows;
   float scale;
   const int64_t* visible;  // By row.
+  int64_t seen_by_all;     // The least of those.
 
   float* of(int64_t j, int64_t row) const { return z + (j * rows + row * 16); }
 
@@ -70,11 +82,15 @@ struct FewScores {
       transpose_words(reinterpret_cast<uint32_t*>(across),
                       reinterpret_cast<const uint32_t*>(products), 16);
     }
-    for (int64_t row = 0; row < rows; ++row) {
-      const F16 score = load(across + row * 16) * splat(scale);
-      store(of(j, row), score);
-      if (j + 16 > visible[row]) continue;
-      store(largest + row * 16, maximum(load(largest + row * 16), score));
+    // Read once: for all that is known here, a store might change a member.
+    const F16 factor = splat(scale);
+    float* to = of(j, 0);
+    float* lanes = largest;
+    for (int64_t row = 0, end = rows; row < end; ++row) {
+      const F16 score = load(across + row * 16) * factor;
+      store(to + row * 16, score);
+      if (j + 16 > seen_by_all && j + 16 > visible[row]) continue;
+      store(lanes + row * 16, maximum(load(lanes + row * 16), score));
     }
   }
 };
@@ -83,13 +99,14 @@ struct FewScores {
 // cache may end.
 template <class Query>
 inline void scores_of_few(uint32_t* panels, uint16_t* tail, const FewScores& scores, Query&& query,
-                          const CachePart<Bf16>& key, int64_t keys, int64_t W, NextRows& next) {
+                          const CachePart<Bf16>& key, int64_t keys, int64_t W, ComingRows& coming,
+                          int64_t num_coming) {
   configure_tiles();
   const int64_t num_blocks = W / kPadK;
   pack_rows(Bf16{}, panels, scores.rows, W, num_blocks, query);
   for (int64_t i = 0; i < scores.rows * 16; i += 16) store(scores.largest + i, splat(-3.0e38f));
   alignas(64) float products[4 * kTileWords];
-  next.spread(kPartOfScores, (keys + 63) / 64 * num_blocks * 4);
+  coming.spread(num_coming, (keys + 63) / 64 * num_blocks * 2);
   for (int64_t j0 = 0; j0 < keys; j0 += 64) {
     const uint16_t* from[2];
     int64_t width[2];
@@ -121,16 +138,14 @@ inline void scores_of_few(uint32_t* panels, uint16_t* tail, const FewScores& sco
       TROUPE_TILE_LOAD(6, panels + block * kTileWords, 64);
       TROUPE_TILE_LOAD(4, upper, width[0] * 2);
       TROUPE_TILE_DOT(0, 4, 6);
-      next.step();
       TROUPE_TILE_LOAD(5, upper + 16 * width[0], width[0] * 2);
       TROUPE_TILE_DOT(1, 5, 6);
-      next.step();
+      coming.step();
       TROUPE_TILE_LOAD(4, lower, width[1] * 2);
       TROUPE_TILE_DOT(2, 4, 6);
-      next.step();
       TROUPE_TILE_LOAD(5, lower + 16 * width[1], width[1] * 2);
       TROUPE_TILE_DOT(3, 5, 6);
-      next.step();
+      coming.step();
     }
     TROUPE_TILE_STORE(0, products, 64);
     TROUPE_TILE_STORE(1, products + kTileWords, 64);
@@ -144,30 +159,28 @@ inline void scores_of_few(uint32_t* panels, uint16_t* tail, const FewScores& sco
 // What softmax_scores() of attention.inl does, for all rows: p holds a tile of 16 rows for each
 // block of keys, of which `rows` are written.
 inline void softmax_of_few(uint16_t* p, const FewScores& scores, int64_t keys, float* max,
-                           float* sum, NextRows& next) {
+                           float* sum, ComingRows& coming, int64_t num_coming) {
   const F16 lowest = splat(-3.0e38f);
   const int64_t rows = scores.rows;
   alignas(64) float total[kTileWords];
-  int64_t seen_by_all = keys;
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t visible = scores.visible[row], whole = visible / 16 * 16;
-    if (visible < seen_by_all) seen_by_all = visible;
     const F16 tail =
         whole < visible ? first_n(load(scores.of(whole, row)), lowest, visible - whole) : lowest;
     max[row] = fold_max(maximum(tail, load(scores.largest + row * 16)));
     store(total + row * 16, splat(0.0f));
   }
-  next.spread(kPartOfSoftmax, padded(keys) / kPadK * rows);
+  coming.spread(num_coming, padded(keys) / kPadK * rows);
   for (int64_t j = 0; j < keys; j += kPadK) {
     uint16_t* to = p + j * 16;
-    if (j + kPadK <= seen_by_all) {
+    if (j + kPadK <= scores.seen_by_all) {
       for (int64_t row = 0; row < rows; ++row) {
         const F16 largest = splat(max[row]);
         const F16 early = exp16(load(scores.of(j, row)) - largest);
         const F16 late = exp16(load(scores.of(j + 16, row)) - largest);
         store(total + row * 16, load(total + row * 16) + early + late);
         store_rounded(to + row * kPadK, early, late);
-        next.step();
+        coming.step();
       }
       continue;
     }
@@ -181,7 +194,7 @@ inline void softmax_of_few(uint16_t* p, const FewScores& scores, int64_t keys, f
         }
         store_bf16(to + row * kPadK + half, e);
       }
-      next.step();
+      coming.step();
     }
   }
   for (int64_t row = 0; row < rows; ++row) sum[row] = fold_sum(load(total + row * 16));
@@ -191,12 +204,12 @@ inline void softmax_of_few(uint16_t* p, const FewScores& scores, int64_t keys, f
 // of 16.
 template <class Emit>
 inline void attend_few(const uint16_t* p, int64_t rows, const CachePart<Bf16>& value, int64_t keys,
-                       int64_t V, const Emit& emit, NextRows& next) {
+                       int64_t V, const Emit& emit, ComingRows& coming, int64_t num_coming) {
   configure_tiles();
   alignas(64) static constexpr uint16_t kNothing[64] = {};
   alignas(64) uint32_t right[4 * kTileWords] = {};
   alignas(64) float products[4 * kTileWords];
-  next.spread(kPartOfValues, (V + 63) / 64 * padded(keys) / 2);
+  coming.spread(num_coming, (V + 63) / 64 * padded(keys) / 2);
   for (int64_t n = 0; n < V; n += 64) {
     const bool is_whole = V - n >= 64;
     const int64_t panels = V - n > 48 ? 4 : (V - n + 15) / 16;
@@ -219,7 +232,7 @@ inline void attend_few(const uint16_t* p, int64_t rows, const CachePart<Bf16>& v
             interleave_halves(to + i * kTileWords, low + i * 16, high + i * 16);
           }
         }
-        next.step();
+        coming.step();
       }
       TROUPE_TILE_FENCE();
       TROUPE_TILE_LOAD(4, p + j0 * 16, 64);
@@ -250,9 +263,10 @@ inline void attend_few(const uint16_t* p, int64_t rows, const CachePart<Bf16>& v
   }
 }
 
-// Queries of one group of a sequence, where there are no more than kFewQueries.
+// Queries of one group of a sequence, where there are no more than kFewQueries. Rows of `present`
+// that have not come yet do so while keys are met; those of `next` use the time that is left.
 inline void attention_of_few(Workspace scratch, const Attention& args, int64_t sequence,
-                             int64_t group, NextRows& next) {
+                             int64_t group, ComingRows& present, ComingRows& next) {
   const Bf16 s;
   const int64_t W = args.row.key_width, V = args.row.value_width;
   const int64_t heads = args.H / args.row.groups;
@@ -275,14 +289,59 @@ inline void attention_of_few(Workspace scratch, const Attention& args, int64_t s
   int64_t visible[kFewQueries];
   float max[kFewQueries], sums[kFewQueries];
   for (int64_t i = 0; i < rows; ++i) visible[i] = context - T + i / heads + 1;
-  const FewScores scores{z, largest, rows, args.scale, visible};
+  const FewScores scores{z, largest, rows, args.scale, visible, visible[0]};
   const auto query_row = [&](int64_t i) { return query + row_of(i) * W; };
-  scores_of_few(panels, tail, scores, query_row, key, context, W, next);
-  softmax_of_few(p, scores, context, max, sums, next);
+  // Groups lie side by side in a row, so that the present and the next do not share cache sets.
+  const int64_t room = kRowBytesMax / (args.row.width * 2) - (args.row.groups == 1 ? context : 0);
+  const int64_t limit = room < kRowsAhead ? kRowsAhead : room;
+  if (present.missing(context) > 0) {
+    present.ask(kRowsAhead);
+    scores_of_few(panels, tail, scores, query_row, key, context, W, present,
+                  present.missing(context));
+  } else {
+    scores_of_few(panels, tail, scores, query_row, key, context, W, next,
+                  static_cast<int64_t>(kPartOfScores * static_cast<double>(next.missing(limit))));
+  }
+  softmax_of_few(p, scores, context, max, sums, next,
+                 static_cast<int64_t>(kPartOfSoftmax / (1 - kPartOfScores) *
+                                      static_cast<double>(next.missing(limit))));
   for (int64_t i = 0; args.max && i < rows; ++i) {
     at(args.max)[row_of(i)] = max[i];
     at(args.sum)[row_of(i)] = sums[i];
   }
-  attend_few(p, rows, value, context, V, IntoAttended<Bf16>{at(s, args.out), V, row_of, sums},
-             next);
+  attend_few(p, rows, value, context, V, IntoAttended<Bf16>{at(s, args.out), V, row_of, sums}, next,
+             next.missing(limit));
 }
+
+// Does what attention_of_group() does where it is worth it. One object follows a whole batch.
+template <>
+class FewQueries<Bf16> {
+ public:
+  bool attend(Workspace workspace, const Attention& args, int64_t sequence, int64_t group) {
+    const int32_t* offset = at(args.sequences.query_offset) + sequence;
+    if ((offset[1] - offset[0]) * (args.H / args.row.groups) > kFewQueries) return false;
+    if (sequence != sequence_ || group != group_) coming_ = rows_of(args, sequence, group);
+    const bool is_last_group = group + 1 == args.row.groups;
+    sequence_ = sequence + (is_last_group ? 1 : 0);
+    group_ = is_last_group ? 0 : group + 1;
+    ComingRows next = rows_of(args, sequence_, group_);
+    attention_of_few(workspace, args, sequence, group, coming_, next);
+    coming_ = next;
+    return true;
+  }
+
+ private:
+  static ComingRows rows_of(const Attention& args, int64_t sequence, int64_t group) {
+    const SequenceBatch& batch = args.sequences;
+    if (sequence >= batch.S) return {};
+    const int64_t value_end = args.row.value_offset + args.row.value_width;
+    const int64_t end = value_end > args.row.key_width ? value_end : args.row.key_width;
+    return {{at(Bf16{}, args.cache) + group * args.row.group_stride,
+             at(batch.block_table) + sequence * batch.blocks_max, args.row.width},
+            at(batch.context)[sequence],
+            (end * 2 + 63) / 64};
+  }
+
+  int64_t sequence_ = -1, group_ = -1;  // Whose rows are coming.
+  ComingRows coming_;
+};

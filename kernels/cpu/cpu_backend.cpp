@@ -117,7 +117,8 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-// The processor has the tiles and the kernel lets this process use their state.
+// The processor has the tiles and the roundings to bf16 that come with them, and the kernel lets
+// this process use the tiles' state.
 bool has_amx() {
   unsigned eax = 7, ebx = 0, ecx = 0, edx = 0;
   asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));

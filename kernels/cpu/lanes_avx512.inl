@@ -135,7 +135,8 @@ inline void interleave_halves(uint32_t* to, const uint16_t* low, const uint16_t*
 inline F16 first_n(F16 x, F16 others, int64_t n) {
   return {_mm512_mask_blend_ps(mask_of(n), others.v, x.v)};
 }
-// round_to_bf16() of what is neither subnormal nor infinite by rounding: 32 values, in order.
+// What store_bf16() gives for 32 values, none of them subnormal (zero here) nor a NaN whose upper
+// half does not say so.
 inline void store_rounded(uint16_t* p, F16 early, F16 late) {
   const __m512bh halves = _mm512_cvtne2ps_pbh(late.v, early.v);
   _mm512_storeu_si512(p, (__m512i)halves);
