@@ -72,11 +72,7 @@ struct FewScores {
   // Of keys [j, j + 16) from their products, a row of 16 queries each.
   void take(int64_t j, const float* products) const {
     alignas(64) float across[kTileWords];
-    if (rows <= 2) {
-      for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t i = 0; i < 16; ++i) across[row * 16 + i] = products[i * 16 + row];
-      }
-    } else if (rows <= 8) {
+    if (rows <= 8) {
       transpose_eight(across, products);
     } else {
       transpose_words(reinterpret_cast<uint32_t*>(across),
