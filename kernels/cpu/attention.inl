@@ -215,43 +215,34 @@ void attention_of_group(S s, Workspace scratch, const Attention& args, int64_t s
   }
 }
 
+// Attends from the few queries of a sequence's group where a faster way is known for them.
+template <class S>
+class FewQueries {
+ public:
+  bool attend(Workspace, const Attention&, int64_t, int64_t) { return false; }
+};
 #if defined(TROUPE_AMX)
 #include "kernels/cpu/attention_amx.inl"
 #include "kernels/cpu/attention_strips_amx.inl"
 
-// Does what attention_of_group() does where it is worth it.
-inline bool is_done_on_tiles(Bf16 s, Workspace workspace, const Attention& args, int64_t sequence,
+inline bool attend_in_strips(Bf16, Workspace workspace, const Attention& args, int64_t sequence,
                              int64_t group) {
-  const SequenceBatch& batch = args.sequences;
-  const int32_t* offset = at(batch.query_offset) + sequence;
-  if ((offset[1] - offset[0]) * (args.H / args.row.groups) > kFewQueries) {
-    if (!is_done_in_strips(args.row)) return false;
-    attention_in_strips(workspace, args, sequence, group);
-    return true;
-  }
-  const bool is_last_group = group + 1 == args.row.groups;
-  const int64_t next_sequence = sequence + (is_last_group ? 1 : 0);
-  const int64_t next_group = is_last_group ? 0 : group + 1;
-  const int64_t value_end = args.row.value_offset + args.row.value_width;
-  const int64_t end = value_end > args.row.key_width ? value_end : args.row.key_width;
-  const NextRows next{
-      .rows = {at(s, args.cache) + next_group * args.row.group_stride,
-               at(batch.block_table) + next_sequence * batch.blocks_max, args.row.width},
-      .context = next_sequence < batch.S ? at(batch.context)[next_sequence] : 0,
-      .lines = (end * 2 + 63) / 64};
-  attention_of_few(workspace, args, sequence, group, next);
+  if (!is_done_in_strips(args.row)) return false;
+  attention_in_strips(workspace, args, sequence, group);
   return true;
 }
 #else
-inline bool is_done_on_tiles(Bf16, Workspace, const Attention&, int64_t, int64_t) { return false; }
+inline bool attend_in_strips(Bf16, Workspace, const Attention&, int64_t, int64_t) { return false; }
 #endif
-inline bool is_done_on_tiles(Fp32, Workspace, const Attention&, int64_t, int64_t) { return false; }
+inline bool attend_in_strips(Fp32, Workspace, const Attention&, int64_t, int64_t) { return false; }
 
 template <class S>
 void attention(S s, Workspace workspace, const Attention& args) {
+  FewQueries<S> few;
   for (int64_t sequence = 0; sequence < args.sequences.S; ++sequence) {
     for (int64_t group = 0; group < args.row.groups; ++group) {
-      if (is_done_on_tiles(s, workspace, args, sequence, group)) continue;
+      if (few.attend(workspace, args, sequence, group)) continue;
+      if (attend_in_strips(s, workspace, args, sequence, group)) continue;
       attention_of_group(s, workspace, args, sequence, group);
     }
   }

@@ -148,7 +148,7 @@ constexpr int64_t steps_of_strip(int64_t keys) {
 inline StripTiles left_strip(uint32_t* tiles, const uint16_t* rows, int64_t K,
                              const StripRows& strip) {
   if (strip.is_contiguous()) return strip_of_rows(rows + strip.row[0] * K, K);
-  left_tiles(tiles, LeftRows{[&](int64_t i) { return rows + strip.row[i] * K; }}, 0, strip.count,
+  left_tiles(tiles, LeftRows{[&](int64_t i) { return rows + strip.row[i] * K; }}, 0, strip.count, 0,
              K);
   return packed_strip(tiles);
 }

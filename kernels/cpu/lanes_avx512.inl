@@ -129,3 +129,62 @@ inline void interleave_halves(uint32_t* to, const uint16_t* low, const uint16_t*
       _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)));
   _mm512_storeu_si512(to, _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
 }
+
+// What AMX tiles are filled from and emptied to beyond the above.
+#if defined(TROUPE_AMX)
+inline F16 first_n(F16 x, F16 others, int64_t n) {
+  return {_mm512_mask_blend_ps(mask_of(n), others.v, x.v)};
+}
+// What store_bf16() gives for 32 values, none of them subnormal (zero here) nor a NaN whose upper
+// half does not say so.
+inline void store_rounded(uint16_t* p, F16 early, F16 late) {
+  const __m512bh halves = _mm512_cvtne2ps_pbh(late.v, early.v);
+  _mm512_storeu_si512(p, (__m512i)halves);
+}
+// to[16 n + m] = from[16 m + n] for 16 values m and eight n.
+inline void transpose_eight(float* to, const float* from) {
+  // r[i] holds what is of m and of m + 4, m = i % 4 + i / 4 * 8.
+  __m512 r[8], t[8];
+  for (int i = 0; i < 8; ++i) {
+    const float* m = from + (i % 4 + i / 4 * 8) * 16;
+    r[i] =
+        _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(m)), _mm256_loadu_ps(m + 64), 1);
+  }
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  const auto low = [](__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  };
+  const auto high = [](__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  };
+  for (int i = 0; i < 8; i += 4) {
+    r[i] = low(t[i], t[i + 2]);
+    r[i + 1] = high(t[i], t[i + 2]);
+    r[i + 2] = low(t[i + 1], t[i + 3]);
+    r[i + 3] = high(t[i + 1], t[i + 3]);
+  }
+  // The even quarters of r[c] and r[4 + c] are n = c, the odd ones n = 4 + c.
+  for (int c = 0; c < 4; ++c) {
+    _mm512_storeu_ps(to + c * 16, _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88));
+    _mm512_storeu_ps(to + (4 + c) * 16, _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd));
+  }
+}
+// Pairs of low[i] and high[i], i < 32: those with i % 8 < 4 to `first`, the others to `second`,
+// which takes half of the shuffles that their order would. join_quarters() puts in order again what
+// was computed from them.
+inline void interleave_quarters(uint32_t* first, uint32_t* second, const uint16_t* low,
+                                const uint16_t* high) {
+  const __m512i a = _mm512_loadu_si512(low), b = _mm512_loadu_si512(high);
+  _mm512_storeu_si512(first, _mm512_unpacklo_epi16(a, b));
+  _mm512_storeu_si512(second, _mm512_unpackhi_epi16(a, b));
+}
+inline void join_quarters(float* first, float* second) {
+  const __m512 a = _mm512_loadu_ps(first), b = _mm512_loadu_ps(second);
+  const __m512 lower = _mm512_shuffle_f32x4(a, b, 0x44), upper = _mm512_shuffle_f32x4(a, b, 0xee);
+  _mm512_storeu_ps(first, _mm512_shuffle_f32x4(lower, lower, 0xd8));
+  _mm512_storeu_ps(second, _mm512_shuffle_f32x4(upper, upper, 0xd8));
+}
+#endif
