@@ -78,6 +78,7 @@ struct LearnerSpec {
   gradientLanes @1 :Int64 = 4;
   expertParallel @2 :Int64 = 1;
   balanceBiasRate @3 :Float64;
+  recomputeActivations @4 :Bool;
 }
 
 struct RewardSetting {

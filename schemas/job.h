@@ -79,6 +79,7 @@ struct RolloutSpec {
 struct LearnerSpec {
   int64_t microbatch_tokens = 8192;
   int64_t gradient_lanes = 4;
+  bool recompute_activations = false;
   int64_t expert_parallel = 1;
   double balance_bias_rate = 0.0;
 };

@@ -100,6 +100,7 @@ model::Learner::Options learner_options(const JobSpec& job, int64_t context_max)
   return {.microbatch_tokens = job.learner.microbatch_tokens,
           .context_max = context_max,
           .gradient_lanes = job.learner.gradient_lanes,
+          .recomputes = job.learner.recompute_activations,
           .has_reference = job.grpo.steps > 0 && job.grpo.kl_coef != 0};
 }
 
@@ -164,7 +165,8 @@ Result<PreparedJob> prepare_job(
     return invalid_argument(
         "the job needs about " + std::to_string(needed >> 20) + " MB of memory, this machine has " +
         std::to_string(physical_memory_bytes() >> 20) +
-        " MB; lower learner.microbatch_tokens, learner.gradient_lanes or rollout.cache_mb");
+        " MB; lower learner.microbatch_tokens, learner.gradient_lanes or rollout.cache_mb, or set "
+        "learner.recompute_activations");
   }
   const model::Generator::Options generator{.cache_bytes = job.rollout.cache_mb << 20,
                                             .context_max = prepared.context_max};

@@ -49,7 +49,7 @@ namespace {
 
 constexpr int64_t kPrefillTokens = 512;
 constexpr int64_t kTrainSequences = 32, kTrainTokens = 256, kTrainPromptTokens = 64;
-constexpr int64_t kMicrobatchTokens = 512;
+constexpr int64_t kMicrobatchTokens = 1024;
 
 // Weights that every token meets, and those of one routed expert in all layers that have them.
 struct WeightCounts {
@@ -310,7 +310,7 @@ PolicySpeed PolicyBench::train() {
   }
   model::Learner learner(
       table_, config_, layout_, threads_, initial_,
-      {.microbatch_tokens = kMicrobatchTokens, .context_max = kTrainTokens, .gradient_lanes = 4});
+      {.microbatch_tokens = kMicrobatchTokens, .context_max = kTrainTokens, .gradient_lanes = 2});
   const model::StepOptions options{.grpo = model::GrpoObjective{}, .learning_rate = 1e-5};
   PolicySpeed speed;
   speed.shape = fmt::format("{} sequences of {}", kTrainSequences, kTrainTokens);

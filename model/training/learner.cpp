@@ -102,7 +102,8 @@ Learner::Learner(const kernels::Backend& backend, const TransformerConfig& confi
                                                            .tokens_max = options.microbatch_tokens,
                                                            .logits_max = options.microbatch_tokens,
                                                            .context_max = options.context_max,
-                                                           .is_trainable = true}));
+                                                           .is_trainable = true,
+                                                           .recomputes = options.recomputes}));
     streams_.push_back(workers_.back()->stream());
   }
   int64_t chunks = 0;
@@ -131,7 +132,8 @@ int64_t Learner::memory_bytes(const kernels::Backend& backend, const Transformer
                         .tokens_max = tokens,
                         .logits_max = tokens,
                         .context_max = 32,
-                        .is_trainable = true})
+                        .is_trainable = true,
+                        .recomputes = options.recomputes})
         .memory_bytes();
   };
   const int64_t per_token = (activations(64) - activations(32)) / 32;

@@ -67,6 +67,7 @@ class Learner {
     int64_t microbatch_tokens = 8192;
     int64_t context_max = 0;
     int64_t gradient_lanes = 4;
+    bool recomputes = false;  // As Transformer's.
     bool has_reference = false;
   };
 

@@ -148,7 +148,9 @@ void Transformer::lay_out(Arena& arena) {
   const int64_t Fe = c_.moe_intermediate_size, G = c_.num_key_value_heads;
   layers_.clear();
   for (int64_t i = 0; i < c_.num_hidden_layers; ++i) {
-    layers_.push_back(i == 0 || options_.is_trainable ? lay_out_layer(arena) : layers_[0]);
+    const bool has_own = options_.is_trainable && !options_.recomputes;
+    layers_.push_back(i == 0 || has_own ? lay_out_layer(arena) : layers_[0]);
+    if (i > 0 && options_.recomputes) layers_.back().x0 = arena.take<float>(N * D);
   }
   rope_ = arena.take<float>(options_.context_max * c_.rotated_dim());
   final_x_ = options_.is_trainable ? arena.take<float>(N * D) : layers_[0].x0;
@@ -276,6 +278,23 @@ void Transformer::head_forward(const PolicyWeights& weights, const TokenBatch& b
   multiply(logits_, final_h_, weights.head().w, batch.num_logits, c_.vocab_size, D);
 }
 
+void Transformer::run_layer(const PolicyWeights& weights, const TokenBatch& batch,
+                            const LayerCache& cache, int64_t i) {
+  // While learning a layer's input and middle are kept; else one array is updated in place.
+  const int64_t bytes = batch.N * c_.hidden_size * 4;
+  const auto keep = [&](Device<float> to, Device<float> from) {
+    if (to.address != from.address) backend_.copy(stream(), to.address, from.address, bytes);
+  };
+  const auto index = static_cast<size_t>(i);
+  Activations& a = layers_[index];
+  keep(a.x1, a.x0);
+  attention_forward(weights.layers()[index], a, batch, cache.rows + i * cache.layer_stride);
+  const bool is_last = i + 1 == c_.num_hidden_layers;
+  const Device<float> next = is_last ? final_x_ : layers_[index + 1].x0;
+  keep(next, a.x1);
+  mlp_forward(weights.layers()[index], a, i, batch.N, next);
+}
+
 void Transformer::run_layers(const PolicyWeights& weights, const TokenBatch& batch,
                              const LayerCache& cache) {
   TROUPE_CHECK(batch.N <= options_.tokens_max);
@@ -286,21 +305,7 @@ void Transformer::run_layers(const PolicyWeights& weights, const TokenBatch& bat
                                 .token = batch.token,
                                 .N = batch.N,
                                 .D = c_.hidden_size});
-  // While learning each layer's input and middle are kept; else one array is updated in place.
-  const int64_t bytes = batch.N * c_.hidden_size * 4;
-  const auto keep = [&](Device<float> to, Device<float> from) {
-    if (to.address != from.address) backend_.copy(stream(), to.address, from.address, bytes);
-  };
-  for (int64_t i = 0; i < c_.num_hidden_layers; ++i) {
-    const auto index = static_cast<size_t>(i);
-    Activations& a = layers_[index];
-    keep(a.x1, a.x0);
-    attention_forward(weights.layers()[index], a, batch, cache.rows + i * cache.layer_stride);
-    const bool is_last = i + 1 == c_.num_hidden_layers;
-    const Device<float> next = is_last ? final_x_ : layers_[index + 1].x0;
-    keep(next, a.x1);
-    mlp_forward(weights.layers()[index], a, i, batch.N, next);
-  }
+  for (int64_t i = 0; i < c_.num_hidden_layers; ++i) run_layer(weights, batch, cache, i);
   head_forward(weights, batch);
 }
 
@@ -378,7 +383,10 @@ void Transformer::backward(const PolicyWeights& weights, const TokenBatch& batch
                                        .D = D,
                                        .ldx = D,
                                        .lddy = D});
+  expert_counts_ = {};  // What is computed again is not counted again.
   for (int64_t i = c_.num_hidden_layers - 1; i >= 0; --i) {
+    const bool is_last = i + 1 == c_.num_hidden_layers;
+    if (options_.recomputes && !is_last) run_layer(weights, batch, own_cache_, i);
     const auto index = static_cast<size_t>(i);
     mlp_backward(weights.layers()[index], layers_[index], i, batch.N, gradient);
     attention_backward(weights.layers()[index], layers_[index], batch,

@@ -38,6 +38,7 @@ class Transformer {
     int64_t logits_max = 0;     // Of one forward.
     int64_t context_max = 0;    // Of one sequence.
     bool is_trainable = false;  // Keeps activations, and has a cache of its own.
+    bool recomputes = false;    // Keeps each layer's input only; backward computes the rest again.
   };
 
   Transformer(const kernels::Backend& backend, const TransformerConfig& config, Options options);
@@ -67,7 +68,8 @@ class Transformer {
   int64_t memory_bytes() const { return memory_.count(); }  // Activations; linear in tokens_max.
 
  private:
-  // What one layer leaves behind for its backward; in generation all layers share one.
+  // What one layer leaves behind for its backward; in generation all layers share one, and with
+  // `recomputes` all but x0.
   struct Activations {
     kernels::Device<float> x0{}, x1{};                 // (N, D)  input, after attention
     kernels::Device<float> rstd0{}, rstd1{};           // (N)
@@ -96,6 +98,8 @@ class Transformer {
 
   void lay_out(Arena& arena);
   Activations lay_out_layer(Arena& arena) const;
+  void run_layer(const PolicyWeights& weights, const TokenBatch& batch, const LayerCache& cache,
+                 int64_t i);
   void run_layers(const PolicyWeights& weights, const TokenBatch& batch, const LayerCache& cache);
   // Adds to a.x1, and to `out`, which begin as copies of what is read; in generation all are one.
   void attention_forward(const LayerWeights& w, Activations& a, const TokenBatch& batch,

@@ -72,6 +72,7 @@ struct Setup {
   int64_t microbatch_tokens = 64;
   int64_t gradient_lanes = 4;
   bool has_reference = false;
+  bool recomputes = false;
   std::vector<float> initial{};  // Empty: of seed 5.
 };
 
@@ -87,6 +88,7 @@ struct Policy {
                  .microbatch_tokens = setup.microbatch_tokens,
                  .context_max = 64,
                  .gradient_lanes = setup.gradient_lanes,
+                 .recomputes = setup.recomputes,
                  .has_reference = setup.has_reference}) {}
 
   std::string hash() const { return tests::digest(learner.published()); }
@@ -187,6 +189,35 @@ TEST_CASE("learner: the loss is of the tokens that the mask names, weighed as th
     const StepResult step = policy.learner.step(golden.batch.view(), {.learning_rate = 0});
     CHECK(step.tokens_learned == learned);
     CHECK(std::fabs(step.loss - want) < 1e-4);
+  }
+}
+
+TEST_CASE("learner: computing activations again changes nothing but the memory") {
+  const Batch sft = random_batch(1, 11), grpo = random_batch(2, 13);
+  for (const Family family : tests::kFamilies) {
+    CAPTURE(static_cast<int>(family));
+    TransformerConfig config = tests::tiny_config(family);
+    config.num_hidden_layers = 4;
+    if (config.n_routed_experts == 0) config.first_k_dense_replace = 4;
+    std::vector<std::string> hashes;
+    std::vector<double> violations;
+    for (const bool recomputes : {false, true}) {
+      Policy policy({.config = config, .has_reference = true, .recomputes = recomputes});
+      StepOptions first = sft_options(), second = grpo_options();
+      if (!config.has_router_bias()) first.balance_bias_rate = second.balance_bias_rate = 0;
+      policy.learner.step(sft.view(), first);
+      const StepResult step = policy.learner.step(grpo.view(), second);
+      violations.push_back(step.expert_load_max_violation);
+      hashes.push_back(policy.hash());
+    }
+    CHECK(hashes[0] == hashes[1]);
+    CHECK(violations[0] == violations[1]);
+    const ParameterLayout layout(config);
+    const auto memory = [&](bool recomputes) {
+      return Learner::memory_bytes(*kernels::cpu_backends().front(), config, layout, 1,
+                                   {.context_max = 64, .recomputes = recomputes});
+    };
+    CHECK(memory(true) < memory(false));
   }
 }
 
