@@ -29,6 +29,15 @@ struct Shape {
     return (*std::max_element(lengths.begin(), lengths.end()) + 31) / 32;
   }
 };
+// Values of whole pairs of tiles may go another way than others; fewer heads than rows of a tile,
+// as many, and more; sequences of several strips.
+const std::vector<Shape> kShapes = {
+    {},
+    {.H = 3, .R = 64, .W = 96},
+    {.H = 8, .R = 32, .W = 64, .lengths = {3, 130, 97, 18}},
+    {.H = 20, .R = 96, .W = 96, .lengths = {40, 2}},
+    {.H = 1, .R = 32, .W = 32, .lengths = {200, 17, 32}},
+};
 constexpr float kScale = 0.3f;
 
 // Where token j of sequence s lies: blocks in order, or scattered over the cache.
@@ -213,28 +222,32 @@ TEST_CASE("attention: is the softmax of the scores times the latent part, causal
 }
 
 TEST_CASE("attention: prefill, decoding and any chunks give the same bits, blocks in any place") {
-  const Shape shape;
-  const auto query = some_queries(shape), latent = some_latents(shape);
-  for (const Backend* backend : cpu_backends()) {
-    CAPTURE(backend->name);
-    OnDevice device(*backend);
-    const auto prefill = attend_all(device, shape, query, latent).out;
-    for (int64_t step : {1, 7, 16, 40}) {
-      CAPTURE(step);
-      require_same(attend_in_steps(device, shape, query, latent, step, step % 2 == 1), prefill);
+  for (const Shape& shape : kShapes) {
+    CAPTURE(shape.H);
+    const auto query = some_queries(shape), latent = some_latents(shape);
+    for (const Backend* backend : cpu_backends()) {
+      CAPTURE(backend->name);
+      OnDevice device(*backend);
+      const auto prefill = attend_all(device, shape, query, latent).out;
+      for (int64_t step : {1, 7, 16, 40}) {
+        CAPTURE(step);
+        require_same(attend_in_steps(device, shape, query, latent, step, step % 2 == 1), prefill);
+      }
     }
   }
 }
 
 TEST_CASE("attention: the same bits with every instruction set, forward and backward") {
-  require_same_everywhere([](OnDevice& device) {
-    const Shape shape;
-    const auto query = some_queries(shape), latent = some_latents(shape);
-    const auto dout = random_values(shape.num_tokens() * shape.H * shape.R, 3);
-    const auto forward = attend_all(device, shape, query, latent);
-    const auto back = run_backward(device, shape, query, latent, dout, /*is_scattered=*/true);
-    return joined({forward.out, forward.max, forward.sum, back.dquery, back.dlatent});
-  });
+  for (const Shape& shape : kShapes) {
+    CAPTURE(shape.H);
+    require_same_everywhere([&](OnDevice& device) {
+      const auto query = some_queries(shape), latent = some_latents(shape);
+      const auto dout = random_values(shape.num_tokens() * shape.H * shape.R, 3);
+      const auto forward = attend_all(device, shape, query, latent);
+      const auto back = run_backward(device, shape, query, latent, dout, /*is_scattered=*/true);
+      return joined({forward.out, forward.max, forward.sum, back.dquery, back.dlatent});
+    });
+  }
 }
 
 TEST_CASE("attention: backward agrees with finite differences over several tiles and blocks") {
@@ -330,18 +343,20 @@ std::vector<float> columns(const std::vector<float>& rows, int64_t width, int64_
   return part;
 }
 
-TEST_CASE("attention: a group of heads attends to its own keys and values and to no others") {
-  constexpr int64_t kTokens = 58, kGroups = 2, kHeads = 3, kKey = 32, kValue = 20;
+void check_groups(int64_t value_width) {
+  CAPTURE(value_width);
+  constexpr int64_t kTokens = 58, kGroups = 2, kHeads = 3, kKey = 32;
   const CacheRow row{.width = kGroups * 64,
                      .groups = kGroups,
                      .group_stride = 64,
                      .key_width = kKey,
                      .value_offset = 32,
-                     .value_width = kValue};
-  const CacheRow alone{.width = 64, .key_width = kKey, .value_offset = 32, .value_width = kValue};
+                     .value_width = value_width};
+  const CacheRow alone{
+      .width = 64, .key_width = kKey, .value_offset = 32, .value_width = value_width};
   const auto query = random_values(kTokens * kGroups * kHeads * kKey, 1);
   const auto cache = random_values(kTokens * row.width, 2);
-  const auto dout = random_values(kTokens * kGroups * kHeads * kValue, 3);
+  const auto dout = random_values(kTokens * kGroups * kHeads * value_width, 3);
   for (const Backend* backend : cpu_backends()) {
     CAPTURE(backend->name);
     OnDevice device(*backend);
@@ -354,12 +369,17 @@ TEST_CASE("attention: a group of heads attends to its own keys and values and to
         return columns(x, row.width, group * 64, 64);
       };
       const Whole one = attend_whole(device, alone, kHeads, heads(query, kKey), cached(cache),
-                                     heads(dout, kValue));
-      require_same(heads(all.out, kValue), one.out);
+                                     heads(dout, value_width));
+      require_same(heads(all.out, value_width), one.out);
       require_same(heads(all.dquery, kKey), one.dquery);
       require_same(cached(all.dcache), one.dcache);
     }
   }
+}
+
+TEST_CASE("attention: a group of heads attends to its own keys and values and to no others") {
+  check_groups(20);
+  check_groups(32);
 }
 
 TEST_CASE("attention: values beside the keys are those of a latent whose query ignores them") {
