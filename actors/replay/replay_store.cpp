@@ -86,9 +86,10 @@ class FolderLock {
 std::string database_path(const std::string& folder) { return folder + "/db"; }
 
 Error from_rocksdb(const rocksdb::Status& status, const std::string& path) {
-  const auto code = status.IsCorruption() ? ErrorCode::kCorruption : ErrorCode::kInternal;
-  const char* const advice =
-      status.IsCorruption() ? "; it is damaged: restore the folder from a copy" : "";
+  // A database that lacks one of its files is as damaged as one with other bytes in it.
+  const bool is_damaged = status.IsCorruption() || status.IsPathNotFound();
+  const auto code = is_damaged ? ErrorCode::kCorruption : ErrorCode::kInternal;
+  const char* const advice = is_damaged ? "; it is damaged: restore the folder from a copy" : "";
   return {code, fmt::format("{}: {}{}", path, status.ToString(), advice)};
 }
 
