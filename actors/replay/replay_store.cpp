@@ -47,6 +47,9 @@ rocksdb::Options store_options() {
   options.paranoid_checks = true;
   // The default mode opens silently with what lies before the first damage.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // A crash can leave several logs. The mark only sees that the last one is whole; of those before
+  // it the manifest says that they must be there, and how long they are.
+  options.track_and_verify_wals_in_manifest = true;
   options.write_buffer_size = 16 << 20;
   options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
