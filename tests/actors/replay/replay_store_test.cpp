@@ -309,6 +309,25 @@ TEST_CASE("replay_store: a damaged file never gives fewer records than were ackn
   }
 }
 
+TEST_CASE("replay_store: a list of tables that was cut is refused, wherever the cut is") {
+  const tests::TempDir dir;
+  const std::string folder = dir.file("store");
+  fill(folder, 5);
+  // Five are in a table, and the last commit is in the log: that alone looks like a whole history.
+  REQUIRE(commit(*opened(folder), numbered_batch(kJob, 1, 6)));
+  std::string manifest = tests::contents(folder + "/db/CURRENT");
+  manifest = folder + "/db/" + manifest.substr(0, manifest.find('\n'));
+  const std::string whole = tests::contents(manifest);
+  for (size_t i = 0; i < 40; ++i) {
+    const size_t length = i * whole.size() / 40;
+    CAPTURE(length);
+    tests::write_text(manifest, whole.substr(0, length));
+    CHECK(refused(folder).code == ErrorCode::kCorruption);
+  }
+  tests::write_text(manifest, whole);
+  CHECK(has_all(*opened(folder), 6));
+}
+
 std::vector<std::string> logs_in(const std::string& folder) {
   std::vector<std::string> logs;
   for (const auto& path : tests::tree(folder)) {
