@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -429,6 +430,14 @@ inline void check_point_corruptions(uint64_t count) {
   if (std::getenv("TROUPE_CORRUPTION_SEED") != nullptr) return;
   CHECK(counts.all.refused() == count);
   CHECK(counts.by_file.size() == known.files().size());
+  // A whole folder of another point agrees with its own manifest, and still is not this one.
+  const TempDir dir;
+  write_files(dir.file("point"), known.files());
+  const auto state = known.load(dir.file("point"));
+  REQUIRE(state);
+  CHECK(known.is_equal(*state));
+  write_files(dir.file("point"), known.older());
+  CHECK_FALSE(known.load(dir.file("point")));
 }
 
 }  // namespace troupe::tests
