@@ -14,9 +14,11 @@
 #include <cstdarg>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <sstream>
 
 #include "actors/replay/mark_file.h"
 #include "actors/replay/record_bytes.h"
@@ -27,7 +29,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Its length is no record's key. The value is the number of the last commit, as text.
+// Its length is no record's key. The value is the number of the last commit as text, a space and
+// the Manifest at that moment; in older stores the number alone.
 constexpr char kCommitKey[] = "commit";
 
 // What is synced at once is built in memory first.
@@ -47,6 +50,9 @@ rocksdb::Options store_options() {
   options.paranoid_checks = true;
   // The default mode opens silently with what lies before the first damage.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // A crash can leave several logs. The mark only sees that the last one is whole; of those before
+  // it the manifest says that they must be there, and how long they are.
+  options.track_and_verify_wals_in_manifest = true;
   options.write_buffer_size = 16 << 20;
   options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
@@ -86,18 +92,53 @@ class FolderLock {
 std::string database_path(const std::string& folder) { return folder + "/db"; }
 
 Error from_rocksdb(const rocksdb::Status& status, const std::string& path) {
-  const auto code = status.IsCorruption() ? ErrorCode::kCorruption : ErrorCode::kInternal;
-  const char* const advice =
-      status.IsCorruption() ? "; it is damaged: restore the folder from a copy" : "";
+  // A database that lacks one of its files is as damaged as one with other bytes in it.
+  const bool is_damaged = status.IsCorruption() || status.IsPathNotFound();
+  const auto code = is_damaged ? ErrorCode::kCorruption : ErrorCode::kInternal;
+  const char* const advice = is_damaged ? "; it is damaged: restore the folder from a copy" : "";
   return {code, fmt::format("{}: {}{}", path, status.ToString(), advice)};
 }
 
-Result<uint64_t> commit_number(rocksdb::DB& database, const std::string& path) {
+// RocksDB's list of the tables. Its reader takes one that was cut between two entries for whole,
+// and forgets the tables behind the cut; so each commit says how long the list was.
+struct Manifest {
+  std::string name{};
+  uint64_t num_bytes = 0;
+  bool operator==(const Manifest&) const = default;
+
+  static Manifest of(const std::string& path) {
+    Manifest manifest;
+    std::getline(std::ifstream(path + "/CURRENT"), manifest.name);
+    std::error_code missing;
+    const auto num_bytes = fs::file_size(path + "/" + manifest.name, missing);
+    if (!missing) manifest.num_bytes = num_bytes;
+    return manifest;
+  }
+};
+
+struct LastCommit {
+  uint64_t number = 0;
+  Manifest manifest{};
+
+  std::string text() const {
+    return fmt::format("{} {} {}", number, manifest.name, manifest.num_bytes);
+  }
+};
+
+Result<LastCommit> last_commit(rocksdb::DB& database, const std::string& path) {
   std::string text;
   const rocksdb::Status status = database.Get({}, kCommitKey, &text);
-  if (status.IsNotFound()) return uint64_t{0};
+  LastCommit last;
+  if (status.IsNotFound()) return last;
   if (!status.ok()) return from_rocksdb(status, path);
-  return std::stoull(text);
+  std::istringstream(text) >> last.number >> last.manifest.name >> last.manifest.num_bytes;
+  return last;
+}
+
+Result<uint64_t> commit_number(rocksdb::DB& database, const std::string& path) {
+  const auto last = last_commit(database, path);
+  if (!last) return last.error();
+  return last->number;
 }
 
 enum class Access { kRead, kWrite };
@@ -129,9 +170,18 @@ Status check_against_mark(const std::string& folder, const std::optional<MarkFil
   if (fs::exists(path + "/CURRENT")) {
     const auto database = open_database(path, Access::kRead);
     if (!database) return database.error();
-    const auto number = commit_number(**database, path);
-    if (!number) return number.error();
-    commit = *number;
+    const auto last = last_commit(**database, path);
+    if (!last) return last.error();
+    commit = last->number;
+    // Another one was begun since by an opening, whole.
+    const Manifest now = Manifest::of(path);
+    if (now.name == last->manifest.name && now.num_bytes < last->manifest.num_bytes) {
+      return Error{
+          ErrorCode::kCorruption,
+          fmt::format("{}/{}: its end is missing ({} bytes of at least {}); it is damaged: "
+                      "restore the folder from a copy",
+                      path, now.name, now.num_bytes, last->manifest.num_bytes)};
+    }
   }
   if (!mark && commit > 0) {
     return Error{ErrorCode::kCorruption,
@@ -264,8 +314,8 @@ class ReplayStore::Implementation {
     bool is_empty() const { return is_empty_; }
     size_t size() const { return batch_.GetDataSize(); }
     uint64_t commit() const { return commit_; }
-    rocksdb::WriteBatch* sealed() {
-      batch_.Put(kCommitKey, std::to_string(commit_));
+    rocksdb::WriteBatch* sealed(const Manifest& manifest) {
+      batch_.Put(kCommitKey, LastCommit{commit_, manifest}.text());
       return &batch_;
     }
 
@@ -325,9 +375,10 @@ class ReplayStore::Implementation {
 
   // Log, sync, mark; then the commits of the group may be acknowledged.
   Status write(Group& group) {
+    if (Status status = sync_manifest(); !status) return status;
     rocksdb::WriteOptions options;
     options.sync = true;
-    const rocksdb::Status status = database_->Write(options, group.sealed());
+    const rocksdb::Status status = database_->Write(options, group.sealed(manifest_));
     ++num_syncs_;
     Status result = status.ok() ? mark_.write(group.commit()) : from_rocksdb(status, path());
     if (result) {
@@ -336,6 +387,25 @@ class ReplayStore::Implementation {
       is_writable_ = false;
     }
     return result;
+  }
+
+  // What a commit says of the manifest must be on the disk before it: a flush may have appended to
+  // it and not synced it yet.
+  Status sync_manifest() {
+    Manifest now = Manifest::of(path());
+    if (now == manifest_) return ok();
+    const std::string file_path = path() + "/" + now.name;
+    const int file = ::open(file_path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Replaced at this very moment: the next commit names the new one.
+    if (file < 0) return ok();
+    const bool is_synced = ::fdatasync(file) == 0;
+    ::close(file);
+    if (!is_synced) {
+      return Error{ErrorCode::kInternal,
+                   fmt::format("cannot sync {}: {}", file_path, std::strerror(errno))};
+    }
+    manifest_ = std::move(now);
+    return ok();
   }
 
   // After a failed write the log may end in half a record, and what is appended behind that is lost
@@ -368,6 +438,7 @@ class ReplayStore::Implementation {
   MarkFile mark_;
   mutable std::shared_mutex mutex_{};      // Held by readers, and where database_ is replaced.
   std::unique_ptr<rocksdb::DB> database_;  // Null when it could not be opened again.
+  Manifest manifest_{};                    // As far as it is known to be on the disk.
   std::map<uint64_t, uint64_t> epochs_{};  // Those looked up since the database was opened.
   std::atomic<uint64_t> commit_;           // The last that was acknowledged.
   std::atomic<uint64_t> num_syncs_ = 0;

@@ -7,7 +7,9 @@
 //
 // Damage is detected: a commit counter in the database is written again, with a checksum, to one of
 // two slots of a mark file after the log is synced and before anyone is told. A database that is
-// behind its mark has lost what was acknowledged and is refused, untouched.
+// behind its mark has lost what was acknowledged and is refused, untouched. The mark only knows the
+// last commit. That nothing before it is gone is seen by two lengths: of each closed log, in the
+// database's manifest, and of that manifest, in each commit.
 //
 // Threads: begin_epoch and commit are called by one thread at a time, the writer (group_commit.h
 // owns one); find, list, jobs and num_commits by any thread at any moment. A reader sees each call

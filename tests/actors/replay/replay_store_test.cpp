@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -305,6 +306,72 @@ TEST_CASE("replay_store: a damaged file never gives fewer records than were ackn
     const int num_found = num_found_with_damage(damage.ending, 20, 60);
     MESSAGE(damage.ending << ": found " << num_found << " of 120");
     CHECK(num_found >= damage.num_found_min);
+  }
+}
+
+TEST_CASE("replay_store: a list of tables that was cut is refused, wherever the cut is") {
+  const tests::TempDir dir;
+  const std::string folder = dir.file("store");
+  fill(folder, 5);
+  // Five are in a table, and the last commit is in the log: that alone looks like a whole history.
+  REQUIRE(commit(*opened(folder), numbered_batch(kJob, 1, 6)));
+  std::string manifest = tests::contents(folder + "/db/CURRENT");
+  manifest = folder + "/db/" + manifest.substr(0, manifest.find('\n'));
+  const std::string whole = tests::contents(manifest);
+  for (size_t i = 0; i < 40; ++i) {
+    const size_t length = i * whole.size() / 40;
+    CAPTURE(length);
+    tests::write_text(manifest, whole.substr(0, length));
+    CHECK(refused(folder).code == ErrorCode::kCorruption);
+  }
+  tests::write_text(manifest, whole);
+  CHECK(has_all(*opened(folder), 6));
+}
+
+std::vector<std::string> logs_in(const std::string& folder) {
+  std::vector<std::string> logs;
+  for (const auto& path : tests::tree(folder)) {
+    if (fs::path(path).extension() == ".log") logs.push_back(path);
+  }
+  return logs;
+}
+
+TEST_CASE("replay_store: a damaged log is found also when it is not the last") {
+  const tests::TempDir dir;
+  const std::string folder = dir.file("store");
+  uint64_t count = 0;
+  {
+    auto store = opened(folder);
+    // Tables cannot be written where folders are, so the full log stays beside the new one.
+    for (int i = 0; i < 100; ++i) {
+      fs::create_directory(folder + "/db/" + fmt::format("{:06}.sst", i));
+    }
+    while (logs_in(folder).size() < 2) {
+      const std::string text(3 << 20, static_cast<char>('a' + ++count));
+      REQUIRE(
+          commit(*store, {.job = kJob, .writes = {write(kJob, RecordKind::kPoint, count, text)}}));
+      REQUIRE(count < 20);
+    }
+  }
+  for (int i = 0; i < 100; ++i) fs::remove(folder + "/db/" + fmt::format("{:06}.sst", i));
+  const std::string name = fs::relative(logs_in(folder)[0], folder).string();
+  REQUIRE(fs::file_size(folder + "/" + name) > 3 << 20);
+
+  const auto copied = [&] {
+    fs::remove_all(dir.file("damaged"));
+    fs::copy(folder, dir.file("damaged"), fs::copy_options::recursive);
+    return dir.file("damaged") + "/" + name;
+  };
+  copied();
+  CHECK(opened(dir.file("damaged"))->list(kJob, RecordKind::kPoint)->size() == count);
+  fs::remove(copied());
+  CHECK(refused(dir.file("damaged")).code == ErrorCode::kCorruption);
+  for (const uint64_t part : {0, 1, 2, 3}) {
+    const std::string log = copied();
+    fs::resize_file(log, fs::file_size(log) * part / 4);
+    const Error error = refused(dir.file("damaged"));
+    CHECK(error.code == ErrorCode::kCorruption);
+    CHECK(error.message.find("restore the folder from a copy") != std::string::npos);
   }
 }
 
