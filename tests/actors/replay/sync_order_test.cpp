@@ -4,9 +4,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/replay/replay_store.h"
@@ -20,8 +22,7 @@ std::vector<std::string> synced;
 
 void write_down(int file) {
   std::error_code ignored;
-  const auto path =
-      std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), ignored);
+  const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), ignored);
   const std::lock_guard guard(synced_mutex);
   synced.push_back(path.extension() == ".log" ? "log" : path.filename().string());
 }
@@ -35,7 +36,9 @@ std::vector<std::string> take_synced() {
 
 extern "C" int fdatasync(int file) {
   const auto status = static_cast<int>(::syscall(SYS_fdatasync, file));
+  const int error = errno;
   write_down(file);
+  errno = error;
   return status;
 }
 
