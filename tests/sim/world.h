@@ -172,6 +172,7 @@ class World : public actors::RunPorts {
     bool is_busy = false;
     uint64_t cancelled = 0;
     uint64_t generation = 0;   // As the head knows it; 0: none, or cancelled.
+    std::string loading{};     // The policy that it was told to load and has not.
     uint64_t poisoned_at = 0;  // The generation that it died of.
     // Its connection: when the last message of each direction arrives, and what is lost of it.
     double said_until = 0, told_until = 0;
@@ -518,6 +519,8 @@ class World : public actors::RunPorts {
       process->generation = message.request_id;
     } else if (std::holds_alternative<CancelGeneration>(message.message)) {
       process->generation = 0;
+    } else if (const auto* load = std::get_if<LoadPolicy>(&message.message)) {
+      process->loading = load->path;
     }
     process->told_until = std::max(process->told_until, clock_.now() + clock_.uniform(0.001, 0.03));
     in_worker(process, process->told_until,
@@ -570,9 +573,15 @@ class World : public actors::RunPorts {
     ++actions_;
     ++counts_.policies_removed;
     require(policies_.erase(path) > 0, "a policy was removed that there is not");
+    for (const auto& [pid, process] : processes_) {
+      require(process->run != run_->id || process->is_given_up || process->loading != path,
+              "a policy was removed that a worker was told to load");
+    }
   }
   void forget_point(const PointRecord& point) override {
     ++actions_;
+    require(!store_.has({run_->job, actors::RecordKind::kPoint, number(point.version), 0}),
+            "a recovery point was removed that the store still knows");
     points_.erase(path_of(run_->job, point.folder));
   }
 
@@ -665,6 +674,7 @@ class World : public actors::RunPorts {
     clock_.trace("heard", process->slot, mix(message.index(), request_id));
     if (epoch == 0) return;  // It breathes before it has a lease.
     if (!is_stale) compare_step(message);
+    if (std::holds_alternative<PolicyLoaded>(message)) process->loading.clear();
     run_->machine->worker_said(process->slot, epoch, request_id, message, clock_.now());
     if (!is_stale) return;
     ++counts_.stale_messages;
