@@ -21,6 +21,7 @@ struct FakeLearner {
   uint64_t weights = 1;
   uint64_t moments = 0;
   uint64_t reference = 1;
+  uint64_t defect = 0;  // Of the machine that it is on: it computes other bits.
 
   std::string weights_name() const { return std::to_string(weights); }
   uint64_t digest() const { return mix(mix(mix(weights, moments), reference), number(version)); }
@@ -50,6 +51,7 @@ inline Result<StepLearned> learn(FakeLearner& learner, const LearnStep& step) {
   uint64_t hash = mix(learner.digest(), static_cast<uint64_t>(step.stage));
   hash = mix(hash, bits_of(step.learning_rate));
   hash = mix(hash, step.rescores ? 1 : 0);
+  if (learner.defect != 0) hash = mix(hash, learner.defect);
   int64_t tokens = 0;
   for (const Demonstration& one : step.demonstrations) {
     tokens += static_cast<int64_t>(one.tokens.size());

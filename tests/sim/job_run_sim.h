@@ -56,6 +56,8 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
     job.schedule.checkpoint_every_steps = static_cast<int64_t>(dice.below(4));
     job.schedule.checkpoints_kept = 1 + static_cast<int64_t>(dice.below(3));
   }
+  // Several jobs have groups of that name.
+  if (scenario.is_harsh && num_jobs == 1 && dice.chance(0.5)) scenario.poison = {Round{1}, 2};
   const bool is_harsh = scenario.is_harsh;
   World world(std::move(scenario));
   world.run();
@@ -75,6 +77,21 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
     require(outcome == expected, "the ledger differs");
   }
   return {world.counts(), world.digest()};
+}
+
+// On machines that do not compute the same. True when the job failed by it.
+inline bool simulate_unsound(uint64_t seed, Counts& counts) {
+  SimulatedClock dice(seed, /*prints=*/false);
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.fault_period = 1;
+  scenario.is_unsound = true;
+  auto& prepared = scenario.jobs.emplace_back(prepare({.has_sft = dice.chance(0.5)}));
+  prepared.job.schedule.checkpoint_every_steps = static_cast<int64_t>(dice.below(4));
+  World world(std::move(scenario));
+  world.run();
+  counts.add(world.counts());
+  return world.state(1) == JobState::kFailed;
 }
 
 // Runs `count` seeds from `first`, or the one that TROUPE_SIM_SEED names, with its trace.
@@ -121,6 +138,9 @@ inline void check_all_happened(const Counts& counts, uint64_t seeds) {
                                     {"damaged recovery points", counts.damaged_points},
                                     {"stale messages", counts.stale_messages},
                                     {"stale hellos", counts.stale_hellos},
+                                    {"repeated messages", counts.repeated_messages},
+                                    {"policies removed", counts.policies_removed},
+                                    {"workers lost at a poisoned group", counts.poisonings},
                                     {"steps redone", counts.steps_redone},
                                     {"trajectories generated again", counts.groups_again},
                                     {"pauses", counts.pauses},

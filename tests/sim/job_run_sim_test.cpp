@@ -11,6 +11,18 @@ TEST_CASE("sim: a job's history does not depend on what happens to its workers a
   check_all_happened(simulate_all(0, kSeeds), kSeeds);
 }
 
+TEST_CASE("sim: a step that is learned again to other bits fails the job, and nothing else does") {
+  Counts counts;
+  uint64_t failed = 0;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    CAPTURE(seed);
+    failed += simulate_unsound(seed, counts) ? 1 : 0;
+  }
+  CHECK(failed > 10);
+  CHECK(failed < 100);
+  CHECK(counts.wrong_steps >= failed);
+}
+
 TEST_CASE("sim: the same seed is the same simulation") {
   for (uint64_t seed = 0; seed < 10; ++seed) {
     CAPTURE(seed);

@@ -44,7 +44,8 @@ struct Outcome {
 struct Counts {
   uint64_t kills = 0, fault_exits = 0, freezes = 0, hangs = 0, stalls = 0, start_failures = 0;
   uint64_t head_crashes = 0, lost_commits = 0, lost_messages = 0, damaged_points = 0;
-  uint64_t stale_messages = 0, stale_hellos = 0;
+  uint64_t stale_messages = 0, stale_hellos = 0, repeated_messages = 0;
+  uint64_t policies_removed = 0, poisonings = 0, wrong_steps = 0;
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
   double simulated_seconds = 0;
@@ -55,6 +56,8 @@ struct Counts {
     head_crashes += other.head_crashes, lost_commits += other.lost_commits;
     lost_messages += other.lost_messages, damaged_points += other.damaged_points;
     stale_messages += other.stale_messages, stale_hellos += other.stale_hellos;
+    repeated_messages += other.repeated_messages, policies_removed += other.policies_removed;
+    poisonings += other.poisonings, wrong_steps += other.wrong_steps;
     steps_redone += other.steps_redone, groups_again += other.groups_again;
     trajectories_learned += other.trajectories_learned;
     pauses += other.pauses, cancels += other.cancels;
@@ -72,6 +75,10 @@ struct Scenario {
   // Losses count, so groups may be dropped and jobs may fail. Otherwise they cannot, and a job must
   // end as an undisturbed one.
   bool is_harsh = false;
+  // At this group every worker ends by its own fault, so that it is given up after a few.
+  std::optional<GroupId> poison{};
+  // No two processes compute the same bits: a job may fail by it, and must where it is seen.
+  bool is_unsound = false;
   bool prints = false;
 };
 
@@ -142,7 +149,8 @@ class World : public actors::RunPorts {
 
  private:
   static constexpr double kSecondsMax = 3000;
-  static constexpr double kFaultsUntil = 25;  // So that every job can come to its end.
+  static constexpr uint32_t kPoisonedMax = 3;  // Workers that a poisoned group may cost.
+  static constexpr double kFaultsUntil = 25;   // So that every job can come to its end.
 
   struct Process {
     uint64_t pid = 0;
@@ -163,6 +171,9 @@ class World : public actors::RunPorts {
     std::deque<std::pair<uint64_t, ToWorker>> requests{};
     bool is_busy = false;
     uint64_t cancelled = 0;
+    uint64_t generation = 0;   // As the head knows it; 0: none, or cancelled.
+    std::string loading{};     // The policy that it was told to load and has not.
+    uint64_t poisoned_at = 0;  // The generation that it died of.
     // Its connection: when the last message of each direction arrives, and what is lost of it.
     double said_until = 0, told_until = 0;
     uint64_t said = 0, heard = 0, lost_from = UINT64_MAX;
@@ -176,6 +187,7 @@ class World : public actors::RunPorts {
     const actors::PreparedJob* prepared = nullptr;
     std::unique_ptr<actors::JobRun> machine{};
     bool was_stopped = false;
+    bool must_fail = false;
   };
 
   class Sink : public actors::MetricsSink {
@@ -339,9 +351,9 @@ class World : public actors::RunPorts {
                     .judge_max = 10,
                     .learn_max = 40};
     // One fault drops a group, or none ever does.
-    options.pool.faults_max = scenario_.is_harsh ? 1 : 100000;
+    options.pool.faults_max = scenario_.poison ? kPoisonedMax : scenario_.is_harsh ? 1 : 100000;
     options.pool.starts_max = 100000;
-    if (!scenario_.is_harsh) {
+    if (!scenario_.is_harsh || scenario_.poison) {
       options.pool.kills_max = options.pool.learner_faults_max = 100000;
     }
     options.slots = actors::plan_slots(spec, 1, 1, 1, static_cast<int>(spec.resources.verifier));
@@ -356,13 +368,17 @@ class World : public actors::RunPorts {
     if (!run_ || !run_->machine || !run_->machine->end()) return;
     const auto& end = *run_->machine->end();
     clock_.note("the run ended: " + std::string(name(end.state)) + " " + end.error.message);
-    require(end.state == JobState::kFinished || run_->was_stopped || scenario_.is_harsh,
+    require(end.state == JobState::kFinished || run_->was_stopped || scenario_.is_harsh ||
+                scenario_.is_unsound,
             "a job ended without a reason: " + end.error.message);
     if (end.state == JobState::kFailed) {
       // The only failures that losses may cause.
-      require(end.error.message.find("times in a row") != std::string::npos, end.error.message);
+      const char* reason = scenario_.is_unsound ? "gave another result" : "times in a row";
+      require(end.error.message.find(reason) != std::string::npos, end.error.message);
       ++counts_.jobs_failed;
     }
+    require(!run_->must_fail || end.state == JobState::kFailed,
+            "a step that was learned again to other bits was taken");
     const Ledger& ledger = run_->machine->controller().ledger();
     weights_[run_->job] = run_->machine->weights_sha256();
     counts_.steps_redone += static_cast<uint64_t>(ledger.steps_redone);
@@ -499,6 +515,13 @@ class World : public actors::RunPorts {
     require(process != nullptr, "a message has nobody to go to");
     require(process->slot == message.slot, "a message goes to another slot's worker");
     if (std::holds_alternative<Lease>(message.message)) process->epoch = message.epoch;
+    if (std::holds_alternative<GenerateGroups>(message.message)) {
+      process->generation = message.request_id;
+    } else if (std::holds_alternative<CancelGeneration>(message.message)) {
+      process->generation = 0;
+    } else if (const auto* load = std::get_if<LoadPolicy>(&message.message)) {
+      process->loading = load->path;
+    }
     process->told_until = std::max(process->told_until, clock_.now() + clock_.uniform(0.001, 0.03));
     in_worker(process, process->told_until,
               [this, process, id = message.request_id, request = message.message] {
@@ -546,9 +569,19 @@ class World : public actors::RunPorts {
   std::string point_path(const PointRecord& point) override {
     return path_of(run_->job, point.folder);
   }
-  void remove_policy(const std::string&) override {}
+  void remove_policy(const std::string& path) override {
+    ++actions_;
+    ++counts_.policies_removed;
+    require(policies_.erase(path) > 0, "a policy was removed that there is not");
+    for (const auto& [pid, process] : processes_) {
+      require(process->run != run_->id || process->is_given_up || process->loading != path,
+              "a policy was removed that a worker was told to load");
+    }
+  }
   void forget_point(const PointRecord& point) override {
     ++actions_;
+    require(!store_.has({run_->job, actors::RecordKind::kPoint, number(point.version), 0}),
+            "a recovery point was removed that the store still knows");
     points_.erase(path_of(run_->job, point.folder));
   }
 
@@ -579,8 +612,13 @@ class World : public actors::RunPorts {
     const actors::ProcessEnd end{
         .slot = process->slot, .pid = process->pid, .exit_code = exit_code, .signal = signal};
     const uint64_t run = process->run;
-    in_head(clock_.uniform(0.06, 0.4), [this, end, run] {
-      if (is_current(run)) run_->machine->worker_ended(end, clock_.now());
+    in_head(clock_.uniform(0.06, 0.4), [this, process, end, run] {
+      if (!is_current(run)) return;
+      const bool counts = process->poisoned_at != 0 && !process->is_given_up &&
+                          process->poisoned_at == process->generation;
+      run_->machine->worker_ended(end, clock_.now());
+      // Once what was committed by it is durable, no later head may have forgotten it.
+      if (counts) store_.read([this] { ++num_poisoned_; });
     });
     const double closed = std::max(process->said_until, clock_.now()) + 0.001 - clock_.now();
     if (process->epoch == 0) return;
@@ -592,15 +630,22 @@ class World : public actors::RunPorts {
 
   void say(const ProcessPointer& process, uint64_t request_id, FromWorker message) {
     process->said_until = std::max(process->said_until, clock_.now() + clock_.uniform(0.001, 0.03));
+    const bool is_answer = std::holds_alternative<GroupsGenerated>(message) ||
+                           std::holds_alternative<GroupsJudged>(message) ||
+                           std::holds_alternative<StepLearned>(message);
+    const bool is_repeated = is_answer && clock_.chance(0.02);
     const uint64_t index = process->said++;
     const uint64_t epoch = process->epoch;
     in_head(process->said_until - clock_.now(),
-            [this, process, index, epoch, request_id, message = std::move(message)] {
+            [this, process, index, epoch, request_id, is_repeated, message = std::move(message)] {
               if (index >= process->lost_from) {
                 ++counts_.lost_messages;
                 return;
               }
               ++process->heard;
+              hear(process, epoch, request_id, message);
+              if (!is_repeated) return;
+              ++counts_.repeated_messages;
               hear(process, epoch, request_id, message);
             });
   }
@@ -628,10 +673,26 @@ class World : public actors::RunPorts {
     }
     clock_.trace("heard", process->slot, mix(message.index(), request_id));
     if (epoch == 0) return;  // It breathes before it has a lease.
+    if (!is_stale) compare_step(message);
+    if (std::holds_alternative<PolicyLoaded>(message)) process->loading.clear();
     run_->machine->worker_said(process->slot, epoch, request_id, message, clock_.now());
     if (!is_stale) return;
     ++counts_.stale_messages;
     require(actions == actions_, "a worker that was given up had an effect");
+  }
+
+  // A step that is durable may be learned again, and then to the same bits.
+  void compare_step(const FromWorker& message) {
+    const auto* learned = std::get_if<StepLearned>(&message);
+    if (learned == nullptr || run_->machine->end()) return;
+    const uint64_t version = number(learned->metrics.version);
+    const actors::RecordKey key{run_->job, actors::RecordKind::kStep, version, 0};
+    if (!store_.has(key)) return;
+    const StepMetrics before = decode_step_record(store_.value(key))->metrics;
+    if (bits_of(before.loss) == bits_of(learned->metrics.loss)) return;
+    require(scenario_.is_unsound, "a step was learned again to other bits");
+    ++counts_.wrong_steps;
+    run_->must_fail = true;
   }
 
   void beat(const ProcessPointer& process) {
@@ -687,6 +748,7 @@ class World : public actors::RunPorts {
           }
           process.learner = found->second.learner;
         }
+        process.learner.defect = scenario_.is_unsound ? process.pid : 0;
         ready = {process.learner.version, process.learner.weights_name(), 1};
       }
       return FromWorker(ready);
@@ -764,6 +826,13 @@ class World : public actors::RunPorts {
       auto& groups = generation->request.groups;
       if (is_wanted && !groups.empty()) {
         const PromptGroup& from = groups.back();
+        if (from.purpose == GroupPurpose::kTrain && scenario_.poison == from.id) {
+          require(num_poisoned_ < kPoisonedMax, "a group was tried again after it was given up");
+          ++counts_.poisonings;
+          process->poisoned_at = generation->id;
+          die(process, 1, 0);
+          return;
+        }
         GeneratedGroup group{
             .id = from.id, .purpose = from.purpose, .version = generation->request.version};
         for (uint32_t i = 0; i < from.num_samples; ++i) {
@@ -901,6 +970,7 @@ class World : public actors::RunPorts {
   std::set<uint64_t> starting_{};  // Started, and the run does not know it yet.
   ProcessPointer greeting_{};
   uint64_t start_failures_ = 0;
+  uint64_t num_poisoned_ = 0;  // Workers lost at the poisoned group, of which the store knows.
   // The disk.
   std::map<std::string, Point> points_{}, unfinished_{};
   std::set<std::string> damaged_{};
