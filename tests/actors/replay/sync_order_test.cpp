@@ -23,8 +23,13 @@ std::vector<std::string> synced;
 void write_down(int file) {
   std::error_code ignored;
   const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), ignored);
+  const std::string name = path.filename().string();
   const std::lock_guard guard(synced_mutex);
-  synced.push_back(path.extension() == ".log" ? "log" : path.filename().string());
+  if (path.extension() == ".log") {
+    synced.push_back("log");
+  } else {
+    synced.push_back(name.substr(0, name.find('-')));  // MANIFEST-000005
+  }
 }
 
 std::vector<std::string> take_synced() {
@@ -53,7 +58,8 @@ TEST_CASE("replay_store: a commit is answered after its log and then its mark ar
   take_synced();
   const auto epoch = (*store)->begin_epoch(1);
   REQUIRE(epoch);
-  CHECK(take_synced() == log_then_mark);
+  // The first commit says how long the list of tables is, which has to be on the disk by then.
+  CHECK(take_synced() == std::vector<std::string>{"MANIFEST", "log", "mark"});
   for (uint64_t i = 1; i <= 20; ++i) {
     const std::vector<Batch> batches = {tests::numbered_batch(1, *epoch, 2 * i - 1),
                                         tests::numbered_batch(1, *epoch, 2 * i)};
