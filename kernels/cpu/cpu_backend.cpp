@@ -56,7 +56,8 @@ int64_t workspace_bytes(const WorkspacePlan& plan) {
   const int64_t rows = padded(16 * plan.heads);
   const int64_t context = padded(plan.context_max);
   const int64_t inner = std::max({width, tokens, context, rows});
-  const int64_t product = std::max(kLeftBytes, kLeftRows * inner * kWord);
+  // Sums that wait take no more than tiles do.
+  const int64_t product = std::max(2 * kLeftBytes, kLeftRows * inner * kWord);
   const int64_t gradient = width * tokens * kWord;
   const int64_t widths = 2 * padded(plan.key_width) + padded(plan.value_width);
   const int64_t attention =
