@@ -827,7 +827,10 @@ class World : public actors::RunPorts {
       if (is_wanted && !groups.empty()) {
         const PromptGroup& from = groups.back();
         if (from.purpose == GroupPurpose::kTrain && scenario_.poison == from.id) {
-          require(num_poisoned_ < kPoisonedMax, "a group was tried again after it was given up");
+          // Who was frozen and given up may still get to what it was once told.
+          const bool is_stale = process->is_given_up || !is_current(process->run);
+          require(is_stale || num_poisoned_ < kPoisonedMax,
+                  "a group was tried again after it was given up");
           ++counts_.poisonings;
           process->poisoned_at = generation->id;
           die(process, 1, 0);
