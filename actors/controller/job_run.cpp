@@ -208,7 +208,6 @@ void JobRun::answer(FromWorker message, double now) {
       return;
     }
     weights_sha256_ = point.weights_sha256;
-    // Only once its record is durable is it what a learner starts from.
     controller_.point_saved(point, saved->core_seconds, now);
   }
 }
