@@ -310,7 +310,7 @@ void attention_backward_of_group(S s, Workspace scratch, const AttentionBackward
       const F16 max = splat(at(args.max)[row_of(i)]), sum = splat(at(args.sum)[row_of(i)]);
       F16 mean = splat(0.0f);
       for (int64_t j = 0; j < visible; j += 16) {
-        const F16 score = load_or_lowest(p_row + j, visible - j, args.scale);
+        const F16 score = visible_scores(p_row + j, splat(args.scale), visible - j);
         const F16 prob = exp16(score - max) / sum;
         store(p_row + j, prob);
         mean = mean + prob * load_n(dp_row + j, visible - j);
@@ -340,18 +340,18 @@ void attention_backward_of_group(S s, Workspace scratch, const AttentionBackward
 }
 
 #if defined(TROUPE_AMX)
-inline bool is_gradient_done_on_tiles(Bf16, Workspace workspace, const AttentionBackward& args,
+inline bool attend_backward_in_strips(Bf16, Workspace workspace, const AttentionBackward& args,
                                       int64_t sequence, int64_t group) {
   if (!is_done_in_strips(args.row)) return false;
   attention_backward_in_strips(workspace, args, sequence, group);
   return true;
 }
 #else
-inline bool is_gradient_done_on_tiles(Bf16, Workspace, const AttentionBackward&, int64_t, int64_t) {
+inline bool attend_backward_in_strips(Bf16, Workspace, const AttentionBackward&, int64_t, int64_t) {
   return false;
 }
 #endif
-inline bool is_gradient_done_on_tiles(Fp32, Workspace, const AttentionBackward&, int64_t, int64_t) {
+inline bool attend_backward_in_strips(Fp32, Workspace, const AttentionBackward&, int64_t, int64_t) {
   return false;
 }
 
@@ -360,7 +360,7 @@ void attention_backward(S s, Workspace workspace, const AttentionBackward& args)
   std::memset(at(args.dcache), 0, static_cast<size_t>(args.N * args.row.width) * sizeof(float));
   for (int64_t sequence = 0; sequence < args.sequences.S; ++sequence) {
     for (int64_t group = 0; group < args.row.groups; ++group) {
-      if (is_gradient_done_on_tiles(s, workspace, args, sequence, group)) continue;
+      if (attend_backward_in_strips(s, workspace, args, sequence, group)) continue;
       attention_backward_of_group(s, workspace, args, sequence, group);
     }
   }

@@ -152,7 +152,7 @@ inline void scores_of_few(uint32_t* panels, uint16_t* tail, const FewScores& sco
   }
 }
 
-// What softmax_scores() of attention.inl does, for all rows: p holds a tile of 16 rows for each
+// What softmax_rows() of attention.inl does, for all rows: p holds a tile of 16 rows for each
 // block of keys, of which `rows` are written.
 inline void softmax_of_few(uint16_t* p, const FewScores& scores, int64_t keys, float* max,
                            float* sum, ComingRows& coming, int64_t num_coming) {

@@ -40,11 +40,11 @@ inline float sum16(int64_t n, F&& f) {
   return fold_sum(sum);
 }
 
-// Lanes from n on hold a number that no maximum picks; the others are multiplied by `scale`.
-inline F16 load_or_lowest(const float* p, int64_t n, float scale = 1.0f) {
-  if (n >= 16) return load(p) * splat(scale);
+// Lanes from n on hold a number that no maximum picks.
+inline F16 load_or_lowest(const float* p, int64_t n) {
+  if (n >= 16) return load(p);
   alignas(64) float lanes[16];
-  for (int64_t i = 0; i < 16; ++i) lanes[i] = i < n ? p[i] * scale : -3.0e38f;
+  for (int64_t i = 0; i < 16; ++i) lanes[i] = i < n ? p[i] : -3.0e38f;
   return load(lanes);
 }
 

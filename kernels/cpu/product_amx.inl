@@ -300,7 +300,7 @@ inline void multiply_tiles(const uint32_t* tiles, int64_t m0, int64_t rows, cons
                            Waiting waiting, const Emit& emit) {
   const int64_t strip_words = num_blocks * 512;
   alignas(64) float buffer[4 * 256];
-  float* sums = waiting.sums;
+  float* sums = waiting.sums;  // None where the whole axis is one part.
   const int64_t whole = rows % kStripRows > 16 ? rows : rows / kStripRows * kStripRows;
   // Each strip asks for its part of the next two panels.
   const int64_t num_strips = (whole + kStripRows - 1) / kStripRows;
@@ -317,7 +317,7 @@ inline void multiply_tiles(const uint32_t* tiles, int64_t m0, int64_t rows, cons
         outputs = output_rows(emit, m0, rows_from(0), n + 32, N);
       }
       const int64_t ahead = i * num_blocks * lines * 16, half = num_blocks * 256;
-      waiting.sums = sums + m * kCutColumns + (n - n0);
+      if (sums != nullptr) waiting.sums = sums + m * kCutColumns + (n - n0);
       strip_product(
           tiles + i * strip_words, m0 + m, rows_from(m), left_panel, panel_words, n, N, num_blocks,
           left_panel + 2 * panel_words + (ahead < half ? ahead : panel_words + ahead - half), lines,
@@ -326,7 +326,7 @@ inline void multiply_tiles(const uint32_t* tiles, int64_t m0, int64_t rows, cons
   }
   // What is left are at most 16 rows.
   for (int64_t n = n0; whole < rows && n<N; n += N - n> 48 ? 64 : 16) {
-    waiting.sums = sums + whole * kCutColumns + (n - n0);
+    if (sums != nullptr) waiting.sums = sums + whole * kCutColumns + (n - n0);
     row_product(tiles + whole / kStripRows * strip_words, m0 + whole, rows - whole,
                 panels + (n - n0) / 16 * panel_words, panel_words, n, N, num_blocks, waiting,
                 buffer, emit);

@@ -22,7 +22,7 @@ void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t lay
                               .epsilon = static_cast<float>(c_.rms_norm_eps)});
   const auto plain = [&](const MlpWeights& mlp, int64_t F) {
     const int64_t up = padded(F, kPanelN);
-    multiply(a.gate_up, a.h1, mlp.gate_up, N, 2 * up, D);
+    multiply(a.gate_up, a.h1, gate_and_up(mlp.gate), N, 2 * up, D);
     backend_.swiglu(
         stream(),
         {.y = a.inner, .gate = a.gate_up, .up = a.gate_up + up, .N = N, .F = F, .ld = 2 * up});
@@ -61,7 +61,7 @@ void Transformer::mlp_forward(const LayerWeights& w, Activations& a, int64_t lay
   const int64_t up = padded(F, kPanelN);
   backend_.grouped_gemm(stream(), {.gemm = {.y = a.expert_gate_up,
                                             .x = a.h1,
-                                            .w = w.experts.gate_up,
+                                            .w = gate_and_up(w.experts.gate.first),
                                             .M = N * K,
                                             .ldy = 2 * up,
                                             .ldx = D,

@@ -5,9 +5,7 @@
 namespace troupe::model {
 
 using kernels::kChunkElements;
-using kernels::kPanelN;
 using kernels::Packed;
-using kernels::padded;
 using kernels::Precision;
 
 namespace {
@@ -82,7 +80,6 @@ MlpWeights PolicyWeights::mlp(const std::string& prefix, int64_t inner) {
   MlpWeights weights;
   weights.gate = forward_matrix(prefix + "gate_proj.weight", inner, D);
   weights.up = forward_matrix(prefix + "up_proj.weight", inner, D);
-  weights.gate_up = {weights.gate.w.address, 2 * padded(inner, kPanelN), D};
   add_backward(weights.gate);
   add_backward(weights.up);
   weights.down = matrix(prefix + "down_proj.weight", D, inner);
@@ -106,7 +103,6 @@ ExpertWeights PolicyWeights::experts(const std::string& prefix, const ParameterN
   for (auto* matrices : {&gate, &up, &down}) {
     for (Matrix& matrix : *matrices) add_backward(matrix);
   }
-  weights.gate_up = {gate[0].w.address, 2 * padded(F, kPanelN), D};
   weights.gate = list_of(gate);
   weights.up = list_of(up);
   weights.down = list_of(down);
@@ -131,24 +127,20 @@ void PolicyWeights::lay_out_latent(LayerWeights& layer, const std::string& attn)
   // keys' part is used from its other side, because the query is brought into the latent.
   const int64_t kv_b = layout_.offset(attn + "kv_b_proj.weight");
   const auto heads = [&](int64_t first_row, int64_t rows, bool is_absorbing) {
-    MatrixList list;
-    list.count = H;
-    list.stride = (nope + v) * R;
-    list.first.offset = kv_b + first_row * R;
-    list.first.ld = R;
+    std::vector<Matrix> matrices(static_cast<size_t>(H));
     for (const bool is_backward : {false, true}) {
       if (is_backward && !options_.is_trainable) break;
       const bool is_transposed = is_absorbing != is_backward;
-      for (int64_t h = 0; h < H; ++h) {
-        const Packed packed = plan(is_transposed ? R : rows, is_transposed ? rows : R,
-                                   list.first.offset + h * list.stride, R, is_transposed);
-        if (h == 0) (is_backward ? list.first.wt : list.first.w) = packed;
+      int64_t row = first_row;
+      for (Matrix& matrix : matrices) {
+        matrix.offset = kv_b + row * R;
+        matrix.ld = R;
+        (is_backward ? matrix.wt : matrix.w) = plan(
+            is_transposed ? R : rows, is_transposed ? rows : R, matrix.offset, R, is_transposed);
+        row += nope + v;
       }
-      const Packed& first = is_backward ? list.first.wt : list.first.w;
-      (is_backward ? list.wt_stride_bytes : list.w_stride_bytes) =
-          backend_.packed_bytes(options_.precision, first.rows, first.cols);
     }
-    return list;
+    return list_of(matrices);
   };
   layer.absorb = heads(0, nope, true);
   layer.value = heads(nope, v, false);

@@ -42,15 +42,17 @@ struct MatrixList {
   }
 };
 
-// A SwiGLU's. Forward multiplies with gate and up at once: up's panels follow those of gate.
+// A SwiGLU's; up's panels follow those of gate.
 struct MlpWeights {
-  kernels::Packed gate_up{};  // (2 padded(F, kPanelN), D)
   Matrix gate{}, up{}, down{};
 };
 struct ExpertWeights {
-  kernels::Packed gate_up{};  // Of the first expert; the next are gate.w_stride_bytes apart.
   MatrixList gate{}, up{}, down{};
 };
+// Both as one weight (2 padded(F, kPanelN), D), with which forward multiplies.
+inline kernels::Packed gate_and_up(const Matrix& gate) {
+  return {gate.w.address, 2 * kernels::padded(gate.w.rows, kernels::kPanelN), gate.w.cols};
+}
 
 // What a configuration lacks has address 0.
 struct LayerWeights {
