@@ -205,9 +205,17 @@ struct LoadPolicy {
   weightsSha256 @2 :Text;
 }
 
+struct PolicyFile {
+  # A file with published weights.
+
+  version @0 :UInt64;
+  path @1 :Text;
+}
+
 struct SavePoint {
   version @0 :UInt64;  # Must be the learner's current one.
   folder @1 :Text;  # Must not exist; whoever asked renames it.
+  policies @2 :List(PolicyFile);  # To be kept in the point.
 }
 
 struct Drain {

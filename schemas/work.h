@@ -220,9 +220,17 @@ struct LoadPolicy {
   std::string weights_sha256{};
 };
 
+// A file with published weights.
+struct PolicyFile {
+  PolicyVersion version{};
+  std::string path{};
+  bool operator==(const PolicyFile&) const = default;
+};
+
 struct SavePoint {
   PolicyVersion version{};  // Must be the learner's current one.
   std::string folder{};     // Must not exist; whoever asked renames it.
+  std::vector<PolicyFile> policies{};  // To be kept in the point.
 };
 
 struct Drain {};

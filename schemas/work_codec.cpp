@@ -473,15 +473,29 @@ LoadPolicy from_wire(wire::LoadPolicy::Reader from, FieldReader& fields) {
   };
 }
 
+void to_wire(wire::PolicyFile::Builder to, const PolicyFile& from) {
+  to.setVersion(number(from.version));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+}
+
+PolicyFile from_wire(wire::PolicyFile::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .path = fields.text(from.getPath(), kNameBytesMax, "path"),
+  };
+}
+
 void to_wire(wire::SavePoint::Builder to, const SavePoint& from) {
   to.setVersion(number(from.version));
   to.setFolder(wire::to_text(from.folder, kNameBytesMax));
+  wire::to_structs(to.initPolicies(wire::to_size(from.policies, kPointPoliciesMax)), from.policies);
 }
 
 SavePoint from_wire(wire::SavePoint::Reader from, FieldReader& fields) {
   return {
       .version = PolicyVersion{from.getVersion()},
       .folder = fields.text(from.getFolder(), kNameBytesMax, "folder"),
+      .policies = fields.structs<PolicyFile>(from.getPolicies(), kPointPoliciesMax, "policies"),
   };
 }
 

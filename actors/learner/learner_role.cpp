@@ -242,7 +242,7 @@ Result<PointSaved> LearnerRole::save(const SavePoint& request) {
   }
   auto point = model::save_recovery_point(
       request.folder, version_, {.config = config_, .values = learner_->published(), .text = text_},
-      learner_->state());
+      learner_->state(), request.policies);
   if (!point) return point.error();
   return PointSaved{.point = *point, .core_seconds = saving.seconds()};
 }

@@ -163,7 +163,7 @@ const std::array kKeys = {
 
     Key{.path = "schedule.mode", .slot = at<&JobSpec::schedule, &ScheduleSpec::mode>,
         .allowed = {"sync", "pipelined", "async"},
-        .comment = "sync: learn a round before generating the next"},
+        .comment = "sync: learn a round before generating the next; pipelined: learn while generating"},
     Key{.path = "schedule.lag", .slot = at<&JobSpec::schedule, &ScheduleSpec::lag>,
         .range = {0, 64}, .comment = "pipelined: rounds between generation and learning"},
     Key{.path = "schedule.staleness_max_steps",

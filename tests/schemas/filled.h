@@ -371,6 +371,7 @@ inline PointRecord filled_point_record() {
       .folder = "folder",
       .manifest_sha256 = "manifest_sha256",
       .weights_sha256 = "weights_sha256",
+      .policies = {{PolicyVersion{2}, "first"}, {PolicyVersion{3}, "second"}},
   };
 }
 
@@ -568,6 +569,7 @@ inline SavePoint filled_save_point() {
   return {
       .version = PolicyVersion{1},
       .folder = "folder",
+      .policies = {{PolicyVersion{2}, "first"}, {PolicyVersion{3}, "second"}},
   };
 }
 
@@ -889,7 +891,7 @@ inline bool same(const EvaluationRecord& a, const EvaluationRecord& b) {
 
 inline bool same(const PointRecord& a, const PointRecord& b) {
   return a.version == b.version && a.folder == b.folder && a.manifest_sha256 == b.manifest_sha256 &&
-         a.weights_sha256 == b.weights_sha256;
+         a.weights_sha256 == b.weights_sha256 && a.policies == b.policies;
 }
 
 inline bool same(const Hello& a, const Hello& b) {
@@ -992,7 +994,7 @@ inline bool same(const LoadPolicy& a, const LoadPolicy& b) {
 }
 
 inline bool same(const SavePoint& a, const SavePoint& b) {
-  return a.version == b.version && a.folder == b.folder;
+  return a.version == b.version && a.folder == b.folder && a.policies == b.policies;
 }
 
 inline bool same(const SubmitJob& a, const SubmitJob& b) {

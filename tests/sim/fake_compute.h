@@ -117,6 +117,7 @@ struct JobKind {
   bool has_gate = false;
   bool has_evaluations = true;
   int64_t minibatches = 1;
+  int64_t lag = 0;
   auto operator<=>(const JobKind&) const = default;
 };
 
@@ -135,6 +136,9 @@ inline actors::PreparedJob prepare(const JobKind& kind) {
   job.grpo.zero_variance_groups = kind.zero_variance;
   job.grpo.replacement_rounds_max = 3;
   job.grpo.reference_refresh_steps = 4;
+  job.schedule.lag = kind.lag;
+  job.schedule.mode = kind.lag == 0 ? "sync" : "pipelined";
+  job.resources.placement = kind.lag == 0 ? "colocated" : "split";
   job.optimizer.warmup_steps = 3;
   job.eval.every_steps = 2;
   job.eval.problems = kind.has_evaluations ? 3 : 0;

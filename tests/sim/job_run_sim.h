@@ -46,11 +46,12 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
         .has_sft = dice.chance(0.6),
         .has_gate = dice.chance(0.5),
         .has_evaluations = dice.chance(0.5),
-        .minibatches = dice.chance(0.5) ? 2 : 1};
+        .minibatches = dice.chance(0.5) ? 2 : 1,
+        .lag = std::vector<int64_t>{0, 0, 1, 2}[dice.below(4)]};
     kinds.push_back(kind);
     auto& prepared = scenario.jobs.emplace_back(prepare(kind));
     JobSpec& job = prepared.job;
-    job.resources.placement = dice.chance(0.5) ? "colocated" : "split";
+    if (dice.chance(0.5)) job.resources.placement = "split";
     job.resources.rollout = 1 + static_cast<int64_t>(dice.below(3));
     job.resources.verifier = 1 + static_cast<int64_t>(dice.below(2));
     job.schedule.checkpoint_every_steps = static_cast<int64_t>(dice.below(4));
@@ -140,6 +141,8 @@ inline void check_all_happened(const Counts& counts, uint64_t seeds) {
                                     {"stale hellos", counts.stale_hellos},
                                     {"repeated messages", counts.repeated_messages},
                                     {"policies removed", counts.policies_removed},
+                                    {"policies out of recovery points", counts.policies_restored},
+                                    {"generations beside learning", counts.overlaps},
                                     {"workers lost at a poisoned group", counts.poisonings},
                                     {"steps redone", counts.steps_redone},
                                     {"trajectories generated again", counts.groups_again},

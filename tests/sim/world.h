@@ -45,7 +45,8 @@ struct Counts {
   uint64_t kills = 0, fault_exits = 0, freezes = 0, hangs = 0, stalls = 0, start_failures = 0;
   uint64_t head_crashes = 0, lost_commits = 0, lost_messages = 0, damaged_points = 0;
   uint64_t stale_messages = 0, stale_hellos = 0, repeated_messages = 0;
-  uint64_t policies_removed = 0, poisonings = 0, wrong_steps = 0;
+  uint64_t policies_removed = 0, policies_restored = 0, poisonings = 0, wrong_steps = 0;
+  uint64_t overlaps = 0;  // Rounds of which some was generated while the learner was at work.
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
   double simulated_seconds = 0;
@@ -57,6 +58,7 @@ struct Counts {
     lost_messages += other.lost_messages, damaged_points += other.damaged_points;
     stale_messages += other.stale_messages, stale_hellos += other.stale_hellos;
     repeated_messages += other.repeated_messages, policies_removed += other.policies_removed;
+    policies_restored += other.policies_restored, overlaps += other.overlaps;
     poisonings += other.poisonings, wrong_steps += other.wrong_steps;
     steps_redone += other.steps_redone, groups_again += other.groups_again;
     trajectories_learned += other.trajectories_learned;
@@ -497,6 +499,12 @@ class World : public actors::RunPorts {
 
   void send(const actors::pool::Send& message) override {
     ++actions_;
+    if (std::holds_alternative<GenerateGroups>(message.message)) {
+      for (const auto& [pid, one] : processes_) {
+        const bool learns = one->is_busy && one->lease && one->lease->roles == Roles{.learner = true};
+        counts_.overlaps += learns && one->run == run_->id ? 1 : 0;
+      }
+    }
     if (const auto* step = std::get_if<LearnStep>(&message.message)) {
       for (const auto& bytes : step->groups) {
         const GroupId id = decode_group_record(bytes)->trajectories[0].id.group;
@@ -568,6 +576,15 @@ class World : public actors::RunPorts {
   }
   std::string point_path(const PointRecord& point) override {
     return path_of(run_->job, point.folder);
+  }
+  Result<std::string> take_policy(const PointRecord& point, PolicyVersion version) override {
+    ++actions_;
+    ++counts_.policies_restored;
+    const auto& policies = points_.at(path_of(run_->job, point.folder)).policies;
+    require(policies.count(version) > 0, "a point does not hold a version that its record names");
+    const std::string path = fmt::format("from {} {}", point.folder, number(version));
+    policies_[path] = {version, policies.at(version)};
+    return path;
   }
   void remove_policy(const std::string& path) override {
     ++actions_;
@@ -781,11 +798,19 @@ class World : public actors::RunPorts {
     const auto& save = std::get<SavePoint>(request);
     if (!at_version(save.version)) return wrong;
     const std::string manifest = std::to_string(process.learner.digest());
-    unfinished_[save.folder] = {process.job, process.learner, manifest};
-    return FromWorker(PointSaved{.point = {.version = save.version,
-                                           .manifest_sha256 = manifest,
-                                           .weights_sha256 = process.learner.weights_name()},
-                                 .core_seconds = 0.1});
+    Point point{process.job, process.learner, manifest, {}};
+    PointSaved saved{.point = {.version = save.version,
+                               .manifest_sha256 = manifest,
+                               .weights_sha256 = process.learner.weights_name()},
+                     .core_seconds = 0.1};
+    for (const PolicyFile& policy : save.policies) {
+      const auto found = policies_.find(policy.path);
+      if (found == policies_.end() || found->second.first != policy.version) return wrong;
+      point.policies[policy.version] = found->second.second;
+      saved.point.policies.push_back({policy.version, std::to_string(found->second.second)});
+    }
+    unfinished_[save.folder] = std::move(point);
+    return FromWorker(std::move(saved));
   }
 
   struct Generation {
@@ -947,6 +972,7 @@ class World : public actors::RunPorts {
     uint64_t job = 0;
     FakeLearner learner{};
     std::string manifest{};
+    std::map<PolicyVersion, uint64_t> policies{};
   };
 
   const Scenario scenario_;
