@@ -17,6 +17,7 @@ using PointRecord = import "records.capnp".PointRecord;
 using Stage = import "metrics.capnp".Stage;
 using StepMetrics = import "metrics.capnp".StepMetrics;
 using VerdictPart = import "trajectory.capnp".VerdictPart;
+using VersionRange = import "trajectory.capnp".VersionRange;
 
 struct Roles {
   # Roles that a worker plays; several in one process share its weights.
@@ -54,6 +55,7 @@ struct SampledResponse {
   tokens @0 :List(Int32);  # The stop token included, when one was sampled.
   logprobs @1 :List(Float32);  # Of each token, at the sampling temperature, before top-p.
   finishReason @2 :FinishReason;
+  versions @3 :List(VersionRange);  # Empty: all tokens are by the group's version.
 }
 
 enum GroupPurpose {

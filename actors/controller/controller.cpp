@@ -284,6 +284,12 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
                         job_.grpo.group_size)});
       return;
     }
+    if (!is_of_round(one)) {
+      fail({ErrorCode::kInternal,
+            fmt::format("a rollout worker generated round {}, group {} by another version than {}",
+                        number(one.id.round), one.id.ordinal, generates(number(one.id.round)))});
+      return;
+    }
     Group& group = *found;
     group.place = Place::kJudging;
     std::vector<TextToJudge> responses;
@@ -304,6 +310,17 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
     sink_.progressed("generating", done, total);
     judge(one.id, one.purpose, prompt_of(one.id), std::move(responses));
   }
+}
+
+// Whether it is by the version that its round says, or by one as new.
+bool Controller::is_of_round(const GeneratedGroup& group) const {
+  const PolicyVersion version{generates(number(group.id.round))};
+  if (!is_async()) {
+    return group.version == version &&
+           std::all_of(group.responses.begin(), group.responses.end(),
+                       [](const SampledResponse& one) { return one.versions.empty(); });
+  }
+  return group.version >= version;  // What comes in flight is newer.
 }
 
 void Controller::groups_judged(const GroupsJudged& judged, double now) {
@@ -647,7 +664,7 @@ uint64_t Controller::version_after(uint64_t round) const {
 uint64_t Controller::generates(uint64_t round) const {
   return number(generating_version(Round{round}, sft_steps(),
                                    static_cast<uint64_t>(job_.grpo.minibatches_per_round),
-                                   static_cast<uint64_t>(job_.schedule.lag)));
+                                   rounds_ahead(job_.schedule, job_.grpo.minibatches_per_round)));
 }
 
 Controller::RoundState* Controller::find_round(Round round) {
@@ -669,6 +686,7 @@ bool Controller::is_complete(uint64_t round) const {
 
 // Whether it can be said which versions a point at `version` is to hold.
 bool Controller::knows_policies(uint64_t version) const {
+  if (is_async()) return true;
   for (uint64_t r = round_at(version); r < num_rounds() && generates(r) < version; ++r) {
     const auto found = rounds_.find(Round{r});
     if (found == rounds_.end() || !found->second.is_loaded) return false;
@@ -679,6 +697,7 @@ bool Controller::knows_policies(uint64_t version) const {
 // Those older than `version` by which there is something left to generate at that version.
 std::vector<PolicyVersion> Controller::unfinished_policies(uint64_t version) const {
   std::vector<PolicyVersion> policies;
+  if (is_async()) return policies;  // A newer one will do.
   for (uint64_t r = round_at(version); r < num_rounds() && generates(r) < version; ++r) {
     const PolicyVersion policy{generates(r)};
     if (!is_complete(r) && (policies.empty() || policies.back() != policy)) {
@@ -705,8 +724,8 @@ void Controller::open_rounds(double now) {
   if (version_sent_ < sft_steps()) return;
   const uint64_t first = round_at(number(version_learned_));
   for (uint64_t r = first; r < num_rounds() && generates(r) <= version_sent_; ++r) {
-    const auto [found, is_new] = rounds_.try_emplace(
-        Round{r}, RoundState{.round = Round{r}, .plan = RoundPlan(job_.grpo)});
+    const auto [found, is_new] =
+        rounds_.try_emplace(Round{r}, RoundState{.round = Round{r}, .plan = RoundPlan(job_.grpo)});
     RoundState& round = found->second;
     if (is_new) commands_.push_back(command::LoadRound{Round{r}});
     if (!round.is_loaded || round.plan.is_complete() || stopping_) continue;
@@ -717,9 +736,12 @@ void Controller::open_rounds(double now) {
 // The learner may be past its version by the time that a round asks for it.
 void Controller::publish_for_rounds() {
   if (version_sent_ < sft_steps()) return;
+  const bool is_first_of_round =
+      version_sent_ == sft_steps() || version_after(round_at(version_sent_ - 1)) == version_sent_;
   for (uint64_t r = round_at(version_sent_); r < num_rounds(); ++r) {
     if (generates(r) > version_sent_) return;
-    if (generates(r) == version_sent_ && !is_complete(r)) publish(version_sent_);
+    const bool is_wanted = generates(r) == version_sent_ || (is_async() && is_first_of_round);
+    if (is_wanted && !is_complete(r)) publish(version_sent_);
   }
 }
 
@@ -916,9 +938,7 @@ LearnStep Controller::minibatch_step(const RoundState& round, int64_t minibatch)
   step.begins_stage = stage_step == 1;
   step.refreshes_reference = stage_step % job_.grpo.reference_refresh_steps == 0;
   const int64_t every = job_.rollout.rescore_every_rounds;
-  // Only by the version that it was recorded by.
-  step.rescores = minibatch == 0 && every > 0 && (stage_step - 1) / M % every == 0 &&
-                  generates(number(round.round)) == version_sent_;
+  step.rescores = minibatch == 0 && every > 0 && (stage_step - 1) / M % every == 0;
   const auto [begin, end] = round.plan.minibatch(minibatch);
   auto& consumed = consumed_[number(step.version)];
   for (size_t i = begin; i < end; ++i) {
@@ -1026,7 +1046,10 @@ Trajectory Controller::make_trajectory(GroupId id, uint32_t sample, PolicyVersio
   t.rollout_logprobs.insert(t.rollout_logprobs.end(), response.logprobs.begin(),
                             response.logprobs.end());
   t.segments = {{SegmentRole::kPrompt, 0, begin}, {SegmentRole::kPolicy, begin, end}};
-  t.versions = {{version, begin, end}};
+  if (response.versions.empty()) t.versions = {{version, begin, end}};
+  for (const VersionRange& range : response.versions) {
+    t.versions.push_back({range.version, begin + range.begin, begin + range.end});
+  }
   t.finish_reason = response.finish_reason;
   return t;
 }

@@ -17,6 +17,11 @@ Lease lease_of(const PreparedJob& prepared) {
   return lease;
 }
 
+WorkerPool::Options pool_options(const PreparedJob& prepared, WorkerPool::Options options) {
+  options.takes_newest = prepared.job.schedule.mode == "async";
+  return options;
+}
+
 }  // namespace
 
 JobRun::JobRun(const PreparedJob& prepared, RunHistory history,
@@ -25,7 +30,7 @@ JobRun::JobRun(const PreparedJob& prepared, RunHistory history,
     : prepared_(prepared),
       ports_(ports),
       sink_(sink),
-      pool_(std::move(options.slots), lease_of(prepared), std::move(options.pool)),
+      pool_(std::move(options.slots), lease_of(prepared), pool_options(prepared, options.pool)),
       controller_(prepared.job, prepared.data, std::move(history),
                   {.job_id = options.job_id, .epoch = options.epoch}, sink) {
   pool_.set_policies_folder(std::move(options.policies_folder));

@@ -252,8 +252,8 @@ Result<std::string> RunState::take_policy(const PointRecord& point, PolicyVersio
                                        setup_->record.home, number(version), point.folder);
   std::error_code ignored;
   fs::remove(path, ignored);
-  const Status shared = model::share_file(
-      model::policy_path(checkpoints_->path(point), version), path, model::Durability::kNone);
+  const Status shared = model::share_file(model::policy_path(checkpoints_->path(point), version),
+                                          path, model::Durability::kNone);
   if (!shared) return shared.error();
   return path;
 }

@@ -198,8 +198,14 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
 }
 
 // The promise that rollout and learner are one arithmetic, checked on a sample of trajectories.
-Status LearnerRole::rescore(std::span<const Trajectory* const> sampled) {
+Status LearnerRole::rescore(std::vector<const Trajectory*> sampled) {
   std::vector<LearnSequence> sequences;
+  // Older versions are not here to be asked.
+  std::erase_if(sampled, [&](const Trajectory* t) {
+    return std::any_of(t->versions.begin(), t->versions.end(),
+                       [&](const VersionRange& range) { return range.version != version_; });
+  });
+  if (sampled.empty()) return ok();
   for (const Trajectory* t : sampled) {
     sequences.push_back({.tokens = t->tokens, .loss_mask = t->loss_mask});
   }

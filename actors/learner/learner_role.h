@@ -36,7 +36,7 @@ class LearnerRole {
  private:
   LearnerRole(const kernels::Backend& backend, const Lease& lease,
               const model::TransformerConfig& config);
-  Status rescore(std::span<const Trajectory* const> sampled);
+  Status rescore(std::vector<const Trajectory*> sampled);
 
   const JobSpec job_;
   const model::TransformerConfig config_;

@@ -494,6 +494,8 @@ void WorkerPool::publish(PolicyVersion version, double now) {
 
 void WorkerPool::adopt_policy(PolicyPublished policy) {
   published_[policy.version] = std::move(policy);
+  if (options_.takes_newest)
+    retired_before_ = std::max(retired_before_, published_.rbegin()->first);
   remove_retired();
 }
 
@@ -505,9 +507,8 @@ void WorkerPool::retire_policies(PolicyVersion before) {
 // A file that a worker was told to load stays until it has.
 void WorkerPool::remove_retired() {
   std::erase_if(published_, [&](const auto& one) {
-    const bool is_read = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
-      return slot.loading == one.first;
-    });
+    const bool is_read = std::any_of(slots_.begin(), slots_.end(),
+                                     [&](const Slot& slot) { return slot.loading == one.first; });
     if (one.first >= retired_before_ || is_read) return false;
     commands_.push_back(pool::RemoveFile{one.second.path});
     return true;
@@ -518,6 +519,32 @@ void WorkerPool::remove_retired() {
 // for as long as it wants groups of that version.
 bool WorkerPool::holds(const Slot& slot, PolicyVersion version) const {
   return slot.plan.roles.learner ? learner_version_ == version : slot.loaded == version;
+}
+
+// The version that groups are given out by; nothing while it is not there.
+std::optional<PolicyVersion> WorkerPool::version_for(WantedKey key, const Wanted& wanted) const {
+  const PolicyVersion version = wanted.request.version;
+  const bool is_for_training = key.first;
+  if (!options_.takes_newest || !is_for_training) return version;
+  if (published_.empty() || published_.rbegin()->first < version) return std::nullopt;
+  return published_.rbegin()->first;
+}
+
+void WorkerPool::load_policy(uint32_t index, PolicyVersion version, double now) {
+  const PolicyPublished& policy = published_.at(version);
+  slots_[index].loading = version;
+  slots_[index].loading_since = now;
+  send(index, next_request_++, options_.start_max,
+       LoadPolicy{version, policy.path, policy.weights_sha256});
+}
+
+// What is under way goes on by the newest version.
+void WorkerPool::dispatch_update(uint32_t index, double now) {
+  const Slot& slot = slots_[index];
+  if (!options_.takes_newest || published_.empty() || slot.loading) return;
+  if (slot.generation == 0 || !slot.generating_from.first) return;
+  const PolicyVersion newest = published_.rbegin()->first;
+  if (slot.loaded < newest) load_policy(index, newest, now);
 }
 
 // ---- Groups.
@@ -568,9 +595,8 @@ void WorkerPool::cancel_groups(double now) {
 
 void WorkerPool::cancel_evaluation(double now) {
   std::erase_if(wanted_, [](const auto& one) { return !one.first.first; });
-  std::erase_if(to_judge_, [](const GroupToJudge& group) {
-    return group.purpose == GroupPurpose::kEvaluate;
-  });
+  std::erase_if(to_judge_,
+                [](const GroupToJudge& group) { return group.purpose == GroupPurpose::kEvaluate; });
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].generation != 0 && !slots_[i].generating_from.first) stop_generation(i, now);
   }
@@ -606,7 +632,10 @@ void WorkerPool::dispatch(double now) {
     for (uint32_t i = 0; i < slots_.size(); ++i) {
       const Slot& slot = slots_[i];
       if (slot.state != State::kReady || slot.plan.roles.learner != has_learner) continue;
-      if (slot.plan.roles.rollout) dispatch_generation(i, now);
+      if (slot.plan.roles.rollout) {
+        dispatch_update(i, now);
+        dispatch_generation(i, now);
+      }
       if (slot.plan.roles.verifier) dispatch_judgement(i, now);
     }
   }
@@ -617,21 +646,19 @@ void WorkerPool::dispatch_generation(uint32_t index, double now) {
   if (slot.generation != 0 || slot.loading) return;
   // The first whose version is there: another may be learned again first.
   const auto next = std::find_if(wanted_.begin(), wanted_.end(), [&](const auto& one) {
-    const PolicyVersion version = one.second.request.version;
-    return !one.second.waiting.empty() &&
-           (holds(slot, version) || (!slot.plan.roles.learner && has_policy(version)));
+    const auto version = version_for(one.first, one.second);
+    return version && !one.second.waiting.empty() &&
+           (holds(slot, *version) || (!slot.plan.roles.learner && has_policy(*version)));
   });
   if (next == wanted_.end()) return;
   Wanted& wanted = next->second;
-  if (!holds(slot, wanted.request.version)) {
-    const PolicyPublished& policy = published_.at(wanted.request.version);
-    slot.loading = policy.version;
-    slot.loading_since = now;
-    send(index, next_request_++, options_.start_max,
-         LoadPolicy{policy.version, policy.path, policy.weights_sha256});
+  const PolicyVersion version = *version_for(next->first, wanted);
+  if (!holds(slot, version)) {
+    load_policy(index, version, now);
     return;
   }
   GenerateGroups request = wanted.request;
+  request.version = version;
   slot.generation = next_request_++;
   slot.generating_from = next->first;
   slot.generation_since = slot.rollout_from = now;

@@ -408,6 +408,7 @@ inline SampledResponse filled_sampled_response() {
       .tokens = {1, 2, 3},
       .logprobs = {-2.5f, -2, -3},
       .finish_reason = FinishReason::kLength,
+      .versions = {{PolicyVersion{1}, 0, 1}, {PolicyVersion{2}, 1, 3}},
   };
 }
 
@@ -911,7 +912,8 @@ inline bool same(const Heartbeat& a, const Heartbeat& b) {
 }
 
 inline bool same(const SampledResponse& a, const SampledResponse& b) {
-  return a.tokens == b.tokens && a.logprobs == b.logprobs && a.finish_reason == b.finish_reason;
+  return a.tokens == b.tokens && a.logprobs == b.logprobs && a.finish_reason == b.finish_reason &&
+         a.versions == b.versions;
 }
 
 inline bool same(const GeneratedGroup& a, const GeneratedGroup& b) {

@@ -118,6 +118,7 @@ struct JobKind {
   bool has_evaluations = true;
   int64_t minibatches = 1;
   int64_t lag = 0;
+  bool is_async = false;
   auto operator<=>(const JobKind&) const = default;
 };
 
@@ -129,7 +130,7 @@ inline actors::PreparedJob prepare(const JobKind& kind) {
   job.sft.steps = kind.has_sft ? 12 : 0;
   job.sft.batch_tokens = 12;
   job.sft.gate_pass_at_1 = kind.has_gate ? 0.7 : 0;
-  job.grpo.steps = 6;
+  job.grpo.steps = kind.is_async ? 12 : 6;
   job.grpo.prompts_per_round = 4;
   job.grpo.group_size = 2;
   job.grpo.minibatches_per_round = kind.minibatches;
@@ -137,8 +138,9 @@ inline actors::PreparedJob prepare(const JobKind& kind) {
   job.grpo.replacement_rounds_max = 3;
   job.grpo.reference_refresh_steps = 4;
   job.schedule.lag = kind.lag;
-  job.schedule.mode = kind.lag == 0 ? "sync" : "pipelined";
-  job.resources.placement = kind.lag == 0 ? "colocated" : "split";
+  job.schedule.mode = kind.is_async ? "async" : kind.lag == 0 ? "sync" : "pipelined";
+  job.schedule.staleness_max_steps = 5;
+  job.resources.placement = job.schedule.mode == "sync" ? "colocated" : "split";
   job.optimizer.warmup_steps = 3;
   job.eval.every_steps = 2;
   job.eval.problems = kind.has_evaluations ? 3 : 0;

@@ -46,6 +46,8 @@ struct Counts {
   uint64_t head_crashes = 0, lost_commits = 0, lost_messages = 0, damaged_points = 0;
   uint64_t stale_messages = 0, stale_hellos = 0, repeated_messages = 0;
   uint64_t policies_removed = 0, policies_restored = 0, poisonings = 0, wrong_steps = 0;
+  uint64_t switches = 0;  // Groups that were begun by one version and finished by another.
+  uint64_t trained = 0;   // Groups that were asked for to be learned.
   uint64_t overlaps = 0;  // Rounds of which some was generated while the learner was at work.
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
@@ -59,6 +61,7 @@ struct Counts {
     stale_messages += other.stale_messages, stale_hellos += other.stale_hellos;
     repeated_messages += other.repeated_messages, policies_removed += other.policies_removed;
     policies_restored += other.policies_restored, overlaps += other.overlaps;
+    switches += other.switches, trained += other.trained;
     poisonings += other.poisonings, wrong_steps += other.wrong_steps;
     steps_redone += other.steps_redone, groups_again += other.groups_again;
     trajectories_learned += other.trajectories_learned;
@@ -81,6 +84,8 @@ struct Scenario {
   std::optional<GroupId> poison{};
   // No two processes compute the same bits: a job may fail by it, and must where it is seen.
   bool is_unsound = false;
+  // What the first job's store has before it begins.
+  std::vector<actors::StoredRecord> history{};
   bool prints = false;
 };
 
@@ -91,6 +96,7 @@ class World : public actors::RunPorts {
     for (size_t i = 0; i < scenario_.jobs.size(); ++i) {
       store_.expect_job(i + 1, scenario_.jobs[i].job);
     }
+    store_.restore(scenario_.history);
   }
 
   // Until every job has ended.
@@ -113,6 +119,8 @@ class World : public actors::RunPorts {
 
   const Counts& counts() const { return counts_; }
   uint64_t digest() const { return clock_.digest(); }
+  // What cannot be computed again of a job: its groups as they were, drops and evaluations.
+  std::vector<actors::StoredRecord> history(uint64_t job) const { return store_.archive(job); }
   JobState state(uint64_t job) const { return queue_.state(job); }
 
   Outcome outcome(uint64_t job) const {
@@ -172,6 +180,7 @@ class World : public actors::RunPorts {
     // Its executor.
     std::deque<std::pair<uint64_t, ToWorker>> requests{};
     bool is_busy = false;
+    bool is_generating = false;
     uint64_t cancelled = 0;
     uint64_t generation = 0;   // As the head knows it; 0: none, or cancelled.
     std::string loading{};     // The policy that it was told to load and has not.
@@ -499,9 +508,13 @@ class World : public actors::RunPorts {
 
   void send(const actors::pool::Send& message) override {
     ++actions_;
-    if (std::holds_alternative<GenerateGroups>(message.message)) {
+    if (const auto* generate = std::get_if<GenerateGroups>(&message.message)) {
+      for (const PromptGroup& group : generate->groups) {
+        counts_.trained += group.purpose == GroupPurpose::kTrain ? 1 : 0;
+      }
       for (const auto& [pid, one] : processes_) {
-        const bool learns = one->is_busy && one->lease && one->lease->roles == Roles{.learner = true};
+        const bool learns =
+            one->is_busy && one->lease && one->lease->roles == Roles{.learner = true};
         counts_.overlaps += learns && one->run == run_->id ? 1 : 0;
       }
     }
@@ -722,6 +735,16 @@ class World : public actors::RunPorts {
       process->cancelled = std::max(process->cancelled, request_id);
       return;
     }
+    if (std::holds_alternative<LoadPolicy>(request) && process->is_generating) {
+      // In flight: what is being generated goes on by it.
+      in_worker(process, clock_.now() + clock_.uniform(0.01, 0.3), [=, this] {
+        if (process->is_hanging) return;
+        auto answered = answer(*process, request);
+        say(process, request_id,
+            answered ? std::move(*answered) : FromWorker(WorkFailed{answered.error()}));
+      });
+      return;
+    }
     process->requests.emplace_back(request_id, request);
     work(process);
   }
@@ -816,6 +839,7 @@ class World : public actors::RunPorts {
   struct Generation {
     uint64_t id = 0;
     uint64_t weights = 0;
+    PolicyVersion version{};
     GenerateGroups request{};
     GroupsGenerated finished{};
   };
@@ -839,6 +863,8 @@ class World : public actors::RunPorts {
     }
     generation->weights =
         process->lease->roles.learner ? process->learner.weights : process->loaded->second;
+    generation->version = request.version;
+    process->is_generating = true;
     auto& groups = generation->request.groups;
     for (size_t i = groups.size(); i > 1; --i) std::swap(groups[i - 1], groups[clock_.below(i)]);
     generate_next(process, generation);
@@ -863,9 +889,19 @@ class World : public actors::RunPorts {
         }
         GeneratedGroup group{
             .id = from.id, .purpose = from.purpose, .version = generation->request.version};
+        const auto [before, weights] = std::pair(generation->version, generation->weights);
+        const bool is_switched = !process->lease->roles.learner && process->loaded->first != before;
+        if (is_switched) {
+          std::tie(generation->version, generation->weights) = *process->loaded;
+          ++counts_.switches;
+        }
         for (uint32_t i = 0; i < from.num_samples; ++i) {
-          group.responses.push_back(
-              respond(process->lease->job.seed, generation->weights, from, i));
+          const uint64_t by = is_switched ? mix(weights, generation->weights) : weights;
+          group.responses.push_back(respond(process->lease->job.seed, by, from, i));
+          SampledResponse& response = group.responses.back();
+          const auto end = static_cast<uint32_t>(response.tokens.size());
+          if (is_switched) response.versions = {{before, 0, 1}, {generation->version, 1, end}};
+          if (!is_switched && before != group.version) response.versions = {{before, 0, end}};
         }
         generation->finished.groups.push_back(std::move(group));
         groups.pop_back();
@@ -880,7 +916,7 @@ class World : public actors::RunPorts {
       if (is_wanted && !is_last) {
         generate_next(process, generation);
       } else {
-        process->is_busy = false;
+        process->is_busy = process->is_generating = false;
         work(process);
       }
     });
