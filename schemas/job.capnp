@@ -114,6 +114,8 @@ struct ScheduleSpec {
   stalenessMaxSteps @2 :Int64 = 16;
   checkpointEverySteps @3 :Int64 = 20;
   checkpointsKept @4 :Int64 = 3;
+  keepBest @5 :Bool;
+  keepGroups @6 :Bool;
 }
 
 struct EvalSpec {

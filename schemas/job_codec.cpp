@@ -313,6 +313,8 @@ void to_wire(wire::ScheduleSpec::Builder to, const ScheduleSpec& from) {
   to.setStalenessMaxSteps(from.staleness_max_steps);
   to.setCheckpointEverySteps(from.checkpoint_every_steps);
   to.setCheckpointsKept(from.checkpoints_kept);
+  to.setKeepBest(from.keep_best);
+  to.setKeepGroups(from.keep_groups);
 }
 
 ScheduleSpec from_wire(wire::ScheduleSpec::Reader from, FieldReader& fields) {
@@ -322,6 +324,8 @@ ScheduleSpec from_wire(wire::ScheduleSpec::Reader from, FieldReader& fields) {
       .staleness_max_steps = from.getStalenessMaxSteps(),
       .checkpoint_every_steps = from.getCheckpointEverySteps(),
       .checkpoints_kept = from.getCheckpointsKept(),
+      .keep_best = from.getKeepBest(),
+      .keep_groups = from.getKeepGroups(),
   };
 }
 

@@ -36,6 +36,18 @@ void Checkpoints::forget(const PointRecord& point) const {
   fs::remove_all(path(point), ignored);
 }
 
+Status Checkpoints::keep_best(const PointRecord& point) const {
+  const std::string best = folder() + "/best", next = best + ".unfinished";
+  std::error_code error;
+  fs::remove_all(next, error);
+  fs::copy(path(point), next, fs::copy_options::recursive | fs::copy_options::create_hard_links,
+           error);
+  if (!error) fs::remove_all(best, error);
+  if (!error) fs::rename(next, best, error);
+  if (error) return Error{ErrorCode::kInternal, "cannot make " + best + ": " + error.message()};
+  return model::sync_folder(folder());
+}
+
 void Checkpoints::sweep(const std::vector<PointRecord>& points) const {
   std::error_code error;
   std::vector<fs::path> unknown;

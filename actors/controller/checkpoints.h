@@ -26,6 +26,9 @@ class Checkpoints {
 
   void forget(const PointRecord& point) const;
 
+  // Another name for its files, checkpoints/best, instead of what was there.
+  Status keep_best(const PointRecord& point) const;
+
   // Removes what no record knows: unfinished folders, and points whose record did not come to be.
   void sweep(const std::vector<PointRecord>& points) const;
 

@@ -117,6 +117,7 @@ void Controller::learner_ready(PolicyVersion version, double now) {
     static_cast<void>(sft_->pass_gate(gate->metrics.pass_at_1()));
   }
   publish_for_rounds();
+  keep_best();
   advance(now);
 }
 
@@ -245,7 +246,9 @@ void Controller::point_saved(const PointRecord& point, double core_seconds, doub
   // What lies before every point that is kept is never asked for again, damaged points included.
   const uint64_t oldest = number(kept.front().version);
   batch.erases.push_back({RecordKind::kPoint, 0, oldest});
-  if (oldest > sft_steps()) batch.erases.push_back({RecordKind::kGroup, 0, round_at(oldest)});
+  if (oldest > sft_steps() && !job_.schedule.keep_groups) {
+    batch.erases.push_back({RecordKind::kGroup, 0, round_at(oldest)});
+  }
   batch.writes.push_back(
       {{options_.job_id, RecordKind::kPoint, number(point.version), 0}, encode(point)});
   Pending pending;
@@ -510,9 +513,11 @@ void Controller::committed(uint64_t ticket, double now) {
     if (!record.is_gate) sink_.evaluated(record.metrics, record.traces);
     evaluations_.push_back(record);
     if (evaluation_ && evaluation_->is_committing) evaluation_.reset();
+    keep_best();
   }
   if (pending.point) {
     points_.push_back(*pending.point);
+    keep_best();
     if (point_asked_ == number(pending.point->version)) point_asked_.reset();
     while (static_cast<int64_t>(points_.size()) > job_.schedule.checkpoints_kept) {
       commands_.push_back(command::ForgetPoint{points_.front()});
@@ -922,6 +927,22 @@ void Controller::complete_metrics(RoundState& round) {
   }
   round.metrics = metrics;
   round.has_metrics = true;
+}
+
+// Of the versions that get a point; of equals, the newest.
+void Controller::keep_best() {
+  if (!job_.schedule.keep_best) return;
+  const EvaluationRecord* best = nullptr;
+  for (const EvaluationRecord& one : evaluations_) {
+    if (one.is_gate || !is_point_due(number(one.metrics.version))) continue;
+    if (best == nullptr || one.metrics.pass_at_1() >= best->metrics.pass_at_1()) best = &one;
+  }
+  if (best == nullptr || best_kept_ == number(best->metrics.version)) return;
+  for (const PointRecord& point : points_) {
+    if (point.version != best->metrics.version) continue;
+    best_kept_ = number(point.version);
+    commands_.push_back(command::KeepBest{point});
+  }
 }
 
 LearnStep Controller::minibatch_step(const RoundState& round, int64_t minibatch) {

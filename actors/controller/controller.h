@@ -86,6 +86,10 @@ struct LoadRound {
 struct ForgetPoint {
   PointRecord point{};
 };
+// The checkpoint of the best evaluation so far stays, whatever becomes of the point.
+struct KeepBest {
+  PointRecord point{};
+};
 // The last command. `state` is finished, failed, paused or cancelled.
 struct End {
   JobState state = JobState::kFinished;
@@ -98,7 +102,7 @@ using ControllerCommand =
     std::variant<command::Learn, command::Generate, command::CancelGeneration,
                  command::CancelEvaluation, command::Publish, command::RetirePolicies,
                  command::Judge, command::SavePoint, command::Commit, command::LoadRound,
-                 command::ForgetPoint, command::End>;
+                 command::ForgetPoint, command::KeepBest, command::End>;
 
 class Controller {
  public:
@@ -236,6 +240,7 @@ class Controller {
   void publish(uint64_t version);
   void send_step(LearnStep step);
   void save_point(uint64_t version);
+  void keep_best();
   LearnStep minibatch_step(const RoundState& round, int64_t minibatch);
   void commit(Batch batch, Pending pending);
   Batch batch_with_ledger();
@@ -270,8 +275,9 @@ class Controller {
   std::optional<uint64_t> point_asked_{};
   // Oldest versions that points under way are to hold, by the points' versions.
   std::map<uint64_t, PolicyVersion> policies_saving_{};
-  std::set<uint64_t> policies_asked_{};                  // Of this learner.
-  uint64_t policies_retired_ = 0;                        // Those before it.
+  std::set<uint64_t> policies_asked_{};  // Of this learner.
+  uint64_t policies_retired_ = 0;        // Those before it.
+  std::optional<uint64_t> best_kept_{};
   std::map<uint64_t, std::vector<GroupId>> consumed_{};  // Of steps under way, by version.
   int64_t non_finite_in_a_row_ = 0;
   Ledger ledger_{};

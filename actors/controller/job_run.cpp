@@ -156,6 +156,7 @@ void JobRun::obey(ControllerCommand command, double now) {
           [&](command::Commit& commit) { ports_.commit(commit.ticket, std::move(commit.batch)); },
           [&](command::LoadRound& load) { ports_.load_round(load.round); },
           [&](command::ForgetPoint& forget) { ports_.forget_point(forget.point); },
+          [&](command::KeepBest& keep) { ports_.keep_best(keep.point); },
           [&](command::End& end) {
             sample(now);
             end_ = std::move(end);

@@ -30,6 +30,7 @@ class RunPorts {
   virtual Status finish_point(PointRecord& point) = 0;
   virtual std::string point_path(const PointRecord& point) = 0;
   virtual void forget_point(const PointRecord& point) = 0;
+  virtual void keep_best(const PointRecord& point) = 0;
   // A version that a point holds, as a file that outlives the point; where that is.
   virtual Result<std::string> take_policy(const PointRecord& point, PolicyVersion version) = 0;
   virtual void remove_policy(const std::string& path) = 0;

@@ -67,6 +67,8 @@ class LocalRun {
         controller_.round_loaded(load->round, {}, {}, false, seconds_now());
       } else if (const auto* forget = std::get_if<command::ForgetPoint>(&next)) {
         checkpoints_.forget(forget->point);
+      } else if (const auto* keep = std::get_if<command::KeepBest>(&next)) {
+        status = checkpoints_.keep_best(keep->point);
       } else if (const auto* ended = std::get_if<command::End>(&next)) {
         end = *ended;
       }

@@ -246,6 +246,10 @@ std::string RunState::unfinished_point(PolicyVersion version) {
 }
 Status RunState::finish_point(PointRecord& point) { return checkpoints_->finish(point); }
 std::string RunState::point_path(const PointRecord& point) { return checkpoints_->path(point); }
+void RunState::keep_best(const PointRecord& point) {
+  const Status kept = checkpoints_->keep_best(point);
+  if (!kept) setup_->sink->noted("the best checkpoint is not kept: " + kept.error().message);
+}
 void RunState::forget_point(const PointRecord& point) { checkpoints_->forget(point); }
 Result<std::string> RunState::take_policy(const PointRecord& point, PolicyVersion version) {
   const std::string path = fmt::format("{}/policies/version_{}.from_{}.safetensors",

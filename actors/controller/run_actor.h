@@ -103,6 +103,7 @@ class RunState : public RunPorts {
   Status finish_point(PointRecord& point) override;
   std::string point_path(const PointRecord& point) override;
   void forget_point(const PointRecord& point) override;
+  void keep_best(const PointRecord& point) override;
   Result<std::string> take_policy(const PointRecord& point, PolicyVersion version) override;
   void remove_policy(const std::string& path) override;
 

@@ -24,6 +24,7 @@ struct RunCommand {
   std::string home{};
   std::vector<std::string> overrides{};
   std::vector<std::string> trusted_verifiers{};
+  std::string replays{};
   bool resumes = false;
   bool is_json = false;
 };
@@ -41,6 +42,7 @@ Result<JobState> run(const RunCommand& command) {
   auto outcome = run_embedded(**backend, *job,
                               {.home = home,
                                .resumes = command.resumes,
+                               .replays = command.replays,
                                .trusted_programs = std::move(*trusted),
                                .is_interrupted = is_interrupted},
                               *view);
@@ -122,6 +124,10 @@ void add_run(CLI::App& program, int& exit_code) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_trusted_verifier_option(*command, state->trusted_verifiers);
+  command->add_option(
+      "--replay", state->replays,
+      "The home of a finished run of this job that kept its groups: nothing is "
+      "generated, what it learned is learned again, and other weights are an error");
   command->add_flag("--resume", state->resumes, "Go on with the unfinished job in HOME");
   command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
   command->callback([state, &exit_code] {

@@ -78,6 +78,65 @@ void clear_home(const std::string& home) {
   }
 }
 
+// A finished run: what cannot be computed again of it, and how it ended.
+struct Recording {
+  std::string home{};
+  std::string weights_sha256{};
+  std::vector<actors::Write> writes{};
+};
+
+Result<Recording> read_recording(const std::string& home, const std::string& specification) {
+  const std::string folder = store_folder(home);
+  if (!fs::exists(folder)) return invalid_argument(home + " holds no job to replay");
+  auto store = ReplayStore::open(folder);
+  if (!store) return store.error();
+  const auto found = find_job(**store);
+  if (!found) return found.error();
+  if (!*found || (*found)->state != JobState::kFinished) {
+    return invalid_argument(home + " holds no finished job; only such a one can be replayed");
+  }
+  const JobRecord& job = **found;
+  if (job.specification_hash != specification) {
+    return invalid_argument(
+        fmt::format("the job is not the one that {} holds: its specification is {:.12}, there it "
+                    "is {:.12}",
+                    home, specification, job.specification_hash));
+  }
+  Recording recording{.home = home, .weights_sha256 = job.weights_sha256};
+  for (RecordKind kind :
+       {RecordKind::kRound, RecordKind::kGroup, RecordKind::kDrop, RecordKind::kEvaluation}) {
+    auto records = (*store)->list(kJobId, kind);
+    if (!records) return records.error();
+    const bool is_first = kind == RecordKind::kGroup && job.spec.grpo.steps > 0;
+    if (is_first && (records->empty() || records->front().key.number > 0)) {
+      return invalid_argument(
+          fmt::format("{} has forgotten its first groups; a job that is to be replayed is run with "
+                      "schedule.keep_groups=true",
+                      home));
+    }
+    for (auto& record : *records) {
+      recording.writes.push_back({record.key, std::move(record.value)});
+    }
+  }
+  return recording;
+}
+
+// A batch is held in memory whole.
+Status write_recording(ReplayStore& store, uint64_t epoch, const Recording& recording) {
+  constexpr size_t kBatchBytes = 16 << 20;
+  actors::Batch batch{.job = kJobId, .epoch = epoch};
+  size_t bytes = 0;
+  for (size_t i = 0; i < recording.writes.size(); ++i) {
+    batch.writes.push_back(recording.writes[i]);
+    bytes += recording.writes[i].value.size();
+    if (bytes < kBatchBytes && i + 1 < recording.writes.size()) continue;
+    if (Status written = store.commit(std::span(&batch, 1)).front(); !written) return written;
+    batch.writes.clear();
+    bytes = 0;
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
@@ -98,6 +157,16 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   if (!prepared) return prepared.error();
   const std::string specification = specification_hash(job);
 
+  std::optional<Recording> recording;
+  if (!options.replays.empty()) {
+    std::error_code ignored;
+    if (fs::equivalent(options.home, options.replays, ignored)) {
+      return invalid_argument("a replay needs a --home of its own, not " + options.replays);
+    }
+    auto read = read_recording(options.replays, specification);
+    if (!read) return read.error();
+    recording = std::move(*read);
+  }
   std::unique_ptr<ReplayStore> store;
   std::optional<JobRecord> known;
   if (has_store) {
@@ -157,6 +226,9 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   // The job as it is asked for this time; it is queued whatever it was.
   auto epoch = store->begin_epoch(kJobId);
   if (!epoch) return epoch.error();
+  if (recording && !known) {
+    if (Status s = write_recording(*store, *epoch, *recording); !s) return s.error();
+  }
   JobRecord record = known.value_or(JobRecord{.id = kJobId, .request_id = kRequestId});
   record.spec = job;
   record.specification_hash = specification;
@@ -211,6 +283,12 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   auto outcome = outcome_of(**again, *ended);
   if (!outcome) return outcome.error();
   outcome->seconds = seconds_now() - began;
+  if (recording && ended->state == JobState::kFinished &&
+      ended->weights_sha256 != recording->weights_sha256) {
+    return Error{ErrorCode::kInternal,
+                 fmt::format("the replay ended with weights {}, {} with {}", ended->weights_sha256,
+                             recording->home, recording->weights_sha256)};
+  }
   return outcome;
 }
 

@@ -18,6 +18,8 @@ namespace troupe::cluster {
 struct RunOptions {
   std::string home{};
   bool resumes = false;  // Goes on with the job that `home` holds.
+  // The home of a finished run of this job whose groups are all there: they are learned again.
+  std::string replays{};
   // Programs that may verify without a sandbox; from whoever runs this, never from the job.
   std::vector<TrustedProgram> trusted_programs{};
   std::function<bool()> is_interrupted = [] { return false; };
@@ -34,7 +36,7 @@ struct RunOutcome {
 // point. A job that is finished or cancelled is answered from the store; one that failed is tried
 // again. kInvalidArgument, before anything is written, for what is wrong in the job, its data or
 // its model; for a home that holds an unfinished job when it is not to be resumed; and for a resume
-// of another job than that.
+// of another job than that. kInternal when what is replayed ends with other weights.
 Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
                                 const RunOptions& options, actors::MetricsSink& view);
 

@@ -175,6 +175,11 @@ const std::array kKeys = {
     Key{.path = "schedule.checkpoints_kept",
         .slot = at<&JobSpec::schedule, &ScheduleSpec::checkpoints_kept>, .range = {1, 1e6},
         .is_in_hash = false, .comment = "the newest ones"},
+    Key{.path = "schedule.keep_best", .slot = at<&JobSpec::schedule, &ScheduleSpec::keep_best>,
+        .is_in_hash = false, .comment = "and the best of [eval] in checkpoints/best"},
+    Key{.path = "schedule.keep_groups",
+        .slot = at<&JobSpec::schedule, &ScheduleSpec::keep_groups>, .is_in_hash = false,
+        .comment = "all groups stay in the store: for troupe run --replay"},
 
     Key{.path = "eval.every_steps", .slot = at<&JobSpec::eval, &EvalSpec::every_steps>,
         .range = kSteps, .is_in_hash = false, .comment = "0: only before and after [grpo]"},

@@ -340,9 +340,13 @@ class KnownPoint {
     state_.reference = lively_parameters(tiny_config(), layout_, seed + 30);
     state_.beta1_power = 0.9 / static_cast<double>(seed);
     state_.beta2_power = 0.99 / static_cast<double>(seed);
-    const auto saved =
-        model::save_recovery_point(dir_.file(name), PolicyVersion{seed},
-                                   {.config = tiny_config(), .values = state_.masters}, state_);
+    const std::vector<PolicyFile> policies = {{PolicyVersion{seed + 100}, dir_.file("policy")}};
+    const auto written =
+        model::write_policy_file(policies[0].path, tiny_config(), state_.reference);
+    REQUIRE_MESSAGE(written, written.error().message);
+    const auto saved = model::save_recovery_point(
+        dir_.file(name), PolicyVersion{seed}, {.config = tiny_config(), .values = state_.masters},
+        state_, policies);
     REQUIRE_MESSAGE(saved, (saved ? "" : saved.error().message));
     point_ = *saved;
     return files_in(dir_.file(name));

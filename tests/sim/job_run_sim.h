@@ -75,6 +75,7 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
     job.resources.verifier = 1 + static_cast<int64_t>(dice.below(2));
     job.schedule.checkpoint_every_steps = static_cast<int64_t>(dice.below(4));
     job.schedule.checkpoints_kept = 1 + static_cast<int64_t>(dice.below(3));
+    job.schedule.keep_best = dice.chance(0.3);
   }
   // Several jobs have groups of that name.
   if (scenario.is_harsh && num_jobs == 1 && dice.chance(0.5)) scenario.poison = {Round{1}, 2};

@@ -615,6 +615,11 @@ class World : public actors::RunPorts {
     points_.erase(path_of(run_->job, point.folder));
   }
 
+  void keep_best(const PointRecord& point) override {
+    require(points_.count(path_of(run_->job, point.folder)) > 0,
+            "the best checkpoint is not there");
+  }
+
   static std::string path_of(uint64_t job, const std::string& folder) {
     return fmt::format("{}/{}", job, folder);
   }

@@ -78,6 +78,11 @@ inline Invocation resumed(Invocation invocation) {
   return invocation;
 }
 
+inline Invocation replayed(Invocation invocation, const std::string& home) {
+  invocation.arguments.insert(invocation.arguments.end(), {"--replay", home});
+  return invocation;
+}
+
 // The one object that a run prints.
 inline nlohmann::json result_of(const Ended& ended) {
   REQUIRE_MESSAGE(ended.exit_code == 0, ended.error);

@@ -268,12 +268,36 @@ TEST_CASE("job_file: what this version cannot run is refused by name") {
     CHECK(error_of(kSmall, {override_text}).find("is not supported by this version; use ") !=
           std::string::npos);
   };
-  refused("schedule.mode=pipelined");
-  refused("schedule.mode=async");
   refused("resources.learner=2");
   refused("learner.expert_parallel=2");
   refused("policy.attention_form=expanded");
-  CHECK(error_of(kSmall, {"schedule.lag=1"}).find("must be 0") != std::string::npos);
+}
+
+TEST_CASE("job_file: schedules, and what goes with each") {
+  const auto error = [](const std::vector<std::string>& overrides) {
+    return error_of(kSmall, overrides);
+  };
+  CHECK(error({"schedule.lag=1"}).find("must be 0") != std::string::npos);
+  const std::string pipelined = "schedule.mode=pipelined", async = "schedule.mode=async";
+  const std::string split = "resources.placement=split";
+  CHECK(error({pipelined, split}).find("must be at least 1") != std::string::npos);
+  CHECK(error({pipelined, "schedule.lag=1"}).find("must be \"split\"") != std::string::npos);
+  CHECK(error({async}).find("must be \"split\"") != std::string::npos);
+  CHECK(error({async, split, "schedule.lag=1"}).find("staleness_max_steps") != std::string::npos);
+  const std::string two = "grpo.minibatches_per_round=2";
+  CHECK(error({async, split, two, "schedule.staleness_max_steps=0"}).find("must be at least") !=
+        std::string::npos);
+  const auto ahead = [](const std::vector<std::string>& overrides) {
+    const JobSpec job = parsed(kSmall, overrides);
+    return rounds_ahead(job.schedule, job.grpo.minibatches_per_round);
+  };
+  CHECK(ahead({}) == 0);
+  CHECK(ahead({pipelined, split, "schedule.lag=2"}) == 2);
+  // A round's last minibatch is learned by a policy that is (ahead + 1) * minibatches - 1 steps
+  // newer.
+  CHECK(ahead({async, split, two, "schedule.staleness_max_steps=1"}) == 0);
+  CHECK(ahead({async, split, two, "schedule.staleness_max_steps=6"}) == 2);
+  CHECK(ahead({async, split, two, "schedule.staleness_max_steps=7"}) == 3);
 }
 
 TEST_CASE("job_file: overrides win, need no quotes for strings, and fail by their own text") {

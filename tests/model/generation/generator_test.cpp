@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
@@ -371,6 +372,74 @@ TEST_CASE("generator: stopping early aborts what is unfinished and leaves it usa
     if (threads_count == 1) CHECK(aborted > 0);
     if (threads_count == 1) CHECK(finished > 0);
     check_equal((*generator)->generate(world.learner.weights(), requests, sampling), whole);
+  }
+}
+
+// Of one response: by the weights of its own span each token has the log-probability that was
+// recorded, with everything before it written by those weights.
+void check_spans(const GroupRequest& request, const Response& response,
+                 const std::vector<World*>& worlds) {
+  std::vector<int32_t> tokens = request.prompt;
+  tokens.insert(tokens.end(), response.tokens.begin(), response.tokens.end());
+  std::vector<uint8_t> mask(tokens.size(), 1);
+  std::fill_n(mask.begin(), request.prompt.size(), 0);
+  const LearnSequence sequence{.tokens = tokens, .loss_mask = mask};
+  for (size_t i = 0; i < response.spans.size(); ++i) {
+    const SampledSpan& span = response.spans[i];
+    const bool is_last = i + 1 == response.spans.size();
+    const size_t end = is_last ? response.tokens.size() : response.spans[i + 1].begin;
+    REQUIRE(span.begin < end);
+    const auto scores = worlds.at(span.num_updates)->learner.score(std::span(&sequence, 1), 1);
+    for (size_t t = span.begin; t < end; ++t) {
+      REQUIRE(scores[0][request.prompt.size() + t] == response.logprobs[t]);
+    }
+  }
+}
+
+TEST_CASE("generator: weights change in flight, and each token is by those that it says") {
+  const auto& backend = *kernels::cpu_backends().front();
+  World first(backend, tests::tiny_config(), 8, kernels::Precision::kBf16);
+  World second(backend, tests::tiny_config(), 9, kernels::Precision::kBf16);
+  kernels::RandomStream random(15, kernels::StreamId::kMakeData);
+  const auto requests = random_requests(random, 12, 4);
+  const SamplingOptions sampling{.max_response_tokens = kResponseMax, .stop_tokens = {kStop}};
+  for (int threads_count : {1, 2}) {
+    CAPTURE(threads_count);
+    World changing(backend, tests::tiny_config(), 8, kernels::Precision::kBf16);
+    Threads threads(threads_count);
+    // Little room, so that sequences are evicted as well.
+    auto generator = Generator::create(backend, changing.config, threads,
+                                       {.cache_bytes = 12 * block_bytes(changing) * threads_count,
+                                        .context_max = kContextMax,
+                                        .sequences_max = 8,
+                                        .batch_tokens_max = 16});
+    REQUIRE(generator);
+    std::atomic<int> asked{0};
+    std::atomic<bool> is_changed{false};
+    const auto responses =
+        (*generator)
+            ->generate(changing.learner.weights(), requests, sampling,
+                       {.wants_update = [&] { return ++asked > 60 && !is_changed; },
+                        .update =
+                            [&] {
+                              is_changed = true;
+                              changing.learner.set_state(second.learner.state());
+                            }});
+    REQUIRE(is_changed);
+    size_t before = 0, across = 0, after = 0;
+    for (size_t i = 0; i < responses.size(); ++i) {
+      for (const Response& response : responses[i]) {
+        CAPTURE(i);
+        REQUIRE(response.finish_reason != FinishReason::kAborted);
+        REQUIRE(response.spans.at(0).begin == 0);
+        check_spans(requests[i], response, {&first, &second});
+        if (response.spans.size() == 2) ++across;
+        if (response.spans.size() == 1) ++(response.spans[0].num_updates == 0 ? before : after);
+      }
+    }
+    if (threads_count == 1) CHECK(before > 0);
+    CHECK(across > 0);
+    CHECK(after > 0);
   }
 }
 
