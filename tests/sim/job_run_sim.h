@@ -46,7 +46,8 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
         .has_sft = dice.chance(0.6),
         .has_gate = dice.chance(0.5),
         .has_evaluations = dice.chance(0.5),
-        .minibatches = dice.chance(0.5) ? 2 : 1};
+        .minibatches = dice.chance(0.5) ? 2 : 1,
+        .is_corrected = dice.chance(0.5)};
     kinds.push_back(kind);
     auto& prepared = scenario.jobs.emplace_back(prepare(kind));
     JobSpec& job = prepared.job;
