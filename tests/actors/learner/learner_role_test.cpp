@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
+#include "actors/learner/off_policy_metrics.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
 #include "model/formats/checkpoint.h"
@@ -176,13 +178,14 @@ class ByHand {
 TEST_CASE("learner_role: later minibatches are held against the policy of the round's beginning") {
   const Fixture fixture;
   const GroupRecord first = group(0), second = group(1);
-  for (const char* correction : {"decoupled", "truncated"}) {
+  for (const std::string correction : {"decoupled", "truncated"}) {
     CAPTURE(correction);
     const JobSpec job = fixture.job(correction);
     ByHand by_hand(fixture, job), by_hand_wrongly(fixture, job);
     const auto old_of_first = by_hand.score(first), old_of_second = by_hand.score(second);
     const double first_loss = by_hand.learn(first, old_of_first);
-    CHECK(by_hand.score(second) != old_of_second);
+    const auto current_of_second = by_hand.score(second);
+    CHECK(current_of_second != old_of_second);
     const double second_loss = by_hand.learn(second, old_of_second);
     by_hand_wrongly.learn(first, old_of_first);
     by_hand_wrongly.learn(second, by_hand_wrongly.score(second));
@@ -205,13 +208,18 @@ TEST_CASE("learner_role: later minibatches are held against the policy of the ro
       CHECK(second_metrics.staleness_steps_mean == 1);
     }
     double weights = 0, weight_max = 0, tokens = 0;
+    std::map<std::string, std::pair<double, double>> by_length;  // Sum of |log ratio|, tokens.
     for (size_t i = 0; i < second.trajectories.size(); ++i) {
       const Trajectory& t = second.trajectories[i];
+      auto& [difference, tokens_of_length] = by_length[length_bucket(t.num_response_tokens())];
       for (size_t j = 0; j < t.tokens.size(); ++j) {
         if (t.loss_mask[j] == 0) continue;
         double weight = std::exp(static_cast<double>(old_of_second[i][j]) -
                                  static_cast<double>(t.rollout_logprobs[j]));
-        if (correction == std::string("truncated")) weight = std::min(weight, 1.2);
+        if (correction == "truncated") weight = std::min(weight, 1.2);
+        difference += std::fabs(static_cast<double>(current_of_second[i][j]) -
+                                static_cast<double>(t.rollout_logprobs[j]));
+        tokens_of_length += 1;
         weights += weight;
         weight_max = std::max(weight_max, weight);
         tokens += 1;
@@ -219,9 +227,12 @@ TEST_CASE("learner_role: later minibatches are held against the policy of the ro
     }
     CHECK(second_metrics.importance_weight_mean == doctest::Approx(weights / tokens));
     CHECK(second_metrics.importance_weight_max == doctest::Approx(weight_max));
-    CHECK((second_metrics.importance_truncated_share > 0) ==
-          (correction == std::string("truncated")));
-    CHECK(second_metrics.log_ratio_abs_by_length.size() > 1);
+    CHECK((second_metrics.importance_truncated_share > 0) == (correction == "truncated"));
+    REQUIRE(second_metrics.log_ratio_abs_by_length.size() == by_length.size());
+    for (const auto& [length, sums] : by_length) {
+      CHECK(second_metrics.log_ratio_abs_by_length.at(length) ==
+            doctest::Approx(sums.first / sums.second));
+    }
   }
 }
 

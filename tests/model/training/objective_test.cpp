@@ -149,7 +149,7 @@ TEST_CASE("objective: the slope is the derivative of the loss") {
   }
 }
 
-GrpoObjective corrected(const char* correction, double importance_cap = 2) {
+GrpoObjective corrected(std::string_view correction, double importance_cap = 2) {
   return {.clip_low = 0.2,
           .clip_high = 0.3,
           .off_policy_correction = off_policy_correction(correction),
@@ -185,9 +185,9 @@ TEST_CASE("objective: the weight of a correction times the clipped term, region 
                                 .rollout = old - std::log(weight),
                                 .old = old,
                                 .reference = 0};
-    for (const char* correction : {"decoupled", "truncated"}) {
+    for (const std::string correction : {"decoupled", "truncated"}) {
       CAPTURE(correction);
-      const bool is_truncated = correction == std::string("truncated") && weight > 2;
+      const bool is_truncated = correction == "truncated" && weight > 2;
       const double used = is_truncated ? 2 : weight;
       const TokenLoss token = grpo_token_loss(corrected(correction), advantage, logprob);
       CHECK(is_close(token.loss, -used * surrogate));
@@ -211,7 +211,7 @@ TEST_CASE("objective: a correction agrees with the reference") {
   const auto old = json["old_logprob"].get<std::vector<double>>();
   const auto logprob = json["logprob"].get<std::vector<double>>();
   const auto reference = json["ref_logprob"].get<std::vector<double>>();
-  for (const char* correction : {"none", "decoupled", "truncated"}) {
+  for (const std::string correction : {"none", "decoupled", "truncated"}) {
     CAPTURE(correction);
     const auto& want = json[correction];
     GrpoObjective objective = corrected(correction, json["importance_cap"]);
@@ -236,7 +236,7 @@ TEST_CASE("objective: a correction agrees with the reference") {
 }
 
 TEST_CASE("objective: where old and rollout agree a correction changes no bit") {
-  for (const char* correction : {"decoupled", "truncated"}) {
+  for (const std::string correction : {"decoupled", "truncated"}) {
     for (const double advantage : {-1.7, 0.0, 0.3}) {
       for (const double rollout : {-30.0, -1.1, -1e-3, 0.0}) {
         for (const double step : {-2.0, -0.21, -1e-7, 0.0, 0.1, 0.5}) {
@@ -261,7 +261,7 @@ TEST_CASE("objective: where old and rollout agree a correction changes no bit") 
 
 TEST_CASE("objective: the slope is the derivative of the loss with a correction too") {
   const double h = 1e-6;
-  for (const char* correction : {"decoupled", "truncated"}) {
+  for (const std::string correction : {"decoupled", "truncated"}) {
     for (const double cap : {0.5, 3.0}) {
       GrpoObjective objective = corrected(correction, cap);
       objective.kl_coef = 0.3;
