@@ -256,6 +256,14 @@ TEST_CASE("learner_role: what a round's beginning said of its groups ends with t
   CHECK_FALSE(role->learn(step(4, {group(2)})));
   CHECK_FALSE(role->learn(step(4, {group(1)})));
   learn(*role, step(4, {group(4)}));
+
+  // Of a group that was learned nothing is kept within the round either.
+  JobSpec job = fixture.job("decoupled");
+  job.grpo.minibatches_per_round = 4;
+  const auto longer = fixture.role(job);
+  learn(*longer, step(1, {group(0)}, {group(1), group(2)}));
+  learn(*longer, step(2, {group(1)}));
+  CHECK_FALSE(longer->learn(step(3, {group(1)})));
 }
 
 TEST_CASE("learner_role: without a correction nobody looks back") {
