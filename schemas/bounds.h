@@ -20,8 +20,9 @@ inline constexpr uint32_t kTracesMax = 1 << 16;
 inline constexpr uint32_t kWorkersMax = 1 << 16;
 inline constexpr uint32_t kLedgerNamesMax = 1 << 10;
 inline constexpr uint32_t kGroupTrajectoriesMax = 1 << 16;
-inline constexpr uint32_t kStopTokensMax = 64;       // Of one policy.
-inline constexpr uint32_t kStepGroupsMax = 1 << 16;  // Groups of one message or of one step.
+inline constexpr uint32_t kStopTokensMax = 64;          // Of one policy.
+inline constexpr uint32_t kPointPoliciesMax = 1 << 10;  // Versions that a recovery point holds.
+inline constexpr uint32_t kStepGroupsMax = 1 << 16;     // Groups of one message or of one step.
 inline constexpr uint32_t kDemonstrationsMax = 1 << 20;
 
 inline constexpr size_t kGroupBytesMax = size_t{1} << 28;  // An encoded GroupRecord.

@@ -119,6 +119,13 @@ struct ScheduleSpec {
   int64_t checkpoints_kept = 3;
 };
 
+// Rounds that generation may be ahead of learning: the lag, or as many as keep a token's policy at
+// most `staleness_max_steps` behind the learner's when its round's last step begins.
+inline uint64_t rounds_ahead(const ScheduleSpec& schedule, int64_t minibatches_per_round) {
+  if (schedule.mode != "async") return static_cast<uint64_t>(schedule.lag);
+  return static_cast<uint64_t>((schedule.staleness_max_steps + 1) / minibatches_per_round - 1);
+}
+
 struct EvalSpec {
   int64_t every_steps = 20;
   int64_t problems = 500;

@@ -77,12 +77,21 @@ struct EvaluationRecord {
   std::vector<Trace> traces{};
 };
 
+// Published weights that a recovery point holds beside its own.
+struct PointPolicy {
+  PolicyVersion version{};
+  std::string weights_sha256{};
+  bool operator==(const PointPolicy&) const = default;
+};
+
 // A recovery point that is whole on the disk.
 struct PointRecord {
   PolicyVersion version{};
   std::string folder{};           // Name under the job's checkpoints.
   std::string manifest_sha256{};  // Of its manifest, which has the digest of every other file.
   std::string weights_sha256{};   // Of the published weights.
+  // Older versions, oldest first, by which rounds are generated that were not complete.
+  std::vector<PointPolicy> policies{};
 };
 
 }  // namespace troupe

@@ -167,11 +167,24 @@ EvaluationRecord from_wire(wire::EvaluationRecord::Reader from, FieldReader& fie
   };
 }
 
+void to_wire(wire::PointPolicy::Builder to, const PointPolicy& from) {
+  to.setVersion(number(from.version));
+  to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+}
+
+PointPolicy from_wire(wire::PointPolicy::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+  };
+}
+
 void to_wire(wire::PointRecord::Builder to, const PointRecord& from) {
   to.setVersion(number(from.version));
   to.setFolder(wire::to_text(from.folder, kNameBytesMax));
   to.setManifestSha256(wire::to_text(from.manifest_sha256, kNameBytesMax));
   to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
+  wire::to_structs(to.initPolicies(wire::to_size(from.policies, kPointPoliciesMax)), from.policies);
 }
 
 PointRecord from_wire(wire::PointRecord::Reader from, FieldReader& fields) {
@@ -180,6 +193,7 @@ PointRecord from_wire(wire::PointRecord::Reader from, FieldReader& fields) {
       .folder = fields.text(from.getFolder(), kNameBytesMax, "folder"),
       .manifest_sha256 = fields.text(from.getManifestSha256(), kNameBytesMax, "manifest_sha256"),
       .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
+      .policies = fields.structs<PointPolicy>(from.getPolicies(), kPointPoliciesMax, "policies"),
   };
 }
 

@@ -12,6 +12,9 @@ namespace troupe {
 void to_wire(wire::Trajectory::Builder to, const Trajectory& from);
 Trajectory from_wire(wire::Trajectory::Reader from, FieldReader& fields);
 
+void to_wire(wire::VersionRange::Builder to, const VersionRange& from);
+VersionRange from_wire(wire::VersionRange::Reader from, FieldReader& fields);
+
 void to_wire(wire::VerdictPart::Builder to, const VerdictPart& from);
 VerdictPart from_wire(wire::VerdictPart::Reader from, FieldReader& fields);
 

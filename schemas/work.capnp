@@ -17,6 +17,7 @@ using PointRecord = import "records.capnp".PointRecord;
 using Stage = import "metrics.capnp".Stage;
 using StepMetrics = import "metrics.capnp".StepMetrics;
 using VerdictPart = import "trajectory.capnp".VerdictPart;
+using VersionRange = import "trajectory.capnp".VersionRange;
 
 struct Roles {
   # Roles that a worker plays; several in one process share its weights.
@@ -54,6 +55,7 @@ struct SampledResponse {
   tokens @0 :List(Int32);  # The stop token included, when one was sampled.
   logprobs @1 :List(Float32);  # Of each token, at the sampling temperature, before top-p.
   finishReason @2 :FinishReason;
+  versions @3 :List(VersionRange);  # Empty: all tokens are by the group's version.
 }
 
 enum GroupPurpose {
@@ -206,9 +208,17 @@ struct LoadPolicy {
   weightsSha256 @2 :Text;
 }
 
+struct PolicyFile {
+  # A file with published weights.
+
+  version @0 :UInt64;
+  path @1 :Text;
+}
+
 struct SavePoint {
   version @0 :UInt64;  # Must be the learner's current one.
   folder @1 :Text;  # Must not exist; whoever asked renames it.
+  policies @2 :List(PolicyFile);  # To be kept in the point.
 }
 
 struct Drain {

@@ -69,6 +69,8 @@ struct SampledResponse {
   std::vector<int32_t> tokens{};  // The stop token included, when one was sampled.
   std::vector<float> logprobs{};  // Of each token, at the sampling temperature, before top-p.
   FinishReason finish_reason = FinishReason::kStop;
+  // Of tokens [begin, end) of the response; empty: all are by the group's version.
+  std::vector<VersionRange> versions{};
 };
 
 // What a group is generated for. Values cross the wire.
@@ -80,7 +82,7 @@ enum class GroupPurpose : uint8_t {
 struct GeneratedGroup {
   GroupId id{};
   GroupPurpose purpose = GroupPurpose::kTrain;
-  PolicyVersion version{};
+  PolicyVersion version{};  // That its request was begun by.
   std::vector<SampledResponse> responses{};
 };
 
@@ -223,9 +225,17 @@ struct LoadPolicy {
   std::string weights_sha256{};
 };
 
+// A file with published weights.
+struct PolicyFile {
+  PolicyVersion version{};
+  std::string path{};
+  bool operator==(const PolicyFile&) const = default;
+};
+
 struct SavePoint {
-  PolicyVersion version{};  // Must be the learner's current one.
-  std::string folder{};     // Must not exist; whoever asked renames it.
+  PolicyVersion version{};             // Must be the learner's current one.
+  std::string folder{};                // Must not exist; whoever asked renames it.
+  std::vector<PolicyFile> policies{};  // To be kept in the point.
 };
 
 struct Drain {};

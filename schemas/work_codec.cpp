@@ -109,6 +109,8 @@ void to_wire(wire::SampledResponse::Builder to, const SampledResponse& from) {
   to.setLogprobs(wire::to_list(from.logprobs, kTrajectoryTokensMax));
   to.setFinishReason(
       wire::to_enumerator<wire::FinishReason>(from.finish_reason, FinishReason::kAborted));
+  wire::to_structs(to.initVersions(wire::to_size(from.versions, kTrajectoryTokensMax)),
+                   from.versions);
 }
 
 SampledResponse from_wire(wire::SampledResponse::Reader from, FieldReader& fields) {
@@ -117,10 +119,25 @@ SampledResponse from_wire(wire::SampledResponse::Reader from, FieldReader& field
       .logprobs = fields.numbers<float>(from.getLogprobs(), kTrajectoryTokensMax, "logprobs"),
       .finish_reason = fields.enumerator<FinishReason>(
           from.getFinishReason(), wire::FinishReason::ABORTED, "finish_reason"),
+      .versions =
+          fields.structs<VersionRange>(from.getVersions(), kTrajectoryTokensMax, "versions"),
   };
   if (response.logprobs.size() != response.tokens.size()) {
     fields.refuse(
         fmt::format("{} logprobs for {} tokens", response.logprobs.size(), response.tokens.size()));
+  }
+  uint32_t position = 0;
+  for (const VersionRange& range : response.versions) {
+    if (range.begin != position || range.end <= range.begin) {
+      fields.refuse(
+          fmt::format("version range [{}, {}) after token {}", range.begin, range.end, position));
+      break;
+    }
+    position = range.end;
+  }
+  if (!response.versions.empty() && position != response.tokens.size()) {
+    fields.refuse(
+        fmt::format("version ranges cover {} of {} tokens", position, response.tokens.size()));
   }
   return response;
 }
@@ -477,15 +494,29 @@ LoadPolicy from_wire(wire::LoadPolicy::Reader from, FieldReader& fields) {
   };
 }
 
+void to_wire(wire::PolicyFile::Builder to, const PolicyFile& from) {
+  to.setVersion(number(from.version));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+}
+
+PolicyFile from_wire(wire::PolicyFile::Reader from, FieldReader& fields) {
+  return {
+      .version = PolicyVersion{from.getVersion()},
+      .path = fields.text(from.getPath(), kNameBytesMax, "path"),
+  };
+}
+
 void to_wire(wire::SavePoint::Builder to, const SavePoint& from) {
   to.setVersion(number(from.version));
   to.setFolder(wire::to_text(from.folder, kNameBytesMax));
+  wire::to_structs(to.initPolicies(wire::to_size(from.policies, kPointPoliciesMax)), from.policies);
 }
 
 SavePoint from_wire(wire::SavePoint::Reader from, FieldReader& fields) {
   return {
       .version = PolicyVersion{from.getVersion()},
       .folder = fields.text(from.getFolder(), kNameBytesMax, "folder"),
+      .policies = fields.structs<PolicyFile>(from.getPolicies(), kPointPoliciesMax, "policies"),
   };
 }
 

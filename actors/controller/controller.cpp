@@ -97,6 +97,7 @@ void Controller::learner_ready(PolicyVersion version, double now) {
   is_learner_ready_ = true;
   version_learned_ = version;
   version_sent_ = number(version);
+  policies_asked_.clear();
   // The cold start is gone through again up to where the learner is.
   sft_.emplace(job_, data_.cold_start);
   while (static_cast<uint64_t>(sft_->steps()) < std::min(version_sent_, sft_steps())) {
@@ -115,18 +116,19 @@ void Controller::learner_ready(PolicyVersion version, double now) {
     }
     static_cast<void>(sft_->pass_gate(gate->metrics.pass_at_1()));
   }
+  publish_for_rounds();
   advance(now);
 }
 
 void Controller::learner_lost() {
   if (is_over() || !is_learner_ready_) return;
+  // Groups of rounds under way go on: they are by versions that were learned before.
   is_learner_ready_ = false;
-  ++generation_;
-  round_.reset();
   evaluation_.reset();
   point_asked_.reset();
+  policies_saving_.clear();
   consumed_.clear();
-  commands_.push_back(command::CancelGeneration{});
+  commands_.push_back(command::CancelEvaluation{});
   // Without a learner nothing more can be finished cleanly; the store has all that matters.
   if (stopping_ && !is_ending_) end(*stopping_);
 }
@@ -172,14 +174,15 @@ bool Controller::take_over(const StepLearned& learned) {
   StepMetrics& metrics = record.metrics;
   const bool is_grpo = version > sft_steps();
   if (is_grpo) {
-    TROUPE_CHECK(round_ && round_->has_metrics);
-    metrics = round_->metrics;
+    const RoundState& round = rounds_.at(Round{round_at(version - 1)});
+    TROUPE_CHECK(round.has_metrics);
+    metrics = round.metrics;
     const auto step = static_cast<int64_t>(version - sft_steps());
     const bool is_first = (step - 1) % job_.grpo.minibatches_per_round == 0;
     metrics.stage_step = step;
     metrics.stage_steps = job_.grpo.steps;
-    metrics.generate_seconds = is_first ? round_->generate_seconds : 0;
-    metrics.verify_seconds = is_first ? round_->verify_seconds : 0;
+    metrics.generate_seconds = is_first ? round.generate_seconds : 0;
+    metrics.verify_seconds = is_first ? round.verify_seconds : 0;
     if (!is_first) metrics.tokens_generated = 0;
     if (!consumed.empty()) record.consumed = std::move(consumed.mapped());
   } else {
@@ -239,6 +242,7 @@ bool Controller::take_over(const StepLearned& learned) {
 
 void Controller::point_saved(const PointRecord& point, double core_seconds, double now) {
   if (is_over()) return;
+  policies_saving_.erase(number(point.version));
   add_sums(core_seconds, job_.prices, ledger_.learner_seconds, ledger_.money);
   Batch batch = batch_with_ledger();
   std::vector<PointRecord> kept = known_points();
@@ -248,11 +252,7 @@ void Controller::point_saved(const PointRecord& point, double core_seconds, doub
   // What lies before every point that is kept is never asked for again, damaged points included.
   const uint64_t oldest = number(kept.front().version);
   batch.erases.push_back({RecordKind::kPoint, 0, oldest});
-  if (oldest > sft_steps()) {
-    const auto round =
-        (oldest - sft_steps()) / static_cast<uint64_t>(job_.grpo.minibatches_per_round);
-    batch.erases.push_back({RecordKind::kGroup, 0, round});
-  }
+  if (oldest > sft_steps()) batch.erases.push_back({RecordKind::kGroup, 0, round_at(oldest)});
   batch.writes.push_back(
       {{options_.job_id, RecordKind::kPoint, number(point.version), 0}, encode(point)});
   Pending pending;
@@ -282,9 +282,8 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
       judge(one.id, one.purpose, data_.held_out[index], {to_judge(one.responses[0], tokenizer())});
       continue;
     }
-    if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
-    const auto found = round_->groups.find(one.id.ordinal);
-    if (found == round_->groups.end() || found->second.place != Place::kGenerating) continue;
+    Group* const found = find_group(one.id);
+    if (found == nullptr || found->place != Place::kGenerating) continue;
     if (static_cast<int64_t>(one.responses.size()) != job_.grpo.group_size) {
       fail({ErrorCode::kInternal,
             fmt::format("a rollout worker sent {} responses of round {}, group {}; asked for {}",
@@ -292,7 +291,13 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
                         job_.grpo.group_size)});
       return;
     }
-    Group& group = found->second;
+    if (!is_of_round(one)) {
+      fail({ErrorCode::kInternal,
+            fmt::format("a rollout worker generated round {}, group {} by another version than {}",
+                        number(one.id.round), one.id.ordinal, generates(number(one.id.round)))});
+      return;
+    }
+    Group& group = *found;
     group.place = Place::kJudging;
     std::vector<TextToJudge> responses;
     for (uint32_t i = 0; i < one.responses.size(); ++i) {
@@ -300,11 +305,29 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
           make_trajectory(one.id, i, one.version, one.responses[i]));
       responses.push_back(to_judge(one.responses[i], tokenizer()));
     }
-    round_->generate_seconds = now - round_->asked_at;
-    round_->sequences_generated += static_cast<int64_t>(one.responses.size());
-    sink_.progressed("generating", round_->sequences_generated, round_->sequences_total);
+    RoundState& round = *find_round(one.id.round);
+    round.generate_seconds = now - round.asked_at;
+    round.sequences_generated += static_cast<int64_t>(one.responses.size());
+    int64_t done = 0, total = 0;
+    for (const auto& [number, open] : rounds_) {
+      if (open.plan.is_complete()) continue;
+      done += open.sequences_generated;
+      total += open.sequences_total;
+    }
+    sink_.progressed("generating", done, total);
     judge(one.id, one.purpose, prompt_of(one.id), std::move(responses));
   }
+}
+
+// Whether it is by the version that its round says, or by one as new.
+bool Controller::is_of_round(const GeneratedGroup& group) const {
+  const PolicyVersion version{generates(number(group.id.round))};
+  if (!is_async()) {
+    return group.version == version &&
+           std::all_of(group.responses.begin(), group.responses.end(),
+                       [](const SampledResponse& one) { return one.versions.empty(); });
+  }
+  return group.version >= version;  // What comes in flight is newer.
 }
 
 void Controller::groups_judged(const GroupsJudged& judged, double now) {
@@ -328,10 +351,9 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
       evaluation_judged(index, one.verdicts[0]);
       continue;
     }
-    if (!round_ || !round_->is_loaded || one.id.round != round_->round) continue;
-    const auto found = round_->groups.find(one.id.ordinal);
-    if (found == round_->groups.end() || found->second.place != Place::kJudging) continue;
-    Group& group = found->second;
+    Group* const found = find_group(one.id);
+    if (found == nullptr || found->place != Place::kJudging) continue;
+    Group& group = *found;
     if (one.verdicts.size() != group.record.trajectories.size()) {
       fail({ErrorCode::kInternal,
             fmt::format("a verifier judged {} of {} responses of round {}, group {}",
@@ -339,7 +361,8 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
                         one.id.ordinal)});
       return;
     }
-    round_->verify_seconds += judged.core_seconds / static_cast<double>(judged.groups.size());
+    find_round(one.id.round)->verify_seconds +=
+        judged.core_seconds / static_cast<double>(judged.groups.size());
     std::string failure;
     for (size_t i = 0; i < one.verdicts.size(); ++i) {
       Trajectory& trajectory = group.record.trajectories[i];
@@ -362,7 +385,7 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
       continue;
     }
     if (!failure.empty()) {
-      drop_group(one.id.ordinal, failure);
+      drop_group(one.id, failure);
       continue;
     }
     group.place = Place::kCommitting;
@@ -389,8 +412,7 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
         {{options_.job_id, RecordKind::kGroup, number(one.id.round), one.id.ordinal},
          group.encoded});
     Pending pending;
-    pending.ordinal = one.id.ordinal;
-    pending.round = one.id.round;
+    pending.group = one.id;
     commit(std::move(batch), std::move(pending));
   }
   if (evaluation_) {
@@ -404,10 +426,9 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
 void Controller::group_retried(const AttemptRecord& record, double core_seconds) {
   if (is_over()) return;
   ledger_.wasted_seconds += core_seconds;
-  if (!round_ || record.id.round != round_->round) return;
-  const auto found = round_->groups.find(record.id.ordinal);
-  if (found == round_->groups.end()) return;
-  if (found->second.place == Place::kGenerating) found->second.is_again = true;
+  Group* const group = find_group(record.id);
+  if (group == nullptr) return;
+  if (group->place == Place::kGenerating) group->is_again = true;
   Batch batch = batch_with_ledger();
   batch.writes.push_back(
       {{options_.job_id, RecordKind::kAttempt, number(record.id.round), record.id.ordinal},
@@ -424,13 +445,9 @@ void Controller::group_abandoned(GroupId id, GroupPurpose purpose, const std::st
     if (index >= evaluation_->verdicts.size() || evaluation_->verdicts[index]) return;
     leave_out(index, reason);
     finish_evaluation(now);
-  } else if (round_ && id.round == round_->round) {
-    const auto found = round_->groups.find(id.ordinal);
-    if (found == round_->groups.end() || found->second.place == Place::kCommitting ||
-        found->second.place == Place::kDurable) {
-      return;
-    }
-    drop_group(id.ordinal, reason);
+  } else if (const Group* group = find_group(id)) {
+    if (group->place == Place::kCommitting || group->place == Place::kDurable) return;
+    drop_group(id, reason);
   }
   advance(now);
 }
@@ -462,8 +479,8 @@ void Controller::leave_out(size_t index, const std::string& reason) {
   sink_.noted(fmt::format("evaluation: problem {} is left out: {}", index, reason));
 }
 
-void Controller::drop_group(uint32_t ordinal, const std::string& reason) {
-  Group& group = round_->groups.at(ordinal);
+void Controller::drop_group(GroupId id, const std::string& reason) {
+  Group& group = *find_group(id);
   const auto count = static_cast<uint32_t>(job_.grpo.group_size);
   group.is_dropped = true;
   group.place = Place::kCommitting;
@@ -474,14 +491,12 @@ void Controller::drop_group(uint32_t ordinal, const std::string& reason) {
   ledger_.trajectories_generated += static_cast<int64_t>(group.record.trajectories.size());
   if (!group.record.trajectories.empty()) ledger_.trajectories_dropped[reason] += count;
   group.record.trajectories.clear();
-  const GroupId id{round_->round, ordinal};
-  sink_.noted(fmt::format("round {}, group {}: dropped: {}", number(id.round), ordinal, reason));
+  sink_.noted(fmt::format("round {}, group {}: dropped: {}", number(id.round), id.ordinal, reason));
   Batch batch = batch_with_ledger();
-  batch.writes.push_back({{options_.job_id, RecordKind::kDrop, number(id.round), ordinal},
+  batch.writes.push_back({{options_.job_id, RecordKind::kDrop, number(id.round), id.ordinal},
                           encode(DropRecord{id, reason, count})});
   Pending pending;
-  pending.ordinal = ordinal;
-  pending.round = id.round;
+  pending.group = id;
   commit(std::move(batch), std::move(pending));
 }
 
@@ -513,10 +528,8 @@ void Controller::committed(uint64_t ticket, double now) {
     // What lies before the oldest point is never learned again.
     recorded_.erase(recorded_.begin(), recorded_.upper_bound(number(points_.front().version)));
   }
-  // A group that was on its way when the learner was lost is loaded again with the others.
-  if (pending.ordinal && pending.generation == generation_ && round_ && round_->is_loaded &&
-      round_->round == pending.round) {
-    admit(*pending.ordinal);
+  if (pending.group) {
+    if (RoundState* round = find_round(pending.group->round)) admit(*round, pending.group->ordinal);
   }
   if (is_ending_) {
     if (pending_.empty()) end(end_.state, end_.error);
@@ -527,9 +540,11 @@ void Controller::committed(uint64_t ticket, double now) {
 
 void Controller::round_loaded(Round round, std::vector<GroupRecord> groups,
                               const std::vector<DropRecord>& drops, bool was_begun, double now) {
-  if (is_over() || !round_ || round_->round != round || round_->is_loaded) return;
-  round_->is_loaded = true;
-  round_->was_begun = was_begun;
+  const auto opened = rounds_.find(round);
+  if (is_over() || opened == rounds_.end() || opened->second.is_loaded) return;
+  RoundState& state = opened->second;
+  state.is_loaded = true;
+  state.was_begun = was_begun;
   std::map<uint32_t, GroupRecord*> by_ordinal;
   for (GroupRecord& record : groups) {
     by_ordinal[record.trajectories.front().id.group.ordinal] = &record;
@@ -538,12 +553,12 @@ void Controller::round_loaded(Round round, std::vector<GroupRecord> groups,
   for (const DropRecord& drop : drops) dropped.insert(drop.id.ordinal);
   // Replacements are wanted only once their predecessors are decided.
   bool is_moving = true;
-  while (is_moving && !round_->plan.is_complete()) {
+  while (is_moving && !state.plan.is_complete()) {
     is_moving = false;
-    for (uint32_t ordinal : std::vector<uint32_t>(round_->plan.wanted())) {
+    for (uint32_t ordinal : std::vector<uint32_t>(state.plan.wanted())) {
       const auto found = by_ordinal.find(ordinal);
       if (found == by_ordinal.end() && dropped.count(ordinal) == 0) continue;
-      Group& group = round_->groups[ordinal];
+      Group& group = state.groups[ordinal];
       if (found != by_ordinal.end()) {
         group.record = std::move(*found->second);
         group.encoded = encode(group.record);
@@ -554,7 +569,7 @@ void Controller::round_loaded(Round round, std::vector<GroupRecord> groups,
       } else {
         group.is_dropped = true;
       }
-      admit(ordinal);
+      admit(state, ordinal);
       is_moving = true;
     }
   }
@@ -587,8 +602,6 @@ void Controller::abort(Error error) {
 }
 
 std::vector<ControllerCommand> Controller::take_commands() { return std::exchange(commands_, {}); }
-
-// ---- What is next.
 
 bool Controller::is_evaluation_due(uint64_t version) const {
   if (data_.held_out.empty() || job_.eval.problems == 0) return false;
@@ -653,14 +666,127 @@ std::optional<PointRecord> Controller::start_point() const {
   return points.empty() ? std::nullopt : std::optional(points.back());
 }
 
-// One thing after another until something has to be waited for.
+// ---- Rounds and versions.
+
+uint64_t Controller::num_rounds() const {
+  return static_cast<uint64_t>(job_.grpo.steps / job_.grpo.minibatches_per_round);
+}
+
+uint64_t Controller::round_at(uint64_t version) const {
+  if (version < sft_steps()) return 0;
+  return (version - sft_steps()) / static_cast<uint64_t>(job_.grpo.minibatches_per_round);
+}
+
+uint64_t Controller::version_after(uint64_t round) const {
+  return sft_steps() + (round + 1) * static_cast<uint64_t>(job_.grpo.minibatches_per_round);
+}
+
+uint64_t Controller::generates(uint64_t round) const {
+  return number(generating_version(Round{round}, sft_steps(),
+                                   static_cast<uint64_t>(job_.grpo.minibatches_per_round),
+                                   rounds_ahead(job_.schedule, job_.grpo.minibatches_per_round)));
+}
+
+Controller::RoundState* Controller::find_round(Round round) {
+  const auto found = rounds_.find(round);
+  return found == rounds_.end() || !found->second.is_loaded ? nullptr : &found->second;
+}
+
+Controller::Group* Controller::find_group(GroupId id) {
+  RoundState* const round = find_round(id.round);
+  if (round == nullptr) return nullptr;
+  const auto found = round->groups.find(id.ordinal);
+  return found == round->groups.end() ? nullptr : &found->second;
+}
+
+bool Controller::is_complete(uint64_t round) const {
+  const auto found = rounds_.find(Round{round});
+  return found != rounds_.end() && found->second.is_loaded && found->second.plan.is_complete();
+}
+
+// Whether it can be said which versions a point at `version` is to hold.
+bool Controller::knows_policies(uint64_t version) const {
+  if (is_async()) return true;
+  for (uint64_t r = round_at(version); r < num_rounds() && generates(r) < version; ++r) {
+    const auto found = rounds_.find(Round{r});
+    if (found == rounds_.end() || !found->second.is_loaded) return false;
+  }
+  return true;
+}
+
+// Those older than `version` by which there is something left to generate at that version.
+std::vector<PolicyVersion> Controller::unfinished_policies(uint64_t version) const {
+  std::vector<PolicyVersion> policies;
+  if (is_async()) return policies;  // A newer one will do.
+  for (uint64_t r = round_at(version); r < num_rounds() && generates(r) < version; ++r) {
+    const PolicyVersion policy{generates(r)};
+    if (!is_complete(r) && (policies.empty() || policies.back() != policy)) {
+      policies.push_back(policy);
+    }
+  }
+  return policies;
+}
+
+// ---- What is next, of learning and of generation.
+
 void Controller::advance(double now) {
+  advance_learning(now);
+  open_rounds(now);
+  retire_policies();
+}
+
+// Rounds are loaded as soon as they may be asked for, and generated once their version is there.
+void Controller::open_rounds(double now) {
+  if (is_over() || !is_learner_ready_ || job_.grpo.steps == 0) return;
+  std::erase_if(rounds_, [&](const auto& one) {
+    return version_after(number(one.first)) <= number(version_learned_);
+  });
+  if (version_sent_ < sft_steps()) return;
+  const uint64_t first = round_at(number(version_learned_));
+  for (uint64_t r = first; r < num_rounds() && generates(r) <= version_sent_; ++r) {
+    const auto [found, is_new] =
+        rounds_.try_emplace(Round{r}, RoundState{.round = Round{r}, .plan = RoundPlan(job_.grpo)});
+    RoundState& round = found->second;
+    if (is_new) commands_.push_back(command::LoadRound{Round{r}});
+    if (!round.is_loaded || round.plan.is_complete() || stopping_) continue;
+    if (generates(r) <= number(version_learned_)) request_groups(round, now);
+  }
+}
+
+// The learner may be past its version by the time that a round asks for it.
+void Controller::publish_for_rounds() {
+  if (version_sent_ < sft_steps()) return;
+  const bool is_first_of_round =
+      version_sent_ == sft_steps() || version_after(round_at(version_sent_ - 1)) == version_sent_;
+  for (uint64_t r = round_at(version_sent_); r < num_rounds(); ++r) {
+    if (generates(r) > version_sent_) return;
+    const bool is_wanted = generates(r) == version_sent_ || (is_async() && is_first_of_round);
+    if (is_wanted && !is_complete(r)) publish(version_sent_);
+  }
+}
+
+// What is generated by a version is in the store before the version is given up.
+void Controller::retire_policies() {
+  if (is_over() || !is_learner_ready_ || version_sent_ < sft_steps()) return;
+  uint64_t round = round_at(number(version_learned_));
+  while (round < num_rounds() && is_complete(round)) ++round;
+  uint64_t before = version_sent_;  // May still be evaluated.
+  if (round < num_rounds()) before = std::min(before, generates(round));
+  if (evaluation_) before = std::min(before, number(evaluation_->version));
+  for (const auto& [point, oldest] : policies_saving_) before = std::min(before, number(oldest));
+  if (before <= policies_retired_) return;
+  policies_retired_ = before;
+  commands_.push_back(command::RetirePolicies{PolicyVersion{before}});
+}
+
+// One thing after another until something has to be waited for.
+void Controller::advance_learning(double now) {
   while (!is_ended_ && !is_ending_ && is_learner_ready_ && !evaluation_) {
     const bool is_caught_up = number(version_learned_) == version_sent_;
     if (stopping_ && (may_have_point(version_sent_) || !options_.saves_points)) {
       if (!is_caught_up || point_asked_) return;
       if (options_.saves_points && !has_point(version_sent_) && version_sent_ > 0) {
-        save_point(version_sent_);
+        if (knows_policies(version_sent_)) save_point(version_sent_);
         return;
       }
       is_ending_ = true;
@@ -689,7 +815,7 @@ void Controller::advance(double now) {
       return;
     }
     if (version_sent_ - number(version_learned_) >= kStepsInFlight) return;
-    if (!(version_sent_ < sft_steps() ? advance_sft(now) : advance_round(now))) return;
+    if (!(version_sent_ < sft_steps() ? advance_sft(now) : advance_grpo())) return;
   }
 }
 
@@ -709,88 +835,85 @@ bool Controller::advance_sft(double now) {
   return false;
 }
 
-bool Controller::advance_round(double now) {
+bool Controller::advance_grpo() {
+  RoundState* const round = find_round(Round{round_at(version_sent_)});
+  if (round == nullptr || !round->plan.is_complete()) return false;
+  if (!knows_policies(version_sent_ + 1)) return false;
+  if (!round->has_metrics) complete_metrics(*round);
   const auto M = static_cast<uint64_t>(job_.grpo.minibatches_per_round);
-  const uint64_t step = version_sent_ - sft_steps();
-  const Round round{step / M};
-  if (!round_ || round_->round != round) {
-    // The metrics of a round belong to its steps, so it stays until they are recorded.
-    if (number(version_learned_) != version_sent_) return false;
-    round_.emplace(RoundState{.round = round, .plan = RoundPlan(job_.grpo)});
-    commands_.push_back(command::LoadRound{round});
-    return false;
-  }
-  if (!round_->is_loaded) return false;
-  if (!round_->plan.is_complete()) {
-    request_groups(now);
-    return false;
-  }
-  if (!round_->has_metrics) complete_round_metrics();
-  send_step(minibatch_step(static_cast<int64_t>(step % M)));
+  send_step(minibatch_step(*round, static_cast<int64_t>((version_sent_ - sft_steps()) % M)));
   return true;
+}
+
+void Controller::publish(uint64_t version) {
+  if (version < policies_retired_ || !policies_asked_.insert(version).second) return;
+  commands_.push_back(command::Publish{PolicyVersion{version}});
 }
 
 void Controller::send_step(LearnStep step) {
   version_sent_ = number(step.version);
   commands_.push_back(command::Learn{std::move(step)});
+  publish_for_rounds();
   if (is_point_due(version_sent_) && !has_point(version_sent_)) save_point(version_sent_);
 }
 
 void Controller::save_point(uint64_t version) {
   point_asked_ = version;
-  commands_.push_back(command::SavePoint{PolicyVersion{version}});
+  auto policies = unfinished_policies(version);
+  if (!policies.empty()) policies_saving_[version] = policies.front();
+  commands_.push_back(command::SavePoint{PolicyVersion{version}, std::move(policies)});
 }
 
-void Controller::request_groups(double now) {
+void Controller::request_groups(RoundState& round, double now) {
   GenerateGroups request;
-  request.version = version_learned_;
+  request.version = PolicyVersion{generates(number(round.round))};
   request.temperature = static_cast<float>(job_.rollout.temperature);
   request.top_p = static_cast<float>(job_.rollout.top_p);
   request.max_response_tokens = job_.rollout.max_response_tokens;
   request.stop_tokens = data_.format.stop_tokens;
-  for (uint32_t ordinal : round_->plan.wanted()) {
-    Group& group = round_->groups[ordinal];
+  for (uint32_t ordinal : round.plan.wanted()) {
+    Group& group = round.groups[ordinal];
     if (group.place != Place::kWanted) continue;
     group.place = Place::kGenerating;
     // Begun by a head that is gone.
     group.is_again =
-        round_->was_begun && ordinal < static_cast<uint32_t>(job_.grpo.prompts_per_round);
-    const GroupId id{round_->round, ordinal};
+        round.was_begun && ordinal < static_cast<uint32_t>(job_.grpo.prompts_per_round);
+    const GroupId id{round.round, ordinal};
     request.groups.push_back({.id = id,
                               .purpose = GroupPurpose::kTrain,
                               .prompt = prompt_of(id).tokens,
                               .num_samples = static_cast<uint32_t>(job_.grpo.group_size)});
   }
   if (request.groups.empty()) return;
-  round_->asked_at = now - round_->generate_seconds;
-  round_->sequences_total += static_cast<int64_t>(request.groups.size()) * job_.grpo.group_size;
-  if (!round_->was_begun) {
-    round_->was_begun = true;
+  round.asked_at = now - round.generate_seconds;
+  round.sequences_total += static_cast<int64_t>(request.groups.size()) * job_.grpo.group_size;
+  if (!round.was_begun) {
+    round.was_begun = true;
     Batch batch;
     batch.job = options_.job_id;
     batch.epoch = options_.epoch;
-    batch.writes.push_back({{options_.job_id, RecordKind::kRound, number(round_->round), 0},
-                            encode(RoundRecord{round_->round, version_learned_})});
+    batch.writes.push_back({{options_.job_id, RecordKind::kRound, number(round.round), 0},
+                            encode(RoundRecord{round.round, request.version})});
     commit(std::move(batch), {});
   }
   commands_.push_back(command::Generate{std::move(request)});
 }
 
-void Controller::admit(uint32_t ordinal) {
-  Group& group = round_->groups.at(ordinal);
+void Controller::admit(RoundState& round, uint32_t ordinal) {
+  Group& group = round.groups.at(ordinal);
   group.place = Place::kDurable;
   const bool keeps = job_.grpo.zero_variance_groups == "keep" || group.has_variance;
-  round_->plan.decide(ordinal, !group.is_dropped && keeps);
+  round.plan.decide(ordinal, !group.is_dropped && keeps);
 }
 
 // Sums in ordinal order, so that they do not depend on who finished first.
-void Controller::complete_round_metrics() {
+void Controller::complete_metrics(RoundState& round) {
   StepMetrics metrics;
   metrics.stage = Stage::kGrpo;
-  metrics.round = round_->round;
+  metrics.round = round.round;
   double count = 0, groups = 0, reward_squares = 0;
   const size_t accuracy = accuracy_part(job_.rewards);
-  for (const auto& [ordinal, group] : round_->groups) {
+  for (const auto& [ordinal, group] : round.groups) {
     if (group.is_dropped || group.record.trajectories.empty()) continue;
     groups += 1;
     metrics.frac_reward_zero_std += group.has_variance ? 0 : 1;
@@ -824,11 +947,11 @@ void Controller::complete_round_metrics() {
     metrics.response_length_mean = static_cast<double>(metrics.tokens_generated) / count;
     metrics.frac_reward_zero_std /= groups;
   }
-  round_->metrics = metrics;
-  round_->has_metrics = true;
+  round.metrics = metrics;
+  round.has_metrics = true;
 }
 
-LearnStep Controller::minibatch_step(int64_t minibatch) {
+LearnStep Controller::minibatch_step(const RoundState& round, int64_t minibatch) {
   const auto M = static_cast<int64_t>(job_.grpo.minibatches_per_round);
   const model::LearningRate rate{.peak = job_.grpo.learning_rate,
                                  .warmup_steps = job_.optimizer.warmup_steps,
@@ -843,16 +966,16 @@ LearnStep Controller::minibatch_step(int64_t minibatch) {
   step.refreshes_reference = stage_step % job_.grpo.reference_refresh_steps == 0;
   const int64_t every = job_.rollout.rescore_every_rounds;
   step.rescores = minibatch == 0 && every > 0 && (stage_step - 1) / M % every == 0;
-  const auto [begin, end] = round_->plan.minibatch(minibatch);
+  const auto [begin, end] = round.plan.minibatch(minibatch);
   auto& consumed = consumed_[number(step.version)];
   for (size_t i = begin; i < end; ++i) {
-    const uint32_t ordinal = round_->plan.admitted()[i];
-    step.groups.push_back(round_->groups.at(ordinal).encoded);
-    consumed.push_back({round_->round, ordinal});
+    const uint32_t ordinal = round.plan.admitted()[i];
+    step.groups.push_back(round.groups.at(ordinal).encoded);
+    consumed.push_back({round.round, ordinal});
   }
   if (minibatch == 0 && job_.grpo.off_policy_correction != "none") {
-    for (size_t i = end; i < round_->plan.admitted().size(); ++i) {
-      step.later_groups.push_back(round_->groups.at(round_->plan.admitted()[i]).encoded);
+    for (size_t i = end; i < round.plan.admitted().size(); ++i) {
+      step.later_groups.push_back(round.groups.at(round.plan.admitted()[i]).encoded);
     }
   }
   return step;
@@ -881,6 +1004,7 @@ void Controller::begin_evaluation(uint64_t version, bool is_gate, double now) {
                               .prompt = data_.held_out[i].tokens,
                               .num_samples = 1});
   }
+  publish(version);
   commands_.push_back(command::Generate{std::move(request)});
   sink_.progressed("evaluating", 0, static_cast<int64_t>(count));
 }
@@ -954,7 +1078,10 @@ Trajectory Controller::make_trajectory(GroupId id, uint32_t sample, PolicyVersio
   t.rollout_logprobs.insert(t.rollout_logprobs.end(), response.logprobs.begin(),
                             response.logprobs.end());
   t.segments = {{SegmentRole::kPrompt, 0, begin}, {SegmentRole::kPolicy, begin, end}};
-  t.versions = {{version, begin, end}};
+  if (response.versions.empty()) t.versions = {{version, begin, end}};
+  for (const VersionRange& range : response.versions) {
+    t.versions.push_back({range.version, begin + range.begin, begin + range.end});
+  }
   t.finish_reason = response.finish_reason;
   return t;
 }
@@ -969,7 +1096,6 @@ Batch Controller::batch_with_ledger() {
 }
 
 void Controller::commit(Batch batch, Pending pending) {
-  pending.generation = generation_;
   const uint64_t ticket = next_ticket_++;
   pending_.emplace_back(ticket, std::move(pending));
   commands_.push_back(command::Commit{ticket, std::move(batch)});
@@ -985,8 +1111,8 @@ RunSample Controller::sample() const {
   RunSample sample;
   sample.ledger = ledger_;
   sample.steps_learning = static_cast<int64_t>(version_sent_ - number(version_learned_));
-  if (round_) {
-    for (const auto& [ordinal, group] : round_->groups) {
+  for (const auto& [number, round] : rounds_) {
+    for (const auto& [ordinal, group] : round.groups) {
       if (group.place == Place::kJudging) ++sample.groups_judging;
       if (group.place == Place::kCommitting) ++sample.groups_committing;
     }

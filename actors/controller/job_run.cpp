@@ -17,6 +17,11 @@ Lease lease_of(const PreparedJob& prepared) {
   return lease;
 }
 
+WorkerPool::Options pool_options(const PreparedJob& prepared, WorkerPool::Options options) {
+  options.takes_newest = prepared.job.schedule.mode == "async";
+  return options;
+}
+
 }  // namespace
 
 JobRun::JobRun(const PreparedJob& prepared, RunHistory history,
@@ -25,7 +30,7 @@ JobRun::JobRun(const PreparedJob& prepared, RunHistory history,
     : prepared_(prepared),
       ports_(ports),
       sink_(sink),
-      pool_(std::move(options.slots), lease_of(prepared), std::move(options.pool)),
+      pool_(std::move(options.slots), lease_of(prepared), pool_options(prepared, options.pool)),
       controller_(prepared.job, prepared.data, std::move(history),
                   {.job_id = options.job_id, .epoch = options.epoch}, sink) {
   pool_.set_policies_folder(std::move(options.policies_folder));
@@ -34,10 +39,8 @@ JobRun::JobRun(const PreparedJob& prepared, RunHistory history,
 
 void JobRun::start(double now) {
   sampled_at_ = now;
-  if (const auto point = controller_.start_point()) {
-    weights_sha256_ = point->weights_sha256;
-    pool_.set_point(ports_.point_path(*point), *point);
-  }
+  if (const auto point = controller_.start_point()) weights_sha256_ = point->weights_sha256;
+  begin_from_point();
   pool_.start(now);
   pump(now);
 }
@@ -120,15 +123,35 @@ void JobRun::pump(double now) {
   is_pumping_ = false;
 }
 
+// What the next learner starts from, and what rollouts go on with.
+void JobRun::begin_from_point() {
+  const auto point = controller_.start_point();
+  if (!point) return;
+  pool_.set_point(ports_.point_path(*point), *point);
+  for (const PointPolicy& policy : point->policies) {
+    if (pool_.has_policy(policy.version)) continue;
+    auto path = ports_.take_policy(*point, policy.version);
+    if (!path) {
+      controller_.fail(path.error());
+      return;
+    }
+    pool_.adopt_policy({policy.version, std::move(*path), policy.weights_sha256});
+  }
+}
+
 void JobRun::obey(ControllerCommand command, double now) {
   std::visit(
       Overloaded{
           [&](command::Learn& learn) { pool_.learn(std::move(learn.step), now); },
           [&](command::Generate& generate) { pool_.generate(std::move(generate.groups), now); },
           [&](command::CancelGeneration&) { pool_.cancel_groups(now); },
+          [&](command::CancelEvaluation&) { pool_.cancel_evaluation(now); },
+          [&](command::Publish& publish) { pool_.publish(publish.version, now); },
+          [&](command::RetirePolicies& retire) { pool_.retire_policies(retire.before); },
           [&](command::Judge& judge) { pool_.judge(std::move(judge.group), now); },
           [&](command::SavePoint& save) {
-            pool_.save_point(save.version, ports_.unfinished_point(save.version), now);
+            pool_.save_point(save.version, ports_.unfinished_point(save.version), save.policies,
+                             now);
           },
           [&](command::Commit& commit) { ports_.commit(commit.ticket, std::move(commit.batch)); },
           [&](command::LoadRound& load) { ports_.load_round(load.round); },
@@ -162,9 +185,7 @@ void JobRun::obey(PoolCommand command, double now) {
           },
           [&](pool::LearnerLost&) {
             controller_.learner_lost();
-            if (const auto point = controller_.start_point()) {
-              pool_.set_point(ports_.point_path(*point), *point);
-            }
+            begin_from_point();
           },
           [&](pool::WorkerLost&) {
             controller_.worker_lost();

@@ -30,6 +30,8 @@ class RunPorts {
   virtual Status finish_point(PointRecord& point) = 0;
   virtual std::string point_path(const PointRecord& point) = 0;
   virtual void forget_point(const PointRecord& point) = 0;
+  // A version that a point holds, as a file that outlives the point; where that is.
+  virtual Result<std::string> take_policy(const PointRecord& point, PolicyVersion version) = 0;
   virtual void remove_policy(const std::string& path) = 0;
 };
 
@@ -71,6 +73,7 @@ class JobRun {
   const std::string& weights_sha256() const { return weights_sha256_; }
 
  private:
+  void begin_from_point();
   void pump(double now);
   void obey(ControllerCommand command, double now);
   void obey(PoolCommand command, double now);

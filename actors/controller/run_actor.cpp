@@ -7,6 +7,8 @@
 
 #include "actors/transport.h"
 #include "actors/verifier/verifier_table.h"
+#include "model/formats/file.h"
+#include "model/formats/recovery_point.h"
 #include "schemas/check.h"
 #include "schemas/envelope_codec.h"
 #include "schemas/work_codec.h"
@@ -222,15 +224,16 @@ void RunState::submit_waiting() {
     waiting_.pop_front();
   }
   // It sees what was committed before, so it may not overtake it.
-  if (!loading_) return;
-  setup_->head->store->read([address = address_, round = *std::exchange(loading_, std::nullopt),
-                             job = setup_->record.id](const ReplayStore& store) {
-    caf::anon_send(address, RoundRead{round, actors::load_round(store, job, round)});
-  });
+  for (Round round : std::exchange(loading_, {})) {
+    setup_->head->store->read(
+        [address = address_, round, job = setup_->record.id](const ReplayStore& store) {
+          caf::anon_send(address, RoundRead{round, actors::load_round(store, job, round)});
+        });
+  }
 }
 
 void RunState::load_round(Round round) {
-  loading_ = round;
+  loading_.push_back(round);
   submit_waiting();
 }
 
@@ -244,6 +247,16 @@ std::string RunState::unfinished_point(PolicyVersion version) {
 Status RunState::finish_point(PointRecord& point) { return checkpoints_->finish(point); }
 std::string RunState::point_path(const PointRecord& point) { return checkpoints_->path(point); }
 void RunState::forget_point(const PointRecord& point) { checkpoints_->forget(point); }
+Result<std::string> RunState::take_policy(const PointRecord& point, PolicyVersion version) {
+  const std::string path = fmt::format("{}/policies/version_{}.from_{}.safetensors",
+                                       setup_->record.home, number(version), point.folder);
+  std::error_code ignored;
+  fs::remove(path, ignored);
+  const Status shared = model::share_file(model::policy_path(checkpoints_->path(point), version),
+                                          path, model::Durability::kNone);
+  if (!shared) return shared.error();
+  return path;
+}
 void RunState::remove_policy(const std::string& path) {
   std::error_code ignored;
   fs::remove(path, ignored);

@@ -103,6 +103,7 @@ class RunState : public RunPorts {
   Status finish_point(PointRecord& point) override;
   std::string point_path(const PointRecord& point) override;
   void forget_point(const PointRecord& point) override;
+  Result<std::string> take_policy(const PointRecord& point, PolicyVersion version) override;
   void remove_policy(const std::string& path) override;
 
  private:
@@ -123,7 +124,7 @@ class RunState : public RunPorts {
   std::map<uint64_t, Peer> peers_{};                  // By the epoch of their lease.
   caf::strong_actor_ptr greeting_{};                  // Who says hello right now.
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.
-  std::optional<Round> loading_{};                    // To be read behind what waits.
+  std::vector<Round> loading_{};                      // To be read behind what waits.
 };
 
 // An actor that throws would be gone in silence, and everybody would wait for it: better the

@@ -267,8 +267,14 @@ Result<std::vector<std::vector<float>>> LearnerRole::take_old_logprobs(
 }
 
 // The promise that rollout and learner are one arithmetic, checked on a sample of trajectories.
-Status LearnerRole::rescore(std::span<const Trajectory* const> sampled) {
+Status LearnerRole::rescore(std::vector<const Trajectory*> sampled) {
   std::vector<LearnSequence> sequences;
+  // Older versions are not here to be asked.
+  std::erase_if(sampled, [&](const Trajectory* t) {
+    return std::any_of(t->versions.begin(), t->versions.end(),
+                       [&](const VersionRange& range) { return range.version != version_; });
+  });
+  if (sampled.empty()) return ok();
   for (const Trajectory* t : sampled) {
     sequences.push_back({.tokens = t->tokens, .loss_mask = t->loss_mask});
   }
@@ -311,7 +317,7 @@ Result<PointSaved> LearnerRole::save(const SavePoint& request) {
   }
   auto point = model::save_recovery_point(
       request.folder, version_, {.config = config_, .values = learner_->published(), .text = text_},
-      learner_->state());
+      learner_->state(), request.policies);
   if (!point) return point.error();
   return PointSaved{.point = *point, .core_seconds = saving.seconds()};
 }

@@ -40,7 +40,7 @@ class LearnerRole {
  private:
   LearnerRole(const kernels::Backend& backend, const Lease& lease,
               const model::TransformerConfig& config);
-  Status rescore(std::span<const Trajectory* const> sampled);
+  Status rescore(std::vector<const Trajectory*> sampled);
   bool has_correction() const { return job_.grpo.off_policy_correction != "none"; }
   bool begins_round() const;  // The next step is the first of its round.
   Status score_later_groups(const LearnStep& step);

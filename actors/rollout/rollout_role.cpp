@@ -133,6 +133,18 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
     total += group.num_samples;
   }
   bool is_given_up = false;
+  Status updated = ok();
+  std::vector<PolicyVersion> versions = {request.version};  // After each update.
+  const auto versions_of = [&](const model::Response& response) {
+    std::vector<VersionRange> ranges;
+    for (const model::SampledSpan& span : response.spans) {
+      if (!ranges.empty()) ranges.back().end = span.begin;
+      ranges.push_back(
+          {versions[span.num_updates], span.begin, static_cast<uint32_t>(response.tokens.size())});
+    }
+    if (ranges.size() == 1 && ranges[0].version == request.version) ranges.clear();
+    return ranges;
+  };
   generator_->generate(
       own_ ? own_->weights() : learner_->weights(), requests,
       {.temperature = request.temperature,
@@ -151,13 +163,23 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
              GeneratedGroup group{
                  .id = from.id, .purpose = from.purpose, .version = request.version};
              for (auto& response : responses) {
+               auto ranges = versions_of(response);
                group.responses.push_back({.tokens = std::move(response.tokens),
                                           .logprobs = std::move(response.logprobs),
-                                          .finish_reason = response.finish_reason});
+                                          .finish_reason = response.finish_reason,
+                                          .versions = std::move(ranges)});
              }
              const std::lock_guard lock(mutex);
              finished.groups.push_back(std::move(group));
+           },
+       .wants_update = follower.has_next_policy,
+       .update =
+           [&] {
+             updated = follower.take_next_policy();
+             is_given_up = is_given_up || !updated;
+             versions.push_back(own_ && updated ? *own_->version() : versions.back());
            }});
+  if (!updated) return updated;
   if (!is_given_up) flush(/*is_last=*/true);
   return ok();
 }

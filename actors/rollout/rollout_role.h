@@ -26,6 +26,10 @@ class RolloutRole {
   struct Follower {
     std::function<void(GroupsGenerated)> send{};  // Groups as they are finished, from any thread.
     std::function<bool(int64_t done, int64_t total)> progressed{};  // False: give up.
+    // Another version is there, asked from any thread; and load() it: what is under way goes on by
+    // it, and each response says which tokens are by which version. May be left out.
+    std::function<bool()> has_next_policy{};
+    std::function<Status()> take_next_policy{};
   };
   // The last message has `is_last`, unless it was given up.
   Status generate(const GenerateGroups& request, uint64_t seed, const Follower& follower);

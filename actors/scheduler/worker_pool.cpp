@@ -199,7 +199,7 @@ void WorkerPool::tick(double now) {
       }
     } else if (now - slot.heard > options_.silence_max) {
       lose(i, Loss::kKilled, fmt::format("silent for {:.1f} s", now - slot.heard), now);
-    } else if (overdue(slot.is_loading, slot.loading_since, options_.start_max)) {
+    } else if (overdue(slot.loading.has_value(), slot.loading_since, options_.start_max)) {
       lose(i, Loss::kFault, fmt::format("no policy loaded within {:.0f} s", options_.start_max),
            now);
     } else if (overdue(slot.generation != 0, slot.generation_since, options_.generate_max)) {
@@ -234,7 +234,7 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
   slot.pid = 0;
   slot.last_loss = why;
   slot.loaded.reset();
-  slot.is_loading = false;
+  slot.loading.reset();
   commands_.push_back(pool::WorkerLost{index});
   // A process that had been at work is replaced at once; one that does not come up, ever later.
   slot.losses_in_a_row = was_ready ? 1 : slot.losses_in_a_row + 1;
@@ -263,7 +263,7 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
     for (auto it = groups.rbegin(); it != groups.rend(); ++it) {
       PromptGroup& group = it->second;
       if (count_loss(group.id, group.purpose, loss, spent / count, why)) {
-        waiting_.push_front(std::move(group));
+        wanted_.at(slot.generating_from).waiting.push_front(std::move(group));
       }
     }
   }
@@ -280,9 +280,8 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
     if (!slot.learning.empty()) slot.learner_busy += now - slot.learner_from;
     const std::string at = slot.learning.empty() ? "" : " at " + slot.learning.front().second;
     slot.learning.clear();
-    is_publishing_ = false;
-    if (published_) old_policies_.push_back(published_->path);
-    published_.reset();
+    publishing_.clear();
+    learner_version_.reset();
     if (was_ready) commands_.push_back(pool::LearnerLost{});
     if (loss == Loss::kKilled && ++learner_kills_ >= options_.kills_max) {
       commands_.push_back(pool::GiveUp{
@@ -367,6 +366,7 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     slot.last_loss.clear();
     if (slot.plan.roles.learner) {
       slot.learner_from = now;
+      learner_version_ = ready->version;
       commands_.push_back(pool::LearnerReady{*ready});
     }
     dispatch(now);
@@ -384,8 +384,10 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
       slot.generation = 0;
       slot.rollout_busy += now - slot.rollout_from;
       // What it left out is not lost on purpose; somebody else may do it.
-      for (auto& [key, group] : slot.generating) waiting_.push_back(std::move(group));
+      auto& waiting = wanted_.at(slot.generating_from).waiting;
+      for (auto& [key, group] : slot.generating) waiting.push_back(std::move(group));
       slot.generating.clear();
+      forget_wanted();
     }
     commands_.push_back(pool::Answer{std::move(message)});
   } else if (auto* judged = std::get_if<GroupsJudged>(&message)) {
@@ -413,8 +415,9 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     slot.judging.clear();
     commands_.push_back(pool::Answer{std::move(message)});
   } else if (const auto* loaded = std::get_if<PolicyLoaded>(&message)) {
-    slot.is_loading = false;
+    slot.loading.reset();
     slot.loaded = loaded->version;
+    remove_retired();
   } else if (!slot.learning.empty() && slot.learning.front().first == request_id) {
     slot.learning.pop_front();
     slot.learning_since = now;
@@ -422,16 +425,16 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     slot.losses_in_a_row = 0;
     // Only what had not been learned before is progress: a step at which it dies each time may lie
     // some steps behind the recovery point.
-    if (const auto* learned = std::get_if<StepLearned>(&message);
-        learned != nullptr && number(learned->metrics.version) > learned_max_) {
-      learned_max_ = number(learned->metrics.version);
-      learner_faults_ = learner_kills_ = 0;
+    if (const auto* learned = std::get_if<StepLearned>(&message)) {
+      learner_version_ = learned->metrics.version;
+      if (number(*learner_version_) > learned_max_) {
+        learned_max_ = number(*learner_version_);
+        learner_faults_ = learner_kills_ = 0;
+      }
     }
     if (auto* published = std::get_if<PolicyPublished>(&message)) {
-      is_publishing_ = false;
-      if (published_) old_policies_.push_back(published_->path);
-      published_ = std::move(*published);
-      forget_policies();
+      publishing_.erase(published->version);
+      adopt_policy(std::move(*published));
     } else {
       commands_.push_back(pool::Answer{std::move(message)});
     }
@@ -459,21 +462,117 @@ void WorkerPool::learn(LearnStep step, double now) {
   send_to_learner(std::move(step), std::move(what), now);
 }
 
-void WorkerPool::save_point(PolicyVersion version, std::string folder, double now) {
-  send_to_learner(SavePoint{version, std::move(folder)},
-                  fmt::format("saving version {}", number(version)), now);
+void WorkerPool::save_point(PolicyVersion version, std::string folder,
+                            const std::vector<PolicyVersion>& policies, double now) {
+  if (!learner_version_) return;  // Lost in the meantime.
+  SavePoint request{version, std::move(folder), {}};
+  for (PolicyVersion policy : policies) {
+    const auto found = published_.find(policy);
+    TROUPE_CHECK(found != published_.end() || publishing_.count(policy) > 0);
+    request.policies.push_back(
+        {policy, found != published_.end() ? found->second.path : policy_path(policy)});
+  }
+  send_to_learner(std::move(request), fmt::format("saving version {}", number(version)), now);
 }
 
+// ---- Policies.
+
+std::string WorkerPool::policy_path(PolicyVersion version) {
+  return fmt::format("{}/version_{}.epoch_{}.safetensors", policies_folder_, number(version),
+                     learner_slot()->epoch);
+}
+
+void WorkerPool::publish(PolicyVersion version, double now) {
+  const bool is_read = std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    return slot.plan.roles.rollout && !slot.plan.roles.learner;
+  });
+  if (!is_read || !learner_version_ || has_policy(version)) return;
+  if (!publishing_.insert(version).second) return;
+  send_to_learner(PublishPolicy{version, policy_path(version)},
+                  fmt::format("publishing version {}", number(version)), now);
+}
+
+void WorkerPool::adopt_policy(PolicyPublished policy) {
+  published_[policy.version] = std::move(policy);
+  if (options_.takes_newest)
+    retired_before_ = std::max(retired_before_, published_.rbegin()->first);
+  remove_retired();
+}
+
+void WorkerPool::retire_policies(PolicyVersion before) {
+  retired_before_ = std::max(retired_before_, before);
+  remove_retired();
+}
+
+// A file that a worker was told to load stays until it has.
+void WorkerPool::remove_retired() {
+  std::erase_if(published_, [&](const auto& one) {
+    const bool is_read = std::any_of(slots_.begin(), slots_.end(),
+                                     [&](const Slot& slot) { return slot.loading == one.first; });
+    if (one.first >= retired_before_ || is_read) return false;
+    commands_.push_back(pool::RemoveFile{one.second.path});
+    return true;
+  });
+}
+
+// A rollout with a learner generates by the learner's own weights, which the controller holds still
+// for as long as it wants groups of that version.
+bool WorkerPool::holds(const Slot& slot, PolicyVersion version) const {
+  return slot.plan.roles.learner ? learner_version_ == version : slot.loaded == version;
+}
+
+// The version that groups are given out by; nothing while it is not there.
+std::optional<PolicyVersion> WorkerPool::version_for(WantedKey key, const Wanted& wanted) const {
+  const PolicyVersion version = wanted.request.version;
+  const bool is_for_training = key.first;
+  if (!options_.takes_newest || !is_for_training) return version;
+  if (published_.empty() || published_.rbegin()->first < version) return std::nullopt;
+  return published_.rbegin()->first;
+}
+
+void WorkerPool::load_policy(uint32_t index, PolicyVersion version, double now) {
+  const PolicyPublished& policy = published_.at(version);
+  slots_[index].loading = version;
+  slots_[index].loading_since = now;
+  send(index, next_request_++, options_.start_max,
+       LoadPolicy{version, policy.path, policy.weights_sha256});
+}
+
+// What is under way goes on by the newest version.
+void WorkerPool::dispatch_update(uint32_t index, double now) {
+  const Slot& slot = slots_[index];
+  if (!options_.takes_newest || published_.empty() || slot.loading) return;
+  if (slot.generation == 0 || !slot.generating_from.first) return;
+  const PolicyVersion newest = published_.rbegin()->first;
+  if (slot.loaded < newest) load_policy(index, newest, now);
+}
+
+// ---- Groups.
+
 void WorkerPool::generate(GenerateGroups request, double now) {
-  waiting_.insert(waiting_.end(), std::make_move_iterator(request.groups.begin()),
-                  std::make_move_iterator(request.groups.end()));
+  if (request.groups.empty()) return;
+  forget_wanted();
+  if (to_judge_.empty()) failed_at_.clear();  // Of groups that were dropped.
+  Wanted& wanted = wanted_[wanted_key(request.groups.front())];
+  wanted.waiting.insert(wanted.waiting.end(), std::make_move_iterator(request.groups.begin()),
+                        std::make_move_iterator(request.groups.end()));
   request.groups.clear();
-  request_ = std::move(request);
-  failed_at_.clear();  // Of groups that were dropped.
+  wanted.request = std::move(request);
   const auto rollouts = static_cast<size_t>(std::count_if(
       slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.plan.roles.rollout; }));
-  share_ = std::clamp<size_t>((waiting_.size() + rollouts - 1) / rollouts, 1, options_.share_max);
+  wanted.share =
+      std::clamp<size_t>((wanted.waiting.size() + rollouts - 1) / rollouts, 1, options_.share_max);
   dispatch(now);
+}
+
+// What nobody waits for and nobody generates.
+void WorkerPool::forget_wanted() {
+  std::erase_if(wanted_, [&](const auto& one) {
+    return one.second.waiting.empty() &&
+           std::none_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+             return slot.generation != 0 && slot.generating_from == one.first;
+           });
+  });
 }
 
 void WorkerPool::judge(GroupToJudge group, double now) {
@@ -482,22 +581,34 @@ void WorkerPool::judge(GroupToJudge group, double now) {
 }
 
 void WorkerPool::cancel_groups(double now) {
-  waiting_.clear();
+  wanted_.clear();
   to_judge_.clear();
   failed_at_.clear();
-  request_.reset();
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    if (slot.generation != 0) {
-      slot.rollout_busy += now - slot.rollout_from;
-      send(i, slot.generation, 0, CancelGeneration{});
-    }
-    slot.generation = 0;
-    slot.generating.clear();
+    if (slot.generation != 0) stop_generation(i, now);
     if (slot.judgement != 0) slot.verifier_busy += now - slot.verifier_from;
     slot.judgement = 0;
     slot.judging.clear();
   }
+}
+
+void WorkerPool::cancel_evaluation(double now) {
+  std::erase_if(wanted_, [](const auto& one) { return !one.first.first; });
+  std::erase_if(to_judge_,
+                [](const GroupToJudge& group) { return group.purpose == GroupPurpose::kEvaluate; });
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].generation != 0 && !slots_[i].generating_from.first) stop_generation(i, now);
+  }
+  dispatch(now);
+}
+
+void WorkerPool::stop_generation(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  slot.rollout_busy += now - slot.rollout_from;
+  send(index, slot.generation, 0, CancelGeneration{});
+  slot.generation = 0;
+  slot.generating.clear();
 }
 
 void WorkerPool::shut_down(double now) {
@@ -513,15 +624,6 @@ void WorkerPool::shut_down(double now) {
   }
 }
 
-// Files of versions that nobody can want any more.
-void WorkerPool::forget_policies() {
-  for (const Slot& slot : slots_) {
-    if (slot.is_loading) return;
-  }
-  for (std::string& path : old_policies_) commands_.push_back(pool::RemoveFile{std::move(path)});
-  old_policies_.clear();
-}
-
 void WorkerPool::dispatch(double now) {
   if (is_shut_down_) return;
   // Rollouts without a learner first: what they wait for, a published policy, must not be queued
@@ -530,7 +632,10 @@ void WorkerPool::dispatch(double now) {
     for (uint32_t i = 0; i < slots_.size(); ++i) {
       const Slot& slot = slots_[i];
       if (slot.state != State::kReady || slot.plan.roles.learner != has_learner) continue;
-      if (slot.plan.roles.rollout) dispatch_generation(i, now);
+      if (slot.plan.roles.rollout) {
+        dispatch_update(i, now);
+        dispatch_generation(i, now);
+      }
       if (slot.plan.roles.verifier) dispatch_judgement(i, now);
     }
   }
@@ -538,39 +643,35 @@ void WorkerPool::dispatch(double now) {
 
 void WorkerPool::dispatch_generation(uint32_t index, double now) {
   Slot& slot = slots_[index];
-  if (waiting_.empty() || !request_ || slot.generation != 0 || slot.is_loading) return;
-  // A worker with a learner generates by the learner's version, which the controller holds still
-  // for as long as it wants groups.
-  if (!slot.plan.roles.learner && slot.loaded != request_->version) {
-    if (published_ && published_->version == request_->version) {
-      slot.is_loading = true;
-      slot.loading_since = now;
-      send(index, next_request_++, options_.start_max,
-           LoadPolicy{published_->version, published_->path, published_->weights_sha256});
-    } else if (!is_publishing_) {
-      Slot* learner = learner_slot();
-      if (learner == nullptr || learner->state != State::kReady) return;
-      is_publishing_ = true;
-      const std::string path = fmt::format("{}/version_{}.epoch_{}.safetensors", policies_folder_,
-                                           number(request_->version), learner->epoch);
-      send_to_learner(PublishPolicy{request_->version, path},
-                      fmt::format("publishing version {}", number(request_->version)), now);
-    }
+  if (slot.generation != 0 || slot.loading) return;
+  // The first whose version is there: another may be learned again first.
+  const auto next = std::find_if(wanted_.begin(), wanted_.end(), [&](const auto& one) {
+    const auto version = version_for(one.first, one.second);
+    return version && !one.second.waiting.empty() &&
+           (holds(slot, *version) || (!slot.plan.roles.learner && has_policy(*version)));
+  });
+  if (next == wanted_.end()) return;
+  Wanted& wanted = next->second;
+  const PolicyVersion version = *version_for(next->first, wanted);
+  if (!holds(slot, version)) {
+    load_policy(index, version, now);
     return;
   }
-  GenerateGroups request = *request_;
+  GenerateGroups request = wanted.request;
+  request.version = version;
   slot.generation = next_request_++;
+  slot.generating_from = next->first;
   slot.generation_since = slot.rollout_from = now;
   slot.sequences_done = slot.sequences_total = 0;
-  for (size_t i = 0; i < share_ && !waiting_.empty(); ++i) {
-    PromptGroup& group = waiting_.front();
+  for (size_t i = 0; i < wanted.share && !wanted.waiting.empty(); ++i) {
+    PromptGroup& group = wanted.waiting.front();
     // A group whose worker failed may be why: it goes alone, so that it takes no others with it.
     const bool is_suspect = faults_of(group.id, group.purpose) > 0;
     if (is_suspect && i > 0) break;
-    if (is_suspect) i = share_;
+    if (is_suspect) i = wanted.share;
     slot.generating.emplace(key_of(group.id, group.purpose), group);
     request.groups.push_back(std::move(group));
-    waiting_.pop_front();
+    wanted.waiting.pop_front();
   }
   send(index, slot.generation, options_.generate_max, std::move(request));
 }
@@ -629,7 +730,9 @@ void WorkerPool::dispatch_judgement(uint32_t index, double now) {
 std::vector<PoolCommand> WorkerPool::take_commands() { return std::exchange(commands_, {}); }
 
 void WorkerPool::describe(RunSample& sample, double now) {
-  sample.groups_waiting = static_cast<int64_t>(waiting_.size());
+  for (const auto& [key, wanted] : wanted_) {
+    sample.groups_waiting += static_cast<int64_t>(wanted.waiting.size());
+  }
   const double elapsed = std::max(1e-6, now - sampled_at_);
   double busy[3] = {}, count[3] = {};
   for (uint32_t i = 0; i < slots_.size(); ++i) {
@@ -652,8 +755,8 @@ void WorkerPool::describe(RunSample& sample, double now) {
       status.activity =
           fmt::format("generating {} groups, {} of {} responses", slot.generating.size(),
                       slot.sequences_done, slot.sequences_total);
-    } else if (slot.is_loading) {
-      status.activity = "loading a policy";
+    } else if (slot.loading) {
+      status.activity = fmt::format("loading version {}", number(*slot.loading));
     } else if (slot.judgement != 0) {
       status.activity = fmt::format("judging {} groups", slot.judging.size());
     } else {

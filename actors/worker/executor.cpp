@@ -42,9 +42,8 @@ void Executor::execute(uint64_t request_id, const ToWorker& request) {
           [&](const SavePoint& save) -> Status {
             return learner_ ? answer_with(learner_->save(save)) : without_role("learner");
           },
-          [&](const LoadPolicy& load) -> Status {
-            return rollout_ ? answer_with(rollout_->load(load)) : without_role("rollout");
-          },
+          // Which one, is in `progress`; a generation may have taken it before.
+          [&](const LoadPolicy&) { return take_policy(); },
           // The worker has dealt with these two.
           [](const CancelGeneration&) { return ok(); },
           [](const Drain&) { return ok(); },
@@ -79,6 +78,16 @@ Status Executor::take_lease(const Lease& lease) {
   return ok();
 }
 
+Status Executor::take_policy() {
+  if (!rollout_) return without_role("rollout");
+  const auto next = progress_.policy.take();
+  if (!next) return ok();
+  auto loaded = rollout_->load(next->second);
+  if (!loaded) return loaded.error();
+  answer_(next->first, *loaded);
+  return ok();
+}
+
 Status Executor::generate(uint64_t request_id, const GenerateGroups& request) {
   if (!rollout_) return without_role("rollout");
   if (request_id <= progress_.cancelled) return ok();
@@ -93,7 +102,9 @@ Status Executor::generate(uint64_t request_id, const GenerateGroups& request) {
                                    progress_.sequences_done = done;
                                    progress_.sequences_total = total;
                                    return request_id > progress_.cancelled;
-                                 }});
+                                 },
+                             .has_next_policy = [&] { return progress_.policy.waits(); },
+                             .take_next_policy = [&] { return take_policy(); }});
 }
 
 }  // namespace troupe::actors

@@ -5,7 +5,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <utility>
 
 #include "actors/learner/learner_role.h"
 #include "actors/rollout/rollout_role.h"
@@ -14,6 +16,28 @@
 
 namespace troupe::actors {
 
+// The next version of the policy for a rollout, which may be in the middle of its work.
+class NextPolicy {
+ public:
+  void put(uint64_t request_id, LoadPolicy policy) {
+    const std::lock_guard lock(mutex_);
+    next_.emplace(request_id, std::move(policy));
+    waits_ = true;
+  }
+  bool waits() const { return waits_; }
+  // Once.
+  std::optional<std::pair<uint64_t, LoadPolicy>> take() {
+    const std::lock_guard lock(mutex_);
+    waits_ = false;
+    return std::exchange(next_, std::nullopt);
+  }
+
+ private:
+  std::mutex mutex_{};
+  std::atomic<bool> waits_{false};
+  std::optional<std::pair<uint64_t, LoadPolicy>> next_{};
+};
+
 // Shared between the executor's thread and the worker's: what the heartbeat says, and which
 // generation is not wanted any more.
 struct WorkerProgress {
@@ -21,6 +45,7 @@ struct WorkerProgress {
   std::atomic<int64_t> sequences_done{0};
   std::atomic<int64_t> sequences_total{0};
   std::atomic<uint64_t> cancelled{0};  // Requests up to this one.
+  NextPolicy policy{};
 };
 
 class Executor {
@@ -34,6 +59,7 @@ class Executor {
 
  private:
   Status take_lease(const Lease& lease);
+  Status take_policy();
   Status generate(uint64_t request_id, const GenerateGroups& request);
 
   const kernels::Backend& backend_;

@@ -113,6 +113,9 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, const kernels
           line->progress.cancelled = envelope->request_id;
           return;
         }
+        if (const auto* load = std::get_if<LoadPolicy>(&*message)) {
+          line->progress.policy.put(envelope->request_id, *load);
+        }
         self->send(
             self->state.executor,
             Request{envelope->request_id, std::make_shared<const ToWorker>(std::move(*message))});

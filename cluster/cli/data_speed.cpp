@@ -111,7 +111,7 @@ Result<CheckpointSpeed> measure_checkpoint() {
   for (int run = 0; run < kRuns; ++run) {
     const std::string folder = scratch.path() + "/" + std::to_string(run);
     auto start = std::chrono::steady_clock::now();
-    const auto point = model::save_recovery_point(folder, PolicyVersion{}, checkpoint, state);
+    const auto point = model::save_recovery_point(folder, PolicyVersion{}, checkpoint, state, {});
     if (!point) return point.error();
     const double write_seconds = seconds_since(start);
     speed.bytes = 0;

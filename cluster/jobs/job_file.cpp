@@ -229,6 +229,29 @@ Finding check_combinations(const JobSpec& job) {
   if (job.schedule.mode == "sync" && job.schedule.lag != 0) {
     return Fault{"schedule.lag", "schedule.lag must be 0 when schedule.mode is \"sync\""};
   }
+  if (job.schedule.mode == "pipelined" && job.schedule.lag == 0) {
+    return Fault{"schedule.lag",
+                 "schedule.lag must be at least 1 when schedule.mode is \"pipelined\""};
+  }
+  if (job.schedule.mode == "async" && job.schedule.lag != 0) {
+    return Fault{"schedule.lag",
+                 "schedule.lag is for \"pipelined\"; \"async\" has schedule.staleness_max_steps"};
+  }
+  if (job.schedule.mode == "async" &&
+      job.schedule.staleness_max_steps < grpo.minibatches_per_round - 1) {
+    return Fault{
+        "schedule.staleness_max_steps",
+        fmt::format("schedule.staleness_max_steps is {}; a round's last minibatch is {} "
+                    "steps behind (grpo.minibatches_per_round - 1), so it must be at least "
+                    "that",
+                    job.schedule.staleness_max_steps, grpo.minibatches_per_round - 1)};
+  }
+  if (job.schedule.mode != "sync" && job.resources.placement != "split") {
+    return Fault{"resources.placement",
+                 fmt::format("resources.placement must be \"split\" when schedule.mode is \"{}\": "
+                             "a process does not generate while it learns",
+                             job.schedule.mode)};
+  }
   return {};
 }
 
@@ -238,9 +261,6 @@ Finding check_supported(const JobSpec& job) {
     return Fault{std::string(path),
                  fmt::format("{} = {} is not supported by this version; use {}", path, value, use)};
   };
-  if (job.schedule.mode != "sync") {
-    return refuse("schedule.mode", in_quotes(job.schedule.mode), "\"sync\"");
-  }
   if (job.policy.attention_form != "latent") {
     return refuse("policy.attention_form", in_quotes(job.policy.attention_form), "\"latent\"");
   }

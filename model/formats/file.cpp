@@ -62,6 +62,21 @@ Status write_new(const std::string& path, std::span<const std::span<const std::b
 
 }  // namespace
 
+Status share_file(const std::string& from, const std::string& to, Durability durability) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::create_hard_link(from, to, error);
+  if (error) fs::copy_file(from, to, error);
+  if (error) {
+    return Error{ErrorCode::kInternal,
+                 fmt::format("cannot copy {} to {}: {}", from, to, error.message())};
+  }
+  if (durability == Durability::kNone) return ok();
+  const FileDescriptor file(::open(to.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0 || ::fsync(file.get()) != 0) return failed("cannot sync", to);
+  return ok();
+}
+
 bool is_file(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_regular_file(path, ignored);

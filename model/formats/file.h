@@ -29,6 +29,11 @@ Status write_file(const std::string& path, std::span<const std::span<const std::
                   Durability durability = Durability::kSynced);
 Status write_file(const std::string& path, const std::string& text);
 
+// A second name for a file that nobody writes to any more, or a copy where the file system has no
+// such thing. `to` must not exist.
+Status share_file(const std::string& from, const std::string& to,
+                  Durability durability = Durability::kSynced);
+
 // Makes the names in a folder durable.
 Status sync_folder(const std::string& folder);
 

@@ -52,6 +52,10 @@ TensorView tensor(const char* name, const std::vector<float>& values) {
           .bytes = std::as_bytes(std::span(values))};
 }
 
+std::string policy_name(PolicyVersion version) {
+  return fmt::format("recovery/policy_{}.safetensors", number(version));
+}
+
 // Doubles by their bits: text would have to be read back exactly.
 std::string bits(double value) { return fmt::format("{:016x}", std::bit_cast<uint64_t>(value)); }
 
@@ -68,8 +72,13 @@ bool read_bits(const std::map<std::string, std::string>& metadata, const char* k
 
 }  // namespace
 
+std::string policy_path(const std::string& folder, PolicyVersion version) {
+  return folder + "/" + policy_name(version);
+}
+
 Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion version,
-                                        const Checkpoint& checkpoint, const LearnerState& state) {
+                                        const Checkpoint& checkpoint, const LearnerState& state,
+                                        std::span<const PolicyFile> policies) {
   if (Status s = save_checkpoint(folder, checkpoint); !s) return s.error();
   std::error_code error;
   fs::create_directories(folder + "/recovery", error);
@@ -89,6 +98,14 @@ Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion
   nlohmann::ordered_json files;
   std::vector<std::string> names = {"config.json", "model.safetensors", kState};
   for (const auto& [name, text] : files_of(checkpoint.text)) names.push_back(name);
+  for (const PolicyFile& policy : policies) {
+    const std::string path = policy_path(folder, policy.version);
+    if (Status s = share_file(policy.path, path); !s) return s.error();
+    auto values = read_policy_file(path, checkpoint.config);
+    if (!values) return values.error();
+    point.policies.push_back({policy.version, checkpoint_sha256(checkpoint.config, *values)});
+    names.push_back(policy_name(policy.version));
+  }
   for (const std::string& name : names) {
     auto digest = file_sha256(folder + "/" + name);
     if (!digest) return digest.error();

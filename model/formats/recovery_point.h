@@ -3,19 +3,26 @@
 // manifest.json with the digest of every file, written last.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "model/formats/checkpoint.h"
 #include "model/training/learner.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
+#include "schemas/work.h"
 
 namespace troupe::model {
 
-// Writes `folder`, which must not exist, and syncs every file and folder of it. The record that
-// comes back names everything but the folder, which the caller may rename.
+// Where a point holds a version of the policy that is older than its own.
+std::string policy_path(const std::string& folder, PolicyVersion version);
+
+// Writes `folder`, which must not exist, and syncs every file and folder of it. `policies` are
+// files of the same host (write_policy_file) that the point shares or copies. The record that comes
+// back names everything but the folder, which the caller may rename.
 Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion version,
-                                        const Checkpoint& checkpoint, const LearnerState& state);
+                                        const Checkpoint& checkpoint, const LearnerState& state,
+                                        std::span<const PolicyFile> policies);
 
 // kCorruption, naming the file, unless every file has the digest that the manifest says and the
 // manifest is the one that `point` means.

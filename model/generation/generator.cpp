@@ -24,6 +24,8 @@ struct Feed {
   std::atomic<size_t> next{0};
   std::atomic<int64_t> finished{0};
   std::atomic<bool> is_stopping{false};
+  std::atomic<bool> is_pausing{false};
+  uint32_t num_updates = 0;                        // Changes while no engine runs.
   std::vector<std::atomic<int32_t>> unfinished{};  // Samples of each request.
   const GenerationObserver* observer = nullptr;
   std::mutex observing{};
@@ -113,18 +115,32 @@ class Generator::Engine {
         sampled_(backend, options.sequences_max),
         logprob_(backend, options.sequences_max) {}
 
-  // Works until the feed is empty and every sequence that this engine began is finished.
+  // Works until the feed is empty and every sequence that this engine began is finished, or until
+  // it is told to pause or to stop.
   void run(const PolicyWeights& weights, const SamplingOptions& sampling, Feed& feed,
            const std::function<bool(int64_t)>* progressed) {
     while (true) {
       if (progressed != nullptr && !(*progressed)(feed.finished.load())) {
         feed.is_stopping.store(true);
       }
-      if (feed.is_stopping.load()) break;
+      const auto& wants_update = feed.observer->wants_update;
+      if (wants_update && wants_update()) feed.is_pausing.store(true);
+      if (feed.is_stopping.load() || feed.is_pausing.load()) return;
       admit(feed);
-      if (running_.empty()) break;
+      if (running_.empty()) return;
       step(weights, sampling, feed);
     }
+  }
+
+  // The weights are others now: what was cached is computed again.
+  void forget_cache() {
+    for (auto* list : {&running_, &waiting_}) {
+      for (auto& sequence : *list) release(sequence);
+    }
+  }
+
+  // What is unfinished is given up.
+  void abort_all(Feed& feed) {
     for (auto* list : {&running_, &waiting_}) {
       for (auto& sequence : *list) abort(sequence, feed);
       list->clear();
@@ -360,6 +376,10 @@ class Generator::Engine {
         const int32_t token = sampled_.host()[logit];
         auto& response = (*feed.results)[one.request][static_cast<size_t>(one.sample)];
         one.tokens.push_back(token);
+        if (response.spans.empty() || response.spans.back().num_updates != feed.num_updates) {
+          response.spans.push_back(
+              {static_cast<uint32_t>(response.tokens.size()), feed.num_updates});
+        }
         response.tokens.push_back(token);
         response.logprobs.push_back(logprob_.host()[logit]);
         const auto& stops = sampling.stop_tokens;
@@ -449,12 +469,19 @@ std::vector<std::vector<Response>> Generator::generate(const PolicyWeights& weig
     TROUPE_CHECK(static_cast<int64_t>(request.prompt.size()) + sampling.max_response_tokens <=
                  options_.context_max);
   }
-  threads_.run(static_cast<int64_t>(engines_.size()), [&](int64_t index, int thread) {
-    // Only the calling thread reports.
-    const bool reports = thread == 0 && observer.progressed;
-    engines_[static_cast<size_t>(index)]->run(weights, sampling, feed,
-                                              reports ? &observer.progressed : nullptr);
-  });
+  while (true) {
+    threads_.run(static_cast<int64_t>(engines_.size()), [&](int64_t index, int thread) {
+      // Only the calling thread reports.
+      const bool reports = thread == 0 && observer.progressed;
+      engines_[static_cast<size_t>(index)]->run(weights, sampling, feed,
+                                                reports ? &observer.progressed : nullptr);
+    });
+    if (feed.is_stopping.load() || !feed.is_pausing.exchange(false)) break;
+    observer.update();
+    ++feed.num_updates;
+    for (auto& engine : engines_) engine->forget_cache();
+  }
+  for (auto& engine : engines_) engine->abort_all(feed);
   for (size_t i = 0; i < requests.size(); ++i) {
     // What was begun has its responses, or has given them away.
     if (!results[i].empty() || feed.unfinished[i] == 0) continue;

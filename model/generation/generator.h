@@ -24,9 +24,17 @@ struct GroupRequest {
   kernels::SampleKey key{};
 };
 
+// Tokens of a response from `begin` on, sampled after so many updates of the weights.
+struct SampledSpan {
+  uint32_t begin = 0;
+  uint32_t num_updates = 0;
+  bool operator==(const SampledSpan&) const = default;
+};
+
 struct Response {
-  std::vector<int32_t> tokens{};  // The stop token included, when one was sampled.
-  std::vector<float> logprobs{};  // Of each token, at the sampling temperature, before top-p.
+  std::vector<int32_t> tokens{};     // The stop token included, when one was sampled.
+  std::vector<float> logprobs{};     // Of each token, at the sampling temperature, before top-p.
+  std::vector<SampledSpan> spans{};  // In order; the first begins at 0.
   FinishReason finish_reason = FinishReason::kStop;
 };
 
@@ -45,6 +53,11 @@ struct GenerationObserver {
   // Given each group as its last sample is finished, from any thread, one call at a time; such
   // groups are then empty in the result.
   std::function<void(size_t request, std::vector<Response> responses)> group_finished{};
+  // Asked before every token, from any thread; when it returns true, all sequences stop at their
+  // next token, `update` changes the weights, from the calling thread, and they go on: a token is
+  // sampled as if everything before it had been written by the weights of its own span.
+  std::function<bool()> wants_update{};
+  std::function<void()> update{};
 };
 
 class Generator {

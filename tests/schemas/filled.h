@@ -380,6 +380,7 @@ inline PointRecord filled_point_record() {
       .folder = "folder",
       .manifest_sha256 = "manifest_sha256",
       .weights_sha256 = "weights_sha256",
+      .policies = {{PolicyVersion{2}, "first"}, {PolicyVersion{3}, "second"}},
   };
 }
 
@@ -416,6 +417,7 @@ inline SampledResponse filled_sampled_response() {
       .tokens = {1, 2, 3},
       .logprobs = {-2.5f, -2, -3},
       .finish_reason = FinishReason::kLength,
+      .versions = {{PolicyVersion{1}, 0, 1}, {PolicyVersion{2}, 1, 3}},
   };
 }
 
@@ -578,6 +580,7 @@ inline SavePoint filled_save_point() {
   return {
       .version = PolicyVersion{1},
       .folder = "folder",
+      .policies = {{PolicyVersion{2}, "first"}, {PolicyVersion{3}, "second"}},
   };
 }
 
@@ -907,7 +910,7 @@ inline bool same(const EvaluationRecord& a, const EvaluationRecord& b) {
 
 inline bool same(const PointRecord& a, const PointRecord& b) {
   return a.version == b.version && a.folder == b.folder && a.manifest_sha256 == b.manifest_sha256 &&
-         a.weights_sha256 == b.weights_sha256;
+         a.weights_sha256 == b.weights_sha256 && a.policies == b.policies;
 }
 
 inline bool same(const Hello& a, const Hello& b) {
@@ -927,7 +930,8 @@ inline bool same(const Heartbeat& a, const Heartbeat& b) {
 }
 
 inline bool same(const SampledResponse& a, const SampledResponse& b) {
-  return a.tokens == b.tokens && a.logprobs == b.logprobs && a.finish_reason == b.finish_reason;
+  return a.tokens == b.tokens && a.logprobs == b.logprobs && a.finish_reason == b.finish_reason &&
+         a.versions == b.versions;
 }
 
 inline bool same(const GeneratedGroup& a, const GeneratedGroup& b) {
@@ -1011,7 +1015,7 @@ inline bool same(const LoadPolicy& a, const LoadPolicy& b) {
 }
 
 inline bool same(const SavePoint& a, const SavePoint& b) {
-  return a.version == b.version && a.folder == b.folder;
+  return a.version == b.version && a.folder == b.folder && a.policies == b.policies;
 }
 
 inline bool same(const SubmitJob& a, const SubmitJob& b) {

@@ -140,6 +140,8 @@ struct JobKind {
   bool has_evaluations = true;
   int64_t minibatches = 1;
   bool is_corrected = false;
+  int64_t lag = 0;
+  bool is_async = false;
   auto operator<=>(const JobKind&) const = default;
 };
 
@@ -151,7 +153,7 @@ inline actors::PreparedJob prepare(const JobKind& kind) {
   job.sft.steps = kind.has_sft ? 12 : 0;
   job.sft.batch_tokens = 12;
   job.sft.gate_pass_at_1 = kind.has_gate ? 0.7 : 0;
-  job.grpo.steps = 6;
+  job.grpo.steps = kind.is_async ? 12 : 6;
   job.grpo.prompts_per_round = 4;
   job.grpo.group_size = 2;
   job.grpo.minibatches_per_round = kind.minibatches;
@@ -159,6 +161,10 @@ inline actors::PreparedJob prepare(const JobKind& kind) {
   job.grpo.replacement_rounds_max = 3;
   job.grpo.reference_refresh_steps = 4;
   job.grpo.off_policy_correction = kind.is_corrected ? "decoupled" : "none";
+  job.schedule.lag = kind.lag;
+  job.schedule.mode = kind.is_async ? "async" : kind.lag == 0 ? "sync" : "pipelined";
+  job.schedule.staleness_max_steps = 5;
+  job.resources.placement = job.schedule.mode == "sync" ? "colocated" : "split";
   job.optimizer.warmup_steps = 3;
   job.eval.every_steps = kind.is_corrected ? 3 : 2;  // Within a round of two steps, or at its end.
   job.eval.problems = kind.has_evaluations ? 3 : 0;

@@ -45,7 +45,10 @@ struct Counts {
   uint64_t kills = 0, fault_exits = 0, freezes = 0, hangs = 0, stalls = 0, start_failures = 0;
   uint64_t head_crashes = 0, lost_commits = 0, lost_messages = 0, damaged_points = 0;
   uint64_t stale_messages = 0, stale_hellos = 0, repeated_messages = 0;
-  uint64_t policies_removed = 0, poisonings = 0, wrong_steps = 0;
+  uint64_t policies_removed = 0, policies_restored = 0, poisonings = 0, wrong_steps = 0;
+  uint64_t switches = 0;  // Groups that were begun by one version and finished by another.
+  uint64_t trained = 0;   // Groups that were asked for to be learned.
+  uint64_t overlaps = 0;  // Rounds of which some was generated while the learner was at work.
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
   double simulated_seconds = 0;
@@ -57,6 +60,8 @@ struct Counts {
     lost_messages += other.lost_messages, damaged_points += other.damaged_points;
     stale_messages += other.stale_messages, stale_hellos += other.stale_hellos;
     repeated_messages += other.repeated_messages, policies_removed += other.policies_removed;
+    policies_restored += other.policies_restored, overlaps += other.overlaps;
+    switches += other.switches, trained += other.trained;
     poisonings += other.poisonings, wrong_steps += other.wrong_steps;
     steps_redone += other.steps_redone, groups_again += other.groups_again;
     trajectories_learned += other.trajectories_learned;
@@ -79,6 +84,8 @@ struct Scenario {
   std::optional<GroupId> poison{};
   // No two processes compute the same bits: a job may fail by it, and must where it is seen.
   bool is_unsound = false;
+  // What the first job's store has before it begins.
+  std::vector<actors::StoredRecord> history{};
   bool prints = false;
 };
 
@@ -89,6 +96,7 @@ class World : public actors::RunPorts {
     for (size_t i = 0; i < scenario_.jobs.size(); ++i) {
       store_.expect_job(i + 1, scenario_.jobs[i].job);
     }
+    store_.restore(scenario_.history);
   }
 
   // Until every job has ended.
@@ -111,6 +119,8 @@ class World : public actors::RunPorts {
 
   const Counts& counts() const { return counts_; }
   uint64_t digest() const { return clock_.digest(); }
+  // What cannot be computed again of a job: its groups as they were, drops and evaluations.
+  std::vector<actors::StoredRecord> history(uint64_t job) const { return store_.archive(job); }
   JobState state(uint64_t job) const { return queue_.state(job); }
 
   Outcome outcome(uint64_t job) const {
@@ -170,6 +180,7 @@ class World : public actors::RunPorts {
     // Its executor.
     std::deque<std::pair<uint64_t, ToWorker>> requests{};
     bool is_busy = false;
+    bool is_generating = false;
     uint64_t cancelled = 0;
     uint64_t generation = 0;   // As the head knows it; 0: none, or cancelled.
     std::string loading{};     // The policy that it was told to load and has not.
@@ -497,6 +508,16 @@ class World : public actors::RunPorts {
 
   void send(const actors::pool::Send& message) override {
     ++actions_;
+    if (const auto* generate = std::get_if<GenerateGroups>(&message.message)) {
+      for (const PromptGroup& group : generate->groups) {
+        counts_.trained += group.purpose == GroupPurpose::kTrain ? 1 : 0;
+      }
+      for (const auto& [pid, one] : processes_) {
+        const bool learns =
+            one->is_busy && one->lease && one->lease->roles == Roles{.learner = true};
+        counts_.overlaps += learns && one->run == run_->id ? 1 : 0;
+      }
+    }
     if (const auto* step = std::get_if<LearnStep>(&message.message)) {
       for (const auto& bytes : step->groups) {
         const GroupId id = decode_group_record(bytes)->trajectories[0].id.group;
@@ -568,6 +589,15 @@ class World : public actors::RunPorts {
   }
   std::string point_path(const PointRecord& point) override {
     return path_of(run_->job, point.folder);
+  }
+  Result<std::string> take_policy(const PointRecord& point, PolicyVersion version) override {
+    ++actions_;
+    ++counts_.policies_restored;
+    const auto& policies = points_.at(path_of(run_->job, point.folder)).policies;
+    require(policies.count(version) > 0, "a point does not hold a version that its record names");
+    const std::string path = fmt::format("from {} {}", point.folder, number(version));
+    policies_[path] = {version, policies.at(version)};
+    return path;
   }
   void remove_policy(const std::string& path) override {
     ++actions_;
@@ -705,6 +735,16 @@ class World : public actors::RunPorts {
       process->cancelled = std::max(process->cancelled, request_id);
       return;
     }
+    if (std::holds_alternative<LoadPolicy>(request) && process->is_generating) {
+      // In flight: what is being generated goes on by it.
+      in_worker(process, clock_.now() + clock_.uniform(0.01, 0.3), [=, this] {
+        if (process->is_hanging) return;
+        auto answered = answer(*process, request);
+        say(process, request_id,
+            answered ? std::move(*answered) : FromWorker(WorkFailed{answered.error()}));
+      });
+      return;
+    }
     process->requests.emplace_back(request_id, request);
     work(process);
   }
@@ -783,16 +823,25 @@ class World : public actors::RunPorts {
     if (!at_version(save.version)) return wrong;
     require(process.learner.scored.empty(), "a recovery point that forgets what was scored");
     const std::string manifest = std::to_string(process.learner.digest());
-    unfinished_[save.folder] = {process.job, process.learner, manifest};
-    return FromWorker(PointSaved{.point = {.version = save.version,
-                                           .manifest_sha256 = manifest,
-                                           .weights_sha256 = process.learner.weights_name()},
-                                 .core_seconds = 0.1});
+    Point point{process.job, process.learner, manifest, {}};
+    PointSaved saved{.point = {.version = save.version,
+                               .manifest_sha256 = manifest,
+                               .weights_sha256 = process.learner.weights_name()},
+                     .core_seconds = 0.1};
+    for (const PolicyFile& policy : save.policies) {
+      const auto found = policies_.find(policy.path);
+      if (found == policies_.end() || found->second.first != policy.version) return wrong;
+      point.policies[policy.version] = found->second.second;
+      saved.point.policies.push_back({policy.version, std::to_string(found->second.second)});
+    }
+    unfinished_[save.folder] = std::move(point);
+    return FromWorker(std::move(saved));
   }
 
   struct Generation {
     uint64_t id = 0;
     uint64_t weights = 0;
+    PolicyVersion version{};
     GenerateGroups request{};
     GroupsGenerated finished{};
   };
@@ -816,6 +865,8 @@ class World : public actors::RunPorts {
     }
     generation->weights =
         process->lease->roles.learner ? process->learner.weights : process->loaded->second;
+    generation->version = request.version;
+    process->is_generating = true;
     auto& groups = generation->request.groups;
     for (size_t i = groups.size(); i > 1; --i) std::swap(groups[i - 1], groups[clock_.below(i)]);
     generate_next(process, generation);
@@ -840,9 +891,19 @@ class World : public actors::RunPorts {
         }
         GeneratedGroup group{
             .id = from.id, .purpose = from.purpose, .version = generation->request.version};
+        const auto [before, weights] = std::pair(generation->version, generation->weights);
+        const bool is_switched = !process->lease->roles.learner && process->loaded->first != before;
+        if (is_switched) {
+          std::tie(generation->version, generation->weights) = *process->loaded;
+          ++counts_.switches;
+        }
         for (uint32_t i = 0; i < from.num_samples; ++i) {
-          group.responses.push_back(
-              respond(process->lease->job.seed, generation->weights, from, i));
+          const uint64_t by = is_switched ? mix(weights, generation->weights) : weights;
+          group.responses.push_back(respond(process->lease->job.seed, by, from, i));
+          SampledResponse& response = group.responses.back();
+          const auto end = static_cast<uint32_t>(response.tokens.size());
+          if (is_switched) response.versions = {{before, 0, 1}, {generation->version, 1, end}};
+          if (!is_switched && before != group.version) response.versions = {{before, 0, end}};
         }
         generation->finished.groups.push_back(std::move(group));
         groups.pop_back();
@@ -857,7 +918,7 @@ class World : public actors::RunPorts {
       if (is_wanted && !is_last) {
         generate_next(process, generation);
       } else {
-        process->is_busy = false;
+        process->is_busy = process->is_generating = false;
         work(process);
       }
     });
@@ -949,6 +1010,7 @@ class World : public actors::RunPorts {
     uint64_t job = 0;
     FakeLearner learner{};
     std::string manifest{};
+    std::map<PolicyVersion, uint64_t> policies{};
   };
 
   const Scenario scenario_;
