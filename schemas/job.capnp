@@ -52,6 +52,8 @@ struct GrpoSpec {
   lossAggregation @11 :Text = "sequence_mean_token_mean";
   zeroVarianceGroups @12 :Text = "keep";  # keep | drop | replace
   replacementRoundsMax @13 :Int64 = 4;
+  offPolicyCorrection @14 :Text = "none";  # none | decoupled | truncated
+  importanceCap @15 :Float64 = 2.0;  # Largest importance weight; truncated only.
 }
 
 struct OptimizerSpec {

@@ -55,6 +55,8 @@ struct GrpoSpec {
   std::string loss_aggregation = "sequence_mean_token_mean";
   std::string zero_variance_groups = "keep";  // keep | drop | replace
   int64_t replacement_rounds_max = 4;
+  std::string off_policy_correction = "none";  // none | decoupled | truncated
+  double importance_cap = 2.0;                 // Largest importance weight; truncated only.
 };
 
 struct OptimizerSpec {

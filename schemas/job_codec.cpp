@@ -155,6 +155,8 @@ void to_wire(wire::GrpoSpec::Builder to, const GrpoSpec& from) {
   to.setLossAggregation(wire::to_text(from.loss_aggregation, kNameBytesMax));
   to.setZeroVarianceGroups(wire::to_text(from.zero_variance_groups, kNameBytesMax));
   to.setReplacementRoundsMax(from.replacement_rounds_max);
+  to.setOffPolicyCorrection(wire::to_text(from.off_policy_correction, kNameBytesMax));
+  to.setImportanceCap(from.importance_cap);
 }
 
 GrpoSpec from_wire(wire::GrpoSpec::Reader from, FieldReader& fields) {
@@ -174,6 +176,9 @@ GrpoSpec from_wire(wire::GrpoSpec::Reader from, FieldReader& fields) {
       .zero_variance_groups =
           fields.text(from.getZeroVarianceGroups(), kNameBytesMax, "zero_variance_groups"),
       .replacement_rounds_max = from.getReplacementRoundsMax(),
+      .off_policy_correction =
+          fields.text(from.getOffPolicyCorrection(), kNameBytesMax, "off_policy_correction"),
+      .importance_cap = from.getImportanceCap(),
   };
 }
 

@@ -52,6 +52,16 @@ struct StepMetrics {
   # Over the round.
   rewardValues @30 :List(NamedValue);  # rewards/NAME/mean: value by part, unweighted
   verdicts @31 :List(NamedCount);  # By "NAME/KIND".
+
+  # Over the minibatch: how far the policy is from the ones that wrote the responses. Lengths are
+  # buckets of response tokens, "0-63", "64-127", "128-255", ...
+  stalenessStepsMean @32 :Float64;  # Of trajectories, each by its tokens.
+  stalenessStepsMax @33 :Int64;  # Of the oldest token.
+  stalenessStepsByLength @34 :List(NamedValue);  # Mean of trajectories.
+  logRatioAbsByLength @35 :List(NamedValue);  # Mean |logprob - rollout_logprob| of tokens.
+  importanceWeightMean @36 :Float64;  # These three of the off-policy correction, 0 without one.
+  importanceWeightMax @37 :Float64;
+  importanceTruncatedShare @38 :Float64;  # Of tokens whose weight was above the cap.
 }
 
 struct NamedValue {

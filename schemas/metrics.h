@@ -48,6 +48,16 @@ struct StepMetrics {
   double clip_fraction = 0;       // clip_ratio/region_mean
   double ratio_max = 0;           // largest importance ratio
   double advantage_abs_mean = 0;  //
+  // GRPO, over the minibatch: how far the policy is from the ones that wrote the responses. Lengths
+  // are buckets of response tokens, "0-63", "64-127", "128-255", ...
+  double staleness_steps_mean = 0;  // staleness/mean: of trajectories, each by its tokens
+  int64_t staleness_steps_max = 0;  // staleness/max: of the oldest token
+  std::map<std::string, double> staleness_steps_by_length{};  // mean of trajectories
+  std::map<std::string, double> log_ratio_abs_by_length{};    // mean |logprob - rollout_logprob|
+  // Of the off-policy correction; 0 without one.
+  double importance_weight_mean = 0;
+  double importance_weight_max = 0;
+  double importance_truncated_share = 0;  // share of tokens whose weight was above the cap
 
   // Seconds of wall clock; reported, never used in a result.
   double generate_seconds = 0;   // timing_s/gen, of the round, on its first step

@@ -93,6 +93,17 @@ void to_wire(wire::StepMetrics::Builder to, const StepMetrics& from) {
   to_values(to.initRewardValues(wire::to_size(from.reward_values, kLedgerNamesMax)),
             from.reward_values);
   to_counts(to.initVerdicts(wire::to_size(from.verdicts, kLedgerNamesMax)), from.verdicts);
+  to.setStalenessStepsMean(from.staleness_steps_mean);
+  to.setStalenessStepsMax(from.staleness_steps_max);
+  to_values(
+      to.initStalenessStepsByLength(wire::to_size(from.staleness_steps_by_length, kLedgerNamesMax)),
+      from.staleness_steps_by_length);
+  to_values(
+      to.initLogRatioAbsByLength(wire::to_size(from.log_ratio_abs_by_length, kLedgerNamesMax)),
+      from.log_ratio_abs_by_length);
+  to.setImportanceWeightMean(from.importance_weight_mean);
+  to.setImportanceWeightMax(from.importance_weight_max);
+  to.setImportanceTruncatedShare(from.importance_truncated_share);
 }
 
 StepMetrics from_wire(wire::StepMetrics::Reader from, FieldReader& fields) {
@@ -125,6 +136,15 @@ StepMetrics from_wire(wire::StepMetrics::Reader from, FieldReader& fields) {
       .clip_fraction = from.getClipFraction(),
       .ratio_max = from.getRatioMax(),
       .advantage_abs_mean = from.getAdvantageAbsMean(),
+      .staleness_steps_mean = from.getStalenessStepsMean(),
+      .staleness_steps_max = from.getStalenessStepsMax(),
+      .staleness_steps_by_length =
+          from_values(from.getStalenessStepsByLength(), "staleness_steps_by_length", fields),
+      .log_ratio_abs_by_length =
+          from_values(from.getLogRatioAbsByLength(), "log_ratio_abs_by_length", fields),
+      .importance_weight_mean = from.getImportanceWeightMean(),
+      .importance_weight_max = from.getImportanceWeightMax(),
+      .importance_truncated_share = from.getImportanceTruncatedShare(),
       .generate_seconds = from.getGenerateSeconds(),
       .verify_seconds = from.getVerifySeconds(),
       .learn_seconds = from.getLearnSeconds(),

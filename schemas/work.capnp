@@ -194,6 +194,7 @@ struct LearnStep {
   rescores @6 :Bool;  # Before: compare a sample of log-probabilities bit by bit, or fail.
   demonstrations @7 :List(Demonstration);
   groups @8 :List(Data);  # Encoded GroupRecords.
+  laterGroups @9 :List(Data);  # Of the round's later minibatches: to be scored before the step.
 }
 
 struct PublishPolicy {

@@ -209,6 +209,9 @@ struct LearnStep {
   bool rescores = false;  // Before: compare a sample of log-probabilities bit by bit, or fail.
   std::vector<Demonstration> demonstrations{};
   std::vector<std::vector<std::byte>> groups{};  // Encoded GroupRecords.
+  // Those of the round's later minibatches, with the first one and an off-policy correction only:
+  // their log-probabilities are wanted before the weights move.
+  std::vector<std::vector<std::byte>> later_groups{};
 };
 
 struct PublishPolicy {

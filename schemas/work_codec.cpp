@@ -447,6 +447,8 @@ void to_wire(wire::LearnStep::Builder to, const LearnStep& from) {
                    from.demonstrations);
   wire::to_blobs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups,
                  kGroupBytesMax);
+  wire::to_blobs(to.initLaterGroups(wire::to_size(from.later_groups, kStepGroupsMax)),
+                 from.later_groups, kGroupBytesMax);
 }
 
 LearnStep from_wire(wire::LearnStep::Reader from, FieldReader& fields) {
@@ -461,6 +463,8 @@ LearnStep from_wire(wire::LearnStep::Reader from, FieldReader& fields) {
       .demonstrations = fields.structs<Demonstration>(from.getDemonstrations(), kDemonstrationsMax,
                                                       "demonstrations"),
       .groups = fields.blobs(from.getGroups(), kStepGroupsMax, kGroupBytesMax, "groups"),
+      .later_groups =
+          fields.blobs(from.getLaterGroups(), kStepGroupsMax, kGroupBytesMax, "later_groups"),
   };
 }
 

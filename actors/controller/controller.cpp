@@ -206,6 +206,13 @@ bool Controller::take_over(const StepLearned& learned) {
   metrics.clip_fraction = from.clip_fraction;
   metrics.ratio_max = from.ratio_max;
   metrics.advantage_abs_mean = from.advantage_abs_mean;
+  metrics.staleness_steps_mean = from.staleness_steps_mean;
+  metrics.staleness_steps_max = from.staleness_steps_max;
+  metrics.staleness_steps_by_length = from.staleness_steps_by_length;
+  metrics.log_ratio_abs_by_length = from.log_ratio_abs_by_length;
+  metrics.importance_weight_mean = from.importance_weight_mean;
+  metrics.importance_weight_max = from.importance_weight_max;
+  metrics.importance_truncated_share = from.importance_truncated_share;
   metrics.learn_seconds = from.learn_seconds;
 
   ledger_.tokens_learned += metrics.tokens_learned;
@@ -616,7 +623,20 @@ bool Controller::is_point_due(uint64_t version) const {
   const auto every = static_cast<uint64_t>(job_.schedule.checkpoint_every_steps);
   if (every == 0) return false;
   if (version < sft_steps()) return version % (every * kSftPointFactor) == 0;
-  return (version - sft_steps()) % every == 0;
+  // Where it is due, or at the first boundary after that may have one.
+  return may_have_point(version) && (version - sft_steps()) % every < point_stride();
+}
+
+// Within a round that is learned with a correction the learner holds what its first weights made of
+// the groups to come, and no recovery point keeps that.
+uint64_t Controller::point_stride() const {
+  return job_.grpo.off_policy_correction == "none"
+             ? 1
+             : static_cast<uint64_t>(job_.grpo.minibatches_per_round);
+}
+
+bool Controller::may_have_point(uint64_t version) const {
+  return version < sft_steps() || (version - sft_steps()) % point_stride() == 0;
 }
 
 const EvaluationRecord* Controller::find_evaluation(uint64_t version, bool is_gate) const {
@@ -768,7 +788,7 @@ void Controller::retire_policies() {
 void Controller::advance_learning(double now) {
   while (!is_ended_ && !is_ending_ && is_learner_ready_ && !evaluation_) {
     const bool is_caught_up = number(version_learned_) == version_sent_;
-    if (stopping_) {
+    if (stopping_ && (may_have_point(version_sent_) || !options_.saves_points)) {
       if (!is_caught_up || point_asked_) return;
       if (options_.saves_points && !has_point(version_sent_) && version_sent_ > 0) {
         if (knows_policies(version_sent_)) save_point(version_sent_);
@@ -781,7 +801,14 @@ void Controller::advance_learning(double now) {
     }
     if (is_evaluation_pending()) return;
     if (is_evaluation_due(version_sent_) && find_evaluation(version_sent_, false) == nullptr) {
-      if (!is_caught_up) return;
+      if (!is_caught_up || (stopping_ && point_asked_)) return;
+      if (stopping_) {
+        // The next point would lie behind it, so the job goes on from the one before.
+        is_ending_ = true;
+        end_ = {*stopping_, {}};
+        if (pending_.empty()) end(*stopping_);
+        return;
+      }
       begin_evaluation(version_sent_, /*is_gate=*/false, now);
       return;
     }
@@ -966,6 +993,11 @@ LearnStep Controller::minibatch_step(const RoundState& round, int64_t minibatch)
     const uint32_t ordinal = round.plan.admitted()[i];
     step.groups.push_back(round.groups.at(ordinal).encoded);
     consumed.push_back({round.round, ordinal});
+  }
+  if (minibatch == 0 && job_.grpo.off_policy_correction != "none") {
+    for (size_t i = end; i < round.plan.admitted().size(); ++i) {
+      step.later_groups.push_back(round.groups.at(round.plan.admitted()[i]).encoded);
+    }
   }
   return step;
 }

@@ -136,7 +136,8 @@ class Controller {
   void committed(uint64_t ticket, double now);
   void round_loaded(Round round, std::vector<GroupRecord> groups,
                     const std::vector<DropRecord>& drops, bool was_begun, double now);
-  // Ends at the next step's boundary with a recovery point.
+  // Ends with a recovery point at the next boundary that may have one: of a step, or of a round
+  // with an off-policy correction.
   void stop(JobState state, double now);
   // Ends when what was committed is durable.
   void fail(Error error);
@@ -207,6 +208,8 @@ class Controller {
   bool is_over() const { return is_ended_ || is_ending_; }
   bool is_evaluation_due(uint64_t version) const;
   bool is_point_due(uint64_t version) const;
+  uint64_t point_stride() const;
+  bool may_have_point(uint64_t version) const;
   const EvaluationRecord* find_evaluation(uint64_t version, bool is_gate) const;
   bool is_evaluation_pending() const;
   bool has_point(uint64_t version) const;

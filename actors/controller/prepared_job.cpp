@@ -35,16 +35,21 @@ Status check_sizes(const JobSpec& job, int64_t context_max) {
   if (job.grpo.steps == 0) return ok();
   // Token, mask and log-probability of each token, and a little for each response.
   const int64_t group = job.grpo.group_size * (context_max * 9 + 512);
-  const int64_t groups = job.grpo.prompts_per_round / job.grpo.minibatches_per_round;
+  // With a correction the round's first step carries its later groups too.
+  const bool has_whole_round = job.grpo.off_policy_correction != "none";
+  const int64_t groups = has_whole_round
+                             ? job.grpo.prompts_per_round
+                             : job.grpo.prompts_per_round / job.grpo.minibatches_per_round;
   if (job.grpo.group_size > kGroupTrajectoriesMax || group > static_cast<int64_t>(kGroupBytesMax)) {
     return invalid_argument("grpo.group_size = " + std::to_string(job.grpo.group_size) +
                             " responses of up to " + std::to_string(context_max) +
                             " tokens are too much for one group; lower one of them");
   }
   if (groups > kStepGroupsMax || groups * group > static_cast<int64_t>(kPayloadBytesMax)) {
-    return invalid_argument("a step would learn from " + std::to_string(groups) +
-                            " groups, about " + std::to_string(groups * group >> 20) +
-                            " MB, which is too much for one; raise grpo.minibatches_per_round");
+    return invalid_argument(
+        "a step would learn from " + std::to_string(groups) + " groups, about " +
+        std::to_string(groups * group >> 20) + " MB, which is too much for one; " +
+        (has_whole_round ? "lower grpo.prompts_per_round" : "raise grpo.minibatches_per_round"));
   }
   return ok();
 }

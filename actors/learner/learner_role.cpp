@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "actors/controller/prepared_job.h"
+#include "actors/learner/off_policy_metrics.h"
 #include "model/data/prompt_template.h"
 #include "model/formats/checkpoint.h"
 #include "model/formats/recovery_point.h"
@@ -31,6 +32,16 @@ class Stopwatch {
 
 // Trajectories that are re-scored where a step asks for it.
 constexpr size_t kRescored = 8;
+
+Result<std::vector<GroupRecord>> decode_groups(std::span<const std::vector<std::byte>> encoded) {
+  std::vector<GroupRecord> groups;
+  for (const auto& bytes : encoded) {
+    auto group = decode_group_record(bytes);
+    if (!group) return group.error();
+    groups.push_back(std::move(*group));
+  }
+  return groups;
+}
 
 }  // namespace
 
@@ -109,14 +120,13 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
     learner_->reset_optimizer();
     learner_->refresh_reference();
   }
-  std::vector<GroupRecord> groups;
-  for (const auto& bytes : step.groups) {
-    auto group = decode_group_record(bytes);
-    if (!group) return group.error();
-    groups.push_back(std::move(*group));
-  }
+  auto decoded = decode_groups(step.groups);
+  if (!decoded) return decoded.error();
+  const std::vector<GroupRecord> groups = std::move(*decoded);
   StepLearned learned;
   std::vector<LearnSequence> batch;
+  std::vector<const Trajectory*> trajectories_of_batch;
+  std::vector<std::vector<float>> old_logprobs;
   model::StepOptions options{.temperature = 1,
                              .learning_rate = step.learning_rate,
                              .beta1 = job_.optimizer.beta1,
@@ -135,11 +145,13 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
   if (step.stage == Stage::kGrpo) {
     is_token_mean = job_.grpo.loss_aggregation == "token_mean";
     options.temperature = static_cast<float>(job_.rollout.temperature);
-    options.grpo =
-        model::GrpoObjective{.clip_low = job_.grpo.clip_low,
-                             .clip_high = job_.grpo.clip_high,
-                             .kl_coef = job_.grpo.kl_coef,
-                             .kl_estimator = model::kl_estimator(job_.grpo.kl_estimator)};
+    options.grpo = model::GrpoObjective{
+        .clip_low = job_.grpo.clip_low,
+        .clip_high = job_.grpo.clip_high,
+        .kl_coef = job_.grpo.kl_coef,
+        .kl_estimator = model::kl_estimator(job_.grpo.kl_estimator),
+        .off_policy_correction = model::off_policy_correction(job_.grpo.off_policy_correction),
+        .importance_cap = job_.grpo.importance_cap};
     const auto kind = model::advantage_kind(job_.grpo.advantage);
     std::vector<const Trajectory*> sampled;
     double absolute = 0;
@@ -154,6 +166,7 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
         const Trajectory& t = trajectories[i];
         tokens += t.num_response_tokens();
         absolute += std::fabs(advantages[i]);
+        trajectories_of_batch.push_back(&t);
         batch.push_back({.tokens = t.tokens,
                          .loss_mask = t.loss_mask,
                          .rollout_logprobs = t.rollout_logprobs,
@@ -166,6 +179,14 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
     if (step.rescores) {
       if (Status status = rescore(sampled); !status) return status.error();
     }
+    if (has_correction() && begins_round()) {
+      if (Status status = score_later_groups(step); !status) return status.error();
+    } else if (has_correction()) {
+      auto taken = take_old_logprobs(groups);
+      if (!taken) return taken.error();
+      old_logprobs = std::move(*taken);
+      for (size_t i = 0; i < batch.size(); ++i) batch[i].old_logprobs = old_logprobs[i];
+    }
   }
   for (auto& sequence : batch) {
     const auto length = std::count(sequence.loss_mask.begin(), sequence.loss_mask.end(), 1);
@@ -175,6 +196,10 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
   }
   const model::StepResult result = learner_->step(batch, options);
   if (step.refreshes_reference) learner_->refresh_reference();
+  if (step.stage == Stage::kGrpo) {
+    add_off_policy_metrics(trajectories_of_batch, version_, result.sequences, has_correction(),
+                           learned.metrics);
+  }
   version_ = step.version;
 
   StepMetrics& metrics = learned.metrics;
@@ -195,6 +220,50 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
   metrics.learn_seconds = learning.seconds();
   learned.core_seconds = metrics.learn_seconds * threads_.count();
   return learned;
+}
+
+bool LearnerRole::begins_round() const {
+  const auto steps = static_cast<int64_t>(number(version_)) - job_.sft.steps;
+  return steps % job_.grpo.minibatches_per_round == 0;
+}
+
+// The groups of the step at hand need no forward of their own: the step's is by the same policy.
+Status LearnerRole::score_later_groups(const LearnStep& step) {
+  old_logprobs_.clear();
+  const auto groups = decode_groups(step.later_groups);
+  if (!groups) return groups.error();
+  std::vector<LearnSequence> sequences;
+  for (const GroupRecord& group : *groups) {
+    for (const Trajectory& t : group.trajectories) {
+      sequences.push_back({.tokens = t.tokens, .loss_mask = t.loss_mask});
+    }
+  }
+  auto scores = learner_->score(sequences, static_cast<float>(job_.rollout.temperature));
+  size_t next = 0;
+  for (const GroupRecord& group : *groups) {
+    for (const Trajectory& t : group.trajectories) {
+      old_logprobs_[t.id.group].push_back(std::move(scores[next++]));
+    }
+  }
+  return ok();
+}
+
+// By trajectory, in order.
+Result<std::vector<std::vector<float>>> LearnerRole::take_old_logprobs(
+    std::span<const GroupRecord> groups) {
+  std::vector<std::vector<float>> taken;
+  for (const GroupRecord& group : groups) {
+    const GroupId id = group.trajectories.front().id.group;
+    auto found = old_logprobs_.extract(id);
+    if (found.empty() || found.mapped().size() != group.trajectories.size()) {
+      return Error{ErrorCode::kInternal,
+                   "round " + std::to_string(number(id.round)) + ", group " +
+                       std::to_string(id.ordinal) +
+                       ": its log-probabilities at the beginning of the round are not there"};
+    }
+    for (auto& logprobs : found.mapped()) taken.push_back(std::move(logprobs));
+  }
+  return taken;
 }
 
 // The promise that rollout and learner are one arithmetic, checked on a sample of trajectories.

@@ -2,7 +2,10 @@
 // publishes it and writes recovery points. A thin shell around model::Learner.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "model/formats/policy_text.h"
 #include "model/training/learner.h"
@@ -25,7 +28,8 @@ class LearnerRole {
   const model::PolicyWeights& weights() const { return learner_->weights(); }
   WorkerReady ready() const;
 
-  // kInternal, saying where, when a recorded log-probability is not the learner's bit for bit;
+  // kInternal, saying where, when a recorded log-probability is not the learner's bit for bit, or
+  // when a correction needs log-probabilities of a group that the round's first step was not given;
   // kCorruption when a group cannot be decoded.
   Result<StepLearned> learn(const LearnStep& step);
   Result<PolicyPublished> publish(const PublishPolicy& request);
@@ -37,6 +41,10 @@ class LearnerRole {
   LearnerRole(const kernels::Backend& backend, const Lease& lease,
               const model::TransformerConfig& config);
   Status rescore(std::vector<const Trajectory*> sampled);
+  bool has_correction() const { return job_.grpo.off_policy_correction != "none"; }
+  bool begins_round() const;  // The next step is the first of its round.
+  Status score_later_groups(const LearnStep& step);
+  Result<std::vector<std::vector<float>>> take_old_logprobs(std::span<const GroupRecord> groups);
 
   const JobSpec job_;
   const model::TransformerConfig config_;
@@ -45,6 +53,9 @@ class LearnerRole {
   model::Threads threads_;
   std::optional<model::Learner> learner_{};
   PolicyVersion version_{};
+  // Log-probabilities under the version that the round's learning began with, of its later
+  // minibatches, by group and sample. Each is let go by the step that uses it.
+  std::map<GroupId, std::vector<std::vector<float>>> old_logprobs_{};
 };
 
 }  // namespace troupe::actors

@@ -36,6 +36,20 @@ std::string to_json_line(const StepMetrics& step) {
     json["clip_ratio/region_mean"] = step.clip_fraction;
     json["ratio/max"] = step.ratio_max;
     json["advantage/abs_mean"] = step.advantage_abs_mean;
+    json["staleness/mean"] = step.staleness_steps_mean;
+    json["staleness/max"] = step.staleness_steps_max;
+    for (const auto& [length, value] : step.staleness_steps_by_length) {
+      json["staleness/length_" + length] = value;
+    }
+    for (const auto& [length, value] : step.log_ratio_abs_by_length) {
+      json["log_ratio_abs/length_" + length] = value;
+    }
+    // A weight is above 0, so this is a job with an off-policy correction.
+    if (step.importance_weight_max > 0) {
+      json["importance_weight/mean"] = step.importance_weight_mean;
+      json["importance_weight/max"] = step.importance_weight_max;
+      json["importance_weight/truncated"] = step.importance_truncated_share;
+    }
     json["timing_s/gen"] = step.generate_seconds;
     json["timing_s/reward"] = step.verify_seconds;
     json["tokens/generated"] = step.tokens_generated;

@@ -93,8 +93,9 @@ std::vector<std::string> number_lines(const RunState& state) {
     lines.push_back(fmt::format("response    {:.1f} tokens   cut {}   thinking {}",
                                 step.response_length_mean, percent(step.response_length_clipped),
                                 percent(step.thinking_share)));
-    lines.push_back(fmt::format("policy      entropy {:.3f}   groups with variance {}",
-                                step.entropy, percent(1 - step.frac_reward_zero_std)));
+    lines.push_back(fmt::format(
+        "policy      entropy {:.3f}   groups with variance {}   staleness {:.1f}", step.entropy,
+        percent(1 - step.frac_reward_zero_std), step.staleness_steps_mean));
     lines.push_back(fmt::format("update      KL {:.5f}   clip fraction {:.4f}   grad norm {:.3f}",
                                 step.kl, step.clip_fraction, step.grad_norm));
   } else {
@@ -296,6 +297,9 @@ std::string step_text(const StepMetrics& step) {
         "  kl {:.5f}  clip {:.4f}  varied {:.2f}",
         step.reward_mean, step.accuracy, step.response_length_mean, step.thinking_share,
         step.entropy, step.kl, step.clip_fraction, 1 - step.frac_reward_zero_std);
+    if (step.staleness_steps_max > 0) {
+      text += fmt::format("  staleness {:.1f}", step.staleness_steps_mean);
+    }
   }
   if (step.was_skipped) text += "  skipped";
   return text;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "model/training/packing.h"
 
@@ -239,6 +240,7 @@ StepResult Learner::step(std::span<const LearnSequence> minibatch, const StepOpt
   const auto num_lanes = static_cast<size_t>(options_.gradient_lanes);
   const bool has_kl = options.grpo && options.grpo->kl_coef != 0;
   TROUPE_CHECK(!has_kl || reference_);
+  std::vector<SequenceResult> by_sequence(options.grpo ? minibatch.size() : 0);
 
   threads_.run(options_.gradient_lanes, [&](int64_t lane_index, int thread) {
     Lane& lane = *lanes_[static_cast<size_t>(lane_index)];
@@ -270,9 +272,22 @@ StepResult Learner::step(std::span<const LearnSequence> minibatch, const StepOpt
         const double logprob = static_cast<double>(m.logprob[j]);
         TokenLoss token{.loss = -logprob, .slope = -1};
         if (options.grpo) {
-          const double rollout = static_cast<double>(sequence.rollout_logprobs[m.target_token[j]]);
-          token = grpo_token_loss(*options.grpo, sequence.advantage, logprob, rollout,
-                                  has_kl ? static_cast<double>(ref_logprob[j]) : logprob);
+          const size_t t = m.target_token[j];
+          const double rollout = static_cast<double>(sequence.rollout_logprobs[t]);
+          const bool has_old = !sequence.old_logprobs.empty();
+          token = grpo_token_loss(
+              *options.grpo, sequence.advantage,
+              {.current = logprob,
+               .rollout = rollout,
+               .old = has_old ? static_cast<double>(sequence.old_logprobs[t]) : logprob,
+               .reference = has_kl ? static_cast<double>(ref_logprob[j]) : logprob});
+          // A sequence lies in one micro-batch, so nobody else writes here.
+          SequenceResult& sums = by_sequence[m.target_sequence[j]];
+          sums.log_ratio_abs_sum += std::fabs(logprob - rollout);
+          sums.importance_weight_sum += token.importance_weight;
+          sums.importance_weight_max =
+              std::max(sums.importance_weight_max, token.importance_weight);
+          sums.num_truncated += token.is_truncated ? 1 : 0;
           m.sums.ppo_kl += rollout - logprob;
           m.sums.kl += token.kl;
           m.sums.clip_fraction += token.is_clipped ? 1 : 0;
@@ -291,6 +306,7 @@ StepResult Learner::step(std::span<const LearnSequence> minibatch, const StepOpt
   });
 
   StepResult result;
+  result.sequences = std::move(by_sequence);
   for (const auto& m : microbatches) {
     result.loss += m.sums.loss;
     result.tokens += m.sums.tokens;

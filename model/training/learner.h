@@ -20,8 +20,11 @@ struct LearnSequence {
   std::span<const int32_t> tokens{};          // (T)
   std::span<const uint8_t> loss_mask{};       // (T)  1 = learned; the first token never is.
   std::span<const float> rollout_logprobs{};  // (T)  GRPO only
-  double advantage = 0;                       //      GRPO only
-  double token_weight = 0;                    // Of each learned token in the loss.
+  // (T)  GRPO with a correction only: by the policy that the round's learning began with. Empty:
+  // that policy is the current one.
+  std::span<const float> old_logprobs{};
+  double advantage = 0;     //      GRPO only
+  double token_weight = 0;  // Of each learned token in the loss.
 };
 
 struct StepOptions {
@@ -34,6 +37,14 @@ struct StepOptions {
   double weight_decay = 0;  // Matrices only.
   double gradient_clip = 1;
   double balance_bias_rate = 0;  // gamma: bias += gamma * sign(total - experts * count)
+};
+
+// Over the learned tokens of one sequence, in order: it does not depend on how they were packed.
+struct SequenceResult {
+  double log_ratio_abs_sum = 0;  // |logprob - rollout_logprob|
+  double importance_weight_sum = 0;
+  double importance_weight_max = 0;
+  int64_t num_truncated = 0;  // Importance weights above the cap.
 };
 
 struct StepResult {
@@ -49,6 +60,7 @@ struct StepResult {
   double clip_fraction = 0;
   double ratio_max = 0;
   double expert_load_max_violation = 0;
+  std::vector<SequenceResult> sequences{};  // GRPO: by sequence.
 };
 
 // Everything that the steps to come depend on. N = floats of the layout.

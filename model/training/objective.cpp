@@ -14,18 +14,34 @@ KlEstimator kl_estimator(std::string_view name) {
   return KlEstimator::kK3;
 }
 
-TokenLoss grpo_token_loss(const GrpoObjective& objective, double advantage, double logprob,
-                          double rollout_logprob, double ref_logprob) {
+OffPolicyCorrection off_policy_correction(std::string_view name) {
+  if (name == "none") return OffPolicyCorrection::kNone;
+  if (name == "decoupled") return OffPolicyCorrection::kDecoupled;
+  TROUPE_CHECK(name == "truncated");
+  return OffPolicyCorrection::kTruncated;
+}
+
+TokenLoss grpo_token_loss(const GrpoObjective& objective, double advantage,
+                          const TokenLogprobs& logprob) {
   TokenLoss token;
-  token.ratio = kernels::exp_exact(logprob - rollout_logprob);
+  double clipped_against = logprob.rollout;
+  if (objective.off_policy_correction != OffPolicyCorrection::kNone) {
+    clipped_against = logprob.old;
+    token.importance_weight = kernels::exp_exact(logprob.old - logprob.rollout);
+  }
+  if (objective.off_policy_correction == OffPolicyCorrection::kTruncated) {
+    token.is_truncated = token.importance_weight > objective.importance_cap;
+    token.importance_weight = std::min(token.importance_weight, objective.importance_cap);
+  }
+  token.ratio = kernels::exp_exact(logprob.current - clipped_against);
   const double clipped =
       std::clamp(token.ratio, 1.0 - objective.clip_low, 1.0 + objective.clip_high);
   token.is_clipped = clipped * advantage < token.ratio * advantage;
-  // The ratio's own slope is the ratio; a clipped term is constant.
-  token.loss = -(token.is_clipped ? clipped : token.ratio) * advantage;
-  token.slope = token.is_clipped ? 0.0 : -token.ratio * advantage;
+  // The ratio's own slope is the ratio; a clipped term is constant, and so is the weight.
+  token.loss = -(token.is_clipped ? clipped : token.ratio) * advantage * token.importance_weight;
+  token.slope = token.is_clipped ? 0.0 : -token.ratio * advantage * token.importance_weight;
 
-  const double d = ref_logprob - logprob;
+  const double d = logprob.reference - logprob.current;
   double kl_slope = 0;
   switch (objective.kl_estimator) {
     case KlEstimator::kK1:

@@ -102,6 +102,8 @@ inline GrpoSpec filled_grpo_spec() {
       .loss_aggregation = "loss_aggregation",
       .zero_variance_groups = "zero_variance_groups",
       .replacement_rounds_max = 14,
+      .off_policy_correction = "off_policy_correction",
+      .importance_cap = 16.25,
   };
 }
 
@@ -236,6 +238,13 @@ inline StepMetrics filled_step_metrics() {
       .clip_fraction = 24.25,
       .ratio_max = 25.25,
       .advantage_abs_mean = 26.25,
+      .staleness_steps_mean = 31.25,
+      .staleness_steps_max = 32,
+      .staleness_steps_by_length = {{"0-63", 33.25}, {"64-127", 34.25}},
+      .log_ratio_abs_by_length = {{"0-63", 35.25}},
+      .importance_weight_mean = 36.25,
+      .importance_weight_max = 37.25,
+      .importance_truncated_share = 38.25,
       .generate_seconds = 27.25,
       .verify_seconds = 28.25,
       .learn_seconds = 29.25,
@@ -550,6 +559,7 @@ inline LearnStep filled_learn_step() {
       .rescores = true,
       .demonstrations = {filled_demonstration(), Demonstration{}},
       .groups = {{std::byte{9}}, {}, std::vector<std::byte>(9, std::byte{7})},
+      .later_groups = {{std::byte{10}}, {}},
   };
 }
 
@@ -752,7 +762,8 @@ inline bool same(const GrpoSpec& a, const GrpoSpec& b) {
          a.reference_refresh_steps == b.reference_refresh_steps && a.advantage == b.advantage &&
          a.loss_aggregation == b.loss_aggregation &&
          a.zero_variance_groups == b.zero_variance_groups &&
-         a.replacement_rounds_max == b.replacement_rounds_max;
+         a.replacement_rounds_max == b.replacement_rounds_max &&
+         a.off_policy_correction == b.off_policy_correction && a.importance_cap == b.importance_cap;
 }
 
 inline bool same(const OptimizerSpec& a, const OptimizerSpec& b) {
@@ -822,7 +833,14 @@ inline bool same(const StepMetrics& a, const StepMetrics& b) {
          a.ppo_kl == b.ppo_kl && a.clip_fraction == b.clip_fraction && a.ratio_max == b.ratio_max &&
          a.advantage_abs_mean == b.advantage_abs_mean && a.generate_seconds == b.generate_seconds &&
          a.verify_seconds == b.verify_seconds && a.learn_seconds == b.learn_seconds &&
-         a.tokens_generated == b.tokens_generated;
+         a.tokens_generated == b.tokens_generated &&
+         a.staleness_steps_mean == b.staleness_steps_mean &&
+         a.staleness_steps_max == b.staleness_steps_max &&
+         a.staleness_steps_by_length == b.staleness_steps_by_length &&
+         a.log_ratio_abs_by_length == b.log_ratio_abs_by_length &&
+         a.importance_weight_mean == b.importance_weight_mean &&
+         a.importance_weight_max == b.importance_weight_max &&
+         a.importance_truncated_share == b.importance_truncated_share;
 }
 
 inline bool same(const EvalMetrics& a, const EvalMetrics& b) {
@@ -987,7 +1005,8 @@ inline bool same(const LearnStep& a, const LearnStep& b) {
   return a.version == b.version && a.stage == b.stage && a.learning_rate == b.learning_rate &&
          a.balance_bias_rate == b.balance_bias_rate && a.begins_stage == b.begins_stage &&
          a.refreshes_reference == b.refreshes_reference && a.rescores == b.rescores &&
-         same(a.demonstrations, b.demonstrations) && a.groups == b.groups;
+         same(a.demonstrations, b.demonstrations) && a.groups == b.groups &&
+         a.later_groups == b.later_groups;
 }
 
 inline bool same(const PublishPolicy& a, const PublishPolicy& b) {

@@ -22,6 +22,9 @@ struct FakeLearner {
   uint64_t moments = 0;
   uint64_t reference = 1;
   uint64_t defect = 0;  // Of the machine that it is on: it computes other bits.
+  // What a correction remembers: the weights that a later group of the round was scored with. No
+  // recovery point keeps it.
+  std::map<GroupId, uint64_t> scored{};
 
   std::string weights_name() const { return std::to_string(weights); }
   uint64_t digest() const { return mix(mix(mix(weights, moments), reference), number(version)); }
@@ -39,7 +42,7 @@ inline uint64_t digest_of(const Trajectory& trajectory) {
   return mix(hash, bits_of(static_cast<double>(trajectory.verdict.reward())));
 }
 
-inline Result<StepLearned> learn(FakeLearner& learner, const LearnStep& step) {
+inline Result<StepLearned> learn(FakeLearner& learner, const LearnStep& step, const JobSpec& job) {
   if (number(step.version) != number(learner.version) + 1) {
     return Error{ErrorCode::kInternal, "asked for step " + std::to_string(number(step.version)) +
                                            " at " + std::to_string(number(learner.version))};
@@ -52,6 +55,20 @@ inline Result<StepLearned> learn(FakeLearner& learner, const LearnStep& step) {
   hash = mix(hash, bits_of(step.learning_rate));
   hash = mix(hash, step.rescores ? 1 : 0);
   if (learner.defect != 0) hash = mix(hash, learner.defect);
+  const bool is_corrected = step.stage == Stage::kGrpo && job.grpo.off_policy_correction != "none";
+  const bool begins_round = (static_cast<int64_t>(number(step.version)) - 1 - job.sft.steps) %
+                                job.grpo.minibatches_per_round ==
+                            0;
+  if (is_corrected && begins_round) {
+    learner.scored.clear();
+    for (const auto& bytes : step.later_groups) {
+      const auto group = decode_group_record(bytes);
+      if (!group) return group.error();
+      learner.scored[group->trajectories[0].id.group] = learner.weights;
+    }
+  } else if (!step.later_groups.empty()) {
+    return Error{ErrorCode::kInternal, "later groups that nobody needs"};
+  }
   int64_t tokens = 0;
   for (const Demonstration& one : step.demonstrations) {
     tokens += static_cast<int64_t>(one.tokens.size());
@@ -60,6 +77,11 @@ inline Result<StepLearned> learn(FakeLearner& learner, const LearnStep& step) {
   for (const auto& bytes : step.groups) {
     const auto group = decode_group_record(bytes);
     if (!group) return group.error();
+    if (is_corrected && !begins_round) {
+      const auto old = learner.scored.extract(group->trajectories[0].id.group);
+      if (old.empty()) return Error{ErrorCode::kInternal, "a group that was not scored"};
+      hash = mix(hash, old.mapped());
+    }
     for (const Trajectory& trajectory : group->trajectories) {
       tokens += static_cast<int64_t>(trajectory.tokens.size());
       hash = mix(hash, digest_of(trajectory));
@@ -117,6 +139,7 @@ struct JobKind {
   bool has_gate = false;
   bool has_evaluations = true;
   int64_t minibatches = 1;
+  bool is_corrected = false;
   int64_t lag = 0;
   bool is_async = false;
   auto operator<=>(const JobKind&) const = default;
@@ -137,12 +160,13 @@ inline actors::PreparedJob prepare(const JobKind& kind) {
   job.grpo.zero_variance_groups = kind.zero_variance;
   job.grpo.replacement_rounds_max = 3;
   job.grpo.reference_refresh_steps = 4;
+  job.grpo.off_policy_correction = kind.is_corrected ? "decoupled" : "none";
   job.schedule.lag = kind.lag;
   job.schedule.mode = kind.is_async ? "async" : kind.lag == 0 ? "sync" : "pipelined";
   job.schedule.staleness_max_steps = 5;
   job.resources.placement = job.schedule.mode == "sync" ? "colocated" : "split";
   job.optimizer.warmup_steps = 3;
-  job.eval.every_steps = 2;
+  job.eval.every_steps = kind.is_corrected ? 3 : 2;  // Within a round of two steps, or at its end.
   job.eval.problems = kind.has_evaluations ? 3 : 0;
   job.rewards = {{.name = "accuracy", .verifier = "math", .weight = 1.0},
                  {.name = "format", .verifier = "r1_format", .weight = 0.1}};

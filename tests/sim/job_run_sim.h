@@ -65,6 +65,7 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
         .has_gate = dice.chance(0.5),
         .has_evaluations = dice.chance(0.5),
         .minibatches = dice.chance(0.5) ? 2 : 1,
+        .is_corrected = dice.chance(0.5),
         .lag = is_async ? 0 : std::vector<int64_t>{0, 0, 1, 2}[dice.below(4)],
         .is_async = is_async};
     kinds.push_back(kind);

@@ -792,6 +792,7 @@ class World : public actors::RunPorts {
             return Error{ErrorCode::kCorruption, "its recovery point is not there"};
           }
           process.learner = found->second.learner;
+          process.learner.scored.clear();
         }
         process.learner.defect = scenario_.is_unsound ? process.pid : 0;
         ready = {process.learner.version, process.learner.weights_name(), 1};
@@ -799,7 +800,7 @@ class World : public actors::RunPorts {
       return FromWorker(ready);
     }
     if (const auto* step = std::get_if<LearnStep>(&request)) {
-      auto learned = learn(process.learner, *step);
+      auto learned = learn(process.learner, *step, process.lease->job);
       if (!learned) return learned.error();
       return FromWorker(std::move(*learned));
     }
@@ -825,6 +826,7 @@ class World : public actors::RunPorts {
     }
     const auto& save = std::get<SavePoint>(request);
     if (!at_version(save.version)) return wrong;
+    require(process.learner.scored.empty(), "a recovery point that forgets what was scored");
     const std::string manifest = std::to_string(process.learner.digest());
     Point point{process.job, process.learner, manifest, {}};
     PointSaved saved{.point = {.version = save.version,

@@ -448,6 +448,100 @@ TEST_CASE("run: a job is a function of its seed, not of its threads or of the ho
   CHECK(run(job, other).weights_sha256 != first.weights_sha256);
 }
 
+TEST_CASE(
+    "run: where every round is learned by the policy that wrote it a correction changes nothing") {
+  JobSpec job = guesser_job(6, 3);
+  job.grpo.zero_variance_groups = "replace";  // Rounds may be short.
+  RecordingSink plain;
+  const RunOutcome want = run(job, plain);
+  job.grpo.importance_cap = 1;
+  for (const std::string correction : {"decoupled", "truncated"}) {
+    CAPTURE(correction);
+    job.grpo.off_policy_correction = correction;
+    RecordingSink sink;
+    CHECK(run(job, sink).weights_sha256 == want.weights_sha256);
+    for (size_t i = 0; i < sink.steps.size(); ++i) {
+      const StepMetrics& step = sink.steps[i];
+      CHECK(step.loss == plain.steps[i].loss);
+      CHECK(step.grad_norm == plain.steps[i].grad_norm);
+      CHECK(step.ratio_max == plain.steps[i].ratio_max);
+      CHECK(step.importance_truncated_share == 0);
+      CHECK(plain.steps[i].importance_weight_max == 0);
+      if (step.was_skipped) continue;
+      CHECK(step.importance_weight_mean == 1);
+      CHECK(step.importance_weight_max == 1);
+      CHECK(step.staleness_steps_mean == static_cast<double>(i % 3));
+      CHECK(step.staleness_steps_max == static_cast<int64_t>(i % 3));
+      CHECK(step.staleness_steps_by_length.at("0-63") == static_cast<double>(i % 3));
+      CHECK((step.log_ratio_abs_by_length.at("0-63") > 0) == (i % 3 > 0));
+      CHECK(step.log_ratio_abs_by_length == plain.steps[i].log_ratio_abs_by_length);
+    }
+    CHECK_FALSE(sink.steps[1].was_skipped);
+  }
+}
+
+TEST_CASE("run: with a correction there are recovery points between rounds only") {
+  JobSpec job = guesser_job(6, 3);
+  job.sft.steps = 2;
+  job.schedule.checkpoints_kept = 100;
+  const auto points = [&](const std::string& correction, int64_t every) {
+    const tests::TempDir dir;
+    job.grpo.off_policy_correction = correction;
+    job.schedule.checkpoint_every_steps = every;
+    RecordingSink sink;
+    run(job, sink, {.home = dir.file("home")});
+    std::set<std::string> found;
+    for (const auto& entry : fs::directory_iterator(dir.file("home/checkpoints"))) {
+      found.insert(entry.path().filename());
+    }
+    return found;
+  };
+  using Names = std::set<std::string>;
+  CHECK(points("none", 2) == Names{"step_2", "step_4", "step_6", "step_8"});
+  CHECK(points("decoupled", 2) == Names{"step_2", "step_5", "step_8"});
+  // The first boundary after the step that was due.
+  CHECK(points("truncated", 5) == Names{"step_2", "step_8"});
+  CHECK(points("truncated", 3) == Names{"step_2", "step_5", "step_8"});
+}
+
+TEST_CASE(
+    "run: with a correction an interrupt stops between rounds, and passes no evaluation over") {
+  JobSpec job = guesser_job(6, 3);
+  job.grpo.off_policy_correction = "decoupled";
+  for (size_t after : {0, 1, 2, 3, 4, 5}) {
+    CAPTURE(after);
+    const tests::TempDir dir;
+    RecordingSink sink;
+    const auto outcome = run(job, sink, {.home = dir.file("home"), .is_interrupted = [&] {
+                                           return sink.steps.size() >= after;
+                                         }});
+    CHECK(outcome.state == JobState::kPaused);
+    CHECK(outcome.steps % 3 == 0);
+    CHECK(outcome.steps >= static_cast<int64_t>(after));
+    CHECK(sink.steps.size() == static_cast<size_t>(outcome.steps));
+    CHECK(outcome.checkpoint.empty() == (outcome.steps == 0));
+    if (outcome.steps == 0) continue;
+    CHECK(fs::path(outcome.checkpoint).filename() == "step_" + std::to_string(outcome.steps));
+  }
+  // Without recovery points there is nothing to wait for.
+  RecordingSink without;
+  const auto outcome =
+      run(job, without, {.is_interrupted = [&] { return without.steps.size() >= 1; }});
+  CHECK(outcome.state == JobState::kPaused);
+  CHECK(outcome.steps < 6);
+
+  job.eval.every_steps = 2;
+  job.eval.problems = 4;
+  const tests::TempDir dir;
+  RecordingSink sink;
+  const auto evaluating =
+      run(job, sink,
+          {.home = dir.file("home"), .is_interrupted = [&] { return sink.steps.size() >= 1; }});
+  CHECK(evaluating.state == JobState::kPaused);
+  CHECK(evaluating.steps == 2);  // Due for an evaluation.
+  CHECK(evaluating.checkpoint.empty());
+}
+
 TEST_CASE("run: the divergence starts again at zero where the reference is refreshed") {
   JobSpec job = guesser_job(5, 1);
   job.grpo.reference_refresh_steps = 2;

@@ -151,6 +151,8 @@ TEST_CASE("job_file: a peer's key is answered with ours") {
   answered("[grpo]\nepsilon_high = 0.28\n", "grpo.clip_high");
   answered("[grpo]\nkl_loss_coef = 0.1\n", "grpo.kl_coef");
   answered("[grpo]\nbeta = 0.1\n", "grpo.kl_coef");
+  answered("[actor]\nbehav_imp_weight_cap = 5\n", "grpo.importance_cap");
+  answered("use-tis = true\n", "grpo.off_policy_correction: \"truncated\"");
   answered("[data]\nmax_response_length = 512\n", "rollout.max_response_tokens");
   answered("[rollout]\nmax_new_tokens = 512\n", "rollout.max_response_tokens");
   answered("[data]\ntrain_batch_size = 512\n", "grpo.prompts_per_round: it counts prompts");
@@ -216,6 +218,10 @@ TEST_CASE("job_file: values out of range are refused with the range") {
   refused("grpo.kl_estimator=k4", "one of k1, k2, k3");
   refused("grpo.advantage=gae", "one of group_normalised, group_centred");
   refused("grpo.zero_variance_groups=skip", "one of keep, drop, replace");
+  refused("grpo.off_policy_correction=tis", "one of none, decoupled, truncated");
+  refused("grpo.importance_cap=0", "must be above 0 and at most 1000000");
+  refused("grpo.importance_cap=inf", "at most 1000000");
+  refused("grpo.importance_cap=nan", "above 0");
   refused("sft.learning_rate_schedule=linear", "one of constant, cosine");
   refused("rewards.accuracy.verifier=\"mth\"", "one of math, ");
   refused("rewards.accuracy.weight=-1", "at least 0");
@@ -394,6 +400,7 @@ TEST_CASE("job_file: the specification hash sees what decides the history, and n
   }
   for (const char* inside :
        {"seed=2", "name=b", "grpo.steps=20", "grpo.kl_coef=0.002", "data.shuffle=false",
+        "grpo.off_policy_correction=decoupled", "grpo.importance_cap=3",
         "optimizer.betas=[0.9, 0.99]", "rewards.accuracy.weight=2",
         "rollout.rescore_every_rounds=1", "sft.balance_bias_rate=0", "policy.config=small-moe"}) {
     CAPTURE(inside);

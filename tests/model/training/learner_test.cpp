@@ -28,6 +28,7 @@ struct Batch {
     std::vector<int32_t> tokens{};
     std::vector<uint8_t> loss_mask{};
     std::vector<float> rollout_logprobs{};
+    std::vector<float> old_logprobs{};
     double advantage = 0;
     double token_weight = 0;
   };
@@ -39,6 +40,7 @@ struct Batch {
       all.push_back({.tokens = row.tokens,
                      .loss_mask = row.loss_mask,
                      .rollout_logprobs = row.rollout_logprobs,
+                     .old_logprobs = row.old_logprobs,
                      .advantage = row.advantage,
                      .token_weight = row.token_weight});
     }
@@ -469,6 +471,156 @@ TEST_CASE("learner: score gives the log-probabilities that a step sees, whatever
       CHECK(step.clip_fraction == 0.0);
       CHECK(policy.learner.score(batch.view(), 0.7f) != first);
     }
+  }
+}
+
+StepOptions corrected_options(OffPolicyCorrection correction) {
+  StepOptions options = grpo_options();
+  options.grpo->off_policy_correction = correction;
+  options.grpo->importance_cap = 1.25;
+  return options;
+}
+
+constexpr auto kCorrections = {OffPolicyCorrection::kDecoupled, OffPolicyCorrection::kTruncated};
+
+TEST_CASE("learner: at the policy that sampled them a correction changes no bit of a step") {
+  Batch batch = random_batch(17, 9);
+  const Setup setup{.has_reference = true};
+  Policy plain(setup);
+  const auto scores = plain.learner.score(batch.view(), grpo_options().temperature);
+  for (size_t s = 0; s < scores.size(); ++s) batch.rows[s].rollout_logprobs = scores[s];
+  const StepResult want = plain.learner.step(batch.view(), grpo_options());
+  for (const auto correction : kCorrections) {
+    for (const bool has_old : {false, true}) {
+      for (auto& row : batch.rows) {
+        row.old_logprobs = has_old ? row.rollout_logprobs : std::vector<float>{};
+      }
+      Policy policy(setup);
+      const StepResult got = policy.learner.step(batch.view(), corrected_options(correction));
+      CHECK(got.loss == want.loss);
+      CHECK(got.gradient_norm == want.gradient_norm);
+      CHECK(policy.hash() == plain.hash());
+      for (const SequenceResult& sequence : got.sequences) {
+        CHECK(sequence.log_ratio_abs_sum == 0);
+        CHECK(sequence.importance_weight_max == 1);
+        CHECK(sequence.num_truncated == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("learner: without old log-probabilities a correction takes those of its own forward") {
+  Batch batch = random_batch(18, 9);
+  for (const auto correction : kCorrections) {
+    Policy own({.has_reference = true}), told({.has_reference = true});
+    const StepResult want = own.learner.step(batch.view(), corrected_options(correction));
+    Batch with_old = batch;
+    const auto scores = told.learner.score(batch.view(), grpo_options().temperature);
+    for (size_t s = 0; s < scores.size(); ++s) with_old.rows[s].old_logprobs = scores[s];
+    const StepResult got = told.learner.step(with_old.view(), corrected_options(correction));
+    CHECK(got.loss == want.loss);
+    CHECK(told.hash() == own.hash());
+    CHECK(want.ratio_max == 1);  // Nothing has moved yet, however stale the responses are.
+    CHECK(want.clip_fraction == 0);
+  }
+}
+
+// Responses of one policy, old log-probabilities of a second, learned by a third.
+struct StaleCase {
+  StaleCase() {
+    for (auto& row : batch.rows) {
+      // Near enough to the policy's own that the cap lies among the weights.
+      for (float& logprob : row.rollout_logprobs) logprob = 0.3f * logprob - 2.4f;
+    }
+    Policy policy({.has_reference = true});
+    const auto scores = policy.learner.score(batch.view(), grpo_options().temperature);
+    for (size_t s = 0; s < scores.size(); ++s) batch.rows[s].old_logprobs = scores[s];
+    policy.learner.step(random_batch(20, 9).view(), sft_options());
+    learned = policy.learner.published();
+  }
+  Batch batch = random_batch(19, 13);
+  std::vector<float> learned{};
+};
+
+TEST_CASE("learner: a corrected step is that of its tokens, whatever threads and packing") {
+  const StaleCase stale;
+  std::vector<std::string> hashes;
+  for (const auto correction : kCorrections) {
+    const StepOptions options = corrected_options(correction);
+    std::string hash;
+    std::vector<SequenceResult> first;
+    for (const int64_t microbatch_tokens : {64, 130, 600}) {
+      std::string hash_of_packing;
+      for (const int threads : {1, 2, 4}) {
+        CAPTURE(microbatch_tokens);
+        CAPTURE(threads);
+        Policy policy({.threads = threads,
+                       .microbatch_tokens = microbatch_tokens,
+                       .has_reference = true,
+                       .initial = stale.learned});
+        const auto scores = policy.learner.score(stale.batch.view(), options.temperature);
+        double loss = 0;
+        int64_t num_truncated = 0;
+        for (size_t s = 0; s < scores.size(); ++s) {
+          const auto& row = stale.batch.rows[s];
+          for (size_t t = 0; t < scores[s].size(); ++t) {
+            if (row.loss_mask[t] == 0) continue;
+            const auto current = static_cast<double>(scores[s][t]);
+            const TokenLoss token =
+                grpo_token_loss(*options.grpo, row.advantage,
+                                {.current = current,
+                                 .rollout = static_cast<double>(row.rollout_logprobs[t]),
+                                 .old = static_cast<double>(row.old_logprobs[t]),
+                                 .reference = current});
+            loss += row.token_weight * token.loss;
+            num_truncated += token.is_truncated ? 1 : 0;
+          }
+        }
+        const StepResult step = policy.learner.step(stale.batch.view(), options);
+        CHECK(step.loss == doctest::Approx(loss).epsilon(1e-12));
+        CHECK(step.ratio_max != 1);
+        if (hash_of_packing.empty()) hash_of_packing = policy.hash();
+        CHECK(policy.hash() == hash_of_packing);
+        if (first.empty()) first = step.sequences;
+        int64_t truncated_of_step = 0;
+        REQUIRE(step.sequences.size() == first.size());
+        for (size_t s = 0; s < first.size(); ++s) {
+          CHECK(step.sequences[s].log_ratio_abs_sum == first[s].log_ratio_abs_sum);
+          CHECK(step.sequences[s].importance_weight_sum == first[s].importance_weight_sum);
+          CHECK(step.sequences[s].importance_weight_max == first[s].importance_weight_max);
+          truncated_of_step += step.sequences[s].num_truncated;
+        }
+        CHECK(truncated_of_step == num_truncated);
+        CHECK((num_truncated > 0) == (correction == OffPolicyCorrection::kTruncated));
+      }
+      if (hash.empty()) hash = hash_of_packing;
+    }
+    hashes.push_back(hash);
+  }
+  Policy plain({.has_reference = true, .initial = stale.learned});
+  plain.learner.step(stale.batch.view(), grpo_options());
+  CHECK(hashes[0] != hashes[1]);
+  CHECK(hashes[0] != plain.hash());
+  CHECK(hashes[1] != plain.hash());
+}
+
+// A plain gradient step of a small length makes the loss fall by that times the gradient's square.
+TEST_CASE("learner: the gradient of a corrected step is that of its loss") {
+  const StaleCase stale;
+  for (const auto correction : kCorrections) {
+    Policy policy({.precision = Precision::kFp32, .has_reference = true, .initial = stale.learned});
+    StepOptions options = corrected_options(correction);
+    options.weight_decay = 0;
+    options.balance_bias_rate = 0;
+    options.gradient_clip = 0;
+    options.epsilon = 1e4;
+    const double length = 5e-5;
+    options.learning_rate = options.epsilon * length;
+    const StepResult before = policy.learner.step(stale.batch.view(), options);
+    options.learning_rate = 0;
+    const StepResult after = policy.learner.step(stale.batch.view(), options);
+    const double slope = (before.loss - after.loss) / length;
+    CHECK(slope == doctest::Approx(before.gradient_norm * before.gradient_norm).epsilon(0.02));
   }
 }
 

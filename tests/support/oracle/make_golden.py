@@ -408,6 +408,45 @@ def grpo(seed=1):
     } | results)
 
 
+def off_policy(seed=3):
+    rng = np.random.default_rng(seed)
+    count, low, high, kl_coef, cap = 40, 0.2, 0.28, 0.05, 1.5
+    rollout = -rng.exponential(1.0, count) - 0.5
+    old = np.minimum(rollout + 0.5 * rng.standard_normal(count), -1e-3)
+    logprob = np.minimum(old + 0.4 * rng.standard_normal(count), -1e-3)
+    reference = np.minimum(logprob + 0.3 * rng.standard_normal(count), -1e-3)
+    advantages = rng.standard_normal(count)
+
+    # Two policies, one graph: the weight is a ratio that no gradient goes through.
+    mu, prox, ref, a = (torch.tensor(x) for x in (rollout, old, reference, advantages))
+    theta = torch.tensor(logprob, requires_grad=True)
+    kl = (ref - theta).exp() - (ref - theta) - 1
+
+    def objective(base, weight):
+        ratio = (theta - base).exp()
+        gain = weight * torch.minimum(ratio * a, ratio.clamp(1 - low, 1 + high) * a)
+        loss = (kl_coef * kl - gain).mean()
+        gradient, = torch.autograd.grad(loss, theta, retain_graph=True)
+        return {"loss": loss.item(), "dlogprob": gradient.tolist(),
+                "importance_weight_mean": weight.mean().item(),
+                "truncated_share": 0.0}
+
+    weight = prox.exp() / mu.exp()
+    truncated = int((weight > cap).sum())
+    print(f"off_policy: {truncated} of {count} weights above the cap")
+    assert 0 < truncated < count
+    results = {"none": objective(mu, torch.ones_like(mu)),
+               "decoupled": objective(prox, weight),
+               "truncated": objective(prox, weight.clamp(max=cap))}
+    results["truncated"]["truncated_share"] = truncated / count
+    write_json(GOLDEN / "off_policy.json", {
+        "clip_low": low, "clip_high": high, "kl_coef": kl_coef, "importance_cap": cap,
+        "rollout_logprob": rollout.tolist(), "old_logprob": old.tolist(),
+        "logprob": logprob.tolist(), "ref_logprob": reference.tolist(),
+        "advantages": advantages.tolist(),
+    } | results)
+
+
 def adamw(seed=2):
     rng = np.random.default_rng(seed)
     x = torch.tensor(rng.standard_normal(8), requires_grad=True)
@@ -435,4 +474,5 @@ if __name__ == "__main__":
         policy_case(case, full=arguments.full, **cases[case])
     if not arguments.case:
         grpo()
+        off_policy()
         adamw()
