@@ -13,7 +13,8 @@
 namespace troupe::model {
 
 // Writes `folder`, which must not exist, and syncs every file and folder of it. The record that
-// comes back names everything but the folder, which the caller may rename.
+// comes back names everything but the folder, which the caller may rename. kExhausted when the disk
+// is full; what was written until then stays.
 Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion version,
                                         const Checkpoint& checkpoint, const LearnerState& state);
 
