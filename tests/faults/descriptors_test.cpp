@@ -143,7 +143,7 @@ TEST_CASE("descriptors: a daemon that has none left refuses in words and goes on
   }
   // The users have gone, and the limit is what it was: by itself it goes on.
   REQUIRE(::prlimit(daemon.pid(), RLIMIT_NOFILE, &before, nullptr) == 0);
-  CHECK(daemon.waits_for(
+  REQUIRE(daemon.waits_for(
       [&] {
         return static_cast<bool>(
             cluster::only_job((*client)->ask(SubmitJob{.request_id = "amid", .job = spec})));
