@@ -18,6 +18,7 @@ enum class ErrorCode : uint8_t {
   kStaleEpoch = 5,       // The writer was replaced: it must stop, its successor goes on.
   kOverloaded = 6,       // A bound was reached: ask again later.
   kUnknownOutcome = 7,   // No answer in time; the request may have been done. Ask with the same id.
+  kExhausted = 8,        // A disk is full or no more files may be open: wait until there is room.
 };
 
 struct Error {

@@ -49,6 +49,7 @@ struct Heartbeat {
   requestId @1 :UInt64;  # What it works on; 0: nothing.
   sequencesDone @2 :Int64;  # Of the groups that it generates.
   sequencesTotal @3 :Int64;
+  waitsFor @4 :Text;  # What it needs to go on, e.g. room on a disk, for people; empty: nothing.
 }
 
 struct SampledResponse {

@@ -63,6 +63,7 @@ struct Heartbeat {
   uint64_t request_id = 0;      // What it works on; 0: nothing.
   int64_t sequences_done = 0;   // Of the groups that it generates.
   int64_t sequences_total = 0;  //
+  std::string waits_for{};      // Room on a disk, for people to read; empty: it works.
 };
 
 struct SampledResponse {

@@ -92,14 +92,16 @@ void to_wire(wire::Heartbeat::Builder to, const Heartbeat& from) {
   to.setRequestId(from.request_id);
   to.setSequencesDone(from.sequences_done);
   to.setSequencesTotal(from.sequences_total);
+  to.setWaitsFor(wire::to_text(wire::cut(from.waits_for), kTextBytesMax));
 }
 
-Heartbeat from_wire(wire::Heartbeat::Reader from, FieldReader&) {
+Heartbeat from_wire(wire::Heartbeat::Reader from, FieldReader& fields) {
   return {
       .beat = from.getBeat(),
       .request_id = from.getRequestId(),
       .sequences_done = from.getSequencesDone(),
       .sequences_total = from.getSequencesTotal(),
+      .waits_for = fields.text(from.getWaitsFor(), kTextBytesMax, "waits_for"),
   };
 }
 

@@ -79,6 +79,7 @@ void RunState::peer_said(const PeerSaid& said) {
     if (const auto epoch = run_->worker_hello(*hello, now())) self_->monitor(said.peer);
     greeting_ = nullptr;
   } else if (const auto peer = peers_.find(envelope.epoch); peer != peers_.end()) {
+    if (const auto* beat = std::get_if<Heartbeat>(&*message)) note_waiting(peer->second, *beat);
     run_->worker_said(peer->second.slot, envelope.epoch, envelope.request_id, std::move(*message),
                       now());
   }
@@ -139,9 +140,27 @@ void RunState::stop(JobState state) {
 
 void RunState::tick() {
   submit_waiting();
+  note_full_disk();
   run_->tick(now());
   finish_if_ended();
   if (run_) self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
+}
+
+// Everything else of the job goes on until it needs what is not recorded yet.
+void RunState::note_full_disk() {
+  const auto full = setup_->head->store->waits_for();
+  if (full.has_value() == waits_for_disk_) return;
+  waits_for_disk_ = full.has_value();
+  setup_->sink->noted(full ? "waits: " + full->message + ", then it goes on by itself"
+                           : "goes on: there is room on the disk again");
+}
+
+void RunState::note_waiting(Peer& peer, const Heartbeat& heartbeat) {
+  if (peer.waits == !heartbeat.waits_for.empty()) return;
+  peer.waits = !peer.waits;
+  setup_->sink->noted(peer.waits ? fmt::format("worker {} waits: {}, then it goes on by itself",
+                                               peer.slot, heartbeat.waits_for)
+                                 : fmt::format("worker {} goes on", peer.slot));
 }
 
 void RunState::finish_if_ended() {

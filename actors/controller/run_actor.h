@@ -111,8 +111,11 @@ class RunState : public RunPorts {
   struct Peer {
     caf::strong_actor_ptr actor{};
     uint32_t slot = 0;
+    bool waits = false;  // For room on a disk.
   };
   void submit_waiting();
+  void note_full_disk();
+  void note_waiting(Peer& peer, const Heartbeat& heartbeat);
   void finish_if_ended();
 
   RunActor::pointer self_ = nullptr;
@@ -126,6 +129,7 @@ class RunState : public RunPorts {
   caf::strong_actor_ptr greeting_{};                  // Who says hello right now.
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.
   std::vector<Round> loading_{};                      // To be read behind what waits.
+  bool waits_for_disk_ = false;                       // The store does.
 };
 
 // An actor that throws would be gone in silence, and everybody would wait for it: better the

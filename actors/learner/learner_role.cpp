@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "actors/controller/prepared_job.h"
 #include "actors/learner/off_policy_metrics.h"
@@ -318,7 +319,12 @@ Result<PointSaved> LearnerRole::save(const SavePoint& request) {
   auto point = model::save_recovery_point(
       request.folder, version_, {.config = config_, .values = learner_->published(), .text = text_},
       learner_->state(), request.policies);
-  if (!point) return point.error();
+  if (!point) {
+    // Half of it helps nobody, least of all on a full disk.
+    std::error_code ignored;
+    std::filesystem::remove_all(request.folder, ignored);
+    return point.error();
+  }
   return PointSaved{.point = *point, .core_seconds = saving.seconds()};
 }
 

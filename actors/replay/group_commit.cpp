@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <span>
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace troupe::actors {
@@ -14,16 +15,18 @@ size_t bytes_of(const Batch& batch) {
   return bytes;
 }
 
-size_t bytes_of(std::span<const Batch> batches) {
-  size_t bytes = 0;
-  for (const Batch& batch : batches) bytes += bytes_of(batch);
-  return bytes;
+bool is_full(const Status& status) {
+  return !status && status.error().code == ErrorCode::kExhausted;
 }
 
 }  // namespace
 
-GroupCommit::GroupCommit(std::unique_ptr<ReplayStore> store, size_t queue_bytes_max)
-    : store_(std::move(store)), queue_bytes_max_(queue_bytes_max), writer_([this] { run(); }) {}
+GroupCommit::GroupCommit(std::unique_ptr<ReplayStore> store, size_t queue_bytes_max,
+                         std::function<void(const std::string&)> noted)
+    : store_(std::move(store)),
+      queue_bytes_max_(queue_bytes_max),
+      noted_(std::move(noted)),
+      writer_([this] { run(); }) {}
 
 GroupCommit::~GroupCommit() {
   {
@@ -34,17 +37,18 @@ GroupCommit::~GroupCommit() {
   writer_.join();
 }
 
-Status GroupCommit::submit(Batch batch, std::function<void(Status)> done) {
+Status GroupCommit::submit(Batch batch, std::function<void(Status)> done, WhenFull when_full) {
   const size_t bytes = bytes_of(batch);
   {
     const std::lock_guard guard(mutex_);
+    if (waits_for_ && when_full == WhenFull::kRefuse) return *waits_for_;
     // The first is let in whatever its size, or it could never be.
     if (queue_bytes_ > 0 && queue_bytes_ + bytes > queue_bytes_max_) {
       return Error{ErrorCode::kOverloaded,
                    fmt::format("{} bytes wait to be committed already", queue_bytes_)};
     }
     queue_bytes_ += bytes;
-    queue_.push_back(Submission{std::move(batch), std::move(done)});
+    queue_.push_back(Submission{std::move(batch), std::move(done), when_full});
   }
   has_work_.notify_one();
   return ok();
@@ -58,6 +62,11 @@ void GroupCommit::read(std::function<void(const ReplayStore&)> look) {
   push(Look{std::move(look)});
 }
 
+std::optional<Error> GroupCommit::waits_for() const {
+  const std::lock_guard guard(mutex_);
+  return waits_for_;
+}
+
 void GroupCommit::push(Item item) {
   {
     const std::lock_guard guard(mutex_);
@@ -67,46 +76,135 @@ void GroupCommit::push(Item item) {
 }
 
 void GroupCommit::run() {
+  std::deque<Item> items;
+  auto pause = kRetryFirst;
   while (true) {
-    std::vector<Item> items;
+    bool is_last_try = false;
     {
       std::unique_lock guard(mutex_);
-      has_work_.wait(guard, [this] { return is_stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      items.swap(queue_);
+      if (waits_for_) {
+        has_work_.wait_for(guard, pause, [this] { return is_stopping_; });
+        pause = std::min(2 * pause, kRetryMax);
+      } else {
+        has_work_.wait(guard, [this] { return is_stopping_ || !queue_.empty(); });
+        pause = kRetryFirst;
+      }
+      std::move(queue_.begin(), queue_.end(), std::back_inserter(items));
+      queue_.clear();
+      if (items.empty()) return;
+      is_last_try = is_stopping_;
     }
-    work_off(items);
+    const uint64_t num_commits = store_->num_commits();
+    const Status status = work_off(items);
+    if (!status) {
+      refuse(items, status.error());
+      // Where nothing waits, the next submission tries.
+      set_waits_for(items.empty() ? std::nullopt : std::optional(status.error()));
+      tell_full(status.error(), items.size());
+      if (is_last_try) give_up(items, status.error());
+    } else {
+      set_waits_for(std::nullopt);
+      if (store_->num_commits() > num_commits) tell_room();
+    }
   }
 }
 
-void GroupCommit::work_off(std::vector<Item>& items) {
+// What is refused leaves the order of the others as it is.
+void GroupCommit::refuse(std::deque<Item>& items, const Error& full) {
+  std::deque<Item> kept;
+  for (Item& item : items) {
+    auto* const submission = std::get_if<Submission>(&item);
+    if (submission != nullptr && submission->when_full == WhenFull::kRefuse) {
+      finish(*submission, full);
+    } else {
+      kept.push_back(std::move(item));
+    }
+  }
+  items.swap(kept);
+}
+
+void GroupCommit::give_up(std::deque<Item>& items, const Error& full) {
   for (Item& item : items) {
     if (auto* const submission = std::get_if<Submission>(&item)) {
-      pending_.push_back(std::move(submission->batch));
-      pending_done_.push_back(std::move(submission->done));
-      continue;
-    }
-    commit_pending();
-    if (auto* const request = std::get_if<EpochRequest>(&item)) {
-      request->done(store_->begin_epoch(request->job));
+      finish(*submission, full);
+    } else if (auto* const request = std::get_if<EpochRequest>(&item)) {
+      request->done(full);
     } else {
       std::get<Look>(item).look(*store_);
     }
   }
-  commit_pending();
+  items.clear();
 }
 
-void GroupCommit::commit_pending() {
-  if (pending_.empty()) return;
-  auto statuses = store_->commit(pending_);
-  const size_t bytes = bytes_of(pending_);
-  pending_.clear();
+Status GroupCommit::work_off(std::deque<Item>& items) {
+  while (!items.empty()) {
+    if (std::holds_alternative<Submission>(items.front())) {
+      if (Status status = commit_first(items); !status) return status;
+      continue;
+    }
+    if (auto* const request = std::get_if<EpochRequest>(&items.front())) {
+      auto epoch = store_->begin_epoch(request->job);
+      if (!epoch && epoch.error().code == ErrorCode::kExhausted) return epoch.error();
+      request->done(std::move(epoch));
+    } else {
+      std::get<Look>(items.front()).look(*store_);
+    }
+    items.pop_front();
+  }
+  return ok();
+}
+
+// The submissions before the first item of another kind.
+Status GroupCommit::commit_first(std::deque<Item>& items) {
+  std::vector<Batch> batches;
+  for (Item& item : items) {
+    auto* const submission = std::get_if<Submission>(&item);
+    if (submission == nullptr) break;
+    batches.push_back(std::move(submission->batch));
+  }
+  auto statuses = store_->commit(batches);
+  Status result = ok();
+  std::deque<Item> left;
+  for (size_t i = 0; i < statuses.size(); ++i) {
+    auto& submission = std::get<Submission>(items.front());
+    submission.batch = std::move(batches[i]);
+    if (is_full(statuses[i])) {
+      result = statuses[i];
+      left.push_back(std::move(items.front()));
+    } else {
+      finish(submission, std::move(statuses[i]));
+    }
+    items.pop_front();
+  }
+  items.insert(items.begin(), std::make_move_iterator(left.begin()),
+               std::make_move_iterator(left.end()));
+  return result;
+}
+
+void GroupCommit::finish(Submission& submission, Status status) {
   {
     const std::lock_guard guard(mutex_);
-    queue_bytes_ -= bytes;
+    queue_bytes_ -= bytes_of(submission.batch);
   }
-  const auto done = std::exchange(pending_done_, {});
-  for (size_t i = 0; i < done.size(); ++i) done[i](std::move(statuses[i]));
+  submission.done(std::move(status));
+}
+
+void GroupCommit::set_waits_for(std::optional<Error> full) {
+  const std::lock_guard guard(mutex_);
+  waits_for_ = std::move(full);
+}
+
+void GroupCommit::tell_full(const Error& full, size_t num_waiting) {
+  if (std::exchange(is_told_full_, true)) return;
+  noted_(
+      fmt::format("nothing can be recorded: {}; new jobs are refused until then, what was "
+                  "acknowledged is safe, and {} records wait",
+                  full.message, num_waiting));
+}
+
+void GroupCommit::tell_room() {
+  if (!std::exchange(is_told_full_, false)) return;
+  noted_("there is room again: what waited is recorded, and everything goes on");
 }
 
 }  // namespace troupe::actors

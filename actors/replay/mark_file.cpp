@@ -12,6 +12,7 @@
 
 #include "model/formats/file.h"
 #include "schemas/hash.h"
+#include "schemas/system_error.h"
 
 namespace troupe::actors {
 namespace {
@@ -55,7 +56,7 @@ std::optional<Content> decode(const Slot& slot) {
 off_t offset_of(uint64_t counter) { return static_cast<off_t>((counter & 1) * kSlotBytes); }
 
 Error failed(const char* what, const std::string& path) {
-  return {ErrorCode::kInternal, fmt::format("cannot {} {}: {}", what, path, std::strerror(errno))};
+  return system_error(fmt::format("cannot {} {}", what, path), errno);
 }
 
 }  // namespace
@@ -118,7 +119,11 @@ Status MarkFile::write(uint64_t value) {
   // whole.
   const Slot slot = encode({counter_ + 1, value});
   const ssize_t written = ::pwrite(file_, slot.data(), slot.size(), offset_of(counter_ + 1));
-  if (written != static_cast<ssize_t>(slot.size())) return failed("write", path_);
+  if (written != static_cast<ssize_t>(slot.size())) {
+    // Of a full disk a part is written first.
+    if (written >= 0) errno = ENOSPC;
+    return failed("write", path_);
+  }
   if (::fdatasync(file_) != 0) return failed("sync", path_);
   ++counter_;
   value_ = value;

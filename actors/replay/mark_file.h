@@ -24,6 +24,7 @@ class MarkFile {
   uint64_t value() const { return value_; }
 
   // On the disk when this returns ok. After a failure the old value or the new one is there.
+  // kExhausted when the disk is full.
   Status write(uint64_t value);
 
  private:

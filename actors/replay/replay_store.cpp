@@ -23,6 +23,7 @@
 #include "actors/replay/mark_file.h"
 #include "actors/replay/record_bytes.h"
 #include "schemas/check.h"
+#include "schemas/system_error.h"
 
 namespace troupe::actors {
 namespace {
@@ -35,6 +36,10 @@ constexpr char kCommitKey[] = "commit";
 
 // What is synced at once is built in memory first.
 constexpr size_t kGroupBytesMax = 32 << 20;
+
+// A file that is there for moments, to see whether a full disk has room again.
+constexpr char kRoom[] = "/room";
+constexpr size_t kRoomOver = 1 << 20;
 
 // RocksDB's own log file asserts when the disk is full, which would end the head at the moment it
 // is to go on. Every failure is also a status.
@@ -91,12 +96,27 @@ class FolderLock {
 
 std::string database_path(const std::string& folder) { return folder + "/db"; }
 
+Error exhausted(const rocksdb::Status& status, const std::string& path, int reason) {
+  return {ErrorCode::kExhausted,
+          fmt::format("{}: {}; {}", path, status.ToString(), advice_on_exhaustion(reason))};
+}
+
 Error from_rocksdb(const rocksdb::Status& status, const std::string& path) {
   // A database that lacks one of its files is as damaged as one with other bytes in it.
   const bool is_damaged = status.IsCorruption() || status.IsPathNotFound();
-  const auto code = is_damaged ? ErrorCode::kCorruption : ErrorCode::kInternal;
-  const char* const advice = is_damaged ? "; it is damaged: restore the folder from a copy" : "";
-  return {code, fmt::format("{}: {}{}", path, status.ToString(), advice)};
+  if (is_damaged) {
+    return {ErrorCode::kCorruption,
+            fmt::format("{}: {}; it is damaged: restore the folder from a copy", path,
+                        status.ToString())};
+  }
+  if (status.IsNoSpace()) return exhausted(status, path, ENOSPC);
+  // It has a code of its own for a full disk only.
+  for (const int reason : {EDQUOT, EMFILE, ENFILE}) {
+    if (status.ToString().find(std::strerror(reason)) != std::string::npos) {
+      return exhausted(status, path, reason);
+    }
+  }
+  return {ErrorCode::kInternal, fmt::format("{}: {}", path, status.ToString())};
 }
 
 // RocksDB's list of the tables. Its reader takes one that was cut between two entries for whole,
@@ -207,17 +227,21 @@ class ReplayStore::Implementation {
         database_(std::move(database)),
         commit_(commit) {}
 
-  Result<uint64_t> begin_epoch(uint64_t job) {
+  Result<std::vector<uint64_t>> begin_epochs(std::span<const uint64_t> jobs) {
     if (Status status = make_writable(); !status) return status.error();
-    const auto current = epoch_of(job);
-    if (!current) return current.error();
-    const uint64_t epoch = *current + 1;
+    std::vector<uint64_t> begun;
     Group group(commit_);
-    group.begin_commit();
-    group.put({.job = job, .kind = RecordKind::kEpoch}, epoch, {});
+    for (const uint64_t job : jobs) {
+      const auto current = epoch_of(job);
+      if (!current) return current.error();
+      begun.push_back(*current + 1);
+      group.begin_commit();
+      group.put({.job = job, .kind = RecordKind::kEpoch}, begun.back(), {});
+    }
+    if (group.is_empty()) return begun;
     if (Status status = write(group); !status) return status.error();
-    epochs_[job] = epoch;
-    return epoch;
+    for (size_t i = 0; i < jobs.size(); ++i) epochs_[jobs[i]] = begun[i];
+    return begun;
   }
 
   std::vector<Status> commit(std::span<const Batch> batches) {
@@ -385,6 +409,7 @@ class ReplayStore::Implementation {
       commit_ = group.commit();
     } else {
       is_writable_ = false;
+      bytes_without_room_ = result.error().code == ErrorCode::kExhausted ? group.size() : 0;
     }
     return result;
   }
@@ -394,15 +419,22 @@ class ReplayStore::Implementation {
   Status sync_manifest() {
     Manifest now = Manifest::of(path());
     if (now == manifest_) return ok();
+    if (now.name.empty()) return system_error("cannot read " + path() + "/CURRENT", errno);
     const std::string file_path = path() + "/" + now.name;
     const int file = ::open(file_path.c_str(), O_RDONLY | O_CLOEXEC);
-    // Replaced at this very moment: the next commit names the new one.
-    if (file < 0) return ok();
+    if (file < 0) {
+      if (is_exhaustion(errno)) return system_error("cannot open " + file_path, errno);
+      // Replaced at this very moment: the next commit names the new one.
+      return ok();
+    }
     const bool is_synced = ::fdatasync(file) == 0;
+    const int reason = errno;
     ::close(file);
     if (!is_synced) {
-      return Error{ErrorCode::kInternal,
-                   fmt::format("cannot sync {}: {}", file_path, std::strerror(errno))};
+      // The next sync would succeed and mean nothing: the system forgets what it could not write.
+      // Opening again makes a new list.
+      is_writable_ = false;
+      return system_error("cannot sync " + file_path, reason);
     }
     manifest_ = std::move(now);
     return ok();
@@ -412,6 +444,7 @@ class ReplayStore::Implementation {
   // at the next opening. So the database is opened again, which begins a new log.
   Status make_writable() {
     if (is_writable_) return ok();
+    if (Status status = find_room(); !status) return status;
     const std::unique_lock guard(mutex_);
     epochs_.clear();
     database_.reset();
@@ -430,7 +463,29 @@ class ReplayStore::Implementation {
     if (Status status = mark_.write(*number); !status) return status;
     commit_ = *number;
     is_writable_ = true;
+    bytes_without_room_ = 0;
     return ok();
+  }
+
+  // For what did not fit, for the tables that opening makes of the logs, and some more. Each
+  // opening leaves a log behind until there is a table, so a full disk is not opened on a guess.
+  Status find_room() const {
+    if (bytes_without_room_ == 0) return ok();
+    size_t bytes = bytes_without_room_ + kRoomOver;
+    std::error_code error;
+    for (fs::directory_iterator at(path(), error), end; !error && at != end; at.increment(error)) {
+      std::error_code gone;
+      const auto size = at->path().extension() == ".log" ? at->file_size(gone) : 0;
+      if (!gone) bytes += size;
+    }
+    const std::string file_path = folder_ + kRoom;
+    const int file = ::open(file_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) return system_error("cannot create " + file_path, errno);
+    const int reason = ::posix_fallocate(file, 0, static_cast<off_t>(bytes));
+    ::close(file);
+    ::unlink(file_path.c_str());
+    if (reason == 0) return ok();
+    return system_error(fmt::format("{} needs {} bytes more", path(), bytes), reason);
   }
 
   const std::string folder_;
@@ -443,6 +498,7 @@ class ReplayStore::Implementation {
   std::atomic<uint64_t> commit_;           // The last that was acknowledged.
   std::atomic<uint64_t> num_syncs_ = 0;
   bool is_writable_ = true;
+  size_t bytes_without_room_ = 0;  // Of the commit that found the disk full.
 };
 
 Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder) {
@@ -457,6 +513,7 @@ Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder
   auto mark = MarkFile::open(mark_path);
   if (!mark) return mark.error();
   if (Status status = check_against_mark(folder, *mark); !status) return status.error();
+  ::unlink((folder + kRoom).c_str());
 
   const std::string path = database_path(folder);
   auto database = open_database(path, Access::kWrite);
@@ -477,7 +534,12 @@ ReplayStore::ReplayStore(std::unique_ptr<Implementation> implementation)
 ReplayStore::~ReplayStore() = default;
 
 Result<uint64_t> ReplayStore::begin_epoch(uint64_t job) {
-  return implementation_->begin_epoch(job);
+  const auto begun = implementation_->begin_epochs({&job, 1});
+  if (!begun) return begun.error();
+  return begun->front();
+}
+Result<std::vector<uint64_t>> ReplayStore::begin_epochs(std::span<const uint64_t> jobs) {
+  return implementation_->begin_epochs(jobs);
 }
 std::vector<Status> ReplayStore::commit(std::span<const Batch> batches) {
   return implementation_->commit(batches);

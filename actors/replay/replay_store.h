@@ -102,12 +102,16 @@ class ReplayStore : public RecordReader {
   // A new writer of `job` takes over: from now on older epochs are refused. Durable; returns the
   // epoch, from 1.
   Result<uint64_t> begin_epoch(uint64_t job);
+  // The same of many at once, all or none; the epochs in the order of the jobs, which are
+  // different.
+  Result<std::vector<uint64_t>> begin_epochs(std::span<const uint64_t> jobs);
 
   // Each batch is atomic, they are applied in order, and all are synced before this returns. One
-  // status per batch: kStaleEpoch for a fenced writer (the others are not affected); kInternal when
-  // the disk failed or is full, for that batch and every later one of the call. Such a batch may
-  // turn out to be there after all, as after a crash; to commit the same again is safe. The next
-  // call tries again, so a full disk is survived once there is space; reads go on meanwhile.
+  // status per batch: kStaleEpoch for a fenced writer (the others are not affected); kExhausted
+  // when the disk is full and kInternal when it failed, for that batch and every later one of the
+  // call. Such a batch may turn out to be there after all, as after a crash; to commit the same
+  // again is safe. The next call tries again, so a full disk is survived once there is space; reads
+  // go on meanwhile.
   std::vector<Status> commit(std::span<const Batch> batches);
 
   Result<std::optional<StoredRecord>> find(const RecordKey& key) const override;

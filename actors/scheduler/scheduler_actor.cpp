@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <filesystem>
 
 #include "actors/controller/checkpoints.h"
@@ -9,14 +10,23 @@
 #include "model/formats/recovery_point.h"
 #include "schemas/overloaded.h"
 #include "schemas/records_codec.h"
+#include "schemas/system_error.h"
 
 namespace troupe::actors {
 namespace {
+
+constexpr auto kPrepareAgain = std::chrono::seconds(2);  // After the disk was found full.
 
 ControlReply failed(Error error) {
   ControlReply reply;
   reply.error = std::move(error);
   return reply;
+}
+
+Error not_accepted(Error error) {
+  error.message = "the job is not accepted: " + error.message;
+  if (error.code == ErrorCode::kExhausted) error.message += ", then submit it again";
+  return error;
 }
 
 Error no_such_job(uint64_t id) {
@@ -41,7 +51,7 @@ Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord rec
   record.arithmetic_id = head.backend->arithmetic_id;
   std::error_code error;
   std::filesystem::create_directories(record.home + "/checkpoints", error);
-  if (error) return invalid_argument("cannot create " + record.home + ": " + error.message());
+  if (error) return system_error("cannot create " + record.home, error.value());
   const Checkpoints checkpoints(record.home, epoch);
   auto history =
       load_history(head.store->store(), record.id, record.spec, [&](const PointRecord& point) {
@@ -138,7 +148,7 @@ void SchedulerState::submit(const SubmitJob& submit, std::function<void(ControlR
       .id = id, .request_id = submit.request_id, .spec = submit.job, .home = head_->home_of(id)};
   by_request_[submit.request_id] = id;
   // It is queued once it is durable: what was not acknowledged does not run.
-  write(id, std::move(answer));
+  write(id, std::move(answer), WhenFull::kRefuse);
 }
 
 void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
@@ -151,6 +161,11 @@ void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
   if (!queue_.has(id)) {
     answer(
         failed({ErrorCode::kOverloaded, fmt::format("job {} is being accepted; ask again", id)}));
+    return;
+  }
+  // Nothing is changed that cannot be recorded.
+  if (const auto full = head_->store->waits_for()) {
+    answer(failed(*full));
     return;
   }
   if (Status status = (queue_.*verb)(id); !status) {
@@ -170,7 +185,8 @@ void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
 }
 
 // Records the job as it is now.
-void SchedulerState::write(uint64_t id, std::function<void(ControlReply)> answer) {
+void SchedulerState::write(uint64_t id, std::function<void(ControlReply)> answer,
+                           WhenFull when_full) {
   Job& job = jobs_.at(id);
   writing_.push_back({id, job.record, {}});
   JobRecord record = job.record;
@@ -180,11 +196,13 @@ void SchedulerState::write(uint64_t id, std::function<void(ControlReply)> answer
   batch.job = id;
   batch.epoch = job.epoch;
   batch.writes.push_back({{id, RecordKind::kJob, 0, 0}, encode(record)});
-  const Status taken =
-      head_->store->submit(std::move(batch), [address = address_, id](Status status) {
+  const Status taken = head_->store->submit(
+      std::move(batch),
+      [address = address_, id](Status status) {
         caf::anon_send(address, JobRecorded{id, std::move(status)});
-      });
-  if (!taken) self_->send(address_, JobRecorded{id, taken});
+      },
+      when_full);
+  if (!taken) self_->send(address_, JobRecorded{id, taken, false});
 }
 
 void SchedulerState::recorded(const JobRecorded& recorded) {
@@ -200,7 +218,7 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
       reply.jobs.push_back(summary(jobs_.at(done.job)));
       answer(std::move(reply));
     } else {
-      answer(failed(recorded.status.error()));
+      answer(failed(is_new ? not_accepted(recorded.status.error()) : recorded.status.error()));
     }
   }
   if (recorded.status) {
@@ -221,8 +239,19 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
   } else if (is_new) {
     by_request_.erase(done.record.request_id);
     jobs_.erase(done.job);
+    if (recorded.was_tried) make_forgotten(done.job);
   }
   finish_draining();
+}
+
+// The record of a refused job may be in the store all the same, like anything whose commit failed,
+// and would run with the next head.
+void SchedulerState::make_forgotten(uint64_t refused) {
+  Batch batch;
+  batch.job = refused;
+  batch.erases.push_back({RecordKind::kJob, 0, 1});
+  // In the store's order it comes before the next job of this id. Nobody waits for it.
+  (void)head_->store->submit(std::move(batch), [](const Status&) {});
 }
 
 void SchedulerState::obey_queue() {
@@ -284,6 +313,13 @@ void SchedulerState::epoch_begun(const EpochBegun& begun) {
 }
 
 void SchedulerState::run_prepared(const RunPrepared& prepared) {
+  if (!prepared.setup && prepared.setup.error().code == ErrorCode::kExhausted &&
+      !stop_when_begun_) {
+    Job& waiting = jobs_.at(prepared.job);
+    waiting.record.message = "waits: " + prepared.setup.error().message;
+    self_->delayed_send(address_, kPrepareAgain, EpochBegun{prepared.job, waiting.epoch});
+    return;
+  }
   if (!prepared.setup) {
     end_run(prepared.job, JobState::kFailed, prepared.setup.error().message);
     return;
@@ -296,6 +332,7 @@ void SchedulerState::run_prepared(const RunPrepared& prepared) {
   Job& job = jobs_.at(prepared.job);
   job.record.data_sha256 = setup->record.data_sha256;
   job.record.arithmetic_id = setup->record.arithmetic_id;
+  job.record.message.clear();
   job.gauge = setup->gauge;
   write(prepared.job);
   setup->ended = [address = address_](RunResult result) {

@@ -29,6 +29,7 @@ struct DrainHead {
 struct JobRecorded {
   uint64_t job = 0;
   Status status = ok();
+  bool was_tried = true;  // By the store; what it refused at once is certainly not there.
 };
 struct EpochBegun {
   uint64_t job = 0;
@@ -86,7 +87,9 @@ class SchedulerState {
   void submit(const SubmitJob& submit, std::function<void(ControlReply)> answer);
   void change(uint64_t job, Status (JobQueue::*verb)(uint64_t),
               std::function<void(ControlReply)> answer);
-  void write(uint64_t job, std::function<void(ControlReply)> answer = {});
+  void write(uint64_t job, std::function<void(ControlReply)> answer = {},
+             WhenFull when_full = WhenFull::kWait);
+  void make_forgotten(uint64_t refused);
   void obey_queue();
   void start_run(uint64_t job);
   void end_run(uint64_t job, JobState state, const std::string& message);

@@ -1,11 +1,33 @@
 #include "actors/worker/executor.h"
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "schemas/overloaded.h"
 
 namespace troupe::actors {
 namespace {
+
+constexpr std::chrono::milliseconds kRetryFirst{100};
+constexpr std::chrono::milliseconds kRetryMax{2'000};
+
+// Does `work` until something else than a lack of room comes of it.
+template <class Work>
+auto when_there_is_room(WorkerProgress& progress, Work work) {
+  auto pause = kRetryFirst;
+  while (true) {
+    auto result = work();
+    if (result || result.error().code != ErrorCode::kExhausted) {
+      progress.set_waits_for("");
+      return result;
+    }
+    progress.set_waits_for(result.error().message);
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, kRetryMax);
+  }
+}
 
 Error without_role(const char* role) {
   return {ErrorCode::kInternal, std::string("this worker is no ") + role};
@@ -37,10 +59,13 @@ void Executor::execute(uint64_t request_id, const ToWorker& request) {
             return learner_ ? answer_with(learner_->learn(step)) : without_role("learner");
           },
           [&](const PublishPolicy& publish) -> Status {
-            return learner_ ? answer_with(learner_->publish(publish)) : without_role("learner");
+            if (!learner_) return without_role("learner");
+            return answer_with(
+                when_there_is_room(progress_, [&] { return learner_->publish(publish); }));
           },
           [&](const SavePoint& save) -> Status {
-            return learner_ ? answer_with(learner_->save(save)) : without_role("learner");
+            if (!learner_) return without_role("learner");
+            return answer_with(when_there_is_room(progress_, [&] { return learner_->save(save); }));
           },
           // Which one, is in `progress`; a generation may have taken it before.
           [&](const LoadPolicy&) { return take_policy(); },

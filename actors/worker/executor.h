@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "actors/learner/learner_role.h"
@@ -46,6 +47,17 @@ struct WorkerProgress {
   std::atomic<int64_t> sequences_total{0};
   std::atomic<uint64_t> cancelled{0};  // Requests up to this one.
   NextPolicy policy{};
+
+  std::string waits_for() const {
+    const std::lock_guard guard(mutex);
+    return what_it_waits_for;
+  }
+  void set_waits_for(std::string what) {
+    const std::lock_guard guard(mutex);
+    what_it_waits_for = std::move(what);
+  }
+  mutable std::mutex mutex{};
+  std::string what_it_waits_for{};  // Guarded by mutex.
 };
 
 class Executor {
@@ -54,7 +66,8 @@ class Executor {
   Executor(const kernels::Backend& backend, WorkerProgress& progress,
            std::function<void(uint64_t request_id, FromWorker)> answer);
 
-  // Does one thing and answers. What fails is answered by WorkFailed.
+  // Does one thing and answers. What fails is answered by WorkFailed; what is to be written to a
+  // full disk is tried again until there is room, for as long as the head lets this process live.
   void execute(uint64_t request_id, const ToWorker& request);
 
  private:

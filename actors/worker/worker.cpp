@@ -124,11 +124,12 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, const kernels
         self->delayed_send(self, kHeartbeatPeriod, caf::tick_atom_v);
         if (line->epoch == 0) return;
         self->send(line->root,
-                   line->envelope(0, FromWorker(Heartbeat{
-                                         .beat = ++self->state.beat,
-                                         .request_id = line->progress.request_id,
-                                         .sequences_done = line->progress.sequences_done,
-                                         .sequences_total = line->progress.sequences_total})));
+                   line->envelope(
+                       0, FromWorker(Heartbeat{.beat = ++self->state.beat,
+                                               .request_id = line->progress.request_id,
+                                               .sequences_done = line->progress.sequences_done,
+                                               .sequences_total = line->progress.sequences_total,
+                                               .waits_for = line->progress.waits_for()})));
       },
   };
 }

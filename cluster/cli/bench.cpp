@@ -16,6 +16,7 @@
 #include "cluster/cli/command.h"
 #include "cluster/cli/data_speed.h"
 #include "cluster/cli/policy_speed.h"
+#include "cluster/cli/submission_speed.h"
 #include "kernels/cpu/ceilings.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
@@ -482,10 +483,39 @@ void bench_checkpoint(Bench& bench) {
   add(read, speed->read);
 }
 
+// Jobs that a daemon accepts, durably, from users who each wait for their answer: so many per
+// second, and how long one waits, beside what the disk takes for one sync.
+void bench_submissions(Bench& bench) {
+  constexpr size_t kClients[] = {1, 16, 128};
+  constexpr size_t kJobsOfEach = 50;
+  for (const size_t num_clients : kClients) {
+    const std::string name = fmt::format("submissions.c{}", num_clients);
+    const std::string sync = name + ".fdatasync";
+    if (!bench.is_wanted(name) && !bench.is_wanted(sync)) continue;
+    const size_t num_jobs = std::max<size_t>(200, kJobsOfEach * num_clients);
+    const auto speed = measure_submissions(num_clients, num_jobs);
+    if (!speed) {
+      fmt::print(stderr, "bench: {}\n", speed.error().message);
+      return;
+    }
+    const std::string shape = fmt::format("{} clients, {} jobs", num_clients, num_jobs);
+    const auto add_time = [&](const std::string& of, const std::vector<double>& sorted) {
+      for (const size_t percentile : {50, 99}) {
+        bench.add({fmt::format("{}.p{}", of, percentile), shape,
+                   sorted[std::min(sorted.size() - 1, sorted.size() * percentile / 100)], 0, "ms",
+                   0});
+      }
+    };
+    bench.add({name, shape, static_cast<double>(num_jobs) / speed->seconds, 0, "jobs/s", 0});
+    add_time(name, speed->latency_ms);
+    add_time(sync, speed->sync_ms);
+  }
+}
+
 // Everything that is measured, in order: the limits come first.
 constexpr void (*kBenchmarks[])(Bench&) = {
-    bench_ceilings, bench_products,  bench_attention,
-    bench_policies, bench_tokenizer, bench_checkpoint,
+    bench_ceilings,  bench_products,   bench_attention,   bench_policies,
+    bench_tokenizer, bench_checkpoint, bench_submissions,
 };
 
 struct BenchCommand {
@@ -537,6 +567,9 @@ void add_bench(CLI::App& program, int& exit_code) {
       "  prefill.*     a prompt of 512 tokens     train.*  GRPO steps with AdamW\n"
       "  tokenizer.*   text to tokens of a byte pair vocabulary, and back\n"
       "  checkpoint.*  a recovery point to the folder for temporary files, synced, and back\n"
+      "  submissions.* jobs accepted by a daemon from c clients that each wait for the answer, "
+      "and\n"
+      "                how long they wait, beside fdatasync of 4 KiB in the same folder\n"
       "bench-llama and bench-moe are policies of 34 and 40 million weights, 8 layers of width\n"
       "512, dense and with 16 experts of which 4. Their bound is the slower of two: all\n"
       "multiply-adds at ceiling.amx (or ceiling.chain.*), and all weights of the experts asked\n"

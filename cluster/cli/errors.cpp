@@ -11,6 +11,7 @@ int exit_code(const Error& error) {
     case ErrorCode::kStaleEpoch:
     case ErrorCode::kOverloaded:
     case ErrorCode::kUnknownOutcome:
+    case ErrorCode::kExhausted:
       return 1;
     case ErrorCode::kInvalidArgument:
       return 2;

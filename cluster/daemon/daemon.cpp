@@ -1,7 +1,9 @@
 #include "cluster/daemon/daemon.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <filesystem>
@@ -30,6 +32,31 @@ constexpr auto kDrainPatience = 5min;
 constexpr size_t kWatchesMax = 64;
 constexpr size_t kLogBytesMax = 1 << 20;  // Of one answer.
 constexpr const char* kLogFile = "/log.txt";
+
+// Open files beside users' connections: tables and logs of the store, what is written about jobs,
+// workers.
+constexpr rlim_t kOwnDescriptors = 448;
+constexpr rlim_t kDescriptorsWanted = 4'096;
+constexpr rlim_t kConnectionsMin = 16;
+
+// How many connections each of the door's two sockets may have, so that there are always enough
+// descriptors for the daemon's own files.
+Result<size_t> connections_max() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return size_t{kConnectionsMin};
+  if (limit.rlim_cur < kDescriptorsWanted) {
+    limit.rlim_cur = std::min(limit.rlim_max, kDescriptorsWanted);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  const rlim_t needed = kOwnDescriptors + 2 * kConnectionsMin;
+  if (limit.rlim_cur < needed) {
+    return invalid_argument(fmt::format(
+        "the limit of open files is {} and the daemon needs {}: raise it, e.g. with ulimit -n",
+        limit.rlim_cur, needed));
+  }
+  const rlim_t connections = (limit.rlim_cur - kOwnDescriptors) / 2;
+  return std::min(static_cast<size_t>(connections), FrontDoor::Options().connections_max);
+}
 
 ControlReply failed(Error error) {
   ControlReply reply;
@@ -65,13 +92,15 @@ class Daemon {
       : backend_(backend), options_(options) {}
 
   Status run() {
+    const auto connections = connections_max();
+    if (!connections) return connections.error();
     std::error_code error;
     fs::create_directories(options_.home, error);
     if (error) return invalid_argument("cannot create " + options_.home + ": " + error.message());
     auto store = actors::ReplayStore::open(store_folder(options_.home));
     if (!store) return store.error();
     auto door =
-        FrontDoor::open({.folder = options_.server},
+        FrontDoor::open({.folder = options_.server, .connections_max = *connections},
                         [this](ControlRequest request, std::function<void(ControlReply)> answer) {
                           serve(std::move(request), std::move(answer));
                         });
@@ -89,7 +118,8 @@ class Daemon {
                if (!is_new && std::exchange(last->second, record.state) == record.state) return;
                fmt::print(stderr, "trouped: job {} ({}) is {}{}{}\n", record.id, record.spec.name,
                           name(record.state), record.message.empty() ? "" : ": ", record.message);
-             }});
+             },
+         .noted = [](const std::string& line) { fmt::print(stderr, "trouped: {}\n", line); }});
     if (!head) return head.error();
     {
       const std::lock_guard guard(head_mutex_);

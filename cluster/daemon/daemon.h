@@ -21,7 +21,8 @@ struct DaemonOptions {
 
 // Serves until it is interrupted, and then stops the running job at its next step's boundary; that
 // job and those that wait go on with the next daemon. Says on standard error what it does.
-// kInvalidArgument when home or server cannot be used, e.g. because another daemon has them.
+// kInvalidArgument when home or server cannot be used, e.g. because another daemon has them, and
+// when this process may not have enough files open.
 Status run_daemon(const kernels::Backend& backend, const DaemonOptions& options);
 
 }  // namespace troupe::cluster

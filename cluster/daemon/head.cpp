@@ -13,6 +13,14 @@
 #include "schemas/records_codec.h"
 
 namespace troupe::cluster {
+namespace {
+
+constexpr auto kDrainLook = std::chrono::milliseconds(100);
+
+// A failed job may be resumed.
+bool may_change(JobState state) { return !is_terminal(state) || state == JobState::kFailed; }
+
+}  // namespace
 
 std::string store_folder(const std::string& head_folder) { return head_folder + "/replay"; }
 
@@ -21,7 +29,10 @@ class Head::Implementation {
  public:
   Implementation(const kernels::Backend& backend, std::unique_ptr<actors::ReplayStore> replay,
                  Options options, const std::string& credentials)
-      : store(std::move(replay)), host({}), config(credentials), system(config) {
+      : store(std::move(replay), actors::GroupCommit::kQueueBytesMax, std::move(options.noted)),
+        host({}),
+        config(credentials),
+        system(config) {
     context.backend = &backend;
     context.store = &store;
     context.host = &host;
@@ -64,13 +75,18 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
     auto record = decode_job_record((*stored)->value);
     if (!record) return record.error();
     actors::KnownJob job{.record = std::move(*record)};
-    if (!is_terminal(job.record.state) || job.record.state == JobState::kFailed) {
-      // Whoever wrote to it before writes no more.
-      auto epoch = store->begin_epoch(id);
-      if (!epoch) return epoch.error();
-      job.epoch = *epoch;
-    }
     jobs.push_back(std::move(job));
+  }
+  // Whoever wrote to them before writes no more.
+  std::vector<uint64_t> writable;
+  for (const actors::KnownJob& job : jobs) {
+    if (may_change(job.record.state)) writable.push_back(job.record.id);
+  }
+  const auto epochs = store->begin_epochs(writable);
+  if (!epochs) return epochs.error();
+  auto epoch = epochs->begin();
+  for (actors::KnownJob& job : jobs) {
+    if (may_change(job.record.state)) job.epoch = *epoch++;
   }
   auto implementation =
       std::make_unique<Implementation>(backend, std::move(store), std::move(options), credentials);
@@ -106,7 +122,13 @@ bool Head::drain(std::chrono::milliseconds patience) {
   auto drained = promise->get_future();
   caf::anon_send(implementation_->scheduler,
                  actors::DrainHead{[promise] { promise->set_value(); }});
-  return drained.wait_for(patience) == std::future_status::ready;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (drained.wait_for(kDrainLook) != std::future_status::ready) {
+    if (std::chrono::steady_clock::now() >= until || implementation_->store.waits_for()) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace troupe::cluster

@@ -30,6 +30,9 @@ class Head {
     std::function<std::shared_ptr<actors::MetricsSink>(const JobRecord&)> make_sink{};
     // A job's record changed, durably. From a thread of the head's, which must not be kept.
     std::function<void(const JobRecord&)> job_changed = [](const JobRecord&) {};
+    // A line for people that is about all jobs: the disk is full, or has room again. From a thread
+    // of the head's, like the above.
+    std::function<void(const std::string&)> noted = [](const std::string&) {};
   };
 
   // `store` is the one in store_folder(options.folder). Jobs that it holds go on. `backend`
@@ -46,7 +49,7 @@ class Head {
   Result<ControlReply> ask_and_wait(ControlRequest request, std::chrono::milliseconds patience);
 
   // Stops the running job at its next step's boundary, with a recovery point. False when that took
-  // longer than `patience`: nothing is lost by it.
+  // longer than `patience` or cannot be recorded: nothing is lost by it.
   bool drain(std::chrono::milliseconds patience);
 
  private:

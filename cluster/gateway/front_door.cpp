@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <zmq.hpp>
@@ -25,6 +27,14 @@
 
 #include "schemas/check.h"
 #include "schemas/control_codec.h"
+
+// libzmq ends the process when no descriptor is left for a connection. In this program such a
+// connection waits instead, and is taken when the door has let go of others.
+extern "C" int accept4(int socket, sockaddr* address, socklen_t* size, int flags) {
+  const auto accepted = static_cast<int>(::syscall(SYS_accept4, socket, address, size, flags));
+  if (accepted < 0 && (errno == EMFILE || errno == ENFILE)) errno = EAGAIN;
+  return accepted;
+}
 
 namespace troupe::cluster {
 namespace {
@@ -96,8 +106,7 @@ Result<Descriptor> lock_folder(const std::string& folder) {
 }
 
 // A bound socket that begins anew when it has too many connections: libzmq itself takes all that
-// come, keeps memory for each, and ends the process when there are no descriptors left. Clients
-// that keep to the rules connect again by themselves.
+// come and keeps memory for each. Clients that keep to the rules connect again by themselves.
 class Listener {
  public:
   Listener(zmq::context_t& context, zmq::socket_type type, const std::string& path,

@@ -1,11 +1,19 @@
 #include "cluster/monitor/metrics_log.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace troupe::cluster {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr size_t kWaitingBytesMax = 1 << 20;  // While the disk is full; further lines are lost.
+
+}  // namespace
 
 std::string to_json_line(const StepMetrics& step) {
   Json json{{"policy_version", number(step.version)},
@@ -93,9 +101,16 @@ std::string to_json_line(const RunSample& sample) {
 
 void MetricsLog::write(const std::string& line) {
   if (!file_) return;
-  std::fwrite(line.data(), 1, line.size(), file_.get());
-  std::fputc('\n', file_.get());
-  std::fflush(file_.get());
+  if (waiting_.size() + line.size() < kWaitingBytesMax) waiting_ += line + '\n';
+  // A full disk may take a part of it; half a line would spoil the next one.
+  const int file = ::fileno(file_.get());
+  const off_t before = ::lseek(file, 0, SEEK_END);
+  const ssize_t written = ::write(file, waiting_.data(), waiting_.size());
+  if (written == static_cast<ssize_t>(waiting_.size())) {
+    waiting_.clear();
+  } else if (written > 0) {
+    (void)!::ftruncate(file, before);
+  }
 }
 
 void MetricsLog::run_started(const JobSpec& job, std::string_view weights_sha256,

@@ -38,6 +38,7 @@ class MetricsLog : public actors::MetricsSink {
   actors::MetricsSink& view_;
   bool goes_on_;
   std::unique_ptr<std::FILE, Close> file_{};
+  std::string waiting_{};  // Whole lines that a full disk has not taken yet.
 };
 
 // One line each, without its end.

@@ -16,6 +16,7 @@
 #include "model/formats/tensor_reading.h"
 #include "model/formats/weights_hash.h"
 #include "schemas/check.h"
+#include "schemas/system_error.h"
 
 namespace troupe::model {
 namespace {
@@ -208,13 +209,16 @@ Result<Checkpoint> load_checkpoint(const std::string& path) {
   return Checkpoint{.config = *config, .values = std::move(*values), .text = std::move(*text)};
 }
 
-Status save_checkpoint(const std::string& path, const Checkpoint& checkpoint, Stored stored) {
-  const std::string folder = path.substr(0, path.find_last_not_of('/') + 1);
-  if (folder.empty()) return invalid_argument("\"" + path + "\" is no folder to write");
-  const std::string unfinished = folder + ".unfinished";
+namespace {
+
+Status write_checkpoint(const std::string& folder, const std::string& unfinished,
+                        const Checkpoint& checkpoint, Stored stored) {
   std::error_code error;
   fs::remove_all(unfinished, error);
   fs::create_directories(unfinished, error);
+  if (error && is_exhaustion(error.value())) {
+    return system_error("cannot create " + unfinished, error.value());
+  }
   if (error) return invalid_argument("cannot create " + unfinished + ": " + error.message());
   auto files = files_of(checkpoint.text);
   files["config.json"] =
@@ -229,9 +233,21 @@ Status save_checkpoint(const std::string& path, const Checkpoint& checkpoint, St
   fs::remove_all(folder, error);
   fs::rename(unfinished, folder, error);
   if (error) {
-    return Error{ErrorCode::kInternal, "cannot rename " + unfinished + ": " + error.message()};
+    return system_error("cannot rename " + unfinished, error.value());
   }
   return ok();
+}
+
+}  // namespace
+
+Status save_checkpoint(const std::string& path, const Checkpoint& checkpoint, Stored stored) {
+  const std::string folder = path.substr(0, path.find_last_not_of('/') + 1);
+  if (folder.empty()) return invalid_argument("\"" + path + "\" is no folder to write");
+  const std::string unfinished = folder + ".unfinished";
+  Status status = write_checkpoint(folder, unfinished, checkpoint, stored);
+  std::error_code ignored;
+  if (!status) fs::remove_all(unfinished, ignored);
+  return status;
 }
 
 int64_t count_rounded(const Checkpoint& checkpoint) {

@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "schemas/system_error.h"
+
 namespace troupe::model {
 namespace {
 
@@ -31,9 +33,8 @@ class FileDescriptor {
   int value_;
 };
 
-// The system refused: no code of its own, because no caller can do anything but tell the user.
 Error failed(const char* what, const std::string& path) {
-  return {ErrorCode::kInternal, fmt::format("{} {}: {}", what, path, std::strerror(errno))};
+  return system_error(fmt::format("{} {}", what, path), errno);
 }
 
 Status write_all(int file, std::span<const std::byte> bytes, const std::string& path) {
@@ -68,8 +69,7 @@ Status share_file(const std::string& from, const std::string& to, Durability dur
   fs::create_hard_link(from, to, error);
   if (error) fs::copy_file(from, to, error);
   if (error) {
-    return Error{ErrorCode::kInternal,
-                 fmt::format("cannot copy {} to {}: {}", from, to, error.message())};
+    return system_error(fmt::format("cannot copy {} to {}", from, to), error.value());
   }
   if (durability == Durability::kNone) return ok();
   const FileDescriptor file(::open(to.c_str(), O_RDONLY | O_CLOEXEC));

@@ -24,7 +24,7 @@ enum class Durability : uint8_t {
 };
 
 // Writes `pieces`, one after another, to a temporary file beside `path` and renames it to `path`,
-// so that a reader finds the old file or the new one, whole.
+// so that a reader finds the old file or the new one, whole. kExhausted when the disk is full.
 Status write_file(const std::string& path, std::span<const std::span<const std::byte>> pieces,
                   Durability durability = Durability::kSynced);
 Status write_file(const std::string& path, const std::string& text);

@@ -14,6 +14,7 @@
 #include "model/formats/file.h"
 #include "model/formats/safetensors.h"
 #include "schemas/hash.h"
+#include "schemas/system_error.h"
 
 namespace troupe::model {
 namespace {
@@ -82,9 +83,7 @@ Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion
   if (Status s = save_checkpoint(folder, checkpoint); !s) return s.error();
   std::error_code error;
   fs::create_directories(folder + "/recovery", error);
-  if (error) {
-    return Error{ErrorCode::kInternal, "cannot create " + folder + "/recovery: " + error.message()};
-  }
+  if (error) return system_error("cannot create " + folder + "/recovery", error.value());
   std::vector<TensorView> tensors = {tensor("masters", state.masters), tensor("m", state.m),
                                      tensor("v", state.v)};
   if (!state.reference.empty()) tensors.push_back(tensor("reference", state.reference));

@@ -19,7 +19,8 @@ std::string policy_path(const std::string& folder, PolicyVersion version);
 
 // Writes `folder`, which must not exist, and syncs every file and folder of it. `policies` are
 // files of the same host (write_policy_file) that the point shares or copies. The record that comes
-// back names everything but the folder, which the caller may rename.
+// back names everything but the folder, which the caller may rename. kExhausted when the disk is
+// full; what was written until then stays.
 Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion version,
                                         const Checkpoint& checkpoint, const LearnerState& state,
                                         std::span<const PolicyFile> policies);

@@ -411,6 +411,7 @@ inline Heartbeat filled_heartbeat() {
       .request_id = 2,
       .sequences_done = 3,
       .sequences_total = 4,
+      .waits_for = "waits_for",
   };
 }
 
@@ -929,7 +930,7 @@ inline bool same(const WorkerReady& a, const WorkerReady& b) {
 
 inline bool same(const Heartbeat& a, const Heartbeat& b) {
   return a.beat == b.beat && a.request_id == b.request_id && a.sequences_done == b.sequences_done &&
-         a.sequences_total == b.sequences_total;
+         a.sequences_total == b.sequences_total && a.waits_for == b.waits_for;
 }
 
 inline bool same(const SampledResponse& a, const SampledResponse& b) {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +41,7 @@ struct Invocation {
   std::string input{};                                             // Standard input.
   std::string folder{};  // Working directory; empty: ours.
   std::string name{};    // What the program is called, where it listens to that; empty: its path.
+  rlim_t descriptors_max = 0;  // It may have so many open; 0: as many as we.
 };
 
 struct Ended {
@@ -70,6 +72,10 @@ class Process {
     redirect(files_.file("out"), O_WRONLY | O_CREAT, 1);
     if (::dup2(ends[1], 2) < 0) ::_exit(125);
     if (!invocation.folder.empty() && ::chdir(invocation.folder.c_str()) != 0) ::_exit(126);
+    const rlimit descriptors{invocation.descriptors_max, invocation.descriptors_max};
+    if (invocation.descriptors_max > 0 && ::setrlimit(RLIMIT_NOFILE, &descriptors) != 0) {
+      ::_exit(124);
+    }
     for (const auto& [name, value] : invocation.environment) {
       ::setenv(name.c_str(), value.c_str(), 1);
     }

@@ -1,0 +1,172 @@
+// A daemon that may have few files open, and users who open more connections than that.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "cluster/gateway/front_door.h"
+#include "tests/faults/submission_kills.h"
+#include "tests/support/killed_run.h"
+
+namespace troupe {
+namespace {
+
+using tests::Ended;
+using tests::Process;
+using tests::ShortJob;
+
+constexpr rlim_t kFew = 512;
+
+// Connections that say nothing and are kept.
+class Flood {
+ public:
+  explicit Flood(const std::string& path) {
+    address_.sun_family = AF_UNIX;
+    std::memcpy(address_.sun_path, path.c_str(), path.size() + 1);
+  }
+  ~Flood() {
+    for (const int socket : sockets_) ::close(socket);
+  }
+  // Returns how many of `count` were taken, or wait to be.
+  int open(int count) {
+    int opened = 0;
+    for (int i = 0; i < count; ++i) {
+      const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      REQUIRE(socket >= 0);
+      const timeval patience{.tv_sec = 0, .tv_usec = 200'000};
+      ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+      opened +=
+          ::connect(socket, reinterpret_cast<const sockaddr*>(&address_), sizeof(address_)) == 0;
+      sockets_.push_back(socket);
+    }
+    return opened;
+  }
+
+ private:
+  sockaddr_un address_{};
+  std::vector<int> sockets_{};
+};
+
+size_t descriptors_of(pid_t pid) {
+  std::error_code gone;
+  size_t count = 0;
+  const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
+  for (std::filesystem::directory_iterator at(folder, gone), end; !gone && at != end;
+       at.increment(gone)) {
+    ++count;
+  }
+  return count;
+}
+
+TEST_CASE("descriptors: more connections than it may have files open do a daemon no harm") {
+  const ShortJob job;
+  const JobSpec spec = tests::endless_job(job);
+  const std::string server = job.file("door");
+  const tests::Invocation invocation{.arguments = {"--home", job.file("home"), "--server", server},
+                                     .name = "trouped",
+                                     .descriptors_max = kFew};
+  Process daemon(invocation);
+  REQUIRE(daemon.says("serving"));
+  tests::SubmissionLog log;
+  tests::ClientCounts counts;
+  tests::submit_all(server, spec, 0, 1, 20, log, counts);
+  size_t most = 0;
+  int opened = 0;
+  {
+    std::vector<std::thread> floods;
+    std::atomic<int> opened_by_all{0};
+    std::atomic<int> at_work{4};
+    std::vector<std::unique_ptr<Flood>> kept;
+    for (int i = 0; i < 4; ++i) {
+      kept.push_back(std::make_unique<Flood>(cluster::control_socket(server)));
+    }
+    for (auto& flood : kept) {
+      floods.emplace_back([&opened_by_all, &at_work, &flood] {
+        opened_by_all += flood->open(400);
+        --at_work;
+      });
+    }
+    // Somebody who keeps to the rules comes in between.
+    std::thread user([&] { tests::submit_all(server, spec, 20, 1, 40, log, counts); });
+    while (at_work > 0) {
+      most = std::max(most, descriptors_of(daemon.pid()));
+      ::poll(nullptr, 0, 1);
+    }
+    for (auto& flood : floods) flood.join();
+    opened = opened_by_all;
+    kept.clear();
+    user.join();
+  }
+  MESSAGE(opened << " connections opened, the daemon had up to " << most << " of " << kFew
+                 << " files open; " << counts.failed.load() << " of " << counts.asked.load()
+                 << " requests had to be sent again");
+  CHECK(opened > static_cast<int>(kFew));
+  CHECK(tests::is_running(daemon.pid()));
+  tests::submit_all(server, spec, 40, 1, 60, log, counts);
+  auto client = cluster::FrontDoorClient::connect({.folder = server});
+  REQUIRE(client);
+  const auto jobs = cluster::list_jobs(**client);
+  REQUIRE(jobs);
+  CHECK(jobs->size() == 60);
+  CHECK(log.ids().size() == 60);
+  CHECK(log.num_changed() == 0);
+}
+
+TEST_CASE("descriptors: a daemon that has none left refuses in words and goes on with some") {
+  const ShortJob job;
+  const JobSpec spec = tests::endless_job(job);
+  const std::string server = job.file("door");
+  Process daemon(tests::Invocation{.arguments = {"--home", job.file("home"), "--server", server},
+                                   .name = "trouped"});
+  REQUIRE(daemon.says("serving"));
+  tests::SubmissionLog log;
+  tests::ClientCounts counts;
+  tests::submit_all(server, spec, 0, 1, 3, log, counts);
+  auto client = cluster::FrontDoorClient::connect({.folder = server});
+  REQUIRE(client);
+  REQUIRE(cluster::list_jobs(**client));
+  rlimit before{};
+  REQUIRE(::prlimit(daemon.pid(), RLIMIT_NOFILE, nullptr, &before) == 0);
+  rlimit none = before;
+  none.rlim_cur = descriptors_of(daemon.pid()) + 2;
+  REQUIRE(::prlimit(daemon.pid(), RLIMIT_NOFILE, &none, nullptr) == 0);
+  {
+    Flood flood(cluster::control_socket(server));
+    CHECK(flood.open(50) > 10);
+    CHECK(daemon.waits_for([&] { return descriptors_of(daemon.pid()) >= none.rlim_cur; },
+                           std::chrono::seconds(10)));
+    const auto refused =
+        cluster::only_job((*client)->ask(SubmitJob{.request_id = "amid", .job = spec}));
+    REQUIRE_FALSE(refused);
+    CHECK_MESSAGE(refused.error().message.find("Too many open files") != std::string::npos,
+                  refused.error().message);
+    CHECK(refused.error().message.find("ulimit -n") != std::string::npos);
+  }
+  // The users have gone, and the limit is what it was: by itself it goes on.
+  REQUIRE(::prlimit(daemon.pid(), RLIMIT_NOFILE, &before, nullptr) == 0);
+  REQUIRE(daemon.waits_for(
+      [&] {
+        return static_cast<bool>(
+            cluster::only_job((*client)->ask(SubmitJob{.request_id = "amid", .job = spec})));
+      },
+      std::chrono::seconds(20)));
+  tests::submit_all(server, spec, 3, 1, 6, log, counts);
+  CHECK(tests::is_running(daemon.pid()));
+  const auto jobs = cluster::list_jobs(**client);
+  REQUIRE(jobs);
+  CHECK(jobs->size() == 7);
+}
+
+TEST_CASE("descriptors: a daemon that may not have enough says so before it begins") {
+  const ShortJob job;
+  const Ended ended = tests::troupe(
+      tests::Invocation{.arguments = {"--home", job.file("home"), "--server", job.file("door")},
+                        .name = "trouped",
+                        .descriptors_max = 100});
+  CHECK(ended.exit_code == 2);
+  CHECK_MESSAGE(ended.error.find("limit of open files is 100") != std::string::npos, ended.error);
+  CHECK(ended.error.find("ulimit -n") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(job.file("home")));
+}
+
+}  // namespace
+}  // namespace troupe
