@@ -4,7 +4,6 @@
 
 #include <condition_variable>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -16,12 +15,12 @@
 #include "cluster/monitor/metrics_feed.h"
 #include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
+#include "model/formats/file.h"
 #include "schemas/job_codec.h"
 
 namespace troupe::cluster {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kInterruptPeriod = 100ms;
@@ -65,9 +64,7 @@ class Daemon {
       : backend_(backend), options_(options) {}
 
   Status run() {
-    std::error_code error;
-    fs::create_directories(options_.home, error);
-    if (error) return invalid_argument("cannot create " + options_.home + ": " + error.message());
+    if (Status status = model::create_folders(options_.home); !status) return status;
     auto store = actors::ReplayStore::open(store_folder(options_.home));
     if (!store) return store.error();
     auto door =

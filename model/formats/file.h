@@ -29,6 +29,11 @@ Status write_file(const std::string& path, std::span<const std::span<const std::
                   Durability durability = Durability::kSynced);
 Status write_file(const std::string& path, const std::string& text);
 
+// Creates what is missing of a folder's path; afterwards its name is on the disk, with those that
+// were missing above it. Without that a power failure may take the folder and all that is in it,
+// whatever was synced there.
+Status create_folders(const std::string& path);
+
 // Makes the names in a folder durable.
 Status sync_folder(const std::string& folder);
 
