@@ -22,6 +22,7 @@
 
 #include "actors/replay/mark_file.h"
 #include "actors/replay/record_bytes.h"
+#include "model/formats/file.h"
 #include "schemas/check.h"
 
 namespace troupe::actors {
@@ -44,16 +45,18 @@ class NoLog : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-rocksdb::Options store_options() {
+rocksdb::Options store_options(const StoreSizes& sizes) {
   rocksdb::Options options;
   options.create_if_missing = true;
   options.paranoid_checks = true;
-  // The default mode opens silently with what lies before the first damage.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // A loss of power may leave any blocks of what was not synced yet, so the log ends where it
+  // cannot be read. Whether what was acknowledged lies behind that place, the mark says.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   // A crash can leave several logs. The mark only sees that the last one is whole; of those before
   // it the manifest says that they must be there, and how long they are.
   options.track_and_verify_wals_in_manifest = true;
-  options.write_buffer_size = 16 << 20;
+  options.write_buffer_size = sizes.table_bytes;
+  options.max_manifest_file_size = sizes.manifest_bytes;
   options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
   options.max_open_files = 256;
@@ -143,11 +146,13 @@ Result<uint64_t> commit_number(rocksdb::DB& database, const std::string& path) {
 
 enum class Access { kRead, kWrite };
 
-Result<std::unique_ptr<rocksdb::DB>> open_database(const std::string& path, Access access) {
+Result<std::unique_ptr<rocksdb::DB>> open_database(const std::string& path, Access access,
+                                                   const StoreSizes& sizes) {
   rocksdb::DB* opened = nullptr;
+  const rocksdb::Options options = store_options(sizes);
   const rocksdb::Status status = access == Access::kRead
-                                     ? rocksdb::DB::OpenForReadOnly(store_options(), path, &opened)
-                                     : rocksdb::DB::Open(store_options(), path, &opened);
+                                     ? rocksdb::DB::OpenForReadOnly(options, path, &opened)
+                                     : rocksdb::DB::Open(options, path, &opened);
   std::unique_ptr<rocksdb::DB> database(opened);
   if (!status.ok()) return from_rocksdb(status, path);
   return database;
@@ -164,11 +169,12 @@ Error missing_commits(const std::string& path, uint64_t found, uint64_t acknowle
 
 // Whether everything that was acknowledged is in the database; it is not changed by asking. Opening
 // it to write would already throw away the log behind a damaged place.
-Status check_against_mark(const std::string& folder, const std::optional<MarkFile>& mark) {
+Status check_against_mark(const std::string& folder, const std::optional<MarkFile>& mark,
+                          const StoreSizes& sizes) {
   const std::string path = database_path(folder);
   uint64_t commit = 0;
   if (fs::exists(path + "/CURRENT")) {
-    const auto database = open_database(path, Access::kRead);
+    const auto database = open_database(path, Access::kRead, sizes);
     if (!database) return database.error();
     const auto last = last_commit(**database, path);
     if (!last) return last.error();
@@ -199,9 +205,10 @@ Status check_against_mark(const std::string& folder, const std::optional<MarkFil
 
 class ReplayStore::Implementation {
  public:
-  Implementation(std::string folder, FolderLock lock, MarkFile mark,
+  Implementation(std::string folder, const StoreSizes& sizes, FolderLock lock, MarkFile mark,
                  std::unique_ptr<rocksdb::DB> database, uint64_t commit)
       : folder_(std::move(folder)),
+        sizes_(sizes),
         lock_(std::move(lock)),
         mark_(std::move(mark)),
         database_(std::move(database)),
@@ -415,10 +422,10 @@ class ReplayStore::Implementation {
     const std::unique_lock guard(mutex_);
     epochs_.clear();
     database_.reset();
-    auto opened = open_database(path(), Access::kWrite);
+    auto opened = open_database(path(), Access::kWrite, sizes_);
     if (!opened) {
       // Reads go on. Reading needs no space on the disk.
-      auto readable = open_database(path(), Access::kRead);
+      auto readable = open_database(path(), Access::kRead, sizes_);
       if (readable) database_ = *std::move(readable);
       return opened.error();
     }
@@ -434,6 +441,7 @@ class ReplayStore::Implementation {
   }
 
   const std::string folder_;
+  const StoreSizes sizes_;
   const FolderLock lock_;
   MarkFile mark_;
   mutable std::shared_mutex mutex_{};      // Held by readers, and where database_ is replaced.
@@ -445,21 +453,18 @@ class ReplayStore::Implementation {
   bool is_writable_ = true;
 };
 
-Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder) {
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  if (failed) {
-    return invalid_argument(fmt::format("cannot create {}: {}", folder, failed.message()));
-  }
+Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder,
+                                                       const StoreSizes& sizes) {
+  if (Status status = model::create_folders(folder); !status) return status.error();
   auto lock = FolderLock::take(folder);
   if (!lock) return lock.error();
   const std::string mark_path = folder + "/mark";
   auto mark = MarkFile::open(mark_path);
   if (!mark) return mark.error();
-  if (Status status = check_against_mark(folder, *mark); !status) return status.error();
+  if (Status status = check_against_mark(folder, *mark, sizes); !status) return status.error();
 
   const std::string path = database_path(folder);
-  auto database = open_database(path, Access::kWrite);
+  auto database = open_database(path, Access::kWrite, sizes);
   if (!database) return database.error();
   const auto number = commit_number(**database, path);
   if (!number) return number.error();
@@ -468,8 +473,10 @@ Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder
     if (!created) return created.error();
     *mark = *std::move(created);
   }
+  // Who created the database and its mark may have been killed before their names were on the disk.
+  if (Status status = model::sync_folder(folder); !status) return status.error();
   return std::unique_ptr<ReplayStore>(new ReplayStore(std::make_unique<Implementation>(
-      folder, *std::move(lock), **std::move(mark), *std::move(database), *number)));
+      folder, sizes, *std::move(lock), **std::move(mark), *std::move(database), *number)));
 }
 
 ReplayStore::ReplayStore(std::unique_ptr<Implementation> implementation)
