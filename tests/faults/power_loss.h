@@ -17,12 +17,16 @@
 #include <utility>
 #include <vector>
 
+#include "actors/controller/checkpoints.h"
 #include "actors/replay/group_commit.h"
 #include "actors/replay/replay_store.h"
+#include "model/formats/file.h"
+#include "model/formats/recovery_point.h"
 #include "tests/faults/corruption.h"
 #include "tests/support/lossy_disk.h"
 #include "tests/support/store_records.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/tiny_policy.h"
 
 namespace troupe::tests {
 
@@ -475,6 +479,7 @@ inline bool lose_new_store(LossyDisk::Fault fault, uint64_t call, const std::str
   LossyDisk disk(folder, call);
   disk.arm({.fault = fault, .count = call});
   auto store = actors::ReplayStore::open(folder + "/store");
+  disk.disarm();
   const bool is_met = disk.met().has_value();
   if (!store || disk.is_off()) {
     REQUIRE(is_met);
@@ -496,6 +501,86 @@ inline bool lose_new_store(LossyDisk::Fault fault, uint64_t call, const std::str
   REQUIRE_MESSAGE(record->has_value(), "the store is gone");
   REQUIRE(*(*store)->begin_epoch(1) == 2);
   return is_met;
+}
+
+// A learner's state, small and different for each version.
+inline model::LearnerState numbered_state(const model::ParameterLayout& layout, uint64_t version) {
+  model::LearnerState state;
+  state.masters = lively_parameters(tiny_config(), layout, version);
+  state.m = lively_parameters(tiny_config(), layout, version + 10);
+  state.v = lively_parameters(tiny_config(), layout, version + 20);
+  state.beta1_power = 0.9 / static_cast<double>(version);
+  state.beta2_power = 0.99 / static_cast<double>(version);
+  return state;
+}
+
+// What a learner and its controller do for a recovery point.
+inline Result<PointRecord> save_point(const actors::Checkpoints& checkpoints,
+                                      const model::LearnerState& state, uint64_t version) {
+  auto point = model::save_recovery_point(
+      checkpoints.unfinished(PolicyVersion{version}), PolicyVersion{version},
+      {.config = tiny_config(), .values = state.masters}, state);
+  if (!point) return point;
+  if (Status named = checkpoints.finish(*point); !named) return named.error();
+  return point;
+}
+
+// Saving the second recovery point, whose record will be `wanted`, meets `fault` at its `call`-th
+// call, then the power is lost. False when there is no such call.
+inline bool lose_point(LossyDisk::Fault fault, uint64_t call, const std::string& folder,
+                       const PointRecord& wanted) {
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const model::ParameterLayout layout(tiny_config());
+  const auto first = numbered_state(layout, 1);
+  const auto second = numbered_state(layout, 2);
+  LossyDisk disk(folder, call);
+  const actors::Checkpoints checkpoints(folder + "/home", 1);
+  REQUIRE(model::create_folders(folder + "/home/checkpoints"));
+  const auto loads = [&](const PointRecord& point, const model::LearnerState& state) {
+    const auto found = model::load_recovery_point(checkpoints.path(point), point, layout, false);
+    return found && found->masters == state.masters && found->m == state.m && found->v == state.v;
+  };
+  const auto one = save_point(checkpoints, first, 1);
+  REQUIRE(one);
+  disk.arm({.fault = fault, .count = call});
+  const auto two = save_point(checkpoints, second, 2);
+  const bool is_met = disk.met().has_value();
+  REQUIRE((two || is_met));
+  disk.lose_power();
+  disk.restart();
+  REQUIRE_MESSAGE(loads(*one, first), "a point that was announced is lost");
+  if (two) {
+    REQUIRE_MESSAGE(loads(*two, second), "a point that was announced is lost");
+  } else {
+    PointRecord point = wanted;
+    point.folder = "step_2";
+    const bool is_named = fs::exists(checkpoints.path(point));
+    if (is_named) REQUIRE_MESSAGE(loads(point, second), "a part of a point has its name");
+  }
+  // Who goes on clears up, and may save it again.
+  checkpoints.sweep({*one});
+  const auto again = save_point(checkpoints, second, 2);
+  REQUIRE(again);
+  disk.lose_power();
+  disk.restart();
+  REQUIRE(loads(*one, first));
+  REQUIRE(loads(*again, second));
+  return is_met;
+}
+
+inline void lose_points(const std::vector<LossyDisk::Fault>& faults) {
+  const TempDir dir;
+  const auto wanted = save_point(actors::Checkpoints(dir.file("other"), 1),
+                                 numbered_state(model::ParameterLayout(tiny_config()), 2), 2);
+  REQUIRE(wanted);
+  for (const LossyDisk::Fault fault : faults) {
+    uint64_t call = 1;
+    CAPTURE(static_cast<int>(fault));
+    CAPTURE(call);
+    while (lose_point(fault, call, dir.file("disk"), *wanted)) ++call;
+    CHECK(call > 15);
+  }
 }
 
 // Losing power much and having much to lose.

@@ -11,5 +11,9 @@ TEST_CASE("power loss: in two thousand histories nothing that was acknowledged i
   tests::check_all_met(counts);
 }
 
+TEST_CASE("power loss: a recovery point outlives kills and failed calls before it") {
+  tests::lose_points({tests::LossyDisk::Fault::kKill, tests::LossyDisk::Fault::kError});
+}
+
 }  // namespace
 }  // namespace troupe

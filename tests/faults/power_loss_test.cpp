@@ -22,5 +22,9 @@ TEST_CASE("power loss: whatever its creation met, a store is there after its fir
   }
 }
 
+TEST_CASE("power loss: a recovery point has its name when it is whole, and keeps it") {
+  tests::lose_points({tests::LossyDisk::Fault::kPowerLoss});
+}
+
 }  // namespace
 }  // namespace troupe
