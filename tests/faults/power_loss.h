@@ -19,6 +19,7 @@
 
 #include "actors/controller/checkpoints.h"
 #include "actors/replay/group_commit.h"
+#include "actors/replay/mark_file.h"
 #include "actors/replay/replay_store.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
@@ -245,6 +246,7 @@ class PowerLossHistory {
         is_armed = random_.below(2) == 0;
         if (is_armed) arm(random_trigger(60));
       }
+      if (is_acknowledged) num_commits_acknowledged_ = commits->store().num_commits();
       // Others read it too, and what they saw may not go.
       if (is_acknowledged && random_.below(4) == 0) verify(commits->store());
     }
@@ -376,6 +378,10 @@ class PowerLossHistory {
   // Decides what nobody was told of, and from now on it stays as it is.
   void verify(const actors::ReplayStore& store) {
     using actors::RecordKind;
+    const auto mark = actors::MarkFile::open(store_folder_ + "/mark");
+    REQUIRE(mark);
+    REQUIRE(mark->has_value());
+    REQUIRE((*mark)->value() >= num_commits_acknowledged_);
     KnownStore::Records found;
     for (uint64_t job = 1; job <= kJobs; ++job) {
       for (uint8_t kind = 1; kind <= static_cast<uint8_t>(RecordKind::kLedger); ++kind) {
@@ -447,7 +453,8 @@ class PowerLossHistory {
   Job jobs_[kJobs + 1] = {};   // By their number.
   std::vector<Item> items_{};  // By the number of the batch.
   uint64_t group_ = 0;
-  uint64_t num_commits_ = 0;
+  uint64_t num_commits_ = 0;               // When it was looked at last.
+  uint64_t num_commits_acknowledged_ = 0;  // When a round was last.
   LossyDisk::Fault last_fault_ = LossyDisk::Fault::kPowerLoss;
   bool is_noted_ = false;
 };
