@@ -253,6 +253,29 @@ int LossyDisk::resize(int file, off_t size) {
   return step == Step::kDo ? 0 : failed(EIO);
 }
 
+// Space alone is nothing that can be lost; a hole is zeros, and whoever closes a file makes one
+// behind what it knows to have written.
+int LossyDisk::allocate(int file, int mode, off_t offset, off_t count) {
+  const std::lock_guard guard(mutex_);
+  OpenFile* const open = find(file);
+  const bool is_ours = open != nullptr && open->is_writable;
+  if (is_ours && off_) return failed(EIO);
+  const auto status = static_cast<int>(::syscall(SYS_fallocate, file, mode, offset, count));
+  if (status != 0 || !is_ours) return status;
+  Node& node = *open->node;
+  const auto at = static_cast<size_t>(offset);
+  const auto end = at + static_cast<size_t>(count);
+  if ((mode & FALLOC_FL_PUNCH_HOLE) != 0 && at < node.now.size()) {
+    std::string zeros(std::min(end, node.now.size()) - at, '\0');
+    put(node.now, at, zeros);
+    node.changes.push_back({Change::Kind::kWrite, at, std::move(zeros)});
+  } else if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && end > node.now.size()) {
+    node.now.resize(end);
+    node.changes.push_back({Change::Kind::kResize, end, {}});
+  }
+  return status;
+}
+
 int LossyDisk::sync(int file, bool with_times) {
   const std::lock_guard guard(mutex_);
   OpenFile* const open = find(file);
@@ -583,6 +606,12 @@ int ftruncate(int file, off_t size) noexcept {
   LossyDisk* const disk = the_disk;
   if (disk != nullptr) return disk->resize(file, size);
   return static_cast<int>(::syscall(SYS_ftruncate, file, size));
+}
+
+int fallocate(int file, int mode, off_t offset, off_t count) {
+  LossyDisk* const disk = the_disk;
+  if (disk != nullptr) return disk->allocate(file, mode, offset, count);
+  return static_cast<int>(::syscall(SYS_fallocate, file, mode, offset, count));
 }
 
 int fsync(int file) {

@@ -112,6 +112,7 @@ class LossyDisk {
   void forget(int file);
   ssize_t write(int file, const void* bytes, size_t count, std::optional<off_t> offset);
   int resize(int file, off_t size);
+  int allocate(int file, int mode, off_t offset, off_t count);
   int sync(int file, bool with_times);
   int rename(const char* from, const char* to);
   int remove(const char* path, bool is_folder);
