@@ -68,28 +68,41 @@ rocksdb::Options store_options(const StoreSizes& sizes) {
   return options;
 }
 
+class Descriptor {
+ public:
+  explicit Descriptor(int file = -1) : file_(file) {}
+  Descriptor(Descriptor&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(file_, other.file_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (file_ >= 0) ::close(file_);
+  }
+  int get() const { return file_; }
+
+ private:
+  int file_;
+};
+
 // Nobody else may open the folder while one of these is held, by this process or another.
 class FolderLock {
  public:
   static Result<FolderLock> take(const std::string& folder) {
     const std::string path = folder + "/lock";
     FolderLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (lock.file_ < 0) {
+    if (lock.file_.get() < 0) {
       return invalid_argument(fmt::format("cannot open {}: {}", path, std::strerror(errno)));
     }
-    if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(lock.file_.get(), LOCK_EX | LOCK_NB) != 0) {
       return invalid_argument(folder + " is in use by another process");
     }
     return lock;
   }
-  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  ~FolderLock() {
-    if (file_ >= 0) ::close(file_);
-  }
 
  private:
   explicit FolderLock(int file) : file_(file) {}
-  int file_;
+  Descriptor file_;
 };
 
 std::string database_path(const std::string& folder) { return folder + "/db"; }
@@ -402,14 +415,22 @@ class ReplayStore::Implementation {
     Manifest now = Manifest::of(path());
     if (now == manifest_) return ok();
     const std::string file_path = path() + "/" + now.name;
-    const int file = ::open(file_path.c_str(), O_RDONLY | O_CLOEXEC);
-    // Replaced at this very moment: the next commit names the new one.
-    if (file < 0) return ok();
-    const bool is_synced = ::fdatasync(file) == 0;
-    ::close(file);
-    if (!is_synced) {
+    if (now.name != manifest_.name) {
+      manifest_file_ = Descriptor(::open(file_path.c_str(), O_RDONLY | O_CLOEXEC));
+      // Replaced at this very moment: the next commit names the new one.
+      if (manifest_file_.get() < 0) {
+        manifest_ = {};
+        return ok();
+      }
+      manifest_ = {.name = now.name};
+    }
+    if (::fdatasync(manifest_file_.get()) != 0) {
+      const int error = errno;
+      // A second sync would succeed without having written anything; another opening begins another
+      // manifest.
+      is_writable_ = false;
       return Error{ErrorCode::kInternal,
-                   fmt::format("cannot sync {}: {}", file_path, std::strerror(errno))};
+                   fmt::format("cannot sync {}: {}", file_path, std::strerror(error))};
     }
     manifest_ = std::move(now);
     return ok();
@@ -447,6 +468,8 @@ class ReplayStore::Implementation {
   mutable std::shared_mutex mutex_{};      // Held by readers, and where database_ is replaced.
   std::unique_ptr<rocksdb::DB> database_;  // Null when it could not be opened again.
   Manifest manifest_{};                    // As far as it is known to be on the disk.
+  // Held open: when the database's sync of it fails, the system tells only those who have it open.
+  Descriptor manifest_file_{};
   std::map<uint64_t, uint64_t> epochs_{};  // Those looked up since the database was opened.
   std::atomic<uint64_t> commit_;           // The last that was acknowledged.
   std::atomic<uint64_t> num_syncs_ = 0;
