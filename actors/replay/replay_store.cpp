@@ -22,6 +22,7 @@
 
 #include "actors/replay/mark_file.h"
 #include "actors/replay/record_bytes.h"
+#include "model/formats/file.h"
 #include "schemas/check.h"
 #include "schemas/system_error.h"
 
@@ -49,16 +50,18 @@ class NoLog : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-rocksdb::Options store_options() {
+rocksdb::Options store_options(const StoreSizes& sizes) {
   rocksdb::Options options;
   options.create_if_missing = true;
   options.paranoid_checks = true;
-  // The default mode opens silently with what lies before the first damage.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // A loss of power may leave any blocks of what was not synced yet, so the log ends where it
+  // cannot be read. Whether what was acknowledged lies behind that place, the mark says.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   // A crash can leave several logs. The mark only sees that the last one is whole; of those before
   // it the manifest says that they must be there, and how long they are.
   options.track_and_verify_wals_in_manifest = true;
-  options.write_buffer_size = 16 << 20;
+  options.write_buffer_size = sizes.table_bytes;
+  options.max_manifest_file_size = sizes.manifest_bytes;
   options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
   options.max_open_files = 256;
@@ -70,28 +73,41 @@ rocksdb::Options store_options() {
   return options;
 }
 
+class Descriptor {
+ public:
+  explicit Descriptor(int file = -1) : file_(file) {}
+  Descriptor(Descriptor&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(file_, other.file_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (file_ >= 0) ::close(file_);
+  }
+  int get() const { return file_; }
+
+ private:
+  int file_;
+};
+
 // Nobody else may open the folder while one of these is held, by this process or another.
 class FolderLock {
  public:
   static Result<FolderLock> take(const std::string& folder) {
     const std::string path = folder + "/lock";
     FolderLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (lock.file_ < 0) {
+    if (lock.file_.get() < 0) {
       return invalid_argument(fmt::format("cannot open {}: {}", path, std::strerror(errno)));
     }
-    if (::flock(lock.file_, LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(lock.file_.get(), LOCK_EX | LOCK_NB) != 0) {
       return invalid_argument(folder + " is in use by another process");
     }
     return lock;
   }
-  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  ~FolderLock() {
-    if (file_ >= 0) ::close(file_);
-  }
 
  private:
   explicit FolderLock(int file) : file_(file) {}
-  int file_;
+  Descriptor file_;
 };
 
 std::string database_path(const std::string& folder) { return folder + "/db"; }
@@ -163,11 +179,13 @@ Result<uint64_t> commit_number(rocksdb::DB& database, const std::string& path) {
 
 enum class Access { kRead, kWrite };
 
-Result<std::unique_ptr<rocksdb::DB>> open_database(const std::string& path, Access access) {
+Result<std::unique_ptr<rocksdb::DB>> open_database(const std::string& path, Access access,
+                                                   const StoreSizes& sizes) {
   rocksdb::DB* opened = nullptr;
+  const rocksdb::Options options = store_options(sizes);
   const rocksdb::Status status = access == Access::kRead
-                                     ? rocksdb::DB::OpenForReadOnly(store_options(), path, &opened)
-                                     : rocksdb::DB::Open(store_options(), path, &opened);
+                                     ? rocksdb::DB::OpenForReadOnly(options, path, &opened)
+                                     : rocksdb::DB::Open(options, path, &opened);
   std::unique_ptr<rocksdb::DB> database(opened);
   if (!status.ok()) return from_rocksdb(status, path);
   return database;
@@ -184,11 +202,12 @@ Error missing_commits(const std::string& path, uint64_t found, uint64_t acknowle
 
 // Whether everything that was acknowledged is in the database; it is not changed by asking. Opening
 // it to write would already throw away the log behind a damaged place.
-Status check_against_mark(const std::string& folder, const std::optional<MarkFile>& mark) {
+Status check_against_mark(const std::string& folder, const std::optional<MarkFile>& mark,
+                          const StoreSizes& sizes) {
   const std::string path = database_path(folder);
   uint64_t commit = 0;
   if (fs::exists(path + "/CURRENT")) {
-    const auto database = open_database(path, Access::kRead);
+    const auto database = open_database(path, Access::kRead, sizes);
     if (!database) return database.error();
     const auto last = last_commit(**database, path);
     if (!last) return last.error();
@@ -219,9 +238,10 @@ Status check_against_mark(const std::string& folder, const std::optional<MarkFil
 
 class ReplayStore::Implementation {
  public:
-  Implementation(std::string folder, FolderLock lock, MarkFile mark,
+  Implementation(std::string folder, const StoreSizes& sizes, FolderLock lock, MarkFile mark,
                  std::unique_ptr<rocksdb::DB> database, uint64_t commit)
       : folder_(std::move(folder)),
+        sizes_(sizes),
         lock_(std::move(lock)),
         mark_(std::move(mark)),
         database_(std::move(database)),
@@ -421,16 +441,18 @@ class ReplayStore::Implementation {
     if (now == manifest_) return ok();
     if (now.name.empty()) return system_error("cannot read " + path() + "/CURRENT", errno);
     const std::string file_path = path() + "/" + now.name;
-    const int file = ::open(file_path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) {
-      if (is_exhaustion(errno)) return system_error("cannot open " + file_path, errno);
-      // Replaced at this very moment: the next commit names the new one.
-      return ok();
+    if (now.name != manifest_.name) {
+      manifest_file_ = Descriptor(::open(file_path.c_str(), O_RDONLY | O_CLOEXEC));
+      if (manifest_file_.get() < 0) {
+        if (is_exhaustion(errno)) return system_error("cannot open " + file_path, errno);
+        // Replaced at this very moment: the next commit names the new one.
+        manifest_ = {};
+        return ok();
+      }
+      manifest_ = {.name = now.name};
     }
-    const bool is_synced = ::fdatasync(file) == 0;
-    const int reason = errno;
-    ::close(file);
-    if (!is_synced) {
+    if (::fdatasync(manifest_file_.get()) != 0) {
+      const int reason = errno;
       // The next sync would succeed and mean nothing: the system forgets what it could not write.
       // Opening again makes a new list.
       is_writable_ = false;
@@ -448,18 +470,18 @@ class ReplayStore::Implementation {
     const std::unique_lock guard(mutex_);
     epochs_.clear();
     database_.reset();
-    auto opened = open_database(path(), Access::kWrite);
+    auto opened = open_database(path(), Access::kWrite, sizes_);
     if (!opened) {
       // Reads go on. Reading needs no space on the disk.
-      auto readable = open_database(path(), Access::kRead);
+      auto readable = open_database(path(), Access::kRead, sizes_);
       if (readable) database_ = *std::move(readable);
       return opened.error();
     }
-    database_ = *std::move(opened);
-    const auto number = commit_number(*database_, path());
+    const auto number = commit_number(**opened, path());
     if (!number) return number.error();
     // A commit whose sync failed may be there after all; one that was acknowledged must be.
     if (*number < commit_) return missing_commits(path(), *number, commit_);
+    database_ = *std::move(opened);
     if (Status status = mark_.write(*number); !status) return status;
     commit_ = *number;
     is_writable_ = true;
@@ -489,11 +511,14 @@ class ReplayStore::Implementation {
   }
 
   const std::string folder_;
+  const StoreSizes sizes_;
   const FolderLock lock_;
   MarkFile mark_;
   mutable std::shared_mutex mutex_{};      // Held by readers, and where database_ is replaced.
   std::unique_ptr<rocksdb::DB> database_;  // Null when it could not be opened again.
   Manifest manifest_{};                    // As far as it is known to be on the disk.
+  // Held open: when the database's sync of it fails, the system tells only those who have it open.
+  Descriptor manifest_file_{};
   std::map<uint64_t, uint64_t> epochs_{};  // Those looked up since the database was opened.
   std::atomic<uint64_t> commit_;           // The last that was acknowledged.
   std::atomic<uint64_t> num_syncs_ = 0;
@@ -501,22 +526,19 @@ class ReplayStore::Implementation {
   size_t bytes_without_room_ = 0;  // Of the commit that found the disk full.
 };
 
-Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder) {
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  if (failed) {
-    return invalid_argument(fmt::format("cannot create {}: {}", folder, failed.message()));
-  }
+Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder,
+                                                       const StoreSizes& sizes) {
+  if (Status status = model::create_folders(folder); !status) return status.error();
   auto lock = FolderLock::take(folder);
   if (!lock) return lock.error();
   const std::string mark_path = folder + "/mark";
   auto mark = MarkFile::open(mark_path);
   if (!mark) return mark.error();
-  if (Status status = check_against_mark(folder, *mark); !status) return status.error();
+  if (Status status = check_against_mark(folder, *mark, sizes); !status) return status.error();
   ::unlink((folder + kRoom).c_str());
 
   const std::string path = database_path(folder);
-  auto database = open_database(path, Access::kWrite);
+  auto database = open_database(path, Access::kWrite, sizes);
   if (!database) return database.error();
   const auto number = commit_number(**database, path);
   if (!number) return number.error();
@@ -525,8 +547,10 @@ Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder
     if (!created) return created.error();
     *mark = *std::move(created);
   }
+  // Who created the database and its mark may have been killed before their names were on the disk.
+  if (Status status = model::sync_folder(folder); !status) return status.error();
   return std::unique_ptr<ReplayStore>(new ReplayStore(std::make_unique<Implementation>(
-      folder, *std::move(lock), **std::move(mark), *std::move(database), *number)));
+      folder, sizes, *std::move(lock), **std::move(mark), *std::move(database), *number)));
 }
 
 ReplayStore::ReplayStore(std::unique_ptr<Implementation> implementation)

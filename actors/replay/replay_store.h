@@ -91,12 +91,19 @@ class RecordReader {
                                                  uint64_t end) const = 0;
 };
 
+// How much a file takes before the next one is begun. Tests begin many.
+struct StoreSizes {
+  size_t table_bytes = 16 << 20;    // Written since the last table; at least 64 KiB.
+  size_t manifest_bytes = 1 << 30;  // Of the database's list of tables.
+};
+
 class ReplayStore : public RecordReader {
  public:
   // Creates the folder when it is missing. kInvalidArgument when another process has it open or it
   // cannot be created; kCorruption, saying what is damaged and what to do, when the database cannot
   // be read or is behind its mark.
-  static Result<std::unique_ptr<ReplayStore>> open(const std::string& folder);
+  static Result<std::unique_ptr<ReplayStore>> open(const std::string& folder,
+                                                   const StoreSizes& sizes = {});
   ~ReplayStore() override;
 
   // A new writer of `job` takes over: from now on older epochs are refused. Durable; returns the

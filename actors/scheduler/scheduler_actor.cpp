@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <filesystem>
 
 #include "actors/controller/checkpoints.h"
 #include "actors/hub.h"
+#include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
 #include "schemas/overloaded.h"
 #include "schemas/records_codec.h"
-#include "schemas/system_error.h"
 
 namespace troupe::actors {
 namespace {
@@ -49,9 +48,8 @@ Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord rec
   }
   record.data_sha256 = prepared->data_sha256;
   record.arithmetic_id = head.backend->arithmetic_id;
-  std::error_code error;
-  std::filesystem::create_directories(record.home + "/checkpoints", error);
-  if (error) return system_error("cannot create " + record.home, error.value());
+  const std::string checkpoints_folder = record.home + "/checkpoints";
+  if (Status status = model::create_folders(checkpoints_folder); !status) return status.error();
   const Checkpoints checkpoints(record.home, epoch);
   auto history =
       load_history(head.store->store(), record.id, record.spec, [&](const PointRecord& point) {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -18,12 +17,12 @@
 #include "cluster/monitor/metrics_feed.h"
 #include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
+#include "model/formats/file.h"
 #include "schemas/job_codec.h"
 
 namespace troupe::cluster {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kInterruptPeriod = 100ms;
@@ -94,9 +93,7 @@ class Daemon {
   Status run() {
     const auto connections = connections_max();
     if (!connections) return connections.error();
-    std::error_code error;
-    fs::create_directories(options_.home, error);
-    if (error) return invalid_argument("cannot create " + options_.home + ": " + error.message());
+    if (Status status = model::create_folders(options_.home); !status) return status;
     auto store = actors::ReplayStore::open(store_folder(options_.home));
     if (!store) return store.error();
     auto door =

@@ -12,6 +12,7 @@
 #include "cluster/daemon/head.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/monitor/metrics_log.h"
+#include "model/formats/file.h"
 #include "schemas/job_codec.h"
 #include "schemas/metrics_codec.h"
 #include "schemas/records_codec.h"
@@ -214,11 +215,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     }
   }
   if (!store) {
-    std::error_code error;
-    fs::create_directories(options.home, error);
-    if (error) {
-      return invalid_argument("cannot create " + options.home + ": " + error.message());
-    }
+    if (Status status = model::create_folders(options.home); !status) return status.error();
     auto opened = ReplayStore::open(folder);
     if (!opened) return opened.error();
     store = std::move(*opened);

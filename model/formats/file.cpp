@@ -129,6 +129,26 @@ Status write_file(const std::string& path, const std::string& text) {
   return write_file(path, std::span(&piece, 1));
 }
 
+Status create_folders(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path folder = fs::absolute(path, error).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  // The innermost is synced also when it is there: who created it may have been killed since.
+  fs::path last_synced = folder.parent_path();
+  while (!fs::exists(last_synced, error) && last_synced.has_relative_path()) {
+    last_synced = last_synced.parent_path();
+  }
+  fs::create_directories(folder, error);
+  if (is_exhaustion(error.value())) return system_error("cannot create " + path, error.value());
+  if (error) return invalid_argument("cannot create " + path + ": " + error.message());
+  while (folder != last_synced && folder.has_relative_path()) {
+    folder = folder.parent_path();
+    if (Status status = sync_folder(folder.string()); !status) return status;
+  }
+  return ok();
+}
+
 Status sync_folder(const std::string& folder) {
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0 || ::fsync(directory.get()) != 0) return failed("cannot sync", folder);

@@ -34,6 +34,11 @@ Status write_file(const std::string& path, const std::string& text);
 Status share_file(const std::string& from, const std::string& to,
                   Durability durability = Durability::kSynced);
 
+// Creates what is missing of a folder's path; afterwards its name is on the disk, with those that
+// were missing above it. Without that a power failure may take the folder and all that is in it,
+// whatever was synced there.
+Status create_folders(const std::string& path);
+
 // Makes the names in a folder durable.
 Status sync_folder(const std::string& folder);
 
