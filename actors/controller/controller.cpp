@@ -1128,6 +1128,34 @@ void Controller::end(JobState state, Error error) {
   commands_.push_back(command::End{state, std::move(error)});
 }
 
+std::string Controller::waits_for() const {
+  if (!is_learner_ready_) return "a learner";
+  if (!pending_.empty()) return fmt::format("the store, with {} commits", pending_.size());
+  if (evaluation_) {
+    return fmt::format("the evaluation of version {}: {} of {} problems are judged",
+                       number(evaluation_->version), evaluation_->num_judged,
+                       evaluation_->verdicts.size());
+  }
+  if (version_sent_ > number(version_learned_)) {
+    return fmt::format("the learner, with steps {} to {}", number(version_learned_) + 1,
+                       version_sent_);
+  }
+  if (point_asked_) return fmt::format("the recovery point of version {}", *point_asked_);
+  const auto found = rounds_.find(Round{round_at(version_sent_)});
+  if (found == rounds_.end() || !found->second.is_loaded) return "the store, with a round";
+  int64_t generating = 0, judging = 0;
+  std::optional<uint32_t> first;
+  for (uint32_t ordinal : found->second.plan.wanted()) {
+    const auto group = found->second.groups.find(ordinal);
+    const bool is_judging =
+        group != found->second.groups.end() && group->second.place == Place::kJudging;
+    ++(is_judging ? judging : generating);
+    if (!first) first = ordinal;
+  }
+  return fmt::format("round {}: {} groups to be generated, {} to be judged; the first is {}",
+                     number(found->first), generating, judging, first.value_or(0));
+}
+
 RunSample Controller::sample() const {
   RunSample sample;
   sample.ledger = ledger_;

@@ -150,6 +150,8 @@ class Controller {
   PolicyVersion version() const { return version_learned_; }
   const Ledger& ledger() const { return ledger_; }
   const std::vector<EvaluationRecord>& evaluations() const { return evaluations_; }
+  // One line for people: what the next step waits for.
+  std::string waits_for() const;
   // Queue depths and the ledger; the workers are somebody else's.
   RunSample sample() const;
 

@@ -1,5 +1,7 @@
 #include "actors/controller/job_run.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "schemas/overloaded.h"
@@ -8,6 +10,8 @@ namespace troupe::actors {
 namespace {
 
 constexpr double kSampleSeconds = 0.5;
+// Without any answer for so long it is said who waits for whom; then after twice as long.
+constexpr double kQuietSeconds = 30;
 
 Lease lease_of(const PreparedJob& prepared) {
   Lease lease;
@@ -39,6 +43,7 @@ JobRun::JobRun(const PreparedJob& prepared, RunHistory history,
 
 void JobRun::start(double now) {
   sampled_at_ = now;
+  something_came(now);
   if (const auto point = controller_.start_point()) weights_sha256_ = point->weights_sha256;
   begin_from_point();
   pool_.start(now);
@@ -78,6 +83,7 @@ void JobRun::worker_disconnected(uint32_t slot, uint64_t epoch, double now) {
 }
 
 void JobRun::committed(uint64_t ticket, const Status& status, double now) {
+  something_came(now);
   if (status) {
     controller_.committed(ticket, now);
   } else {
@@ -106,6 +112,11 @@ void JobRun::tick(double now) {
   if (end_) return;
   pool_.tick(now);
   pump(now);
+  if (now - answered_at_ >= quiet_seconds_ && !end_) {
+    sink_.noted(fmt::format("nothing has come for {:.0f} s; the job waits for {} ({})",
+                            now - answered_at_, controller_.waits_for(), pool_.who_works(now)));
+    quiet_seconds_ *= 2;
+  }
   if (now - sampled_at_ >= kSampleSeconds) sample(now);
 }
 
@@ -216,7 +227,13 @@ void JobRun::obey(PoolCommand command, double now) {
       command);
 }
 
+void JobRun::something_came(double now) {
+  answered_at_ = now;
+  quiet_seconds_ = kQuietSeconds;
+}
+
 void JobRun::answer(FromWorker message, double now) {
+  something_came(now);
   if (const auto* learned = std::get_if<StepLearned>(&message)) {
     controller_.step_learned(*learned, now);
   } else if (const auto* generated = std::get_if<GroupsGenerated>(&message)) {

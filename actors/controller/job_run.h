@@ -80,6 +80,7 @@ class JobRun {
   void obey(PoolCommand command, double now);
   void answer(FromWorker message, double now);
   void sample(double now);
+  void something_came(double now);
 
   const PreparedJob& prepared_;
   RunPorts& ports_;
@@ -89,6 +90,8 @@ class JobRun {
   bool is_announced_ = false;
   bool is_pumping_ = false;
   double sampled_at_ = 0;
+  double answered_at_ = 0;
+  double quiet_seconds_ = 0;
   std::string weights_sha256_{};  // At the newest recovery point.
   Error pause_reason_{};          // Of a pause that nobody asked for.
   std::optional<command::End> end_{};

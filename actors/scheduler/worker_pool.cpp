@@ -729,6 +729,39 @@ void WorkerPool::dispatch_judgement(uint32_t index, double now) {
 
 std::vector<PoolCommand> WorkerPool::take_commands() { return std::exchange(commands_, {}); }
 
+// What a slot does, and since when.
+std::pair<std::string, double> WorkerPool::activity(const Slot& slot) const {
+  if (slot.state == State::kDown) {
+    return {slot.last_loss.empty() ? "down" : "lost: " + slot.last_loss, slot.since};
+  }
+  if (slot.state == State::kStarting) return {"starting", slot.since};
+  if (slot.state == State::kLeasing) return {"preparing", slot.since};
+  if (!slot.learning.empty()) return {slot.learning.front().second, slot.learning_since};
+  if (slot.generation != 0) {
+    return {fmt::format("generating {} groups, {} of {} responses", slot.generating.size(),
+                        slot.sequences_done, slot.sequences_total),
+            slot.generation_since};
+  }
+  if (slot.loading) {
+    return {fmt::format("loading version {}", number(*slot.loading)), slot.loading_since};
+  }
+  if (slot.judgement != 0) {
+    return {fmt::format("judging {} groups", slot.judging.size()), slot.judgement_since};
+  }
+  return {"idle", slot.since};
+}
+
+std::string WorkerPool::who_works(double now) const {
+  std::string text;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    const auto [what, since] = activity(slots_[i]);
+    if (what == "idle") continue;
+    text +=
+        fmt::format("{}{}: {} for {:.0f} s", text.empty() ? "" : "; ", title(i), what, now - since);
+  }
+  return text.empty() ? "no worker has anything to do" : text;
+}
+
 void WorkerPool::describe(RunSample& sample, double now) {
   for (const auto& [key, wanted] : wanted_) {
     sample.groups_waiting += static_cast<int64_t>(wanted.waiting.size());
@@ -743,25 +776,7 @@ void WorkerPool::describe(RunSample& sample, double now) {
                         .epoch = slot.epoch,
                         .is_ready = slot.state == State::kReady};
     sample.groups_generating += static_cast<int64_t>(slot.generating.size());
-    if (slot.state == State::kDown) {
-      status.activity = slot.last_loss.empty() ? "down" : "lost: " + slot.last_loss;
-    } else if (slot.state == State::kStarting) {
-      status.activity = "starting";
-    } else if (slot.state == State::kLeasing) {
-      status.activity = "preparing";
-    } else if (!slot.learning.empty()) {
-      status.activity = slot.learning.front().second;
-    } else if (slot.generation != 0) {
-      status.activity =
-          fmt::format("generating {} groups, {} of {} responses", slot.generating.size(),
-                      slot.sequences_done, slot.sequences_total);
-    } else if (slot.loading) {
-      status.activity = fmt::format("loading version {}", number(*slot.loading));
-    } else if (slot.judgement != 0) {
-      status.activity = fmt::format("judging {} groups", slot.judging.size());
-    } else {
-      status.activity = "idle";
-    }
+    status.activity = activity(slot).first;
     sample.workers.push_back(std::move(status));
     const auto add = [&](size_t role, bool has, bool is_busy, double& sum, double& from) {
       if (!has) return;

@@ -170,6 +170,8 @@ class WorkerPool {
 
   // For people: what each slot is and does, and queue depths.
   void describe(RunSample& sample, double now);
+  // One line: every worker that is at something, and for how long.
+  std::string who_works(double now) const;
 
  private:
   enum class State { kDown, kStarting, kLeasing, kReady };
@@ -254,6 +256,7 @@ class WorkerPool {
   double judge_seconds(uint32_t index, size_t num_responses) const;
   void note(std::string line) { commands_.push_back(pool::Note{std::move(line)}); }
   std::string title(uint32_t index) const;
+  std::pair<std::string, double> activity(const Slot& slot) const;
 
   std::vector<Slot> slots_;
   Lease lease_;

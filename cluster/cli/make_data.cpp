@@ -90,6 +90,8 @@ void add_arithmetic(CLI::App& make_data, int& exit_code) {
       ->capture_default_str();
   command->add_option("--operands", state->operands, "How many digits a problem has")
       ->capture_default_str();
+  command->add_option("--tail", options.tail, "How likely one more digit is, against one less")
+      ->capture_default_str();
   command->add_option("--train", options.train, "Problems to learn from")->capture_default_str();
   command->add_option("--cold-start-clean", options.cold_start_clean, "Right demonstrations")
       ->capture_default_str();

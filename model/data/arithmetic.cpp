@@ -17,7 +17,9 @@ namespace troupe::model {
 namespace {
 
 // Ten digits sum to at most 90: one wrong step of up to 9 still stays below 100 (see damaged).
-constexpr int64_t kOperandsMax = 10;
+constexpr int64_t kOperandsMax = 16;
+// From so many operands on, no more problems are counted than there are of so many.
+constexpr int64_t kCountedOperandsMax = 10;
 constexpr int64_t kRowsMax = 10'000'000;
 
 enum class Task { kMod10, kNatural };
@@ -113,7 +115,7 @@ Expression draw(Task task, int64_t num_operands, kernels::RandomStream& random) 
 int64_t count_problems(Task task, int64_t num_operands) {
   std::array<int64_t, 100> ways{};
   for (int value = 1; value <= 9; ++value) ways[value] = 1;
-  for (int64_t i = 1; i < num_operands; ++i) {
+  for (int64_t i = 1; i < std::min(num_operands, kCountedOperandsMax); ++i) {
     std::array<int64_t, 100> next{};
     for (int value = 0; value < 100; ++value) {
       for (char op : std::string_view(task == Task::kMod10 ? "+-*" : "+-")) {
@@ -140,6 +142,9 @@ Result<Task> checked(const ArithmeticOptions& options) {
       options.operands_min > options.operands_max) {
     return invalid_argument(fmt::format("operands {}..{}: choose a range within 2..{}",
                                         options.operands_min, options.operands_max, kOperandsMax));
+  }
+  if (!(options.tail > 0 && options.tail <= 1)) {
+    return invalid_argument(fmt::format("tail {}: choose a number above 0, up to 1", options.tail));
   }
   for (const auto& [name, count] : {std::pair("train", options.train),
                                     {"cold_start_clean", options.cold_start_clean},
@@ -174,12 +179,13 @@ class Maker {
  public:
   Maker(const ArithmeticOptions& options, Task task) : options_(options), task_(task) {}
 
-  // Lengths take turns, so that each has its share of any beginning of the file.
+  // Equally likely lengths take turns, so that each has its share of any beginning of the file.
   std::string held_out() {
     std::string rows;
     for (int64_t i = 0; i < options_.held_out; ++i) {
       auto random = stream(0, i);
-      const int64_t num_operands = options_.operands_min + i % num_lengths();
+      const int64_t num_operands =
+          options_.tail == 1 ? options_.operands_min + i % num_lengths() : draw_length(random);
       Expression expression = draw(task_, num_operands, random);
       while (!held_out_.insert(prompt(expression)).second) {
         expression = draw(task_, num_operands, random);
@@ -233,11 +239,26 @@ class Maker {
     return {options_.seed, kernels::StreamId::kMakeData, static_cast<uint64_t>(row), file};
   }
 
+  int64_t draw_length(kernels::RandomStream& random) const {
+    if (options_.tail == 1) {
+      return options_.operands_min +
+             static_cast<int64_t>(random.below(static_cast<uint64_t>(num_lengths())));
+    }
+    double all = 0, likelihood = 1;
+    for (int64_t i = 0; i < num_lengths(); ++i, likelihood *= options_.tail) all += likelihood;
+    double left = random.uniform() * all;
+    int64_t num_operands = options_.operands_min;
+    for (likelihood = 1; num_operands < options_.operands_max && left >= likelihood;
+         likelihood *= options_.tail) {
+      left -= likelihood;
+      ++num_operands;
+    }
+    return num_operands;
+  }
+
   Expression draw_to_learn(kernels::RandomStream& random) const {
     // The length is drawn once: drawing it again for a held-out problem would make short ones rare.
-    const int64_t num_operands =
-        options_.operands_min +
-        static_cast<int64_t>(random.below(static_cast<uint64_t>(num_lengths())));
+    const int64_t num_operands = draw_length(random);
     Expression expression = draw(task_, num_operands, random);
     while (held_out_.contains(prompt(expression))) expression = draw(task_, num_operands, random);
     return expression;

@@ -18,8 +18,10 @@ namespace troupe::model {
 struct ArithmeticOptions {
   uint64_t seed = 1;
   std::string task = "mod10";
-  int64_t operands_min = 3;  // The number of operands is uniform over operands_min..operands_max.
+  int64_t operands_min = 3;
   int64_t operands_max = 5;
+  // How likely one more operand is, as a share of how likely one less is; 1: all are as likely.
+  double tail = 1;
   int64_t train = 20'000;
   int64_t cold_start_clean = 40'000;
   int64_t cold_start_noisy = 20'000;

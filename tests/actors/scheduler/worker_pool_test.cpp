@@ -77,10 +77,17 @@ struct Fixture {
     pool.tick(now);
     bring_up(slot);
   }
-  void generate(uint32_t count) {
-    GenerateGroups request;
-    for (uint32_t i = 0; i < count; ++i) request.groups.push_back({.id = {Round{0}, i}});
+  void generate(uint32_t count, uint64_t round = 0, uint64_t version = 0) {
+    GenerateGroups request{.version = PolicyVersion{version}};
+    for (uint32_t i = 0; i < count; ++i) request.groups.push_back({.id = {Round{round}, i}});
+    pool.publish(request.version, now);
     pool.generate(std::move(request), now);
+  }
+  // The learner, in `slot`, has published a version.
+  void publish(uint32_t slot, uint64_t version) {
+    pool.publish(PolicyVersion{version}, now);
+    say(slot, sent<PublishPolicy>().at(0).first.request_id,
+        PolicyPublished{.version = PolicyVersion{version}, .path = std::to_string(version)});
   }
 
   double now = 0;
@@ -330,6 +337,49 @@ TEST_CASE("worker pool: a rollout without the learner loads what the learner pub
   CHECK(load.second.path == "file");
   f.say(1, load.first.request_id, PolicyLoaded{});
   CHECK(f.sent<GenerateGroups>().at(0).first.slot == 1);
+}
+
+TEST_CASE("worker pool: rounds are generated in order, each by its version, while there is one") {
+  Fixture f({kLearner, kRollout});
+  f.publish(0, 4);
+  f.publish(0, 6);
+  f.generate(1, 3, 6);
+  f.say(1, f.sent<LoadPolicy>().at(0).first.request_id, PolicyLoaded{PolicyVersion{6}, {}});
+  const auto first = f.sent<GenerateGroups>().at(0);
+  CHECK(first.second.version == PolicyVersion{6});
+  // Asked for later, and older.
+  f.generate(1, 4, 8);
+  f.generate(1, 2, 4);
+  f.say(1, first.first.request_id,
+        GroupsGenerated{.groups = {{.id = {Round{3}, 0}}}, .is_last = true});
+  const auto load = f.sent<LoadPolicy>().at(0);
+  CHECK(load.second.version == PolicyVersion{4});
+  // It is being read, so its file stays.
+  f.pool.retire_policies(PolicyVersion{6});
+  CHECK(f.all<pool::RemoveFile>().empty());
+  f.say(1, load.first.request_id, PolicyLoaded{PolicyVersion{4}, {}});
+  REQUIRE(f.all<pool::RemoveFile>().size() == 1);
+  CHECK(f.sent<GenerateGroups>().at(0).second.groups.at(0).id.round == Round{2});
+  CHECK(!f.pool.has_policy(PolicyVersion{4}));
+  CHECK(f.pool.has_policy(PolicyVersion{6}));
+  f.now += 7;
+  CHECK(f.pool.who_works(f.now).find("generating 1 groups, 0 of 0 responses for 7 s") !=
+        std::string::npos);
+}
+
+TEST_CASE("worker pool: where the newest is taken, it goes to work that is under way") {
+  WorkerPool::Options options;
+  options.takes_newest = true;
+  Fixture f({kLearner, kRollout}, options);
+  f.publish(0, 4);
+  f.generate(1, 0, 2);  // The oldest that will do.
+  f.say(1, f.sent<LoadPolicy>().at(0).first.request_id, PolicyLoaded{PolicyVersion{4}, {}});
+  CHECK(f.sent<GenerateGroups>().at(0).second.version == PolicyVersion{4});
+  f.publish(0, 6);
+  CHECK(f.sent<LoadPolicy>().at(0).second.version == PolicyVersion{6});
+  CHECK(f.all<pool::RemoveFile>().size() == 1);
+  f.publish(0, 8);  // One after another.
+  CHECK(f.sent<LoadPolicy>().empty());
 }
 
 TEST_CASE("worker pool: a policy that is not loaded in time costs its worker") {

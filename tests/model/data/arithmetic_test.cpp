@@ -122,6 +122,28 @@ TEST_CASE("arithmetic: problems are right, lengths are even, nothing held out is
   }
 }
 
+TEST_CASE("arithmetic: with a tail each further operand is rarer by its share") {
+  const tests::TempDir dir;
+  REQUIRE(make_arithmetic({.operands_min = 3,
+                           .operands_max = 16,
+                           .tail = 0.75,
+                           .train = 8000,
+                           .cold_start_clean = 1,
+                           .cold_start_noisy = 1,
+                           .held_out = 500},
+                          dir.path()));
+  std::map<size_t, double> lengths;
+  for (const Problem& problem : problems_of(dir.file("train.jsonl"))) {
+    ++lengths[num_operands(expression_of(problem.prompt))];
+  }
+  CHECK(lengths.size() == 14);
+  // (1 - 0.75) / (1 - 0.75^14) of all.
+  CHECK(lengths[3] / 8000 == doctest::Approx(0.2545).epsilon(0.06));
+  CHECK(lengths[4] / lengths[3] == doctest::Approx(0.75).epsilon(0.1));
+  CHECK(lengths[5] / lengths[4] == doctest::Approx(0.75).epsilon(0.1));
+  CHECK(lengths[16] < lengths[10]);
+}
+
 TEST_CASE("arithmetic: a clean demonstration carries out one operation per segment") {
   const tests::TempDir dir;
   REQUIRE(make_arithmetic(
@@ -211,10 +233,11 @@ TEST_CASE("arithmetic: what cannot be made is refused and nothing is written") {
     return status.error().message;
   };
   CHECK(refusal({.task = "mod"}) == "unknown task 'mod'; known: mod10, natural");
-  CHECK(refusal({.operands_min = 1}) == "operands 1..5: choose a range within 2..10");
-  CHECK(refusal({.operands_max = 11}) == "operands 3..11: choose a range within 2..10");
+  CHECK(refusal({.operands_min = 1}) == "operands 1..5: choose a range within 2..16");
+  CHECK(refusal({.operands_max = 17}) == "operands 3..17: choose a range within 2..16");
   CHECK(refusal({.operands_min = 5, .operands_max = 4}) ==
-        "operands 5..4: choose a range within 2..10");
+        "operands 5..4: choose a range within 2..16");
+  CHECK(refusal({.tail = 0}) == "tail 0: choose a number above 0, up to 1");
   CHECK(refusal({.train = 0}) == "train 0 rows: choose a number in 1..10000000");
   CHECK(refusal({.held_out = -1}) == "held_out -1 rows: choose a number in 1..10000000");
   CHECK(refusal({.share_guess = 1.5}) == "share_guess 1.5: choose a number in 0..1");
@@ -234,8 +257,8 @@ TEST_CASE("arithmetic: half of all problems can be held out, in the largest rang
                            .held_out = 121},
                           dir.path()));
   REQUIRE(make_arithmetic({.task = "natural",
-                           .operands_min = 10,
-                           .operands_max = 10,
+                           .operands_min = 16,
+                           .operands_max = 16,
                            .train = 100,
                            .cold_start_clean = 1,
                            .cold_start_noisy = 500,
