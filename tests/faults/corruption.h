@@ -340,7 +340,7 @@ class KnownPoint {
     state_.reference = lively_parameters(tiny_config(), layout_, seed + 30);
     state_.beta1_power = 0.9 / static_cast<double>(seed);
     state_.beta2_power = 0.99 / static_cast<double>(seed);
-    const std::vector<PolicyFile> policies = {{PolicyVersion{seed + 100}, dir_.file("policy")}};
+    const std::vector<PolicyFile> policies = {{PolicyVersion{0}, dir_.file("policy")}};
     const auto written =
         model::write_policy_file(policies[0].path, tiny_config(), state_.reference);
     REQUIRE_MESSAGE(written, written.error().message);

@@ -526,7 +526,7 @@ inline Result<PointRecord> save_point(const actors::Checkpoints& checkpoints,
                                       const model::LearnerState& state, uint64_t version) {
   auto point = model::save_recovery_point(
       checkpoints.unfinished(PolicyVersion{version}), PolicyVersion{version},
-      {.config = tiny_config(), .values = state.masters}, state);
+      {.config = tiny_config(), .values = state.masters}, state, {});
   if (!point) return point;
   if (Status named = checkpoints.finish(*point); !named) return named.error();
   return point;

@@ -372,7 +372,9 @@ TEST_CASE("worker pool: where the newest is taken, it goes to work that is under
   options.takes_newest = true;
   Fixture f({kLearner, kRollout}, options);
   f.publish(0, 4);
-  f.generate(1, 0, 2);  // The oldest that will do.
+  GenerateGroups request{.version = PolicyVersion{2}};  // The oldest that will do.
+  request.groups.push_back({.id = {Round{0}, 0}});
+  f.pool.generate(std::move(request), f.now);
   f.say(1, f.sent<LoadPolicy>().at(0).first.request_id, PolicyLoaded{PolicyVersion{4}, {}});
   CHECK(f.sent<GenerateGroups>().at(0).second.version == PolicyVersion{4});
   f.publish(0, 6);
