@@ -169,7 +169,7 @@ const std::array kKeys = {
 
     Key{.path = "schedule.mode", .slot = at<&JobSpec::schedule, &ScheduleSpec::mode>,
         .allowed = {"sync", "pipelined", "async"},
-        .comment = "sync: learn a round, generate the next; pipelined, async: one beside the other"},
+        .comment = "sync: learn a round, then generate the next; pipelined, async: both at once"},
     Key{.path = "schedule.lag", .slot = at<&JobSpec::schedule, &ScheduleSpec::lag>,
         .range = {0, 64}, .comment = "pipelined: rounds between generation and learning"},
     Key{.path = "schedule.staleness_max_steps",

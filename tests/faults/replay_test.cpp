@@ -6,10 +6,14 @@
 namespace troupe {
 namespace {
 
-const std::vector<std::string> kJob = tests::with(
-    tests::kKilledJob,
-    {"sft.steps=10", "grpo.steps=24", "rollout.max_response_tokens=48", "schedule.mode=async",
-     "schedule.staleness_max_steps=7", "resources.placement=split", "resources.rollout=2"});
+// From random weights responses are long, and they are few, so that learning is the faster of the
+// two and policies come in flight.
+const std::vector<std::string> kJob =
+    tests::with(tests::kKilledJob,
+                {"sft.steps=0", "grpo.steps=60", "grpo.prompts_per_round=1", "grpo.group_size=2",
+                 "grpo.minibatches_per_round=1", "rollout.max_response_tokens=200",
+                 "learner.microbatch_tokens=512", "eval.every_steps=0", "schedule.mode=async",
+                 "schedule.staleness_max_steps=15", "resources.placement=split"});
 
 // Trajectories of a job, and those of them that more than one policy wrote.
 std::pair<size_t, size_t> count_trajectories(const std::string& home) {
