@@ -60,13 +60,14 @@ def follow(overrides, threshold):
         "learner idle": 1 - statistics.mean(line["busy/learner"] for line in busy),
         "s to threshold": reached,
         "s in all": ended - began,
+        "reward at the end": statistics.mean(rewards[-10:]),
     }
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threshold", type=float, default=0.8)
+    parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
     results = {name: [] for name in SCHEDULES}
