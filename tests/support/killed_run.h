@@ -89,9 +89,13 @@ inline nlohmann::json result_of(const Ended& ended) {
   return nlohmann::json::parse(ended.out);
 }
 
-// What no fault may change.
+// What no fault may change. The manifest of the last recovery point has the digests of weights,
+// moments and reference.
 inline nlohmann::json history_of(const nlohmann::json& result) {
+  const std::string manifest = contents(result["checkpoint"].get<std::string>() + "/manifest.json");
+  CHECK(!manifest.empty());
   return {{"state", result["state"]},
+          {"manifest", manifest},
           {"steps", result["steps"]},
           {"weights_sha256", result["weights_sha256"]},
           {"generated", result["trajectories"]["generated"]},
