@@ -5,8 +5,8 @@
     tests/bench/schedules.py [--rounds 3] [--set table.key=value]...
 
 For each schedule, over the GRPO stage: tokens per second, idle shares of rollout and learner, and
-seconds until the mean reward of ten steps reaches a threshold; medians and ranges of some rounds, in
-which the schedules take turns.
+seconds until the mean reward of ten steps reaches a threshold; medians and ranges of some rounds,
+in which the schedules take turns.
 """
 import argparse
 import json
@@ -30,7 +30,8 @@ def follow(overrides, threshold):
     """Runs the job and notes when each line of its metrics comes."""
     with tempfile.TemporaryDirectory() as folder:
         home = pathlib.Path(folder) / "home"
-        command = [ROOT / "build/troupe", "run", ROOT / "cluster/jobs/longtail.toml", "--home", home]
+        job = ROOT / "cluster/jobs/longtail.toml"
+        command = [ROOT / "build/troupe", "run", job, "--home", home]
         for one in overrides:
             command += ["--set", one]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -80,7 +81,8 @@ def main():
         cells = []
         for key in runs[0]:
             values = sorted(run[key] for run in runs)
-            cells.append(f"{key} {statistics.median(values):.3g} ({values[0]:.3g}..{values[-1]:.3g})")
+            spread = f"{values[0]:.3g}..{values[-1]:.3g}"
+            cells.append(f"{key} {statistics.median(values):.3g} ({spread})")
         print(f"{name:18}", "  ".join(cells))
 
 
