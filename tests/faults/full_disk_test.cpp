@@ -18,9 +18,9 @@ using tests::SmallDisk;
 
 constexpr int kMegabytes = 256;
 const std::vector<std::string> kJob = tests::with(
-    tests::kKilledJob, {"sft.steps=10", "grpo.steps=8", "schedule.checkpoint_every_steps=8"});
+    tests::kKilledJob, {"sft.steps=10", "grpo.steps=24", "schedule.checkpoint_every_steps=24"});
 constexpr uint64_t kSftSteps = 10;
-constexpr uint64_t kSteps = kSftSteps + 8;
+constexpr uint64_t kSteps = kSftSteps + 24;
 constexpr uint64_t kGroupsPerStep = 4;
 
 const ShortJob& job() {
@@ -55,7 +55,10 @@ void fill_amid(Process& run, SmallDisk& disk, uint64_t steps_done, size_t bytes_
   REQUIRE(run.waits_for([&] { return tests::lines_in(metrics) >= 1; }, 60s));
   disk.empty();
   REQUIRE(run.waits_for([&] { return tests::lines_in(metrics) >= steps_done; }, 60s));
+  // Filling takes time, in which the run would come to its end: it stands still.
+  run.signal(SIGSTOP);
   disk.fill(bytes_left);
+  run.signal(SIGCONT);
   const bool waits = run.waits_for(
       [&] {
         const size_t at = run.error().find(disk.file("home") + part);

@@ -33,6 +33,16 @@ inline Moment after(std::chrono::milliseconds time) {
   };
 }
 
+// When so many lines of metrics are there, and a little later: a time would miss a run that is
+// faster than the one it was taken from.
+inline Moment behind_lines(size_t lines, std::chrono::milliseconds later) {
+  return [lines, later](Process& run, const std::string& home) {
+    static_cast<void>(run.waits_for([&] { return lines_in(home + "/metrics.jsonl") >= lines; },
+                                    std::chrono::seconds(60)));
+    static_cast<void>(run.waits_for([] { return false; }, later));
+  };
+}
+
 // Just when a recovery point begins to be written (IN_CREATE), or has got its name (IN_MOVED_TO).
 inline Moment at_point(uint32_t event, std::chrono::milliseconds later = {}) {
   return [event, later](Process& run, const std::string& home) {
