@@ -17,6 +17,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+SECONDS_MAX = 1800  # Of one run.
 SCHEDULES = {
     "sync, colocated": ["resources.placement=colocated"],
     "sync, split": [],
@@ -35,6 +36,7 @@ def follow(overrides, threshold):
         for one in overrides:
             command += ["--set", one]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + SECONDS_MAX
         metrics, lines, rest = None, [], ""
         while True:
             is_over = process.poll() is not None
@@ -45,7 +47,13 @@ def follow(overrides, threshold):
             lines += [(time.monotonic(), json.loads(line)) for line in whole]
             if is_over:
                 break
-            time.sleep(0.02)
+            if time.monotonic() > deadline:
+                process.kill()
+                raise SystemExit(f"the job has not ended within {SECONDS_MAX} s")
+            try:
+                process.wait(timeout=0.02)
+            except subprocess.TimeoutExpired:
+                pass
     if process.returncode != 0:
         raise SystemExit("the job failed")
     steps = [(at, line) for at, line in lines if line.get("stage") == "grpo"]
