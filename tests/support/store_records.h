@@ -33,4 +33,15 @@ inline actors::Batch numbered_batch(uint64_t job, uint64_t epoch, uint64_t numbe
           .writes = {write(job, actors::RecordKind::kGroup, number, numbered_text(number))}};
 }
 
+// Whether numbered groups 1 to `count` of `job` are there, in order and whole, and no others.
+inline bool has_all(const actors::ReplayStore& store, uint64_t job, uint64_t count) {
+  const auto records = store.list(job, actors::RecordKind::kGroup);
+  if (!records || records->size() != count) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    const actors::StoredRecord& record = (*records)[i];
+    if (record.key.number != i + 1 || text_of(record.value) != numbered_text(i + 1)) return false;
+  }
+  return true;
+}
+
 }  // namespace troupe::tests

@@ -39,15 +39,8 @@ Batch large_batch(uint64_t number, size_t bytes) {
   return batch;
 }
 
-// Whether 1 to `count` are there, in order and whole, and nothing else.
 bool has_all(const ReplayStore& store, uint64_t count) {
-  const auto records = store.list(kJob, RecordKind::kGroup);
-  if (!records || records->size() != count) return false;
-  for (uint64_t i = 0; i < count; ++i) {
-    const StoredRecord& record = (*records)[i];
-    if (record.key.number != i + 1 || text_of(record.value) != numbered_text(i + 1)) return false;
-  }
-  return true;
+  return tests::has_all(store, kJob, count);
 }
 
 TEST_CASE("replay_store: wherever a full disk stops it, nothing is lost and it goes on") {

@@ -54,15 +54,8 @@ void fill(const std::string& folder, uint64_t count) {
   for (uint64_t i = 1; i <= count; ++i) REQUIRE(commit(*store, numbered_batch(kJob, *epoch, i)));
 }
 
-// Whether exactly 1 to `count` are there, in order and whole.
 bool has_all(const ReplayStore& store, uint64_t count) {
-  const auto records = store.list(kJob, RecordKind::kGroup);
-  if (!records || records->size() != count) return false;
-  for (uint64_t i = 0; i < count; ++i) {
-    const StoredRecord& record = (*records)[i];
-    if (record.key.number != i + 1 || text_of(record.value) != numbered_text(i + 1)) return false;
-  }
-  return true;
+  return tests::has_all(store, kJob, count);
 }
 
 std::vector<std::string> texts(const Result<std::vector<StoredRecord>>& records) {
