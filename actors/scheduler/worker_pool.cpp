@@ -230,6 +230,7 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
   if (pid != 0) commands_.push_back(pool::Kill{index, pid});
   note(fmt::format("{} is lost: {}", title(index), why));
   slot.state = State::kDown;
+  slot.since = now;
   slot.epoch = 0;
   slot.pid = 0;
   slot.last_loss = why;
@@ -494,8 +495,9 @@ void WorkerPool::publish(PolicyVersion version, double now) {
 
 void WorkerPool::adopt_policy(PolicyPublished policy) {
   published_[policy.version] = std::move(policy);
-  if (options_.takes_newest)
+  if (options_.takes_newest) {
     retired_before_ = std::max(retired_before_, published_.rbegin()->first);
+  }
   remove_retired();
 }
 

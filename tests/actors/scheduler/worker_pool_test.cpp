@@ -365,6 +365,9 @@ TEST_CASE("worker pool: rounds are generated in order, each by its version, whil
   f.now += 7;
   CHECK(f.pool.who_works(f.now).find("generating 1 groups, 0 of 0 responses for 7 s") !=
         std::string::npos);
+  f.end(1, 9);
+  f.now += 3;
+  CHECK(f.pool.who_works(f.now).find("lost: killed by signal 9 for 3 s") != std::string::npos);
 }
 
 TEST_CASE("worker pool: where the newest is taken, it goes to work that is under way") {
