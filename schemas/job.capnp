@@ -132,6 +132,7 @@ struct ResourcesSpec {
   learner @2 :Int64 = 1;
   verifier @3 :Int64 = 1;  # 0: one per core.
   threadsPerWorker @4 :Int64;  # 0: the machine's cores shared out.
+  reconnectSeconds @5 :Int64 = 30;  # Workers without a learner wait so long for another head.
 }
 
 struct PricesSpec {

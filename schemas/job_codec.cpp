@@ -354,6 +354,7 @@ void to_wire(wire::ResourcesSpec::Builder to, const ResourcesSpec& from) {
   to.setLearner(from.learner);
   to.setVerifier(from.verifier);
   to.setThreadsPerWorker(from.threads_per_worker);
+  to.setReconnectSeconds(from.reconnect_seconds);
 }
 
 ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
@@ -363,6 +364,7 @@ ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
       .learner = from.getLearner(),
       .verifier = from.getVerifier(),
       .threads_per_worker = from.getThreadsPerWorker(),
+      .reconnect_seconds = from.getReconnectSeconds(),
   };
 }
 

@@ -34,13 +34,19 @@ struct Hello {
   arithmeticId @3 :Text;  # "cpu-1"
   instructionSet @4 :Text;  # "avx512"; another one gives the same bits.
   cores @5 :UInt32;
+  holds @6 :List(HeldGroup);  # Of a rollout that has outlived its head.
+}
+
+struct HeldGroup {
+  id @0 :GroupId;
+  purpose @1 :GroupPurpose;
 }
 
 struct WorkerReady {
   # The lease is taken and everything that it asks for is in memory.
 
-  version @0 :UInt64;  # Of the learner, where there is one.
-  weightsSha256 @1 :Text;  # Of the learner's published weights, where there is one.
+  version @0 :UInt64;  # Of the learner, or else that the rollout has loaded.
+  weightsSha256 @1 :Text;  # Of these weights when published; empty: there are none.
   numParameters @2 :Int64;
 }
 

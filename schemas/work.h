@@ -3,7 +3,8 @@
 // it computes is a function of them.
 //
 //   worker                      head
-//     Hello           ──▶                      who it is; its slot's token proves it
+//     Hello           ──▶                      who it is; its slot's token proves it. Again to the
+//                                              next head, when this one is gone
 //                     ◀──       Lease          epoch, roles, job, where to start from
 //     WorkerReady     ──▶                      its version and the identity of its weights
 //     Heartbeat       ──▶                      four times a second
@@ -42,6 +43,18 @@ std::string to_string(Roles roles);  // "rollout+learner"
 
 // ---- From a worker.
 
+// What a group is generated for. Values cross the wire.
+enum class GroupPurpose : uint8_t {
+  kTrain = 0,     // id.round is the round.
+  kEvaluate = 1,  // id.round is the policy version; another stream of random numbers.
+};
+
+struct HeldGroup {
+  GroupId id{};
+  GroupPurpose purpose = GroupPurpose::kTrain;
+  bool operator==(const HeldGroup&) const = default;
+};
+
 struct Hello {
   uint32_t slot = 0;
   std::string token{};  // Given to the process when it was started.
@@ -49,12 +62,15 @@ struct Hello {
   std::string arithmetic_id{};    // "cpu-1"
   std::string instruction_set{};  // "avx512"; another one gives the same bits.
   uint32_t cores = 0;
+  // Of a rollout that has outlived its head: what it has generated lately or still does, which it
+  // need not do again.
+  std::vector<HeldGroup> holds{};
 };
 
 // The lease is taken and everything that it asks for is in memory.
 struct WorkerReady {
-  PolicyVersion version{};       // Of the learner, where there is one.
-  std::string weights_sha256{};  // Of the learner's published weights, where there is one.
+  PolicyVersion version{};       // Of the learner, or else that the rollout has loaded.
+  std::string weights_sha256{};  // Of these weights when published; empty: there are none.
   int64_t num_parameters = 0;
 };
 
@@ -72,12 +88,6 @@ struct SampledResponse {
   FinishReason finish_reason = FinishReason::kStop;
   // Of tokens [begin, end) of the response; empty: all are by the group's version.
   std::vector<VersionRange> versions{};
-};
-
-// What a group is generated for. Values cross the wire.
-enum class GroupPurpose : uint8_t {
-  kTrain = 0,     // id.round is the round.
-  kEvaluate = 1,  // id.round is the policy version; another stream of random numbers.
 };
 
 struct GeneratedGroup {

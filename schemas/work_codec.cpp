@@ -53,6 +53,19 @@ Roles from_wire(wire::Roles::Reader from, FieldReader&) {
   };
 }
 
+void to_wire(wire::HeldGroup::Builder to, const HeldGroup& from) {
+  to_wire(to.initId(), from.id);
+  to.setPurpose(wire::to_enumerator<wire::GroupPurpose>(from.purpose, GroupPurpose::kEvaluate));
+}
+
+HeldGroup from_wire(wire::HeldGroup::Reader from, FieldReader& fields) {
+  return {
+      .id = from_wire(from.getId(), fields),
+      .purpose = fields.enumerator<GroupPurpose>(from.getPurpose(), wire::GroupPurpose::EVALUATE,
+                                                 "purpose"),
+  };
+}
+
 void to_wire(wire::Hello::Builder to, const Hello& from) {
   to.setSlot(from.slot);
   to.setToken(wire::to_text(from.token, kNameBytesMax));
@@ -60,6 +73,7 @@ void to_wire(wire::Hello::Builder to, const Hello& from) {
   to.setArithmeticId(wire::to_text(from.arithmetic_id, kNameBytesMax));
   to.setInstructionSet(wire::to_text(from.instruction_set, kNameBytesMax));
   to.setCores(from.cores);
+  wire::to_structs(to.initHolds(wire::to_size(from.holds, kStepGroupsMax)), from.holds);
 }
 
 Hello from_wire(wire::Hello::Reader from, FieldReader& fields) {
@@ -70,6 +84,7 @@ Hello from_wire(wire::Hello::Reader from, FieldReader& fields) {
       .arithmetic_id = fields.text(from.getArithmeticId(), kNameBytesMax, "arithmetic_id"),
       .instruction_set = fields.text(from.getInstructionSet(), kNameBytesMax, "instruction_set"),
       .cores = from.getCores(),
+      .holds = fields.structs<HeldGroup>(from.getHolds(), kStepGroupsMax, "holds"),
   };
 }
 

@@ -36,7 +36,8 @@ JobRun::JobRun(const PreparedJob& prepared, RunHistory history,
       sink_(sink),
       pool_(std::move(options.slots), lease_of(prepared), pool_options(prepared, options.pool)),
       controller_(prepared.job, prepared.data, std::move(history),
-                  {.job_id = options.job_id, .epoch = options.epoch}, sink) {
+                  {.job_id = options.job_id, .epoch = options.epoch}, sink),
+      survivors_(std::move(options.survivors)) {
   pool_.set_policies_folder(std::move(options.policies_folder));
   pool_.restore_attempts(attempts);
 }
@@ -46,7 +47,7 @@ void JobRun::start(double now) {
   something_came(now);
   if (const auto point = controller_.start_point()) weights_sha256_ = point->weights_sha256;
   begin_from_point();
-  pool_.start(now);
+  pool_.start(now, std::exchange(survivors_, {}));
   pump(now);
 }
 

@@ -43,6 +43,7 @@ class JobRun {
     uint64_t epoch = 0;  // Of this writer.
     WorkerPool::Options pool{};
     std::vector<SlotPlan> slots{};
+    std::vector<Survivor> survivors{};
     std::string policies_folder{};
   };
 
@@ -87,6 +88,7 @@ class JobRun {
   MetricsSink& sink_;
   WorkerPool pool_;
   Controller controller_;
+  std::vector<Survivor> survivors_{};
   bool is_announced_ = false;
   bool is_pumping_ = false;
   double sampled_at_ = 0;

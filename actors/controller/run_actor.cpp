@@ -59,6 +59,12 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
                  learner_threads(setup_->prepared.job), verifier_threads(setup_->prepared.job),
                  verifier_workers(setup_->prepared.job));
   options.policies_folder = policies;
+  options.survivors =
+      setup_->head->host->take_over(setup_->record.id, setup_->head->credentials_folder,
+                                    [address = address_](const ProcessEnd& end) {
+                                      caf::anon_send(address, WorkerProcessEnded{end});
+                                    });
+  for (const Survivor& one : options.survivors) started_.insert(one.pid);
   for (const auto& note : setup_->history.notes) setup_->prepared.data.notes.push_back(note);
   run_ =
       std::make_unique<JobRun>(setup_->prepared, std::move(setup_->history.run),

@@ -13,15 +13,16 @@ namespace troupe::actors {
 namespace {
 
 std::string exit_text(const ProcessEnd& end) {
-  return end.signal != 0 ? fmt::format("killed by signal {}", end.signal)
-                         : fmt::format("exited with code {}", end.exit_code);
+  if (end.signal != 0) return fmt::format("killed by signal {}", end.signal);
+  return end.exit_code < 0 ? "it has ended" : fmt::format("exited with code {}", end.exit_code);
 }
 
 // A process that somebody else has ended: by a signal that no program raises at its own fault, or
-// because it lost the head, which is the only reason to leave with code 0.
+// because it lost the head, which is the only reason to leave with code 0. Of one that an earlier
+// head started, nobody knows; the next one at the same work is our own.
 bool is_ended_from_outside(const ProcessEnd& end) {
   constexpr int kSignals[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-  if (end.signal == 0) return end.exit_code == 0;
+  if (end.signal == 0) return end.exit_code <= 0;
   return std::find(std::begin(kSignals), std::end(kSignals), end.signal) != std::end(kSignals);
 }
 
@@ -59,7 +60,11 @@ std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int le
 }
 
 WorkerPool::WorkerPool(std::vector<SlotPlan> slots, Lease lease, Options options)
-    : lease_(std::move(lease)), options_(std::move(options)), next_epoch_(options_.first_epoch) {
+    : lease_(std::move(lease)),
+      options_(std::move(options)),
+      next_epoch_(options_.first_epoch),
+      // Greater than those of earlier heads, which survivors may still be at.
+      next_request_(options_.first_epoch) {
   for (SlotPlan& plan : slots) {
     slots_.emplace_back();
     slots_.back().plan = plan;
@@ -84,9 +89,26 @@ void WorkerPool::set_point(std::string path, PointRecord point) {
 
 // ---- Processes.
 
-void WorkerPool::start(double now) {
+void WorkerPool::start(double now, const std::vector<Survivor>& survivors) {
   sampled_at_ = ticked_at_ = now;
-  for (uint32_t i = 0; i < slots_.size(); ++i) start_slot(i, now);
+  for (const Survivor& one : survivors) {
+    const bool is_wanted = one.slot < slots_.size() && slots_[one.slot].state == State::kDown &&
+                           !slots_[one.slot].plan.roles.learner;
+    if (!is_wanted) {
+      commands_.push_back(pool::Kill{one.slot, one.pid});
+      continue;
+    }
+    Slot& slot = slots_[one.slot];
+    slot.state = State::kStarting;
+    slot.is_survivor = true;
+    slot.since = slot.heard = now;
+    slot.epoch = next_epoch_++;
+    slot.pid = one.pid;
+    slot.token = one.token;
+  }
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].state == State::kDown) start_slot(i, now);
+  }
 }
 
 void WorkerPool::start_slot(uint32_t index, double now) {
@@ -134,6 +156,7 @@ std::optional<uint64_t> WorkerPool::hello(const Hello& hello, double now) {
   }
   slot.state = State::kLeasing;
   slot.since = slot.heard = now;
+  if (slot.is_survivor) welcome_survivor(hello.slot, hello);
   Lease lease = lease_;
   lease.slot = hello.slot;
   lease.roles = slot.plan.roles;
@@ -142,6 +165,22 @@ std::optional<uint64_t> WorkerPool::hello(const Hello& hello, double now) {
   lease.verifier_threads = slot.plan.verifier_threads;
   send(hello.slot, 0, options_.start_max, std::move(lease));
   return slot.epoch;
+}
+
+void WorkerPool::welcome_survivor(uint32_t index, const Hello& hello) {
+  Slot& slot = slots_[index];
+  size_t num_held = 0;
+  if (slot.plan.roles.rollout) {
+    for (const HeldGroup& group : hello.holds) {
+      num_held += held_by_.emplace(key_of(group.id, group.purpose), index).second;
+    }
+  }
+  note(fmt::format("{} has outlived its head{}", title(index),
+                   num_held > 0 ? fmt::format(" and has {} groups in hand", num_held) : ""));
+}
+
+void WorkerPool::forget_held(uint32_t index) {
+  std::erase_if(held_by_, [&](const auto& one) { return one.second == index; });
 }
 
 void WorkerPool::ended(const ProcessEnd& end, double now) {
@@ -190,10 +229,13 @@ void WorkerPool::tick(double now) {
     } else if (slot.state == State::kStarting || slot.state == State::kLeasing) {
       // Preparing reads and verifies what it starts from, which may be large; it breathes
       // meanwhile.
-      const double patience =
-          slot.state == State::kStarting ? options_.start_max : options_.prepare_max;
+      const double patience = slot.state == State::kLeasing ? options_.prepare_max
+                              : slot.is_survivor            ? options_.reconnect_max
+                                                            : options_.start_max;
       if (now - slot.since > patience) {
-        lose(i, Loss::kFault, fmt::format("not ready after {:.0f} s", patience), now);
+        const bool is_survivor = slot.state == State::kStarting && slot.is_survivor;
+        lose(i, is_survivor ? Loss::kKilled : Loss::kFault,
+             fmt::format("not {} after {:.0f} s", is_survivor ? "back" : "ready", patience), now);
       } else if (slot.state == State::kLeasing && now - slot.heard > options_.silence_max) {
         lose(i, Loss::kKilled, fmt::format("silent for {:.1f} s", now - slot.heard), now);
       }
@@ -234,8 +276,11 @@ void WorkerPool::lose(uint32_t index, Loss loss, const std::string& why, double 
   slot.epoch = 0;
   slot.pid = 0;
   slot.last_loss = why;
+  slot.is_survivor = false;
   slot.loaded.reset();
   slot.loading.reset();
+  slot.held = {};
+  forget_held(index);
   commands_.push_back(pool::WorkerLost{index});
   // A process that had been at work is replaced at once; one that does not come up, ever later.
   slot.losses_in_a_row = was_ready ? 1 : slot.losses_in_a_row + 1;
@@ -365,6 +410,11 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     slot.since = now;
     if (!slot.last_loss.empty()) note(title(index) + " is back");
     slot.last_loss.clear();
+    if (slot.is_survivor) {
+      slot.held = *ready;
+      // It could not use what it had for what it is to do now.
+      if (ready->weights_sha256.empty()) forget_held(index);
+    }
     if (slot.plan.roles.learner) {
       slot.learner_from = now;
       learner_version_ = ready->version;
@@ -534,8 +584,15 @@ std::optional<PolicyVersion> WorkerPool::version_for(WantedKey key, const Wanted
 
 void WorkerPool::load_policy(uint32_t index, PolicyVersion version, double now) {
   const PolicyPublished& policy = published_.at(version);
-  slots_[index].loading = version;
-  slots_[index].loading_since = now;
+  Slot& slot = slots_[index];
+  const WorkerReady held = std::exchange(slot.held, {});
+  if (!held.weights_sha256.empty() && held.version == version &&
+      held.weights_sha256 == policy.weights_sha256) {
+    slot.loaded = version;  // From an earlier head.
+    return;
+  }
+  slot.loading = version;
+  slot.loading_since = now;
   send(index, next_request_++, options_.start_max,
        LoadPolicy{version, policy.path, policy.weights_sha256});
 }
@@ -643,37 +700,57 @@ void WorkerPool::dispatch(double now) {
   }
 }
 
+// Whether a slot may be given a group because it has it in hand, or because nobody has.
+bool WorkerPool::is_for(uint32_t index, const PromptGroup& group, bool is_held) const {
+  const auto holder = held_by_.find(key_of(group.id, group.purpose));
+  return is_held ? holder != held_by_.end() && holder->second == index : holder == held_by_.end();
+}
+
 void WorkerPool::dispatch_generation(uint32_t index, double now) {
   Slot& slot = slots_[index];
   if (slot.generation != 0 || slot.loading) return;
-  // The first whose version is there: another may be learned again first.
-  const auto next = std::find_if(wanted_.begin(), wanted_.end(), [&](const auto& one) {
-    const auto version = version_for(one.first, one.second);
-    return version && !one.second.waiting.empty() &&
-           (holds(slot, *version) || (!slot.plan.roles.learner && has_policy(*version)));
-  });
+  // What it has in hand; then the first whose version is there: another may be learned again first.
+  auto next = wanted_.end();
+  bool is_held = false;
+  for (const bool held : {true, false}) {
+    if (next != wanted_.end() || (held && held_by_.empty())) continue;
+    is_held = held;
+    next = std::find_if(wanted_.begin(), wanted_.end(), [&](const auto& one) {
+      const auto& waiting = one.second.waiting;
+      const auto version = version_for(one.first, one.second);
+      return version &&
+             (holds(slot, *version) || (!slot.plan.roles.learner && has_policy(*version))) &&
+             std::any_of(waiting.begin(), waiting.end(),
+                         [&](const PromptGroup& group) { return is_for(index, group, held); });
+    });
+  }
   if (next == wanted_.end()) return;
   Wanted& wanted = next->second;
   const PolicyVersion version = *version_for(next->first, wanted);
-  if (!holds(slot, version)) {
-    load_policy(index, version, now);
-    return;
-  }
+  if (!holds(slot, version)) load_policy(index, version, now);
+  if (!holds(slot, version)) return;
   GenerateGroups request = wanted.request;
   request.version = version;
   slot.generation = next_request_++;
   slot.generating_from = next->first;
   slot.generation_since = slot.rollout_from = now;
   slot.sequences_done = slot.sequences_total = 0;
-  for (size_t i = 0; i < wanted.share && !wanted.waiting.empty(); ++i) {
-    PromptGroup& group = wanted.waiting.front();
+  const size_t share = is_held ? options_.share_max : wanted.share;
+  for (auto at = wanted.waiting.begin();
+       at != wanted.waiting.end() && request.groups.size() < share;) {
+    if (!is_for(index, *at, is_held)) {
+      ++at;
+      continue;
+    }
     // A group whose worker failed may be why: it goes alone, so that it takes no others with it.
-    const bool is_suspect = faults_of(group.id, group.purpose) > 0;
-    if (is_suspect && i > 0) break;
-    if (is_suspect) i = wanted.share;
-    slot.generating.emplace(key_of(group.id, group.purpose), group);
-    request.groups.push_back(std::move(group));
-    wanted.waiting.pop_front();
+    const bool is_suspect = faults_of(at->id, at->purpose) > 0;
+    if (is_suspect && !request.groups.empty()) break;
+    const GroupKey key = key_of(at->id, at->purpose);
+    held_by_.erase(key);
+    slot.generating.emplace(key, *at);
+    request.groups.push_back(std::move(*at));
+    at = wanted.waiting.erase(at);
+    if (is_suspect) break;
   }
   send(index, slot.generation, options_.generate_max, std::move(request));
 }

@@ -105,6 +105,7 @@ class WorkerPool {
     // Seconds.
     double silence_max = 2.0;   // Without a heartbeat: frozen.
     double start_max = 60;      // Until a new process says hello, or a policy is loaded.
+    double reconnect_max = 5;   // Until one that has outlived its head says hello.
     double prepare_max = 3600;  // Until a lease is taken.
     double generate_max = 3600;
     double judge_max = 60;          // Of what a verifier does at once ...
@@ -130,7 +131,8 @@ class WorkerPool {
   WorkerPool(std::vector<SlotPlan> slots, Lease lease, Options options);
 
   // ---- What has happened. Times are seconds of any one clock.
-  void start(double now);
+  // Processes of an earlier head are taken back, except a learner: it begins at a recovery point.
+  void start(double now, const std::vector<Survivor>& survivors = {});
   // What was counted before this head began.
   void restore_attempts(const std::vector<AttemptRecord>& attempts);
   void started(uint32_t slot, std::string token, uint64_t pid, double now);
@@ -201,10 +203,11 @@ class WorkerPool {
     double retry_at = 0;
     std::optional<double> disconnected_at{};
     uint32_t losses_in_a_row = 0;
-    bool is_asked_to_start = false;
+    bool is_survivor = false;  // Of an earlier head.
     std::string last_loss{};
     // Rollout.
     std::optional<PolicyVersion> loaded{};
+    WorkerReady held{};  // What a survivor has loaded.
     std::optional<PolicyVersion> loading{};
     double loading_since = 0;
     uint64_t generation = 0;  // Request under way; 0: none.
@@ -245,6 +248,9 @@ class WorkerPool {
   bool holds(const Slot& slot, PolicyVersion version) const;
   std::optional<PolicyVersion> version_for(WantedKey key, const Wanted& wanted) const;
   void load_policy(uint32_t index, PolicyVersion version, double now);
+  void welcome_survivor(uint32_t index, const Hello& hello);
+  void forget_held(uint32_t index);
+  bool is_for(uint32_t index, const PromptGroup& group, bool is_held) const;
   void dispatch_update(uint32_t index, double now);
   void stop_generation(uint32_t index, double now);
   void remove_retired();
@@ -274,6 +280,8 @@ class WorkerPool {
   // Whose verifier failed at a group: it is to be judged elsewhere.
   std::map<GroupKey, uint32_t> failed_at_{};
   std::map<GroupKey, Tries> tries_{};
+  // Groups that a survivor has, or is at: it is asked for them before anybody else is.
+  std::map<GroupKey, uint32_t> held_by_{};
   std::optional<PolicyVersion> learner_version_{};
   std::map<PolicyVersion, PolicyPublished> published_{};
   std::set<PolicyVersion> publishing_{};  // The learner has been asked.

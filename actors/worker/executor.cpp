@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "schemas/overloaded.h"
+#include "schemas/work_codec.h"
 
 namespace troupe::actors {
 namespace {
@@ -29,11 +30,23 @@ auto when_there_is_room(WorkerProgress& progress, Work work) {
   }
 }
 
+// Groups of one message that are sent again, so that messages stay within their bounds.
+constexpr size_t kKeptAtOnce = 16;
+
 Error without_role(const char* role) {
   return {ErrorCode::kInternal, std::string("this worker is no ") + role};
 }
 
 }  // namespace
+
+bool is_same_work(const Lease& a, const Lease& b) {
+  const auto bytes = [](Lease lease) {
+    lease.point_path.clear();
+    lease.point = {};
+    return seal(std::move(lease)).payload;
+  };
+  return bytes(a) == bytes(b);
+}
 
 Executor::Executor(const kernels::Backend& backend, WorkerProgress& progress,
                    std::function<void(uint64_t, FromWorker)> answer)
@@ -80,7 +93,17 @@ void Executor::execute(uint64_t request_id, const ToWorker& request) {
 }
 
 Status Executor::take_lease(const Lease& lease) {
-  if (lease_) return Error{ErrorCode::kInternal, "this worker has a lease already"};
+  // A head that is new may go on with what an earlier one has left, except with a learner: that one
+  // begins where this lease says.
+  if (lease_ && !learner_ && is_same_work(*lease_, lease)) {
+    lease_ = lease;
+    answer_(0, progress_.kept.ready());
+    return ok();
+  }
+  rollout_.reset();
+  learner_.reset();
+  verifier_.reset();
+  progress_.kept.clear();
   lease_ = lease;
   if (lease.roles.learner) {
     auto learner = LearnerRole::create(backend_, lease);
@@ -109,27 +132,46 @@ Status Executor::take_policy() {
   if (!next) return ok();
   auto loaded = rollout_->load(next->second);
   if (!loaded) return loaded.error();
+  progress_.kept.loaded(loaded->version, loaded->weights_sha256);
   answer_(next->first, *loaded);
   return ok();
 }
 
-Status Executor::generate(uint64_t request_id, const GenerateGroups& request) {
+Status Executor::generate(uint64_t request_id, GenerateGroups request) {
   if (!rollout_) return without_role("rollout");
   if (request_id <= progress_.cancelled) return ok();
-  return rollout_->generate(request, lease_->job.seed,
-                            {.send =
-                                 [&](GroupsGenerated groups) {
-                                   if (request_id > progress_.cancelled)
-                                     answer_(request_id, std::move(groups));
-                                 },
-                             .progressed =
-                                 [&](int64_t done, int64_t total) {
-                                   progress_.sequences_done = done;
-                                   progress_.sequences_total = total;
-                                   return request_id > progress_.cancelled;
-                                 },
-                             .has_next_policy = [&] { return progress_.policy.waits(); },
-                             .take_next_policy = [&] { return take_policy(); }});
+  // A worker that learns ends with its head; what switches versions is no function of one.
+  const bool keeps = !learner_ && lease_->job.schedule.mode != "async";
+  if (keeps) {
+    auto kept = progress_.kept.begin(request);
+    for (size_t i = 0; i < kept.size(); i += kKeptAtOnce) {
+      GroupsGenerated message;
+      for (size_t j = i; j < std::min(kept.size(), i + kKeptAtOnce); ++j) {
+        message.groups.push_back(std::move(kept[j]));
+      }
+      answer_(request_id, std::move(message));
+    }
+  }
+  const Status generated =
+      rollout_->generate(request, lease_->job.seed,
+                         {.send =
+                              [&](GroupsGenerated groups) {
+                                for (const auto& group : groups.groups) {
+                                  if (keeps) progress_.kept.add(group);
+                                }
+                                if (request_id > progress_.cancelled)
+                                  answer_(request_id, std::move(groups));
+                              },
+                          .progressed =
+                              [&](int64_t done, int64_t total) {
+                                progress_.sequences_done = done;
+                                progress_.sequences_total = total;
+                                return request_id > progress_.cancelled;
+                              },
+                          .has_next_policy = [&] { return progress_.policy.waits(); },
+                          .take_next_policy = [&] { return take_policy(); }});
+  progress_.kept.end();
+  return generated;
 }
 
 }  // namespace troupe::actors

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "actors/learner/learner_role.h"
+#include "actors/rollout/kept_groups.h"
 #include "actors/rollout/rollout_role.h"
 #include "actors/verifier/verifier_role.h"
 #include "schemas/work.h"
@@ -47,6 +48,7 @@ struct WorkerProgress {
   std::atomic<int64_t> sequences_total{0};
   std::atomic<uint64_t> cancelled{0};  // Requests up to this one.
   NextPolicy policy{};
+  KeptGroups kept{};
 
   std::string waits_for() const {
     const std::lock_guard guard(mutex);
@@ -59,6 +61,9 @@ struct WorkerProgress {
   mutable std::mutex mutex{};
   std::string what_it_waits_for{};  // Guarded by mutex.
 };
+
+// Whether a lease asks for the same work, so that what a worker has in memory still serves.
+bool is_same_work(const Lease& a, const Lease& b);
 
 class Executor {
  public:
@@ -73,7 +78,7 @@ class Executor {
  private:
   Status take_lease(const Lease& lease);
   Status take_policy();
-  Status generate(uint64_t request_id, const GenerateGroups& request);
+  Status generate(uint64_t request_id, GenerateGroups request);
 
   const kernels::Backend& backend_;
   WorkerProgress& progress_;

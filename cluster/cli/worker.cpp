@@ -17,8 +17,10 @@ Status work(actors::WorkerOptions options) {
   if (!lifeline || token == nullptr) {
     return invalid_argument("workers are started by a head; use: troupe run JOB.toml");
   }
-  watch_lifeline(*lifeline);
+  HeadWatch head(*lifeline, options.credentials_folder);
   options.token = token;
+  options.lease_taken = [&head](std::chrono::seconds patience) { head.settle(patience); };
+  options.next_head = [&head] { return head.next_head(); };
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
   return actors::run_worker(**backend, options);

@@ -2,6 +2,8 @@
 
 #include <caf/all.hpp>
 
+#include <unistd.h>
+
 #include <future>
 
 #include "actors/head_context.h"
@@ -9,6 +11,8 @@
 #include "actors/scheduler/scheduler_actor.h"
 #include "actors/transport.h"
 #include "cluster/daemon/credentials.h"
+#include "cluster/daemon/lifeline.h"
+#include "cluster/daemon/process_card.h"
 #include "cluster/daemon/process_host.h"
 #include "schemas/records_codec.h"
 
@@ -95,6 +99,12 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
   auto port = actors::publish_root(head.hub, 0);
   if (!port) return port.error();
   head.context.port = *port;
+  // Workers of an earlier head look for it.
+  if (const auto card = card_of(::getpid(), std::to_string(*port))) {
+    if (Status written = write_card(head_card(credentials), *card); !written) {
+      return written.error();
+    }
+  }
   head.scheduler =
       head.system.spawn(actors::scheduler_actor, &head.context, head.hub, std::move(jobs));
   return std::unique_ptr<Head>(new Head(std::move(implementation)));

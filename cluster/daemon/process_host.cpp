@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -28,8 +30,7 @@ Error failed(std::string_view what, int reason) {
   return {ErrorCode::kInternal, fmt::format("cannot {}: {}", what, std::strerror(reason))};
 }
 
-// By number, because glibc 2.36 declares its wrappers without C linkage.
-int open_pidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+// By number, because glibc 2.36 declares its wrapper without C linkage.
 void send_kill(const Descriptor& process) {
   // It fails only when the process is gone already.
   (void)::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
@@ -106,15 +107,6 @@ class SpawnPlan {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (value_ >= 0) ::close(value_);
-}
-Descriptor::Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(value_, other.value_);
-  return *this;
-}
-
 ProcessHost::ProcessHost(Options options) : options_(std::move(options)) {
   int ends[2] = {};
   TROUPE_CHECK(::pipe2(ends, O_CLOEXEC) == 0);
@@ -162,16 +154,50 @@ Result<uint64_t> ProcessHost::start(const actors::WorkerLaunch& launch,
                                   pointers(words).data(), pointers(environment).data());
   if (error != 0) return failed("start " + options_.program, error);
   // The number is not used again before the process is waited for.
-  Descriptor process(open_pidfd(pid));
+  Descriptor process = open_process(pid);
   if (process.get() < 0) {
     const int reason = errno;
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
     return failed("watch a new process", reason);
   }
-  children_.emplace(pid, Child{launch.slot, std::move(process), std::move(ended)});
+  Child child{launch.slot, std::move(process), {}, std::move(ended)};
+  if (!launch.credentials_folder.empty()) {
+    child.card = worker_card(launch.credentials_folder, launch.job, launch.slot);
+    // Without it the next head would not find the process, which then ends by itself.
+    if (const auto card = card_of(pid, launch.token)) (void)write_card(child.card, *card);
+  }
+  children_.emplace(pid, std::move(child));
   wake();
   return static_cast<uint64_t>(pid);
+}
+
+std::vector<actors::Survivor> ProcessHost::take_over(
+    uint64_t job, const std::string& credentials_folder,
+    std::function<void(const actors::ProcessEnd&)> ended) {
+  const std::string prefix = worker_card(credentials_folder, job, 0);
+  std::vector<actors::Survivor> survivors;
+  std::error_code ignored;
+  const std::lock_guard guard(mutex_);
+  for (const auto& entry : std::filesystem::directory_iterator(credentials_folder, ignored)) {
+    const std::string path = entry.path().string();
+    uint32_t slot = 0;
+    const std::string_view name(path);
+    if (name.size() < prefix.size() ||
+        name.substr(0, prefix.size() - 1) != prefix.substr(0, prefix.size() - 1))
+      continue;
+    const auto [rest, error] =
+        std::from_chars(name.data() + prefix.size() - 1, name.data() + name.size(), slot);
+    if (error != std::errc() || rest != name.data() + name.size()) continue;
+    const auto card = read_card(path);
+    if (!card || children_.count(card->pid) > 0) continue;
+    Descriptor process = open_process(*card);
+    if (process.get() < 0) continue;
+    survivors.push_back({slot, static_cast<uint64_t>(card->pid), card->word});
+    children_.emplace(card->pid, Child{slot, std::move(process), path, ended});
+  }
+  wake();
+  return survivors;
 }
 
 void ProcessHost::kill(uint64_t pid) {
@@ -220,13 +246,17 @@ void ProcessHost::report_end(pid_t pid) {
   if (error == 0 && info.si_pid == 0) return;
   actors::ProcessEnd end{.slot = found->second.slot, .pid = static_cast<uint64_t>(pid)};
   if (error != 0) {
-    end.exit_code = -1;  // Somebody else waited for it, or SIGCHLD is ignored.
+    end.exit_code = -1;  // Another head's, or somebody else waited for it, or SIGCHLD is ignored.
   } else if (info.si_code == CLD_EXITED) {
     end.exit_code = info.si_status;
   } else {
     end.signal = info.si_status;
   }
   const auto ended = std::move(found->second.ended);
+  // Unless it names the slot's next process already.
+  if (const auto card = read_card(found->second.card); card && card->pid == pid) {
+    ::unlink(found->second.card.c_str());
+  }
   children_.erase(found);
   guard.unlock();
   ended(end);

@@ -1,5 +1,6 @@
 // Worker processes on this host. Each is a process group of its own, so that Ctrl-C on the terminal
-// reaches the head only, and holds a lifeline (lifeline.h), so that none outlives the head.
+// reaches the head only, and holds a lifeline (lifeline.h), so that none outlives the head for
+// longer than it was told to wait for the next one.
 #pragma once
 
 #include <sys/types.h>
@@ -13,25 +14,13 @@
 #include <vector>
 
 #include "actors/slot_host.h"
+#include "cluster/daemon/process_card.h"
 #include "schemas/result.h"
 
 namespace troupe::cluster {
 
 // Holds a worker's token in its environment; arguments can be read by every user of the host.
 inline constexpr char kTokenVariable[] = "TROUPE_WORKER_TOKEN";
-
-class Descriptor {
- public:
-  explicit Descriptor(int value = -1) : value_(value) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept;
-  Descriptor& operator=(Descriptor&& other) noexcept;
-
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
 
 // All of it may be called from any thread. A process gets `--slot N --port P --credentials FOLDER`
 // behind its first arguments, no standard input or output and no descriptor but its standard error
@@ -54,12 +43,17 @@ class ProcessHost final : public actors::SlotHost {
   Result<uint64_t> start(const actors::WorkerLaunch& launch,
                          std::function<void(const actors::ProcessEnd&)> ended) override;
 
+  std::vector<actors::Survivor> take_over(
+      uint64_t job, const std::string& credentials_folder,
+      std::function<void(const actors::ProcessEnd&)> ended) override;
+
   void kill(uint64_t pid) override;
 
  private:
   struct Child {
     uint32_t slot = 0;
     Descriptor process{};  // A pidfd: it never means a later process with the same number.
+    std::string card{};    // A file that names it; may be empty.
     std::function<void(const actors::ProcessEnd&)> ended{};
   };
 

@@ -207,6 +207,9 @@ const std::array kKeys = {
     Key{.path = "resources.threads_per_worker",
         .slot = at<&JobSpec::resources, &ResourcesSpec::threads_per_worker>, .range = {0, 4096},
         .is_in_hash = false, .comment = "0: the machine's cores shared out"},
+    Key{.path = "resources.reconnect_seconds",
+        .slot = at<&JobSpec::resources, &ResourcesSpec::reconnect_seconds>, .range = {0, 86400},
+        .is_in_hash = false, .comment = "workers that do not learn wait so long for a lost head"},
 
     Key{.path = "prices.cpu_core_hour", .slot = at<&JobSpec::prices, &PricesSpec::cpu_core_hour>,
         .range = kPrice, .is_in_hash = false, .comment = "what the bill should say"},

@@ -1,4 +1,4 @@
-// kill -9 of the head, and so of everything: the job goes on and ends with the same history.
+// kill -9 of the head: the job goes on and ends with the same history.
 #include <doctest/doctest.h>
 
 #include <random>

@@ -141,7 +141,8 @@ TEST_CASE("a worker that stands still when its head is killed does not stay") {
     CHECK(run.waits_for([stopped = pid] { return tests::state_of(stopped) == 'T'; }, 5s));
   }
   // The system wakes and ends a stopped process that nobody is left for.
-  tests::kill_tree(run, home);
+  tests::kill_head(run, home);
+  CHECK(tests::comes_true([&] { return tests::workers_of(home).empty(); }, 2s));
 }
 
 }  // namespace

@@ -179,6 +179,7 @@ inline ResourcesSpec filled_resources_spec() {
       .learner = 3,
       .verifier = 4,
       .threads_per_worker = 5,
+      .reconnect_seconds = 7,
   };
 }
 
@@ -394,6 +395,7 @@ inline Hello filled_hello() {
       .arithmetic_id = "arithmetic_id",
       .instruction_set = "instruction_set",
       .cores = 6,
+      .holds = {{{Round{9}, 10}, GroupPurpose::kEvaluate}, {{Round{11}, 12}}},
   };
 }
 
@@ -804,7 +806,8 @@ inline bool same(const EvalSpec& a, const EvalSpec& b) {
 
 inline bool same(const ResourcesSpec& a, const ResourcesSpec& b) {
   return a.placement == b.placement && a.rollout == b.rollout && a.learner == b.learner &&
-         a.verifier == b.verifier && a.threads_per_worker == b.threads_per_worker;
+         a.verifier == b.verifier && a.threads_per_worker == b.threads_per_worker &&
+         a.reconnect_seconds == b.reconnect_seconds;
 }
 
 inline bool same(const PricesSpec& a, const PricesSpec& b) {
@@ -920,7 +923,7 @@ inline bool same(const PointRecord& a, const PointRecord& b) {
 inline bool same(const Hello& a, const Hello& b) {
   return a.slot == b.slot && a.token == b.token && a.pid == b.pid &&
          a.arithmetic_id == b.arithmetic_id && a.instruction_set == b.instruction_set &&
-         a.cores == b.cores;
+         a.cores == b.cores && a.holds == b.holds;
 }
 
 inline bool same(const WorkerReady& a, const WorkerReady& b) {

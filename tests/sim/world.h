@@ -4,7 +4,7 @@
 // and load_round); processes, connections, the disk and what is computed are played. Everything
 // that can go wrong does: workers are killed, exit, freeze, hang, do not start and say things after
 // they were given up, connections stall, recovery points are damaged, and the head goes with all
-// that it had not made durable.
+// that it had not made durable, while workers that do not learn go on and wait for the next one.
 #pragma once
 
 #include <fmt/format.h>
@@ -20,8 +20,10 @@
 
 #include "actors/controller/job_run.h"
 #include "actors/replay/job_history.h"
+#include "actors/rollout/kept_groups.h"
 #include "actors/scheduler/job_queue.h"
 #include "actors/verifier/verifier_role.h"
+#include "actors/worker/executor.h"
 #include "tests/sim/fake_compute.h"
 #include "tests/sim/simulated_clock.h"
 #include "tests/sim/store_model.h"
@@ -46,9 +48,12 @@ struct Counts {
   uint64_t head_crashes = 0, lost_commits = 0, lost_messages = 0, damaged_points = 0;
   uint64_t stale_messages = 0, stale_hellos = 0, repeated_messages = 0;
   uint64_t policies_removed = 0, policies_restored = 0, poisonings = 0, wrong_steps = 0;
-  uint64_t switches = 0;  // Groups that were begun by one version and finished by another.
-  uint64_t trained = 0;   // Groups that were asked for to be learned.
-  uint64_t overlaps = 0;  // Rounds of which some was generated while the learner was at work.
+  uint64_t switches = 0;      // Groups that were begun by one version and finished by another.
+  uint64_t trained = 0;       // Groups that were asked for to be learned.
+  uint64_t overlaps = 0;      // Rounds of which some was generated while the learner was at work.
+  uint64_t survivors = 0;     // Workers that have outlived a head and were told of by the next.
+  uint64_t other_leases = 0;  // Of which some were to do something else.
+  uint64_t kept_groups = 0;   // That they had in hand and the next head asked for.
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
   double simulated_seconds = 0;
@@ -62,6 +67,8 @@ struct Counts {
     repeated_messages += other.repeated_messages, policies_removed += other.policies_removed;
     policies_restored += other.policies_restored, overlaps += other.overlaps;
     switches += other.switches, trained += other.trained;
+    other_leases += other.other_leases;
+    survivors += other.survivors, kept_groups += other.kept_groups;
     poisonings += other.poisonings, wrong_steps += other.wrong_steps;
     steps_redone += other.steps_redone, groups_again += other.groups_again;
     trajectories_learned += other.trajectories_learned;
@@ -161,6 +168,7 @@ class World : public actors::RunPorts {
   static constexpr double kSecondsMax = 3000;
   static constexpr uint32_t kPoisonedMax = 3;  // Workers that a poisoned group may cost.
   static constexpr double kFaultsUntil = 25;   // So that every job can come to its end.
+  static constexpr double kReconnectSeconds = 8;
 
   struct Process {
     uint64_t pid = 0;
@@ -168,17 +176,27 @@ class World : public actors::RunPorts {
     uint64_t job = 0;
     uint64_t run = 0;
     std::string token{};
-    uint64_t epoch = 0;
+    uint64_t epoch = 0;         // Of its lease, as the head knows it ...
+    uint64_t leased_epoch = 0;  // ... and as it knows it itself.
     bool is_alive = true;
     bool is_given_up = false;  // The head has asked for its end.
     bool is_hanging = false;   // Breathes and does nothing.
+    bool lease_asks_to_learn = false;
     double frozen_until = 0;
     // What it holds.
     std::optional<Lease> lease{};
     FakeLearner learner{};
     std::optional<std::pair<PolicyVersion, uint64_t>> loaded{};
+    actors::KeptGroups kept{};
     // Its executor.
-    std::deque<std::pair<uint64_t, ToWorker>> requests{};
+    struct Request {
+      uint64_t epoch = 0;
+      uint64_t id = 0;
+      ToWorker message{};
+    };
+    std::deque<Request> requests{};
+    uint64_t executing_epoch = 0;
+    uint64_t executing = 0;
     bool is_busy = false;
     bool is_generating = false;
     uint64_t cancelled = 0;
@@ -195,7 +213,7 @@ class World : public actors::RunPorts {
     uint64_t id = 0;
     uint64_t job = 0;
     uint64_t epoch = 0;
-    const actors::PreparedJob* prepared = nullptr;
+    actors::PreparedJob prepared{};
     std::unique_ptr<actors::JobRun> machine{};
     bool was_stopped = false;
     bool must_fail = false;
@@ -315,7 +333,9 @@ class World : public actors::RunPorts {
     run_ = std::make_unique<Run>();
     run_->id = ++next_run_;
     run_->job = job;
-    run_->prepared = &scenario_.jobs[job - 1];
+    run_->prepared = scenario_.jobs[job - 1];
+    if (clock_.chance(0.2)) run_->prepared.job.resources.rollout = 1 + clock_.below(3);
+    if (clock_.chance(0.1)) run_->prepared.job.resources.verifier = 1 + clock_.below(2);
     stop_when_begun_.reset();
     store_.begin_epoch(job, [this, job, incarnation = incarnation_](uint64_t epoch) {
       epochs_[job] = epoch;
@@ -331,7 +351,7 @@ class World : public actors::RunPorts {
       end_run(*stop_when_begun_);
       return;
     }
-    const JobSpec& spec = run_->prepared->job;
+    const JobSpec& spec = run_->prepared.job;
     auto history =
         actors::load_history(store_, run_->job, spec, [this](const PointRecord& point) -> Status {
           const auto found = points_.find(path_of(run_->job, point.folder));
@@ -369,10 +389,38 @@ class World : public actors::RunPorts {
     }
     options.slots = actors::plan_slots(spec, 1, 1, 1, static_cast<int>(spec.resources.verifier));
     options.policies_folder = "policies";
+    options.survivors = take_over();
     run_->machine =
-        std::make_unique<actors::JobRun>(*run_->prepared, std::move(history->run),
-                                         history->attempts, std::move(options), *this, sink_);
+        std::make_unique<actors::JobRun>(run_->prepared, std::move(history->run), history->attempts,
+                                         std::move(options), *this, sink_);
     run_->machine->start(clock_.now());
+  }
+
+  // Workers of this job that have outlived their head. Each says hello when it has found this one.
+  std::vector<actors::Survivor> take_over() {
+    std::vector<actors::Survivor> survivors;
+    for (const auto& [pid, process] : processes_) {
+      if (!process->is_alive || process->run != 0 || process->job != run_->job) continue;
+      ++counts_.survivors;
+      survivors.push_back({process->slot, process->pid, process->token});
+      process->run = run_->id;
+      process->is_given_up = false;  // An earlier head's kill is on its way.
+      in_worker(process, clock_.now() + clock_.uniform(0.01, 1.5),
+                [this, process = process] { greet(process); });
+    }
+    return survivors;
+  }
+
+  // Again and again, until the head has heard it.
+  void greet(const ProcessPointer& process) {
+    if (process->epoch != 0 || process->run == 0) return;
+    Hello hello{.slot = process->slot,
+                .token = process->token,
+                .pid = process->pid,
+                .arithmetic_id = "cpu-1"};
+    hello.holds = process->kept.held();
+    say(process, 0, 0, std::move(hello));
+    in_worker(process, clock_.now() + 0.25, [this, process] { greet(process); });
   }
 
   void finish_if_ended() {
@@ -423,13 +471,22 @@ class World : public actors::RunPorts {
     return true;
   }
 
-  // The whole tree goes: processes, messages, and what was not synced.
+  // The head goes, and with it messages, what was not synced, and who learns or knows no lease yet.
   void crash() {
     clock_.trace("head crashes");
     ++counts_.head_crashes;
     is_up_ = false;
-    for (auto& [pid, process] : processes_) process->is_alive = false;
-    processes_.clear();
+    for (auto& [pid, process] : processes_) {
+      process->is_alive &= process->leased_epoch != 0 && !process->lease_asks_to_learn;
+      process->run = process->epoch = process->generation = 0;
+      process->loading.clear();
+      process->said_until = process->told_until = 0;
+      process->heard = process->said;
+      clock_.after(kReconnectSeconds, [this, process = process] {
+        if (process->run == 0) die(process, 1, 0);
+      });
+    }
+    std::erase_if(processes_, [](const auto& one) { return !one.second->is_alive; });
     if (run_ && run_->machine) {
       const Ledger& ledger = run_->machine->controller().ledger();
       counts_.steps_redone += static_cast<uint64_t>(ledger.steps_redone);
@@ -486,11 +543,7 @@ class World : public actors::RunPorts {
       }
     });
     in_worker(process, clock_.now() + begun + clock_.uniform(0.05, 0.5), [this, process] {
-      say(process, 0,
-          Hello{.slot = process->slot,
-                .token = process->token,
-                .pid = process->pid,
-                .arithmetic_id = "cpu-1"});
+      greet(process);
       beat(process);
     });
   }
@@ -544,10 +597,11 @@ class World : public actors::RunPorts {
       process->loading = load->path;
     }
     process->told_until = std::max(process->told_until, clock_.now() + clock_.uniform(0.001, 0.03));
-    in_worker(process, process->told_until,
-              [this, process, id = message.request_id, request = message.message] {
-                take(process, id, request);
-              });
+    in_worker(
+        process, process->told_until,
+        [this, process, epoch = message.epoch, id = message.request_id, request = message.message] {
+          take(process, {epoch, id, request});
+        });
   }
 
   void commit(uint64_t ticket, actors::Batch batch) override {
@@ -663,14 +717,13 @@ class World : public actors::RunPorts {
     });
   }
 
-  void say(const ProcessPointer& process, uint64_t request_id, FromWorker message) {
+  void say(const ProcessPointer& process, uint64_t epoch, uint64_t request_id, FromWorker message) {
     process->said_until = std::max(process->said_until, clock_.now() + clock_.uniform(0.001, 0.03));
     const bool is_answer = std::holds_alternative<GroupsGenerated>(message) ||
                            std::holds_alternative<GroupsJudged>(message) ||
                            std::holds_alternative<StepLearned>(message);
     const bool is_repeated = is_answer && clock_.chance(0.02);
     const uint64_t index = process->said++;
-    const uint64_t epoch = process->epoch;
     in_head(process->said_until - clock_.now(),
             [this, process, index, epoch, request_id, is_repeated, message = std::move(message)] {
               if (index >= process->lost_from) {
@@ -709,7 +762,9 @@ class World : public actors::RunPorts {
     clock_.trace("heard", process->slot, mix(message.index(), request_id));
     if (epoch == 0) return;  // It breathes before it has a lease.
     if (!is_stale) compare_step(message);
-    if (std::holds_alternative<PolicyLoaded>(message)) process->loading.clear();
+    if (std::holds_alternative<PolicyLoaded>(message) && epoch == process->epoch) {
+      process->loading.clear();
+    }
     run_->machine->worker_said(process->slot, epoch, request_id, message, clock_.now());
     if (!is_stale) return;
     ++counts_.stale_messages;
@@ -731,50 +786,65 @@ class World : public actors::RunPorts {
   }
 
   void beat(const ProcessPointer& process) {
-    if (process->epoch != 0) say(process, 0, Heartbeat{});
+    if (process->leased_epoch != 0) say(process, process->leased_epoch, 0, Heartbeat{});
     in_worker(process, clock_.now() + 0.25, [this, process] { beat(process); });
   }
 
-  void take(const ProcessPointer& process, uint64_t request_id, const ToWorker& request) {
-    if (std::holds_alternative<CancelGeneration>(request)) {
-      process->cancelled = std::max(process->cancelled, request_id);
+  void take(const ProcessPointer& process, const Process::Request& request) {
+    if (const auto* lease = std::get_if<Lease>(&request.message)) {
+      process->leased_epoch = request.epoch;
+      process->lease_asks_to_learn = lease->roles.learner;
+      const bool is_same = process->lease && actors::is_same_work(*process->lease, *lease);
+      if (!is_same || process->kept.held().empty()) process->cancelled = process->executing;
+    }
+    if (request.epoch != process->leased_epoch) return;
+    if (std::holds_alternative<CancelGeneration>(request.message)) {
+      process->cancelled = std::max(process->cancelled, request.id);
       return;
     }
-    if (std::holds_alternative<LoadPolicy>(request) && process->is_generating) {
+    if (std::holds_alternative<LoadPolicy>(request.message) && process->is_generating) {
       // In flight: what is being generated goes on by it.
       in_worker(process, clock_.now() + clock_.uniform(0.01, 0.3), [=, this] {
-        if (process->is_hanging) return;
-        auto answered = answer(*process, request);
-        say(process, request_id,
-            answered ? std::move(*answered) : FromWorker(WorkFailed{answered.error()}));
+        if (process->is_hanging || request.epoch != process->leased_epoch) return;
+        reply(process, request);
       });
       return;
     }
-    process->requests.emplace_back(request_id, request);
+    process->requests.push_back(request);
     work(process);
   }
 
-  // The next request, when nothing is under way.
+  void reply(const ProcessPointer& process, const Process::Request& request) {
+    auto answered = answer(*process, request.message);
+    say(process, request.epoch, request.id,
+        answered ? std::move(*answered) : FromWorker(WorkFailed{answered.error()}));
+  }
+
+  // The next request, when nothing is under way. What an earlier head asked for is not begun.
   void work(const ProcessPointer& process) {
+    process->executing = 0;
+    while (!process->requests.empty() && process->requests.front().epoch != process->leased_epoch) {
+      process->requests.pop_front();
+    }
     if (process->is_busy || process->is_hanging || process->requests.empty()) return;
     process->is_busy = true;
-    auto [id, request] = std::move(process->requests.front());
+    const Process::Request request = std::move(process->requests.front());
     process->requests.pop_front();
-    if (const auto* generate = std::get_if<GenerateGroups>(&request)) {
-      begin_generation(process, id, *generate);
+    process->executing = request.id;
+    process->executing_epoch = request.epoch;
+    if (const auto* generate = std::get_if<GenerateGroups>(&request.message)) {
+      begin_generation(process, request.id, *generate);
       return;
     }
-    const double seconds =
-        std::holds_alternative<Lease>(request) ? clock_.uniform(0.1, 1) : clock_.uniform(0.02, 0.3);
-    in_worker(process, clock_.now() + seconds,
-              [this, process, id = id, request = std::move(request)] {
-                if (process->is_hanging) return;
-                auto answered = answer(*process, request);
-                say(process, id,
-                    answered ? std::move(*answered) : FromWorker(WorkFailed{answered.error()}));
-                process->is_busy = false;
-                work(process);
-              });
+    const double seconds = std::holds_alternative<Lease>(request.message)
+                               ? clock_.uniform(0.1, 1)
+                               : clock_.uniform(0.02, 0.3);
+    in_worker(process, clock_.now() + seconds, [this, process, request] {
+      if (process->is_hanging) return;
+      reply(process, request);
+      process->is_busy = false;
+      work(process);
+    });
   }
 
   Result<FromWorker> answer(Process& process, const ToWorker& request) {
@@ -783,8 +853,13 @@ class World : public actors::RunPorts {
     };
     const Error wrong{ErrorCode::kInternal, "asked for what it does not hold"};
     if (const auto* lease = std::get_if<Lease>(&request)) {
+      if (process.lease && !actors::is_same_work(*process.lease, *lease)) {
+        ++counts_.other_leases;
+        process.loaded.reset();
+        process.kept.clear();
+      }
       process.lease = *lease;
-      WorkerReady ready;
+      WorkerReady ready = process.kept.ready();
       if (lease->roles.learner) {
         if (!lease->point_path.empty()) {
           const auto found = points_.find(lease->point_path);
@@ -822,6 +897,7 @@ class World : public actors::RunPorts {
         return wrong;
       }
       process.loaded = found->second;
+      process.kept.loaded(load->version, load->weights_sha256);
       return FromWorker(PolicyLoaded{load->version, load->weights_sha256});
     }
     const auto& save = std::get<SavePoint>(request);
@@ -844,6 +920,7 @@ class World : public actors::RunPorts {
   }
 
   struct Generation {
+    uint64_t epoch = 0;
     uint64_t id = 0;
     uint64_t weights = 0;
     PolicyVersion version{};
@@ -854,13 +931,14 @@ class World : public actors::RunPorts {
   // Groups are finished in any order and are told one by one or together.
   void begin_generation(const ProcessPointer& process, uint64_t id, const GenerateGroups& request) {
     auto generation = std::make_shared<Generation>();
+    generation->epoch = process->executing_epoch;
     generation->id = id;
     generation->request = request;
     const bool holds_it = process->lease->roles.learner
                               ? process->learner.version == request.version
                               : process->loaded && process->loaded->first == request.version;
     if (id > process->cancelled && !holds_it) {
-      say(process, id,
+      say(process, generation->epoch, id,
           WorkFailed{{ErrorCode::kInternal, "asked to generate with another version"}});
     }
     if (id <= process->cancelled || !holds_it) {
@@ -872,9 +950,17 @@ class World : public actors::RunPorts {
         process->lease->roles.learner ? process->learner.weights : process->loaded->second;
     generation->version = request.version;
     process->is_generating = true;
+    if (keeps(*process)) {
+      generation->finished.groups = process->kept.begin(generation->request);
+      counts_.kept_groups += generation->finished.groups.size();
+    }
     auto& groups = generation->request.groups;
     for (size_t i = groups.size(); i > 1; --i) std::swap(groups[i - 1], groups[clock_.below(i)]);
     generate_next(process, generation);
+  }
+
+  static bool keeps(const Process& process) {
+    return !process.lease->roles.learner && process.lease->job.schedule.mode != "async";
   }
 
   void generate_next(const ProcessPointer& process, const std::shared_ptr<Generation>& generation) {
@@ -886,7 +972,8 @@ class World : public actors::RunPorts {
         const PromptGroup& from = groups.back();
         if (from.purpose == GroupPurpose::kTrain && scenario_.poison == from.id) {
           // Who was frozen and given up may still get to what it was once told.
-          const bool is_stale = process->is_given_up || !is_current(process->run);
+          const bool is_stale = process->is_given_up || !is_current(process->run) ||
+                                generation->epoch != process->epoch;
           require(is_stale || num_poisoned_ < kPoisonedMax,
                   "a group was tried again after it was given up");
           ++counts_.poisonings;
@@ -910,6 +997,7 @@ class World : public actors::RunPorts {
           if (is_switched) response.versions = {{before, 0, 1}, {generation->version, 1, end}};
           if (!is_switched && before != group.version) response.versions = {{before, 0, end}};
         }
+        if (keeps(*process)) process->kept.add(group);
         generation->finished.groups.push_back(std::move(group));
         groups.pop_back();
       }
@@ -918,11 +1006,14 @@ class World : public actors::RunPorts {
         auto message = std::exchange(generation->finished, {});
         message.is_last = is_last;
         message.core_seconds = 0.1;
-        if (is_last || !message.groups.empty()) say(process, generation->id, std::move(message));
+        if (is_last || !message.groups.empty()) {
+          say(process, generation->epoch, generation->id, std::move(message));
+        }
       }
       if (is_wanted && !is_last) {
         generate_next(process, generation);
       } else {
+        if (keeps(*process)) process->kept.end();
         process->is_busy = process->is_generating = false;
         work(process);
       }

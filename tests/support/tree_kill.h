@@ -1,4 +1,5 @@
-// The whole tree of a run ended by one SIGKILL to its head, and gone on with until it is done.
+// A run ended by a SIGKILL to its head, with or without those who would wait for the next one, and
+// gone on with until it is done.
 #pragma once
 
 #include <poll.h>
@@ -11,16 +12,31 @@
 
 namespace troupe::tests {
 
-// The head is killed; its workers, which nobody kills, must be gone soon after it.
-inline Ended kill_tree(Process& run, const std::string& home) {
+// Waits until it holds; false when that takes longer.
+template <class Condition>
+bool comes_true(Condition holds, std::chrono::milliseconds patience) {
   using Clock = std::chrono::steady_clock;
-  run.signal(SIGKILL);
-  const auto killed = Clock::now();
-  const Ended ended = run.wait();
-  while (!workers_of(home).empty() && Clock::now() - killed < std::chrono::seconds(10)) {
+  const auto end = Clock::now() + patience;
+  while (!holds()) {
+    if (Clock::now() >= end) return false;
     ::poll(nullptr, 0, 5);
   }
-  CHECK(Clock::now() - killed < std::chrono::seconds(2));
+  return true;
+}
+
+// The head is killed; its learner, in slot 0, which nobody kills, must be gone soon after it.
+inline Ended kill_head(Process& run, const std::string& home) {
+  run.signal(SIGKILL);
+  const Ended ended = run.wait();
+  CHECK(comes_true([&] { return workers_of(home).count(0) == 0; }, std::chrono::seconds(2)));
+  return ended;
+}
+
+// And those who wait for the next head.
+inline Ended kill_tree(Process& run, const std::string& home) {
+  const Ended ended = kill_head(run, home);
+  for (const auto& [slot, pid] : workers_of(home)) ::kill(pid, SIGKILL);
+  CHECK(comes_true([&] { return workers_of(home).empty(); }, std::chrono::seconds(2)));
   return ended;
 }
 
@@ -62,15 +78,18 @@ struct Survived {
   size_t kills = 0;  // That hit a living run.
 };
 
-// Runs the job, killed at one moment after the other and resumed, until it is finished.
+// Runs the job, killed at one moment after the other and resumed, until it is finished. Every
+// second kill leaves those alive who wait for the next head, beginning with the first when
+// `spares`.
 inline Survived survive(const Invocation& job, const std::string& home,
-                        const std::vector<Moment>& moments) {
+                        const std::vector<Moment>& moments, bool spares = true) {
   Survived survived;
   bool resumes = false;
   for (size_t i = 0; i <= moments.size();) {
     Process run(resumes ? resumed(job) : job);
     if (i < moments.size()) moments[i](run, home);
-    const Ended ended = i < moments.size() ? kill_tree(run, home) : run.wait();
+    const auto kill = (i % 2 == 0) == spares ? kill_head : kill_tree;
+    const Ended ended = i < moments.size() ? kill(run, home) : run.wait();
     if (resumes && ended.exit_code == 2 &&
         ended.error.find("holds no job to go on with") != std::string::npos) {
       resumes = false;  // It was killed before there was anything to go on with.

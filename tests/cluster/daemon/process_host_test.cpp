@@ -177,13 +177,16 @@ TEST_CASE("process_host: the end of the host is the end of its processes") {
 }
 
 constexpr char kFifoVariable[] = "TROUPE_TEST_FIFO";
+constexpr char kFolderVariable[] = "TROUPE_TEST_FOLDER";  // Also: the worker waits for a head.
 
 // Run as a worker by the test below: says that it is there and never ends by itself.
 TEST_CASE("process_host: a worker that waits" * doctest::skip()) {
   const auto lifeline = lifeline_from_environment();
   const char* const path = std::getenv(kFifoVariable);
   if (!lifeline || path == nullptr) return;
-  watch_lifeline(*lifeline);
+  const char* const folder = std::getenv(kFolderVariable);
+  HeadWatch head(*lifeline, folder == nullptr ? "/nonexistent" : folder);
+  if (folder != nullptr) head.settle(std::chrono::seconds(30));
   const int fifo = ::open(path, O_WRONLY);
   if (::write(fifo, "a", 1) != 1) ::_exit(1);
   while (true) ::pause();
@@ -194,7 +197,12 @@ TEST_CASE("process_host: a head that waits" * doctest::skip()) {
   if (std::getenv(kFifoVariable) == nullptr) return;
   ProcessHost host({.program = "/proc/self/exe",
                     .arguments_before = {"--no-skip", "-tc=process_host: a worker that waits"}});
-  if (!host.start({}, [](const ProcessEnd&) {})) return;
+  const char* const folder = std::getenv(kFolderVariable);
+  const WorkerLaunch launch{.job = 7,
+                            .slot = 5,
+                            .token = "s3cret",
+                            .credentials_folder = folder == nullptr ? "" : folder};
+  if (!host.start(launch, [](const ProcessEnd&) {})) return;
   while (true) ::pause();
 }
 
@@ -206,24 +214,106 @@ int read_soon(int file) {
   return static_cast<int>(::read(file, &byte, 1));
 }
 
-TEST_CASE("process_host: a worker does not outlive a head that is killed") {
-  const tests::TempDir dir;
-  const std::string path = dir.file("fifo");
-  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-  const int fifo = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  REQUIRE(fifo >= 0);
-  const pid_t head = ::fork();
-  REQUIRE(head >= 0);
-  if (head == 0) {
-    ::setenv(kFifoVariable, path.c_str(), 1);
-    ::execl("/proc/self/exe", "head", "--no-skip", "-tc=process_host: a head that waits", nullptr);
-    ::_exit(127);
+// A head and its worker, in processes of their own; the worker has the other end of a pipe.
+class HeadAndWorker {
+ public:
+  explicit HeadAndWorker(const std::string& folder = {}) {
+    const std::string path = dir_.file("fifo");
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    fifo_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    REQUIRE(fifo_ >= 0);
+    head_ = ::fork();
+    REQUIRE(head_ >= 0);
+    if (head_ == 0) {
+      ::setenv(kFifoVariable, path.c_str(), 1);
+      if (!folder.empty()) ::setenv(kFolderVariable, folder.c_str(), 1);
+      ::execl("/proc/self/exe", "head", "--no-skip", "-tc=process_host: a head that waits",
+              nullptr);
+      ::_exit(127);
+    }
+    CHECK(read_soon(fifo_) == 1);
   }
-  CHECK(read_soon(fifo) == 1);
-  REQUIRE(::kill(head, SIGKILL) == 0);
-  REQUIRE(::waitpid(head, nullptr, 0) == head);
-  CHECK(read_soon(fifo) == 0);
-  ::close(fifo);
+  ~HeadAndWorker() { ::close(fifo_); }
+  HeadAndWorker(const HeadAndWorker&) = delete;
+  HeadAndWorker& operator=(const HeadAndWorker&) = delete;
+
+  void kill_head() const {
+    REQUIRE(::kill(head_, SIGKILL) == 0);
+    REQUIRE(::waitpid(head_, nullptr, 0) == head_);
+  }
+  bool worker_is_gone() const { return read_soon(fifo_) == 0; }
+
+ private:
+  const tests::TempDir dir_{};
+  int fifo_ = -1;
+  pid_t head_ = 0;
+};
+
+TEST_CASE("process_host: a worker does not outlive a head that is killed") {
+  const HeadAndWorker both;
+  both.kill_head();
+  CHECK(both.worker_is_gone());
+}
+
+TEST_CASE("process_host: a worker that waits for a head is taken over by the next") {
+  const tests::TempDir folder;
+  const HeadAndWorker both(folder.path());
+  both.kill_head();
+  const std::string card = worker_card(folder.path(), 7, 5);
+  // Whoever has that number now, it is not the one who is meant.
+  auto stranger = card_of(::getpid(), "other");
+  REQUIRE(stranger);
+  ++stranger->begun;
+  REQUIRE(write_card(worker_card(folder.path(), 7, 6), *stranger));
+  auto rebooted = read_card(card);
+  REQUIRE(rebooted);
+  rebooted->boot = "another";
+  REQUIRE(write_card(worker_card(folder.path(), 7, 8), *rebooted));
+  for (const char* name : {"worker_7_x", "worker_7_", "worker_77_1", "worker_8_1", "head"}) {
+    tests::write_text(folder.file(name), "nonsense\n");
+  }
+  std::promise<ProcessEnd> ended;
+  ProcessHost host({});
+  const auto took =
+      host.take_over(7, folder.path(), [&](const ProcessEnd& end) { ended.set_value(end); });
+  REQUIRE(took.size() == 1);
+  CHECK(took[0].slot == 5);
+  CHECK(took[0].token == "s3cret");
+  CHECK(took[0].pid == static_cast<uint64_t>(rebooted->pid));
+  CHECK(host.take_over(7, folder.path(), [](const ProcessEnd&) {}).empty());
+  host.kill(took[0].pid);
+  const ProcessEnd end = ended.get_future().get();
+  CHECK(end.pid == took[0].pid);
+  CHECK(end.slot == 5);
+  CHECK(end.exit_code == -1);
+  CHECK(both.worker_is_gone());
+  CHECK_FALSE(read_card(card));
+  CHECK(host.take_over(7, folder.path(), [](const ProcessEnd&) {}).empty());
+}
+
+TEST_CASE("process card: what a file says of a process is believed when all of it is true") {
+  const tests::TempDir folder;
+  const std::string path = folder.file("card");
+  const auto own = card_of(::getpid(), "word");
+  REQUIRE(own);
+  REQUIRE(write_card(path, *own));
+  struct stat found {};
+  REQUIRE(::stat(path.c_str(), &found) == 0);
+  CHECK((found.st_mode & 0777) == 0600);
+  const auto read = read_card(path);
+  REQUIRE(read);
+  CHECK(read->pid == ::getpid());
+  CHECK(read->word == "word");
+  CHECK(open_process(*read).get() >= 0);
+  const std::string text = tests::contents(path);
+  for (const std::string& bad :
+       {std::string(), text.substr(0, text.size() / 2), text + "more", "b -1 5 w\n" + text,
+        std::string(5000, 'x'), std::string("b 1 99999999999999999999999 w\n")}) {
+    tests::write_text(path, bad);
+    CHECK_FALSE(read_card(path));
+  }
+  CHECK_FALSE(read_card(folder.file("nothing")));
+  CHECK_FALSE(card_of(0, "nobody"));
 }
 
 TEST_CASE("lifeline: nothing and nonsense in the environment are no lifeline") {

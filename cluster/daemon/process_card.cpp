@@ -1,0 +1,102 @@
+#include "cluster/daemon/process_card.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "schemas/system_error.h"
+
+namespace troupe::cluster {
+namespace {
+
+constexpr size_t kCardBytesMax = 512;
+
+std::string boot_id() {
+  std::string id;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
+  return id;
+}
+
+// Clock ticks of this boot when a process began; 0 when there is none. A name may hold anything,
+// also spaces and brackets, so it is looked for from behind.
+uint64_t begin_of(pid_t pid) {
+  constexpr int kFieldsBetween = 19;  // Of /proc/PID/stat, from the state to the time.
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  std::getline(file, line);
+  const size_t name_end = line.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(line.substr(name_end + 1));
+  std::string skipped;
+  for (int i = 0; i < kFieldsBetween; ++i) fields >> skipped;
+  uint64_t begun = 0;
+  fields >> begun;
+  return begun;
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (value_ >= 0) ::close(value_);
+}
+Descriptor::Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(value_, other.value_);
+  return *this;
+}
+
+std::optional<ProcessCard> card_of(pid_t pid, std::string word) {
+  ProcessCard card{.pid = pid, .begun = begin_of(pid), .boot = boot_id(), .word = std::move(word)};
+  if (card.begun == 0 || card.boot.empty()) return std::nullopt;
+  return card;
+}
+
+Status write_card(const std::string& path, const ProcessCard& card) {
+  const std::string text = fmt::format("{} {} {} {}\n", card.boot, card.pid, card.begun, card.word);
+  const std::string unfinished = path + ".unfinished";
+  ::unlink(unfinished.c_str());
+  const Descriptor file(
+      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const bool is_written =
+      file.get() >= 0 &&
+      ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::rename(unfinished.c_str(), path.c_str()) == 0;
+  if (!is_written) return system_error("cannot write " + path, errno);
+  return ok();
+}
+
+std::optional<ProcessCard> read_card(const std::string& path) {
+  std::ifstream file(path);
+  std::string line(kCardBytesMax, '\0');
+  file.read(line.data(), kCardBytesMax);
+  line.resize(static_cast<size_t>(file.gcount()));
+  if (line.size() == kCardBytesMax) return std::nullopt;
+  std::istringstream fields(line);
+  ProcessCard card;
+  std::string more;
+  fields >> card.boot >> card.pid >> card.begun >> card.word;
+  if (fields.fail() || fields >> more || card.pid <= 0) return std::nullopt;
+  return card;
+}
+
+// By number, because glibc 2.36 declares its wrapper without C linkage.
+Descriptor open_process(pid_t pid) {
+  return Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+Descriptor open_process(const ProcessCard& card) {
+  if (card.boot != boot_id()) return Descriptor();
+  Descriptor process = open_process(card.pid);
+  // Looked at while it is held: the number cannot be given to another any more.
+  if (process.get() >= 0 && begin_of(card.pid) != card.begun) return Descriptor();
+  return process;
+}
+
+}  // namespace troupe::cluster

@@ -1,0 +1,48 @@
+// What a head leaves in a file about a process, for the next one: the number of a process is used
+// again, so it comes with the time when the process began.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "schemas/result.h"
+
+namespace troupe::cluster {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value = -1) : value_(value) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept;
+  Descriptor& operator=(Descriptor&& other) noexcept;
+
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+struct ProcessCard {
+  pid_t pid = 0;
+  uint64_t begun = 0;  // Of this boot's clock ticks.
+  std::string boot{};
+  std::string word{};  // What else is to be known of it; no spaces.
+};
+
+// Of a process that is there; nothing when it is not.
+std::optional<ProcessCard> card_of(pid_t pid, std::string word);
+
+// For the file's owner alone, whole or not at all.
+Status write_card(const std::string& path, const ProcessCard& card);
+// Nothing unless the file is there and well formed.
+std::optional<ProcessCard> read_card(const std::string& path);
+
+// A pidfd of that very process; none, when it is gone.
+Descriptor open_process(const ProcessCard& card);
+// Of a process whose number cannot have been used again.
+Descriptor open_process(pid_t pid);
+
+}  // namespace troupe::cluster
