@@ -3,6 +3,7 @@
 // nothing that the run had told of is lost, and nothing is learned twice.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <random>
 
 #include "tests/support/tree_kill.h"
@@ -14,13 +15,14 @@ using nlohmann::json;
 using tests::Process;
 using tests::ShortJob;
 
-constexpr int kKills = 200;
 constexpr uint64_t kSftSteps = 10;
-constexpr uint64_t kGrpoSteps = 1'200;
 constexpr uint64_t kGroupsPerStep = 4;
-const std::vector<std::string> kJob =
-    tests::with(tests::kKilledJob, {"sft.steps=10", "grpo.steps=1200", "eval.every_steps=0",
-                                    "eval.problems=1", "schedule.checkpoint_every_steps=6"});
+
+// TROUPE_KILLS asks for more.
+int kills_wanted() {
+  const char* asked = std::getenv("TROUPE_KILLS");
+  return asked == nullptr ? 200 : std::atoi(asked);
+}
 
 // The newest step that a run has told of, which is after its record is durable.
 uint64_t told_version(const std::string& home) {
@@ -55,9 +57,15 @@ uint64_t stored_version(const std::string& home, size_t& num_groups) {
   return version;
 }
 
-TEST_CASE("killed 200 times: every trajectory that was told of is there and learned once") {
+TEST_CASE("killed hundreds of times: every trajectory that was told of is there and learned once") {
   const ShortJob job;
-  const json undisturbed = tests::result_of(tests::troupe(job.run("undisturbed", kJob)));
+  const int kills_max = kills_wanted();
+  const auto grpo_steps = static_cast<uint64_t>(6 * kills_max);
+  const auto set =
+      tests::with(tests::kKilledJob,
+                  {"sft.steps=10", "grpo.steps=" + std::to_string(grpo_steps), "eval.every_steps=0",
+                   "eval.problems=1", "schedule.checkpoint_every_steps=6"});
+  const json undisturbed = tests::result_of(tests::troupe(job.run("undisturbed", set)));
   const std::string home = job.file("home");
   std::mt19937 random(21);
   const auto random_ms = [&random](unsigned below) {
@@ -67,8 +75,8 @@ TEST_CASE("killed 200 times: every trajectory that was told of is there and lear
   int in_points = 0;
   uint64_t lost = 0;
   uint64_t redone = 0;
-  for (; kills < kKills; ++kills) {
-    Process run(kills == 0 ? job.run("home", kJob) : tests::resumed(job.run("home", kJob)));
+  for (; kills < kills_max; ++kills) {
+    Process run(kills == 0 ? job.run("home", set) : tests::resumed(job.run("home", set)));
     const uint64_t before = told_version(home);
     // One in eight is killed before it has learned anything.
     const bool is_early = kills > 0 && random() % 8 == 0;
@@ -93,7 +101,7 @@ TEST_CASE("killed 200 times: every trajectory that was told of is there and lear
     CHECK(num_groups == (stored > kSftSteps ? (stored - kSftSteps) * kGroupsPerStep : 0));
     redone += stored - std::min(stored, told);
   }
-  const json result = tests::result_of(tests::troupe(tests::resumed(job.run("home", kJob))));
+  const json result = tests::result_of(tests::troupe(tests::resumed(job.run("home", set))));
   const json& trajectories = result["trajectories"];
   MESSAGE(kills << " kills, " << in_points << " of them at a recovery point: " << lost
                 << " acknowledged steps lost; " << trajectories["learned"].dump()
@@ -101,7 +109,7 @@ TEST_CASE("killed 200 times: every trajectory that was told of is there and lear
                 << " generated again; " << redone << " steps were durable and not told of yet");
   CHECK(lost == 0);
   CHECK(tests::history_of(result) == tests::history_of(undisturbed));
-  tests::check_store(home, kSftSteps + kGrpoSteps, kSftSteps, kGroupsPerStep);
+  tests::check_store(home, kSftSteps + grpo_steps, kSftSteps, kGroupsPerStep);
 }
 
 }  // namespace

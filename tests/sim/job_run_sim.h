@@ -154,6 +154,7 @@ inline void check_all_happened(const Counts& counts, uint64_t seeds) {
                                     {"freezes", counts.freezes},
                                     {"hangs", counts.hangs},
                                     {"stalls", counts.stalls},
+                                    {"partitions", counts.partitions},
                                     {"failures to start", counts.start_failures},
                                     {"head crashes", counts.head_crashes},
                                     {"workers that outlived a head", counts.survivors},

@@ -45,6 +45,7 @@ struct Outcome {
 // What happened, so that a test can tell that something did.
 struct Counts {
   uint64_t kills = 0, fault_exits = 0, freezes = 0, hangs = 0, stalls = 0, start_failures = 0;
+  uint64_t partitions = 0;
   uint64_t head_crashes = 0, lost_commits = 0, lost_messages = 0, damaged_points = 0;
   uint64_t stale_messages = 0, stale_hellos = 0, repeated_messages = 0;
   uint64_t policies_removed = 0, policies_restored = 0, poisonings = 0, wrong_steps = 0;
@@ -61,6 +62,7 @@ struct Counts {
   void add(const Counts& other) {
     kills += other.kills, fault_exits += other.fault_exits, freezes += other.freezes;
     hangs += other.hangs, stalls += other.stalls, start_failures += other.start_failures;
+    partitions += other.partitions;
     head_crashes += other.head_crashes, lost_commits += other.lost_commits;
     lost_messages += other.lost_messages, damaged_points += other.damaged_points;
     stale_messages += other.stale_messages, stale_hellos += other.stale_hellos;
@@ -206,6 +208,7 @@ class World : public actors::RunPorts {
     // Its connection: when the last message of each direction arrives, and what is lost of it.
     double said_until = 0, told_until = 0;
     uint64_t said = 0, heard = 0, lost_from = UINT64_MAX;
+    bool is_cut_off = false;
   };
   using ProcessPointer = std::shared_ptr<Process>;
 
@@ -482,6 +485,8 @@ class World : public actors::RunPorts {
       process->loading.clear();
       process->said_until = process->told_until = 0;
       process->heard = process->said;
+      process->is_cut_off = false;
+      process->lost_from = UINT64_MAX;
       clock_.after(kReconnectSeconds, [this, process = process] {
         if (process->run == 0) die(process, 1, 0);
       });
@@ -696,8 +701,7 @@ class World : public actors::RunPorts {
     if (!process->is_alive) return;
     process->is_alive = false;
     clock_.trace("worker dies", process->slot, process->pid);
-    // Of what it has said, some beginning arrives.
-    process->lost_from = process->heard + clock_.below(process->said - process->heard + 1);
+    disconnect(process);
     const actors::ProcessEnd end{
         .slot = process->slot, .pid = process->pid, .exit_code = exit_code, .signal = signal};
     const uint64_t run = process->run;
@@ -709,9 +713,15 @@ class World : public actors::RunPorts {
       // Once what was committed by it is durable, no later head may have forgotten it.
       if (counts) store_.read([this] { ++num_poisoned_; });
     });
-    const double closed = std::max(process->said_until, clock_.now()) + 0.001 - clock_.now();
+  }
+
+  // Of what it has said, some beginning arrives.
+  void disconnect(const ProcessPointer& process) {
+    if (std::exchange(process->is_cut_off, true)) return;
+    process->lost_from = process->heard + clock_.below(process->said - process->heard + 1);
     if (process->epoch == 0) return;
-    in_head(closed, [this, process, run] {
+    const double closed = std::max(process->said_until, clock_.now()) + 0.001 - clock_.now();
+    in_head(closed, [this, process, run = process->run] {
       if (!is_current(run)) return;
       run_->machine->worker_disconnected(process->slot, process->epoch, clock_.now());
     });
@@ -791,6 +801,7 @@ class World : public actors::RunPorts {
   }
 
   void take(const ProcessPointer& process, const Process::Request& request) {
+    if (process->is_cut_off) return;
     if (const auto* lease = std::get_if<Lease>(&request.message)) {
       process->leased_epoch = request.epoch;
       process->lease_asks_to_learn = lease->roles.learner;
@@ -1039,7 +1050,7 @@ class World : public actors::RunPorts {
   }
 
   void fault() {
-    const size_t kind = clock_.below(16);
+    const size_t kind = clock_.below(17);
     if (kind < 2) {
       crash();
       return;
@@ -1063,6 +1074,11 @@ class World : public actors::RunPorts {
     } else if (kind == 12) {
       ++counts_.hangs;
       process->is_hanging = true;
+    } else if (kind == 13) {
+      // It has a head that it cannot reach, and gives up.
+      ++counts_.partitions;
+      disconnect(process);
+      clock_.after(2, [this, process] { die(process, 0, 0); });
     } else {
       // Nothing of what it says arrives for a while.
       ++counts_.stalls;
