@@ -521,12 +521,20 @@ inline model::LearnerState numbered_state(const model::ParameterLayout& layout, 
   return state;
 }
 
-// What a learner and its controller do for a recovery point.
+// What a learner and its controller do for a recovery point that holds an older version, which was
+// published and never synced.
 inline Result<PointRecord> save_point(const actors::Checkpoints& checkpoints,
-                                      const model::LearnerState& state, uint64_t version) {
+                                      const std::string& policies, const model::LearnerState& state,
+                                      uint64_t version) {
+  const PolicyFile policy{PolicyVersion{version - 1}, policies + "/of_" + std::to_string(version)};
+  if (Status made = model::create_folders(policies); !made) return made.error();
+  std::error_code ignored;
+  fs::remove(policy.path, ignored);
+  Status published = model::write_policy_file(policy.path, tiny_config(), state.v);
+  if (!published) return published.error();
   auto point = model::save_recovery_point(
       checkpoints.unfinished(PolicyVersion{version}), PolicyVersion{version},
-      {.config = tiny_config(), .values = state.masters}, state, {});
+      {.config = tiny_config(), .values = state.masters}, state, std::span(&policy, 1));
   if (!point) return point;
   if (Status named = checkpoints.finish(*point); !named) return named.error();
   return point;
@@ -548,10 +556,11 @@ inline bool lose_point(LossyDisk::Fault fault, uint64_t call, const std::string&
     const auto found = model::load_recovery_point(checkpoints.path(point), point, layout, false);
     return found && found->masters == state.masters && found->m == state.m && found->v == state.v;
   };
-  const auto one = save_point(checkpoints, first, 1);
+  const std::string policies = folder + "/home/policies";
+  const auto one = save_point(checkpoints, policies, first, 1);
   REQUIRE(one);
   disk.arm({.fault = fault, .count = call});
-  const auto two = save_point(checkpoints, second, 2);
+  const auto two = save_point(checkpoints, policies, second, 2);
   const bool is_met = disk.met().has_value();
   REQUIRE((two || is_met));
   disk.lose_power();
@@ -567,7 +576,7 @@ inline bool lose_point(LossyDisk::Fault fault, uint64_t call, const std::string&
   }
   // Who goes on clears up, and may save it again.
   checkpoints.sweep({*one});
-  const auto again = save_point(checkpoints, second, 2);
+  const auto again = save_point(checkpoints, policies, second, 2);
   REQUIRE(again);
   disk.lose_power();
   disk.restart();
@@ -578,7 +587,7 @@ inline bool lose_point(LossyDisk::Fault fault, uint64_t call, const std::string&
 
 inline void lose_points(const std::vector<LossyDisk::Fault>& faults) {
   const TempDir dir;
-  const auto wanted = save_point(actors::Checkpoints(dir.file("other"), 1),
+  const auto wanted = save_point(actors::Checkpoints(dir.file("other"), 1), dir.file("policies"),
                                  numbered_state(model::ParameterLayout(tiny_config()), 2), 2);
   REQUIRE(wanted);
   for (const LossyDisk::Fault fault : faults) {

@@ -50,6 +50,9 @@ ssize_t system_write(int file, const void* bytes, size_t count, std::optional<of
 int system_rename(const char* from, const char* to) {
   return static_cast<int>(::syscall(SYS_rename, from, to));
 }
+int system_link(const char* from, const char* to) {
+  return static_cast<int>(::syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
 int system_remove(const char* path, bool is_folder) {
   return static_cast<int>(::syscall(SYS_unlinkat, AT_FDCWD, path, is_folder ? AT_REMOVEDIR : 0));
 }
@@ -316,6 +319,23 @@ int LossyDisk::rename(const char* from, const char* to) {
   return step == Step::kDo ? 0 : failed(EIO);
 }
 
+int LossyDisk::link(const char* from, const char* to) {
+  const std::lock_guard guard(mutex_);
+  const auto old_place = place_of(from);
+  const auto new_place = place_of(to);
+  if (!old_place || !new_place || !old_place->node() || new_place->node()) {
+    return system_link(from, to);
+  }
+  const Step step = next_step(Call::kCreate, kind_of(to));
+  if (step == Step::kFail) return failed(EIO);
+  if (system_link(from, to) != 0) return -1;
+  Node& folder = *new_place->folder;
+  folder.entries[new_place->name] = old_place->node();
+  folder.name_changes.push_back(
+      {NameChange::Kind::kCreate, new_place->name, {}, old_place->node()});
+  return step == Step::kDo ? 0 : failed(EIO);
+}
+
 int LossyDisk::remove(const char* path, bool is_folder) {
   const std::lock_guard guard(mutex_);
   const auto place = place_of(path);
@@ -484,7 +504,12 @@ std::map<std::string, LossyDisk::NodePtr> LossyDisk::left_in(const Node& folder)
   return left;
 }
 
-LossyDisk::NodePtr LossyDisk::restored(const Node& node, const std::string& path) {
+LossyDisk::NodePtr LossyDisk::restored(const Node& node, const std::string& path,
+                                       RestoredFiles& files) {
+  if (const auto known = files.find(&node); known != files.end()) {
+    TROUPE_CHECK(system_link(known->second.path.c_str(), path.c_str()) == 0);
+    return known->second.node;
+  }
   auto copy = std::make_shared<Node>();
   copy->is_folder = node.is_folder;
   const bool is_lossy = off_ == Fault::kPowerLoss;
@@ -492,11 +517,12 @@ LossyDisk::NodePtr LossyDisk::restored(const Node& node, const std::string& path
     copy->now = is_lossy ? left_of(node, kind_of(path)) : node.now;
     copy->synced = copy->now;
     std::ofstream(path, std::ios::binary) << copy->now;
+    files[&node] = {copy, path};
     return copy;
   }
   TROUPE_CHECK(::syscall(SYS_mkdirat, AT_FDCWD, path.c_str(), 0755) == 0 || errno == EEXIST);
   for (const auto& [name, child] : is_lossy ? left_in(node) : node.entries) {
-    copy->entries[name] = restored(*child, path + "/" + name);
+    copy->entries[name] = restored(*child, path + "/" + name, files);
   }
   copy->synced_entries = copy->entries;
   return copy;
@@ -511,7 +537,8 @@ void LossyDisk::restart() {
   if (off_ == Fault::kPowerLoss) {
     const SystemOnly guard;
     for (const auto& entry : fs::directory_iterator(folder_)) fs::remove_all(entry.path());
-    root_ = restored(*root_, folder_);
+    RestoredFiles files;
+    root_ = restored(*root_, folder_, files);
   }
   off_.reset();
 }
@@ -630,6 +657,12 @@ int rename(const char* from, const char* to) noexcept {
   LossyDisk* const disk = the_disk;
   if (disk != nullptr) return disk->rename(from, to);
   return troupe::tests::system_rename(from, to);
+}
+
+int link(const char* from, const char* to) noexcept {
+  LossyDisk* const disk = the_disk;
+  if (disk != nullptr) return disk->link(from, to);
+  return troupe::tests::system_link(from, to);
 }
 
 int unlink(const char* path) noexcept {

@@ -11,7 +11,8 @@
 // A folder: what its last sync covered, and of what was created, renamed or removed in it since
 // either the first few (a journal), or a rename with everything before it and, after that, any of
 // the rest, as long as what happened to one name is kept in order (entries written late). Syncing a
-// file does not keep its name, and a folder whose own name is lost takes everything in it along.
+// file does not keep its name, and a folder whose own name is lost takes everything in it along. A
+// file with several names (link) is one file, and what is left of it is the same under each.
 //
 // A sync that fails has written some of the pages, and forgets the others: the next one succeeds
 // without writing them, as it does on Linux. Who else has the file open hears of it once too. What
@@ -39,6 +40,7 @@ namespace troupe::tests {
 
 class LossyDisk {
  public:
+  // kCreate: also of another name for a file.
   enum class Call : uint8_t { kWrite, kResize, kSync, kCreate, kRename, kRemove, kSyncFolder };
   static constexpr std::array kCallNames = {"write",  "resize", "sync",       "create",
                                             "rename", "remove", "sync folder"};
@@ -115,6 +117,7 @@ class LossyDisk {
   int allocate(int file, int mode, off_t offset, off_t count);
   int sync(int file, bool with_times);
   int rename(const char* from, const char* to);
+  int link(const char* from, const char* to);
   int remove(const char* path, bool is_folder);
   int make_folder(const char* path, mode_t mode);
 
@@ -163,7 +166,12 @@ class LossyDisk {
   void fail_sync(Node& node);
   std::string left_of(const Node& file, const std::string& kind);
   std::map<std::string, NodePtr> left_in(const Node& folder);
-  NodePtr restored(const Node& node, const std::string& path);
+  struct Restored {
+    NodePtr node{};
+    std::string path{};
+  };
+  using RestoredFiles = std::map<const Node*, Restored>;
+  NodePtr restored(const Node& node, const std::string& path, RestoredFiles& files);
 
   const std::string folder_;
   mutable std::mutex mutex_{};
