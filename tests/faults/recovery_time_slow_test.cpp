@@ -42,11 +42,13 @@ struct Recovery {
   Times replaced{};  // And to its replacement at this one.
 };
 
-Recovery measure(const ShortJob& job, int slot, int signal) {
+Recovery measure(const ShortJob& job, const std::string& schedule, int slot, int signal) {
   Recovery recovery;
-  const std::string name = "slot" + std::to_string(slot);
+  const std::string name = schedule + std::to_string(slot);
   const std::string home = job.file(name);
-  Process run(job.run(name, kEndless));
+  const std::string lag = schedule == "pipelined" ? "1" : "0";
+  Process run(
+      job.run(name, tests::with(kEndless, {"schedule.mode=" + schedule, "schedule.lag=" + lag})));
   REQUIRE(run.says("grpo 1/"));
   const std::string title = "worker " + std::to_string(slot) + " (";
   size_t seen = 0;
@@ -88,18 +90,20 @@ TEST_CASE("recovery: a killed worker's work is given out again within a second")
   const ShortJob job;
   const std::map<int, std::string> roles = {
       {0, "learner"}, {1, "rollout, another is there"}, {3, "only verifier"}};
-  for (const auto& [slot, role] : roles) {
-    const Recovery recovery = measure(job, slot, SIGKILL);
-    MESSAGE("SIGKILL of the " << role << ": noticed " << recovery.noticed.text() << "; replaced "
-                              << recovery.replaced.text());
-    CHECK(recovery.noticed.largest() < 1);
-    CHECK(recovery.replaced.largest() < 10);
+  for (const std::string schedule : {"sync", "pipelined"}) {
+    for (const auto& [slot, role] : roles) {
+      const Recovery recovery = measure(job, schedule, slot, SIGKILL);
+      MESSAGE(schedule << ", SIGKILL of the " << role << ": noticed " << recovery.noticed.text()
+                       << "; replaced " << recovery.replaced.text());
+      CHECK(recovery.noticed.largest() < 1);
+      CHECK(recovery.replaced.largest() < 10);
+    }
   }
 }
 
 TEST_CASE("recovery: a worker that stands still is noticed within three seconds") {
   const ShortJob job;
-  const Recovery recovery = measure(job, 1, SIGSTOP);
+  const Recovery recovery = measure(job, "sync", 1, SIGSTOP);
   MESSAGE("SIGSTOP of a rollout: noticed " << recovery.noticed.text() << "; replaced "
                                            << recovery.replaced.text());
   CHECK(recovery.noticed.largest() < 3);
