@@ -44,7 +44,8 @@ class SlotHost {
   virtual Result<uint64_t> start(const WorkerLaunch& launch,
                                  std::function<void(const ProcessEnd&)> ended) = 0;
 
-  // What an earlier head has left of a job; each process is from now on like one of start().
+  // What an earlier head of the same program has left of a job; each process is from now on like
+  // one of start().
   virtual std::vector<Survivor> take_over(uint64_t job, const std::string& credentials_folder,
                                           std::function<void(const ProcessEnd&)> ended) = 0;
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "actors/lease_numbers.h"
 #include "actors/transport.h"
 #include "actors/verifier/verifier_table.h"
 #include "model/formats/file.h"
@@ -50,7 +51,7 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   JobRun::Options options;
   options.job_id = setup_->record.id;
   options.epoch = setup_->epoch;
-  options.pool.first_epoch = (setup_->epoch << 32) + 1;
+  options.pool.first_epoch = first_lease_number(setup_->epoch);
   options.pool.log_path = home + "/workers.log";
   options.pool.arithmetic_id = setup_->record.arithmetic_id;
   options.pool.judge_each_max = seconds_max(setup_->prepared.job.rewards);

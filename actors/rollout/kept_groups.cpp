@@ -38,8 +38,9 @@ std::vector<GeneratedGroup> KeptGroups::begin(GenerateGroups& request) {
     }
     return false;
   });
+  auto groups = std::exchange(request.groups, {});
   next.request = request;
-  next.request.groups.clear();
+  request.groups = std::move(groups);
   before_ = std::exchange(current_, std::move(next));
   before_.is_under_way = false;
   return found;

@@ -396,6 +396,9 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
   if (slot.state == State::kDown || slot.state == State::kStarting || epoch != slot.epoch) return;
   slot.heard = now;
   if (const auto* beat = std::get_if<Heartbeat>(&message)) {
+    // A survivor that ends what it has in hand before it takes its lease.
+    const bool goes_on = beat->sequences_done != slot.sequences_done;
+    if (slot.state == State::kLeasing && goes_on) slot.since = now;
     slot.sequences_done = beat->sequences_done;
     slot.sequences_total = beat->sequences_total;
     return;
@@ -466,6 +469,7 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     slot.judging.clear();
     commands_.push_back(pool::Answer{std::move(message)});
   } else if (const auto* loaded = std::get_if<PolicyLoaded>(&message)) {
+    if (!slot.loading || request_id != slot.loading_request) return;
     slot.loading.reset();
     slot.loaded = loaded->version;
     remove_retired();
@@ -593,7 +597,8 @@ void WorkerPool::load_policy(uint32_t index, PolicyVersion version, double now) 
   }
   slot.loading = version;
   slot.loading_since = now;
-  send(index, next_request_++, options_.start_max,
+  slot.loading_request = next_request_++;
+  send(index, slot.loading_request, options_.start_max,
        LoadPolicy{version, policy.path, policy.weights_sha256});
 }
 

@@ -210,6 +210,7 @@ class WorkerPool {
     WorkerReady held{};  // What a survivor has loaded.
     std::optional<PolicyVersion> loading{};
     double loading_since = 0;
+    uint64_t loading_request = 0;
     uint64_t generation = 0;  // Request under way; 0: none.
     WantedKey generating_from{};
     double generation_since = 0;

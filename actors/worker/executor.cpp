@@ -43,6 +43,9 @@ bool is_same_work(const Lease& a, const Lease& b) {
   const auto bytes = [](Lease lease) {
     lease.point_path.clear();
     lease.point = {};
+    lease.job.eval = {};
+    lease.job.prices = {};
+    lease.job.resources.reconnect_seconds = 0;
     return seal(std::move(lease)).payload;
   };
   return bytes(a) == bytes(b);
@@ -96,7 +99,6 @@ Status Executor::take_lease(const Lease& lease) {
   // A head that is new may go on with what an earlier one has left, except with a learner: that one
   // begins where this lease says.
   if (lease_ && !learner_ && is_same_work(*lease_, lease)) {
-    lease_ = lease;
     answer_(0, progress_.kept.ready());
     return ok();
   }
@@ -104,7 +106,7 @@ Status Executor::take_lease(const Lease& lease) {
   learner_.reset();
   verifier_.reset();
   progress_.kept.clear();
-  lease_ = lease;
+  lease_.reset();
   if (lease.roles.learner) {
     auto learner = LearnerRole::create(backend_, lease);
     if (!learner) return learner.error();
@@ -122,6 +124,7 @@ Status Executor::take_lease(const Lease& lease) {
     if (!verifier) return verifier.error();
     verifier_ = std::move(*verifier);
   }
+  lease_ = lease;
   answer_(0, learner_ ? learner_->ready() : WorkerReady{});
   return ok();
 }
@@ -141,7 +144,8 @@ Status Executor::generate(uint64_t request_id, GenerateGroups request) {
   if (!rollout_) return without_role("rollout");
   if (request_id <= progress_.cancelled) return ok();
   // A worker that learns ends with its head; what switches versions is no function of one.
-  const bool keeps = !learner_ && lease_->job.schedule.mode != "async";
+  const bool is_async = lease_->job.schedule.mode == "async";
+  const bool keeps = !learner_ && !is_async;
   if (keeps) {
     auto kept = progress_.kept.begin(request);
     for (size_t i = 0; i < kept.size(); i += kKeptAtOnce) {
@@ -168,7 +172,7 @@ Status Executor::generate(uint64_t request_id, GenerateGroups request) {
                                 progress_.sequences_total = total;
                                 return request_id > progress_.cancelled;
                               },
-                          .has_next_policy = [&] { return progress_.policy.waits(); },
+                          .has_next_policy = [&] { return is_async && progress_.policy.waits(); },
                           .take_next_policy = [&] { return take_policy(); }});
   progress_.kept.end();
   return generated;

@@ -10,6 +10,7 @@
 #include <future>
 
 #include "actors/controller/prepared_job.h"
+#include "actors/lease_numbers.h"
 #include "actors/transport.h"
 #include "actors/worker/executor.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -121,8 +122,9 @@ struct WorkerState {
     line.epoch = epoch;
     if (!employment.lease || !is_same_work(*employment.lease, lease) ||
         line.progress.kept.held().empty()) {
-      line.progress.cancelled = line.progress.request_id.load();
+      line.progress.cancelled = last_number_of_earlier(epoch);
     }
+    line.progress.policy.take();  // What an earlier head had asked for.
     employment.lease = lease;
     employment.options->lease_taken(
         std::chrono::seconds(lease.roles.learner ? 0 : lease.job.resources.reconnect_seconds));
@@ -213,7 +215,7 @@ Status run_worker(const kernels::Backend& backend, const WorkerOptions& options)
                                   .cores = static_cast<uint32_t>(available_cores())}};
   const auto executor = system.spawn<caf::detached>(executor_actor, &backend, line);
   caf::scoped_actor self(system);
-  while (!employment.is_drained) {
+  while (true) {
     if (root) {
       line->connect(*root);
       self->wait_for(system.spawn(worker_actor, line, executor, &employment));

@@ -129,6 +129,7 @@ class Daemon {
       std::condition_variable().wait_for(lock, kInterruptPeriod);
     }
     fmt::print(stderr, "trouped: stopping after the step under way; a second signal stops now\n");
+    (*head)->leave_nobody();
     const bool is_drained = (*head)->drain(kDrainPatience);
     {
       const std::lock_guard guard(head_mutex_);

@@ -74,7 +74,7 @@ Result<RunOutcome> outcome_of(const ReplayStore& store, JobRecord record) {
 // What a run leaves in its home, for a job that begins afresh.
 void clear_home(const std::string& home) {
   std::error_code ignored;
-  for (const char* name : {"replay", "checkpoints", "policies", "workers.log"}) {
+  for (const char* name : {"replay", "checkpoints", "policies", "workers.log", "credentials"}) {
     fs::remove_all(home + "/" + name, ignored);
   }
 }
@@ -264,6 +264,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     while (!changed.wait_for(lock, kInterruptPeriod, [&] { return ended.has_value(); })) {
       if (is_pausing || !options.is_interrupted()) continue;
       is_pausing = true;
+      (*head)->leave_nobody();
       lock.unlock();
       auto paused = (*head)->ask_and_wait(PauseJob{kJobId}, kAnswerPatience);
       lock.lock();

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <future>
 
 #include "actors/head_context.h"
@@ -99,6 +100,12 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
   auto port = actors::publish_root(head.hub, 0);
   if (!port) return port.error();
   head.context.port = *port;
+  ProcessHost::end_left(credentials, [&jobs](uint64_t id) {
+    return std::any_of(jobs.begin(), jobs.end(), [id](const actors::KnownJob& job) {
+      const JobState state = job.record.state;
+      return job.record.id == id && (state == JobState::kRunning || state == JobState::kQueued);
+    });
+  });
   // Workers of an earlier head look for it.
   if (const auto card = card_of(::getpid(), std::to_string(*port))) {
     if (Status written = write_card(head_card(credentials), *card); !written) {
@@ -125,6 +132,10 @@ Result<ControlReply> Head::ask_and_wait(ControlRequest request,
   ControlReply reply = answer.get();
   if (reply.error) return *reply.error;
   return reply;
+}
+
+void Head::leave_nobody() {
+  ::unlink(head_card(implementation_->context.credentials_folder).c_str());
 }
 
 bool Head::drain(std::chrono::milliseconds patience) {

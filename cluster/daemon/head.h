@@ -48,6 +48,9 @@ class Head {
   // The same, waiting. kUnknownOutcome when there is no answer in time.
   Result<ControlReply> ask_and_wait(ControlRequest request, std::chrono::milliseconds patience);
 
+  // From now on workers end with this head, however it ends.
+  void leave_nobody();
+
   // Stops the running job at its next step's boundary, with a recovery point. False when that took
   // longer than `patience` or cannot be recorded: nothing is lost by it.
   bool drain(std::chrono::milliseconds patience);

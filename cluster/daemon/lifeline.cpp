@@ -23,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 // The end of a connection may be known before the end of the process.
 constexpr auto kLossPatience = 2s;
 constexpr int kLookMs = 50;
+// A head that is new reads and verifies what it goes on from before it takes workers.
+constexpr auto kLeasePatience = 10min;
 
 bool parse(const char* text, auto& number) {
   const char* const end = text + std::strlen(text);
@@ -82,16 +84,17 @@ void HeadWatch::watch(State& state) {
         if (is_over()) end_here();
         continue;
       }
-      if (!deadline) deadline = Clock::now() + state.patience;
+      deadline = Clock::now() + state.patience;
       state.head = Descriptor();
       state.is_lost = true;
       state.is_settled = false;
       state.next_port.reset();
       state.changed.notify_all();
     }
-    // Without the folder nobody comes any more.
-    if (is_over() || ::access(state.credentials_folder.c_str(), F_OK) != 0) end_here();
-    const auto card = read_card(head_card(state.credentials_folder));
+    // Without the last head's card nobody is expected any more.
+    const std::string path = head_card(state.credentials_folder);
+    if (is_over() || ::access(path.c_str(), F_OK) != 0) end_here();
+    const auto card = read_card(path);
     uint16_t port = 0;
     if (card && parse(card->word.c_str(), port)) state.head = open_process(*card);
     if (state.head.get() < 0) {
@@ -99,6 +102,7 @@ void HeadWatch::watch(State& state) {
       continue;
     }
     const std::lock_guard lock(state.mutex);
+    deadline = Clock::now() + kLeasePatience;
     state.is_lost = false;
     state.next_port = port;
     state.changed.notify_all();
@@ -107,6 +111,8 @@ void HeadWatch::watch(State& state) {
 
 void HeadWatch::settle(std::chrono::seconds patience) {
   const std::lock_guard lock(state_->mutex);
+  // From a head that is gone.
+  if (state_->is_lost || state_->next_port) return;
   state_->patience = patience;
   state_->is_settled = true;
 }

@@ -22,15 +22,15 @@ std::string worker_card(const std::string& credentials_folder, uint64_t job, uin
 // of this process do not inherit it. To be called before there are other threads.
 std::optional<int> lifeline_from_environment();
 
-// From its making on this process ends, with exit code 1 and at once, when it has no head. All of
-// it may be called from any thread.
+// From its making on this process ends, with exit code 1, when it has no head: at once, or after
+// the patience of the last lease. All of it may be called from any thread.
 class HeadWatch {
  public:
   // Takes ownership of the descriptor.
   HeadWatch(int lifeline, const std::string& credentials_folder);
 
-  // There is a head, which this process works for; when that is gone it waits so long for another,
-  // and for its word to settle. At first: not at all.
+  // The head has given a lease; when it is gone, so long is waited for another. Before the first
+  // lease: not at all. A head that is there has some minutes to give one.
   void settle(std::chrono::seconds patience);
 
   // Waits until the head is gone and another one is there, and returns its port. Nothing when the

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,6 +42,15 @@ uint64_t begin_of(pid_t pid) {
   return begun;
 }
 
+// A file or folder, whatever it is called; empty when it is not there.
+std::string identity_of(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return {};
+  return fmt::format("{}:{}", found.st_dev, found.st_ino);
+}
+
+std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -53,13 +63,21 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
 }
 
 std::optional<ProcessCard> card_of(pid_t pid, std::string word) {
-  ProcessCard card{.pid = pid, .begun = begin_of(pid), .boot = boot_id(), .word = std::move(word)};
+  ProcessCard card{.pid = pid,
+                   .begun = begin_of(pid),
+                   .boot = boot_id(),
+                   .program = own_program(),
+                   .word = std::move(word)};
   if (card.begun == 0 || card.boot.empty()) return std::nullopt;
   return card;
 }
 
+std::string own_program() { return identity_of("/proc/self/exe"); }
+
 Status write_card(const std::string& path, const ProcessCard& card) {
-  const std::string text = fmt::format("{} {} {} {}\n", card.boot, card.pid, card.begun, card.word);
+  const std::string text =
+      fmt::format("{} {} {} {} {} {}\n", card.boot, identity_of(folder_of(path)), card.program,
+                  card.pid, card.begun, card.word);
   const std::string unfinished = path + ".unfinished";
   ::unlink(unfinished.c_str());
   const Descriptor file(
@@ -80,9 +98,11 @@ std::optional<ProcessCard> read_card(const std::string& path) {
   if (line.size() == kCardBytesMax) return std::nullopt;
   std::istringstream fields(line);
   ProcessCard card;
+  std::string folder;
   std::string more;
-  fields >> card.boot >> card.pid >> card.begun >> card.word;
+  fields >> card.boot >> folder >> card.program >> card.pid >> card.begun >> card.word;
   if (fields.fail() || fields >> more || card.pid <= 0) return std::nullopt;
+  if (folder != identity_of(folder_of(path))) return std::nullopt;
   return card;
 }
 
@@ -94,8 +114,12 @@ Descriptor open_process(pid_t pid) {
 Descriptor open_process(const ProcessCard& card) {
   if (card.boot != boot_id()) return Descriptor();
   Descriptor process = open_process(card.pid);
-  // Looked at while it is held: the number cannot be given to another any more.
-  if (process.get() >= 0 && begin_of(card.pid) != card.begun) return Descriptor();
+  if (process.get() < 0) return process;
+  // One that has ended and whose parent has not noticed is still listed.
+  pollfd ended{process.get(), POLLIN, 0};
+  if (::poll(&ended, 1, 0) > 0) return Descriptor();
+  // Whoever has the number since has begun later.
+  if (begin_of(card.pid) != card.begun) return Descriptor();
   return process;
 }
 

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <string_view>
@@ -34,6 +35,28 @@ Error failed(std::string_view what, int reason) {
 void send_kill(const Descriptor& process) {
   // It fails only when the process is gone already.
   (void)::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+}
+
+struct WorkerCard {
+  std::string path{};
+  uint64_t job = 0;
+  uint32_t slot = 0;
+};
+
+// The files in a folder that are called like cards of workers.
+std::vector<WorkerCard> worker_cards(const std::string& folder) {
+  std::vector<WorkerCard> cards;
+  std::error_code error;
+  std::filesystem::directory_iterator at(folder, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    WorkerCard card{.path = at->path().string()};
+    const std::string name = at->path().filename().string();
+    if (std::sscanf(name.c_str(), "worker_%" SCNu64 "_%" SCNu32, &card.job, &card.slot) == 2 &&
+        card.path == worker_card(folder, card.job, card.slot)) {
+      cards.push_back(std::move(card));
+    }
+  }
+  return cards;
 }
 
 // Not 0, 1 or 2 even where this process was started without them: those are replaced in a child.
@@ -175,29 +198,40 @@ Result<uint64_t> ProcessHost::start(const actors::WorkerLaunch& launch,
 std::vector<actors::Survivor> ProcessHost::take_over(
     uint64_t job, const std::string& credentials_folder,
     std::function<void(const actors::ProcessEnd&)> ended) {
-  const std::string prefix = worker_card(credentials_folder, job, 0);
   std::vector<actors::Survivor> survivors;
-  std::error_code ignored;
   const std::lock_guard guard(mutex_);
-  for (const auto& entry : std::filesystem::directory_iterator(credentials_folder, ignored)) {
-    const std::string path = entry.path().string();
-    uint32_t slot = 0;
-    const std::string_view name(path);
-    if (name.size() < prefix.size() ||
-        name.substr(0, prefix.size() - 1) != prefix.substr(0, prefix.size() - 1))
+  for (const WorkerCard& worker : worker_cards(credentials_folder)) {
+    if (worker.job != job) continue;
+    const auto card = read_card(worker.path);
+    if (card && children_.count(card->pid) > 0) continue;
+    Descriptor process = card ? open_process(*card) : Descriptor();
+    if (process.get() < 0) {
+      ::unlink(worker.path.c_str());
       continue;
-    const auto [rest, error] =
-        std::from_chars(name.data() + prefix.size() - 1, name.data() + name.size(), slot);
-    if (error != std::errc() || rest != name.data() + name.size()) continue;
-    const auto card = read_card(path);
-    if (!card || children_.count(card->pid) > 0) continue;
-    Descriptor process = open_process(*card);
-    if (process.get() < 0) continue;
-    survivors.push_back({slot, static_cast<uint64_t>(card->pid), card->word});
-    children_.emplace(card->pid, Child{slot, std::move(process), path, ended});
+    }
+    // What another build computes and says is not what this one would.
+    if (card->program != own_program()) {
+      send_kill(process);
+      ::unlink(worker.path.c_str());
+      continue;
+    }
+    survivors.push_back({worker.slot, static_cast<uint64_t>(card->pid), card->word});
+    children_.emplace(card->pid, Child{worker.slot, std::move(process), worker.path, ended});
   }
   wake();
   return survivors;
+}
+
+void ProcessHost::end_left(const std::string& credentials_folder,
+                           const std::function<bool(uint64_t job)>& goes_on) {
+  for (const WorkerCard& worker : worker_cards(credentials_folder)) {
+    if (goes_on(worker.job)) continue;
+    if (const auto card = read_card(worker.path)) {
+      const Descriptor process = open_process(*card);
+      if (process.get() >= 0) send_kill(process);
+    }
+    ::unlink(worker.path.c_str());
+  }
 }
 
 void ProcessHost::kill(uint64_t pid) {

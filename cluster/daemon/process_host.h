@@ -47,6 +47,10 @@ class ProcessHost final : public actors::SlotHost {
       uint64_t job, const std::string& credentials_folder,
       std::function<void(const actors::ProcessEnd&)> ended) override;
 
+  // Kills what an earlier head has left of other jobs than those.
+  static void end_left(const std::string& credentials_folder,
+                       const std::function<bool(uint64_t job)>& goes_on);
+
   void kill(uint64_t pid) override;
 
  private:

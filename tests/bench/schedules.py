@@ -92,7 +92,7 @@ def follow(overrides, threshold, kill_every=0):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--threshold", type=float, default=0.42)
     parser.add_argument("--only", default="")
     parser.add_argument("--kill-every", type=int, default=0)
     parser.add_argument("--set", action="append", default=[])

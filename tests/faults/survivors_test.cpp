@@ -159,6 +159,20 @@ TEST_CASE("survivors: they end when no head comes, at once when none is to be wa
   CHECK(are_gone(home_of("soon"), 4s));
 }
 
+TEST_CASE("survivors: none is left by a head that was told to stop, however it ends then") {
+  const std::string home = home_of("stops");
+  Process run(job().run("stops", tests::with(kJob, {"grpo.steps=100000"})));
+  learns(run, home);
+  // A step that takes long, so that it is still at it.
+  for (const auto& [slot, pid] : tests::workers_of(home)) REQUIRE(::kill(pid, SIGSTOP) == 0);
+  run.signal(SIGINT);
+  CHECK(run.waits_for([&] { return !std::filesystem::exists(home + "/credentials/head"); }, 5s));
+  for (const auto& [slot, pid] : tests::workers_of(home)) REQUIRE(::kill(pid, SIGCONT) == 0);
+  run.signal(SIGINT);
+  static_cast<void>(run.wait());
+  CHECK(are_gone(home, 2s));
+}
+
 TEST_CASE("survivors: they end when the folder is removed that the next head would be in") {
   CHECK(left_behind("removed", kJob).size() == 3);
   std::filesystem::remove_all(home_of("removed"));

@@ -132,7 +132,8 @@ TEST_CASE("colocated workers: each killed and stopped, the same history") {
 
 TEST_CASE("a worker that stands still when its head is killed does not stay") {
   const std::string home = job().file("orphan");
-  Process run(job().run("orphan", kJob));
+  // Who is given up meanwhile has another in its place, which would wait for the next head.
+  Process run(job().run("orphan", tests::with(kJob, {"resources.reconnect_seconds=0"})));
   REQUIRE(run.waits_for([&] { return tests::lines_in(home + "/metrics.jsonl") > 0; }, 60s));
   const auto workers = tests::workers_of(home);
   REQUIRE_FALSE(workers.empty());

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "actors/controller/job_run.h"
+#include "actors/lease_numbers.h"
 #include "actors/replay/job_history.h"
 #include "actors/rollout/kept_groups.h"
 #include "actors/scheduler/job_queue.h"
@@ -198,7 +199,6 @@ class World : public actors::RunPorts {
     };
     std::deque<Request> requests{};
     uint64_t executing_epoch = 0;
-    uint64_t executing = 0;
     bool is_busy = false;
     bool is_generating = false;
     uint64_t cancelled = 0;
@@ -378,7 +378,7 @@ class World : public actors::RunPorts {
     actors::JobRun::Options options;
     options.job_id = run_->job;
     options.epoch = run_->epoch;
-    options.pool = {.first_epoch = (run_->epoch << 32) + 1,
+    options.pool = {.first_epoch = actors::first_lease_number(run_->epoch),
                     .start_max = 20,
                     .prepare_max = 20,
                     .generate_max = 30,
@@ -806,7 +806,8 @@ class World : public actors::RunPorts {
       process->leased_epoch = request.epoch;
       process->lease_asks_to_learn = lease->roles.learner;
       const bool is_same = process->lease && actors::is_same_work(*process->lease, *lease);
-      if (!is_same || process->kept.held().empty()) process->cancelled = process->executing;
+      if (!is_same || process->kept.held().empty())
+        process->cancelled = actors::last_number_of_earlier(request.epoch);
     }
     if (request.epoch != process->leased_epoch) return;
     if (std::holds_alternative<CancelGeneration>(request.message)) {
@@ -833,7 +834,6 @@ class World : public actors::RunPorts {
 
   // The next request, when nothing is under way. What an earlier head asked for is not begun.
   void work(const ProcessPointer& process) {
-    process->executing = 0;
     while (!process->requests.empty() && process->requests.front().epoch != process->leased_epoch) {
       process->requests.pop_front();
     }
@@ -841,7 +841,6 @@ class World : public actors::RunPorts {
     process->is_busy = true;
     const Process::Request request = std::move(process->requests.front());
     process->requests.pop_front();
-    process->executing = request.id;
     process->executing_epoch = request.epoch;
     if (const auto* generate = std::get_if<GenerateGroups>(&request.message)) {
       begin_generation(process, request.id, *generate);

@@ -257,6 +257,7 @@ TEST_CASE("process_host: a worker does not outlive a head that is killed") {
 
 TEST_CASE("process_host: a worker that waits for a head is taken over by the next") {
   const tests::TempDir folder;
+  tests::write_text(folder.file("head"), "somebody\n");  // Or nobody is waited for.
   const HeadAndWorker both(folder.path());
   both.kill_head();
   const std::string card = worker_card(folder.path(), 7, 5);
@@ -269,7 +270,7 @@ TEST_CASE("process_host: a worker that waits for a head is taken over by the nex
   REQUIRE(rebooted);
   rebooted->boot = "another";
   REQUIRE(write_card(worker_card(folder.path(), 7, 8), *rebooted));
-  for (const char* name : {"worker_7_x", "worker_7_", "worker_77_1", "worker_8_1", "head"}) {
+  for (const char* name : {"worker_7_x", "worker_7_", "worker_77_1", "worker_8_1"}) {
     tests::write_text(folder.file(name), "nonsense\n");
   }
   std::promise<ProcessEnd> ended;
@@ -289,6 +290,59 @@ TEST_CASE("process_host: a worker that waits for a head is taken over by the nex
   CHECK(both.worker_is_gone());
   CHECK_FALSE(read_card(card));
   CHECK(host.take_over(7, folder.path(), [](const ProcessEnd&) {}).empty());
+}
+
+TEST_CASE("process_host: what is left of another build or another job is ended") {
+  const tests::TempDir folder;
+  tests::write_text(folder.file("head"), "somebody\n");
+  const std::string path = worker_card(folder.path(), 7, 5);
+  const auto leave = [&] {
+    auto both = std::make_unique<HeadAndWorker>(folder.path());
+    both->kill_head();
+    return both;
+  };
+  ProcessHost host({});
+  const auto nobody_is_taken = [&] {
+    return host.take_over(7, folder.path(), [](const ProcessEnd&) {}).empty();
+  };
+  {
+    const auto other_build = leave();
+    auto card = read_card(path);
+    REQUIRE(card);
+    card->program = "other";
+    REQUIRE(write_card(path, *card));
+    CHECK(nobody_is_taken());
+    CHECK(other_build->worker_is_gone());
+  }
+  const auto other_job = leave();
+  ProcessHost::end_left(folder.path(), [](uint64_t job) { return job == 7; });
+  CHECK(std::filesystem::exists(path));
+  ProcessHost::end_left(folder.path(), [](uint64_t job) { return job == 8; });
+  CHECK(other_job->worker_is_gone());
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("process card: of a process that has ended and of a folder that was copied") {
+  const tests::TempDir folder;
+  const tests::TempDir copy;
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    while (true) ::pause();
+  }
+  const auto card = card_of(child, "word");
+  REQUIRE(card);
+  CHECK(open_process(*card).get() >= 0);
+  REQUIRE(write_card(folder.file("card"), *card));
+  std::filesystem::copy_file(folder.file("card"), copy.file("card"));
+  CHECK(read_card(folder.file("card")));
+  CHECK_FALSE(read_card(copy.file("card")));
+  REQUIRE(::kill(child, SIGKILL) == 0);
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
+  CHECK(open_process(*card).get() < 0);
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  CHECK(open_process(*card).get() < 0);
 }
 
 TEST_CASE("process card: what a file says of a process is believed when all of it is true") {
