@@ -616,5 +616,40 @@ TEST_CASE("worker pool: a learner of an earlier head, and who has no slot, are e
   CHECK(f.all<pool::Start>().size() == 1);
 }
 
+TEST_CASE("worker pool: a loading that an earlier head asked for is not the one that is awaited") {
+  Survivors f;
+  REQUIRE(f.greets(1, "one", {}));
+  f.bring_up(0);
+  f.is_ready(1, "");
+  f.generate(1);
+  f.publish_as("sha");
+  const auto loads = f.sent<LoadPolicy>();
+  REQUIRE(loads.size() == 1);
+  f.say(1, 7, PolicyLoaded{});
+  CHECK(f.sent<GenerateGroups>().empty());
+  f.say(1, loads[0].first.request_id, PolicyLoaded{});
+  CHECK(f.sent<GenerateGroups>().size() == 1);
+}
+
+TEST_CASE("worker pool: a survivor may take long to end what it has in hand, while that goes on") {
+  Survivors f;
+  REQUIRE(f.greets(1, "one", {{{Round{0}, 0}}}));
+  f.bring_up(0);
+  f.all<pool::Kill>();
+  const double prepare_max = WorkerPool::Options{}.prepare_max;
+  const auto killed_after = [&](double seconds, bool goes_on) {
+    for (const double end = f.now + seconds; f.now < end; f.now += 0.5) {
+      f.say(0, 0, Heartbeat{});
+      f.say(1, 0, Heartbeat{.sequences_done = goes_on ? static_cast<int64_t>(f.now) : 1});
+      f.pool.tick(f.now);
+    }
+    size_t count = 0;
+    for (const auto& kill : f.all<pool::Kill>()) count += kill.pid == 11;
+    return count;
+  };
+  CHECK(killed_after(2 * prepare_max, true) == 0);
+  CHECK(killed_after(prepare_max + 2, false) == 1);
+}
+
 }  // namespace
 }  // namespace troupe::actors
