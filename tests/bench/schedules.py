@@ -34,7 +34,7 @@ def kill_a_worker(home, number):
     """Kills one of those that the head has written down, by its process id."""
     cards = sorted((home / "credentials").glob("worker_*"))
     card = cards[number % len(cards)]
-    os.kill(int(card.read_text().split()[1]), signal.SIGKILL)
+    os.kill(int(card.read_text().split()[3]), signal.SIGKILL)
     print(f"  killed {card.name}", flush=True)
 
 

@@ -1,5 +1,5 @@
-// A disk that fails, for a real process that is started with this library in LD_PRELOAD: its calls
-// to write and to sync fail with EIO while a trigger file asks for it.
+// A disk that fails or is slow, for a real process that is started with this library in LD_PRELOAD:
+// its calls to write and to sync fail with EIO while a trigger file asks for it.
 //
 // $TROUPE_DISK_TRIGGER names the file. Its text is "write PART" or "sync PART": the next call on a
 // file whose path contains PART fails, and then the trigger is removed. "write PART always" fails
@@ -7,7 +7,10 @@
 //
 // A sync that failed has lost what was to be written, and the next one succeeds all the same. Who
 // goes on with such a file is found out: "$TROUPE_DISK_TRIGGER.trusted" appears, with its path.
+//
+// Each sync takes $TROUPE_DISK_SYNC_MS more.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,6 +64,11 @@ bool fails(const char* call, int file) {
   return is_failing;
 }
 
+void take_time() {
+  const char* const ms = std::getenv("TROUPE_DISK_SYNC_MS");
+  if (ms != nullptr) ::poll(nullptr, 0, std::atoi(ms));
+}
+
 }  // namespace
 
 extern "C" {
@@ -78,10 +86,12 @@ ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t offset) {
   return ::syscall(SYS_pwrite64, file, bytes, size, offset);
 }
 int fdatasync(int file) {
+  take_time();
   if (fails("sync", file)) return -1;
   return static_cast<int>(::syscall(SYS_fdatasync, file));
 }
 int fsync(int file) {
+  take_time();
   if (fails("sync", file)) return -1;
   return static_cast<int>(::syscall(SYS_fsync, file));
 }
