@@ -22,10 +22,12 @@ bool is_full(const Status& status) {
 }  // namespace
 
 GroupCommit::GroupCommit(std::unique_ptr<ReplayStore> store, size_t queue_bytes_max,
-                         std::function<void(const std::string&)> noted)
+                         std::function<void(const std::string&)> noted,
+                         std::chrono::milliseconds rest)
     : store_(std::move(store)),
       queue_bytes_max_(queue_bytes_max),
       noted_(std::move(noted)),
+      rest_(rest),
       writer_([this] { run(); }) {}
 
 GroupCommit::~GroupCommit() {
@@ -86,7 +88,14 @@ void GroupCommit::run() {
         has_work_.wait_for(guard, pause, [this] { return is_stopping_; });
         pause = std::min(2 * pause, kRetryMax);
       } else {
-        has_work_.wait(guard, [this] { return is_stopping_ || !queue_.empty(); });
+        const auto is_needed = [this] { return is_stopping_ || !queue_.empty(); };
+        if (!store_->is_mark_synced() && !has_work_.wait_for(guard, rest_, is_needed)) {
+          guard.unlock();
+          // A failure is met again by the next commit, which somebody waits for.
+          (void)store_->sync_mark();
+          guard.lock();
+        }
+        has_work_.wait(guard, is_needed);
         pause = kRetryFirst;
       }
       std::move(queue_.begin(), queue_.end(), std::back_inserter(items));

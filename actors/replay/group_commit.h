@@ -39,12 +39,15 @@ class GroupCommit {
   // Between two tries on a full disk: doubled from the first to the last.
   static constexpr std::chrono::milliseconds kRetryFirst{100};
   static constexpr std::chrono::milliseconds kRetryMax{2'000};
+  // With nothing to do for so long it syncs the store's mark, for which nobody waits.
+  static constexpr std::chrono::milliseconds kRest{20};
 
   // `noted` hears on the writer thread, as a line for people, that the disk is full or has room
   // again.
   explicit GroupCommit(
       std::unique_ptr<ReplayStore> store, size_t queue_bytes_max = kQueueBytesMax,
-      std::function<void(const std::string&)> noted = [](const std::string&) {});
+      std::function<void(const std::string&)> noted = [](const std::string&) {},
+      std::chrono::milliseconds rest = kRest);
   // Commits what waits, calls its callbacks and closes the store. A full disk is tried once more.
   ~GroupCommit();
   GroupCommit(const GroupCommit&) = delete;
@@ -99,6 +102,7 @@ class GroupCommit {
   const std::unique_ptr<ReplayStore> store_;
   const size_t queue_bytes_max_;
   const std::function<void(const std::string&)> noted_;
+  const std::chrono::milliseconds rest_;
   mutable std::mutex mutex_{};
   std::condition_variable has_work_{};
   std::deque<Item> queue_{};  // These four are guarded by mutex_.

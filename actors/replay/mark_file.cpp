@@ -81,7 +81,11 @@ Result<std::optional<MarkFile>> MarkFile::open(const std::string& path) {
                              "acknowledged; restore the whole folder from a copy",
                              path)};
   }
-  return std::optional<MarkFile>(MarkFile(file, path, newest->counter, newest->value));
+  // Who wrote it may have been killed before syncing it; only the other slot is known to be on the
+  // disk.
+  MarkFile mark(file, path, newest->counter - 1, newest->value);
+  mark.is_synced_ = false;
+  return std::optional(std::move(mark));
 }
 
 Result<MarkFile> MarkFile::create(const std::string& path, uint64_t value) {
@@ -100,13 +104,15 @@ MarkFile::MarkFile(MarkFile&& other) noexcept
     : file_(std::exchange(other.file_, -1)),
       path_(std::move(other.path_)),
       counter_(other.counter_),
-      value_(other.value_) {}
+      value_(other.value_),
+      is_synced_(other.is_synced_) {}
 
 MarkFile& MarkFile::operator=(MarkFile&& other) noexcept {
   std::swap(file_, other.file_);
   std::swap(path_, other.path_);
   std::swap(counter_, other.counter_);
   std::swap(value_, other.value_);
+  std::swap(is_synced_, other.is_synced_);
   return *this;
 }
 
@@ -115,8 +121,8 @@ MarkFile::~MarkFile() {
 }
 
 Status MarkFile::write(uint64_t value) {
-  // A failed write is tried again in the same slot: the other one is the last that is known to be
-  // whole.
+  // Until a sync succeeds it is the same slot: the other one is known to be on the disk.
+  is_synced_ = false;
   const Slot slot = encode({counter_ + 1, value});
   const ssize_t written = ::pwrite(file_, slot.data(), slot.size(), offset_of(counter_ + 1));
   if (written != static_cast<ssize_t>(slot.size())) {
@@ -124,9 +130,15 @@ Status MarkFile::write(uint64_t value) {
     if (written >= 0) errno = ENOSPC;
     return failed("write", path_);
   }
+  value_ = value;
+  return ok();
+}
+
+Status MarkFile::sync() {
+  if (is_synced_) return ok();
   if (::fdatasync(file_) != 0) return failed("sync", path_);
   ++counter_;
-  value_ = value;
+  is_synced_ = true;
   return ok();
 }
 

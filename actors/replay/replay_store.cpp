@@ -246,6 +246,9 @@ class ReplayStore::Implementation {
         mark_(std::move(mark)),
         database_(std::move(database)),
         commit_(commit) {}
+  ~Implementation() { (void)sync_mark(); }
+  Implementation(const Implementation&) = delete;
+  Implementation& operator=(const Implementation&) = delete;
 
   Result<std::vector<uint64_t>> begin_epochs(std::span<const uint64_t> jobs) {
     if (Status status = make_writable(); !status) return status.error();
@@ -286,6 +289,15 @@ class ReplayStore::Implementation {
     flush(batches.size());
     return statuses;
   }
+
+  Status sync_mark() {
+    if (is_mark_synced()) return ok();
+    const Status status = mark_.sync();
+    if (!status) is_writable_ = false;
+    return status;
+  }
+  // A store that is to be opened again writes its mark anew then.
+  bool is_mark_synced() const { return mark_.is_synced() || !is_writable_; }
 
   Result<std::optional<StoredRecord>> find(const RecordKey& key) const {
     const std::shared_lock guard(mutex_);
@@ -417,7 +429,7 @@ class ReplayStore::Implementation {
     return std::optional<StoredRecord>(*std::move(record));
   }
 
-  // Log, sync, mark; then the commits of the group may be acknowledged.
+  // Log, its sync, mark; then the commits of the group may be acknowledged.
   Status write(Group& group) {
     if (Status status = sync_manifest(); !status) return status;
     rocksdb::WriteOptions options;
@@ -425,6 +437,7 @@ class ReplayStore::Implementation {
     const rocksdb::Status status = database_->Write(options, group.sealed(manifest_));
     ++num_syncs_;
     Status result = status.ok() ? mark_.write(group.commit()) : from_rocksdb(status, path());
+    if (result && num_syncs_ % kWritesPerMarkSync == 0) result = mark_.sync();
     if (result) {
       commit_ = group.commit();
     } else {
@@ -483,6 +496,7 @@ class ReplayStore::Implementation {
     if (*number < commit_) return missing_commits(path(), *number, commit_);
     database_ = *std::move(opened);
     if (Status status = mark_.write(*number); !status) return status;
+    if (Status status = mark_.sync(); !status) return status;
     commit_ = *number;
     is_writable_ = true;
     bytes_without_room_ = 0;
@@ -547,6 +561,11 @@ Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder
     if (!created) return created.error();
     *mark = *std::move(created);
   }
+  if ((*mark)->value() < *number) {
+    // Nobody may have been told of the last commits, but now they are read.
+    if (Status status = (*mark)->write(*number); !status) return status.error();
+  }
+  if (Status status = (*mark)->sync(); !status) return status.error();
   // Who created the database and its mark may have been killed before their names were on the disk.
   if (Status status = model::sync_folder(folder); !status) return status.error();
   return std::unique_ptr<ReplayStore>(new ReplayStore(std::make_unique<Implementation>(
@@ -576,6 +595,8 @@ Result<std::vector<StoredRecord>> ReplayStore::list(uint64_t job, RecordKind kin
   return implementation_->list(job, kind, first, end);
 }
 Result<std::vector<uint64_t>> ReplayStore::jobs() const { return implementation_->jobs(); }
+Status ReplayStore::sync_mark() { return implementation_->sync_mark(); }
+bool ReplayStore::is_mark_synced() const { return implementation_->is_mark_synced(); }
 uint64_t ReplayStore::num_commits() const { return implementation_->num_commits(); }
 uint64_t ReplayStore::num_syncs() const { return implementation_->num_syncs(); }
 

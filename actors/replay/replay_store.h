@@ -11,9 +11,14 @@
 // last commit. That nothing before it is gone is seen by two lengths: of each closed log, in the
 // database's manifest, and of that manifest, in each commit.
 //
-// Threads: begin_epoch and commit are called by one thread at a time, the writer (group_commit.h
-// owns one); find, list, jobs and num_commits by any thread at any moment. A reader sees each call
-// of commit whole or not at all, possibly a moment before it is acknowledged.
+// An answer waits for one sync, the log's. The mark is there for whoever opens the store next, also
+// after kill -9, and is synced when the store rests, or with every kWritesPerMarkSync-th write. So
+// a loss of power may leave it behind, which loses nothing: the log has what was acknowledged. Only
+// damage to those last commits, at that same moment, is not seen then.
+//
+// Threads: begin_epoch, commit and sync_mark are called by one thread at a time, the writer
+// (group_commit.h owns one); find, list, jobs and num_commits by any thread at any moment. A reader
+// sees each call of commit whole or not at all, possibly a moment before it is acknowledged.
 #pragma once
 
 #include <cstddef>
@@ -99,6 +104,8 @@ struct StoreSizes {
 
 class ReplayStore : public RecordReader {
  public:
+  static constexpr uint64_t kWritesPerMarkSync = 256;
+
   // Creates the folder when it is missing. kInvalidArgument when another process has it open or it
   // cannot be created; kCorruption, saying what is damaged and what to do, when the database cannot
   // be read or is behind its mark.
@@ -120,6 +127,11 @@ class ReplayStore : public RecordReader {
   // again is safe. The next call tries again, so a full disk is survived once there is space; reads
   // go on meanwhile.
   std::vector<Status> commit(std::span<const Batch> batches);
+
+  // For a moment when nobody waits for a commit; the destructor does it too. After a failure the
+  // next commit writes the mark anew.
+  Status sync_mark();
+  bool is_mark_synced() const;
 
   Result<std::optional<StoredRecord>> find(const RecordKey& key) const override;
   Result<std::vector<StoredRecord>> list(uint64_t job, RecordKind kind, uint64_t first = 0,

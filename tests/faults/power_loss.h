@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -237,7 +238,10 @@ class PowerLossHistory {
   void live(std::unique_ptr<actors::ReplayStore> opened) {
     bool is_armed = random_.below(6) != 0;
     if (is_armed) arm(random_trigger(80));
-    auto commits = std::make_unique<actors::GroupCommit>(std::move(opened));
+    // Half of them rest as soon as they have nothing to do.
+    auto commits = std::make_unique<actors::GroupCommit>(
+        std::move(opened), actors::GroupCommit::kQueueBytesMax, [](const std::string&) {},
+        std::chrono::milliseconds(random_.below(2) == 0 ? 0 : 1'000));
     bool has_met_error = false;
     for (uint64_t rounds = 1 + random_.below(12); rounds > 0 && !disk_->is_off(); --rounds) {
       const bool is_acknowledged = do_round(*commits, has_met_error);
