@@ -73,6 +73,8 @@ struct RolloutSpec {
   cacheMb @3 :Int64 = 512;
   rescoreEveryRounds @4 :Int64 = 10;
   # Re-score a sample of tokens with the training forward; 0: no.
+  segmentTokens @5 :Int64;
+  # A response that is longer is recorded in parts of so many tokens while it is generated; 0: no.
 }
 
 struct LearnerSpec {

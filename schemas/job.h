@@ -76,6 +76,9 @@ struct RolloutSpec {
   int64_t cache_mb = 512;
   int64_t rescore_every_rounds =
       10;  // Re-score a sample of tokens with the training forward; 0: no.
+  // A response that is longer is recorded in parts of so many tokens while it is generated, and
+  // goes on from there after a loss; 0: no.
+  int64_t segment_tokens = 0;
 };
 
 struct LearnerSpec {

@@ -210,6 +210,7 @@ void to_wire(wire::RolloutSpec::Builder to, const RolloutSpec& from) {
   to.setMaxResponseTokens(from.max_response_tokens);
   to.setCacheMb(from.cache_mb);
   to.setRescoreEveryRounds(from.rescore_every_rounds);
+  to.setSegmentTokens(from.segment_tokens);
 }
 
 RolloutSpec from_wire(wire::RolloutSpec::Reader from, FieldReader&) {
@@ -219,6 +220,7 @@ RolloutSpec from_wire(wire::RolloutSpec::Reader from, FieldReader&) {
       .max_response_tokens = from.getMaxResponseTokens(),
       .cache_mb = from.getCacheMb(),
       .rescore_every_rounds = from.getRescoreEveryRounds(),
+      .segment_tokens = from.getSegmentTokens(),
   };
 }
 

@@ -116,6 +116,7 @@ struct Ledger {
   learnerSeconds @12 :Float64;  # core-seconds
   wastedSeconds @13 :Float64;  # Of the three above: work that was lost and done again.
   money @14 :Float64;  # In the currency of [prices].
+  tokensKept @15 :Int64;  # Of groups that were lost, and not generated again.
 }
 
 struct NamedCount {

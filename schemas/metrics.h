@@ -112,6 +112,7 @@ struct Ledger {
   double learner_seconds = 0;   // core-seconds
   double wasted_seconds = 0;    // Of the three above: work that was lost and done again.
   double money = 0;             // In the currency of [prices].
+  int64_t tokens_kept = 0;      // Of groups that were lost, and not generated again.
 };
 
 // What a worker process is and does.

@@ -209,6 +209,7 @@ void to_wire(wire::Ledger::Builder to, const Ledger& from) {
   to.setLearnerSeconds(from.learner_seconds);
   to.setWastedSeconds(from.wasted_seconds);
   to.setMoney(from.money);
+  to.setTokensKept(from.tokens_kept);
 }
 
 Ledger from_wire(wire::Ledger::Reader from, FieldReader& fields) {
@@ -229,6 +230,7 @@ Ledger from_wire(wire::Ledger::Reader from, FieldReader& fields) {
       .learner_seconds = from.getLearnerSeconds(),
       .wasted_seconds = from.getWastedSeconds(),
       .money = from.getMoney(),
+      .tokens_kept = from.getTokensKept(),
   };
 }
 

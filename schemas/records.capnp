@@ -51,6 +51,22 @@ struct RoundRecord {
   version @1 :UInt64;
 }
 
+struct ResponseSegment {
+  # Tokens from `begin` on of a response that is still being generated.
+
+  group @0 :GroupId;
+  sample @1 :UInt32;
+  begin @2 :UInt32;
+  tokens @3 :List(Int32);
+  logprobs @4 :List(Float32);  # Of each token, at the sampling temperature, before top-p.
+}
+
+struct SegmentsRecord {
+  # Segments of one round, as they came.
+
+  segments @0 :List(ResponseSegment);
+}
+
 struct GroupRecord {
   # A complete group: every response with its verdict, samples 0, 1, ... of one group in order.
 

@@ -45,6 +45,26 @@ struct RoundRecord {
   PolicyVersion version{};
 };
 
+// Tokens [begin, ...) of a response that is still being generated. Who goes on with it need not
+// generate them again.
+struct ResponseSegment {
+  TrajectoryId id{};
+  uint32_t begin = 0;
+  std::vector<int32_t> tokens{};
+  std::vector<float> logprobs{};  // Of each token, at the sampling temperature, before top-p.
+};
+using ResponseSegments = std::vector<ResponseSegment>;
+
+// Adds one to those of a group, each of which has a response from its beginning on. False, and
+// nothing is added, when it does not follow what is known of its response.
+bool extend(ResponseSegments& begun, const ResponseSegment& next);
+int64_t num_tokens(const ResponseSegments& segments);
+
+// Segments of one round, as they came.
+struct SegmentsRecord {
+  ResponseSegments segments{};
+};
+
 // A complete group: every response with its verdict.
 struct GroupRecord {
   std::vector<Trajectory> trajectories{};

@@ -98,6 +98,41 @@ RoundRecord from_wire(wire::RoundRecord::Reader from, FieldReader&) {
   };
 }
 
+void to_wire(wire::ResponseSegment::Builder to, const ResponseSegment& from) {
+  TROUPE_CHECK(from.logprobs.size() == from.tokens.size());
+  to_wire(to.initGroup(), from.id.group);
+  to.setSample(from.id.sample);
+  to.setBegin(from.begin);
+  to.setTokens(wire::to_list(from.tokens, kTrajectoryTokensMax));
+  to.setLogprobs(wire::to_list(from.logprobs, kTrajectoryTokensMax));
+}
+
+ResponseSegment from_wire(wire::ResponseSegment::Reader from, FieldReader& fields) {
+  ResponseSegment segment{
+      .id = {.group = from_wire(from.getGroup(), fields), .sample = from.getSample()},
+      .begin = from.getBegin(),
+      .tokens = tokens_from_wire(from.getTokens(), "tokens", fields),
+      .logprobs = fields.numbers<float>(from.getLogprobs(), kTrajectoryTokensMax, "logprobs"),
+  };
+  if (segment.logprobs.size() != segment.tokens.size()) {
+    fields.refuse(
+        fmt::format("{} logprobs for {} tokens", segment.logprobs.size(), segment.tokens.size()));
+  }
+  return segment;
+}
+
+void to_wire(wire::SegmentsRecord::Builder to, const SegmentsRecord& from) {
+  wire::to_structs(to.initSegments(wire::to_size(from.segments, kGroupTrajectoriesMax)),
+                   from.segments);
+}
+
+SegmentsRecord from_wire(wire::SegmentsRecord::Reader from, FieldReader& fields) {
+  return {
+      .segments =
+          fields.structs<ResponseSegment>(from.getSegments(), kGroupTrajectoriesMax, "segments"),
+  };
+}
+
 void to_wire(wire::GroupRecord::Builder to, const GroupRecord& from) {
   TROUPE_CHECK(static_cast<bool>(validate_identity(from)));
   wire::to_structs(to.initTrajectories(wire::to_size(from.trajectories, kGroupTrajectoriesMax)),
@@ -218,6 +253,14 @@ std::vector<std::byte> encode(const RoundRecord& value) {
 
 Result<RoundRecord> decode_round_record(std::span<const std::byte> bytes) {
   return wire::decode<wire::RoundRecord, RoundRecord>(bytes, "round record");
+}
+
+std::vector<std::byte> encode(const SegmentsRecord& value) {
+  return wire::encode<wire::SegmentsRecord>(value);
+}
+
+Result<SegmentsRecord> decode_segments_record(std::span<const std::byte> bytes) {
+  return wire::decode<wire::SegmentsRecord, SegmentsRecord>(bytes, "segments record");
 }
 
 std::vector<std::byte> encode(const GroupRecord& value) {

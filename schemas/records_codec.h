@@ -18,6 +18,7 @@ Status validate(const GroupRecord& group);
 // text and list must be within its bound.
 std::vector<std::byte> encode(const JobRecord& record);
 std::vector<std::byte> encode(const RoundRecord& record);
+std::vector<std::byte> encode(const SegmentsRecord& record);
 std::vector<std::byte> encode(const GroupRecord& group);
 std::vector<std::byte> encode(const DropRecord& record);
 std::vector<std::byte> encode(const AttemptRecord& record);
@@ -30,6 +31,7 @@ std::vector<std::byte> encode(const PointRecord& record);
 // that comes out is valid.
 Result<JobRecord> decode_job_record(std::span<const std::byte> bytes);
 Result<RoundRecord> decode_round_record(std::span<const std::byte> bytes);
+Result<SegmentsRecord> decode_segments_record(std::span<const std::byte> bytes);
 Result<GroupRecord> decode_group_record(std::span<const std::byte> bytes);
 Result<DropRecord> decode_drop_record(std::span<const std::byte> bytes);
 Result<AttemptRecord> decode_attempt_record(std::span<const std::byte> bytes);

@@ -10,6 +10,10 @@ namespace troupe {
 
 void to_wire(wire::GroupId::Builder to, const GroupId& from);
 GroupId from_wire(wire::GroupId::Reader from, FieldReader& fields);
+// What comes back has as many logprobs as tokens, and no negative token, unless `fields` refuses
+// it.
+void to_wire(wire::ResponseSegment::Builder to, const ResponseSegment& from);
+ResponseSegment from_wire(wire::ResponseSegment::Reader from, FieldReader& fields);
 void to_wire(wire::PointRecord::Builder to, const PointRecord& from);
 PointRecord from_wire(wire::PointRecord::Reader from, FieldReader& fields);
 

@@ -92,6 +92,15 @@ Status validate_versions(const Trajectory& t) {
 
 }  // namespace
 
+std::vector<int32_t> tokens_from_wire(capnp::List<int32_t>::Reader from, const char* field,
+                                      FieldReader& fields) {
+  std::vector<int32_t> tokens = fields.numbers<int32_t>(from, kTrajectoryTokensMax, field);
+  if (std::any_of(tokens.begin(), tokens.end(), [](int32_t token) { return token < 0; })) {
+    fields.refuse(std::string(field) + " has a negative token");
+  }
+  return tokens;
+}
+
 Status validate(const Verdict& verdict) {
   if (verdict.parts.size() > kVerdictPartsMax) {
     return corrupt(fmt::format("{} verdict parts, at most {} are allowed", verdict.parts.size(),

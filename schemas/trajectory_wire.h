@@ -8,6 +8,10 @@
 
 namespace troupe {
 
+// A negative token would index nothing in a model: `fields` refuses it.
+std::vector<int32_t> tokens_from_wire(capnp::List<int32_t>::Reader from, const char* field,
+                                      FieldReader& fields);
+
 // `from` must be valid; what comes back is, unless `fields` refuses it.
 void to_wire(wire::Trajectory::Builder to, const Trajectory& from);
 Trajectory from_wire(wire::Trajectory::Reader from, FieldReader& fields);

@@ -14,6 +14,7 @@ using FinishReason = import "trajectory.capnp".FinishReason;
 using GroupId = import "records.capnp".GroupId;
 using JobSpec = import "job.capnp".JobSpec;
 using PointRecord = import "records.capnp".PointRecord;
+using ResponseSegment = import "records.capnp".ResponseSegment;
 using Stage = import "metrics.capnp".Stage;
 using StepMetrics = import "metrics.capnp".StepMetrics;
 using VerdictPart = import "trajectory.capnp".VerdictPart;
@@ -83,6 +84,7 @@ struct GroupsGenerated {
   groups @0 :List(GeneratedGroup);
   isLast @1 :Bool;
   coreSeconds @2 :Float64;  # Since the request's last message.
+  segments @3 :List(ResponseSegment);  # Of groups that are not finished, in order.
 }
 
 struct Verdict {
@@ -155,6 +157,7 @@ struct PromptGroup {
   purpose @1 :GroupPurpose;
   prompt @2 :List(Int32);
   numSamples @3 :UInt32 = 1;
+  begun @4 :List(ResponseSegment);  # Goes on from these, at most one for each sample.
 }
 
 struct GenerateGroups {
@@ -164,6 +167,7 @@ struct GenerateGroups {
   maxResponseTokens @3 :Int64;
   groups @4 :List(PromptGroup);
   stopTokens @5 :List(Int32);  # Each ends a response.
+  segmentTokens @6 :Int64;  # Of a training group, those that are under way are told in such parts.
 }
 
 struct CancelGeneration {
@@ -226,8 +230,4 @@ struct SavePoint {
   version @0 :UInt64;  # Must be the learner's current one.
   folder @1 :Text;  # Must not exist; whoever asked renames it.
   policies @2 :List(PolicyFile);  # To be kept in the point.
-}
-
-struct Drain {
-  # Finish nothing more and exit.
 }

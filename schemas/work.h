@@ -10,7 +10,6 @@
 //     Heartbeat       ──▶                      four times a second
 //                     ◀──       GenerateGroups, JudgeGroups, LearnStep, SavePoint, ...
 //     GroupsGenerated, GroupsJudged, StepLearned, PointSaved, ..., or WorkFailed
-//                     ◀──       Drain          finish nothing more and exit
 //
 // The envelope's request id names the work that an answer belongs to, its epoch the lease: messages
 // of an older lease are dropped by both sides.
@@ -100,6 +99,7 @@ struct GeneratedGroup {
 // Some groups of a GenerateGroups; `is_last` ends it.
 struct GroupsGenerated {
   std::vector<GeneratedGroup> groups{};
+  ResponseSegments segments{};  // Of groups that are not finished, in order.
   bool is_last = false;
   double core_seconds = 0;  // Since the request's last message.
 };
@@ -171,6 +171,8 @@ struct PromptGroup {
   GroupPurpose purpose = GroupPurpose::kTrain;
   std::vector<int32_t> prompt{};
   uint32_t num_samples = 1;
+  // Goes on from these: at most one for each sample, from its first token on, by the same version.
+  ResponseSegments begun{};
 };
 
 struct GenerateGroups {
@@ -179,6 +181,9 @@ struct GenerateGroups {
   float top_p = 1;
   int64_t max_response_tokens = 0;
   std::vector<int32_t> stop_tokens{};  // Each ends a response.
+  // Of a training group: after each so many tokens a response that is not finished is told so far;
+  // 0: never.
+  int64_t segment_tokens = 0;
   std::vector<PromptGroup> groups{};
 };
 
@@ -249,11 +254,9 @@ struct SavePoint {
   std::vector<PolicyFile> policies{};  // To be kept in the point.
 };
 
-struct Drain {};
-
 using FromWorker = std::variant<Hello, WorkerReady, Heartbeat, GroupsGenerated, GroupsJudged,
                                 StepLearned, PolicyPublished, PolicyLoaded, PointSaved, WorkFailed>;
 using ToWorker = std::variant<Lease, GenerateGroups, CancelGeneration, JudgeGroups, LearnStep,
-                              PublishPolicy, LoadPolicy, SavePoint, Drain>;
+                              PublishPolicy, LoadPolicy, SavePoint>;
 
 }  // namespace troupe

@@ -23,20 +23,6 @@
 
 namespace troupe {
 
-namespace {
-
-// A negative token would index nothing in a model.
-std::vector<int32_t> tokens_from(capnp::List<int32_t>::Reader from, const char* field,
-                                 FieldReader& fields) {
-  std::vector<int32_t> tokens = fields.numbers<int32_t>(from, kTrajectoryTokensMax, field);
-  if (std::any_of(tokens.begin(), tokens.end(), [](int32_t token) { return token < 0; })) {
-    fields.refuse(std::string(field) + " has a negative token");
-  }
-  return tokens;
-}
-
-}  // namespace
-
 // Not in an unnamed namespace, because wire.h finds these by their arguments.
 
 void to_wire(wire::Roles::Builder to, const Roles& from) {
@@ -132,7 +118,7 @@ void to_wire(wire::SampledResponse::Builder to, const SampledResponse& from) {
 
 SampledResponse from_wire(wire::SampledResponse::Reader from, FieldReader& fields) {
   SampledResponse response{
-      .tokens = tokens_from(from.getTokens(), "tokens", fields),
+      .tokens = tokens_from_wire(from.getTokens(), "tokens", fields),
       .logprobs = fields.numbers<float>(from.getLogprobs(), kTrajectoryTokensMax, "logprobs"),
       .finish_reason = fields.enumerator<FinishReason>(
           from.getFinishReason(), wire::FinishReason::ABORTED, "finish_reason"),
@@ -182,11 +168,15 @@ void to_wire(wire::GroupsGenerated::Builder to, const GroupsGenerated& from) {
   wire::to_structs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups);
   to.setIsLast(from.is_last);
   to.setCoreSeconds(from.core_seconds);
+  wire::to_structs(to.initSegments(wire::to_size(from.segments, kGroupTrajectoriesMax)),
+                   from.segments);
 }
 
 GroupsGenerated from_wire(wire::GroupsGenerated::Reader from, FieldReader& fields) {
   return {
       .groups = fields.structs<GeneratedGroup>(from.getGroups(), kStepGroupsMax, "groups"),
+      .segments =
+          fields.structs<ResponseSegment>(from.getSegments(), kGroupTrajectoriesMax, "segments"),
       .is_last = from.getIsLast(),
       .core_seconds = from.getCoreSeconds(),
   };
@@ -340,6 +330,7 @@ void to_wire(wire::PromptGroup::Builder to, const PromptGroup& from) {
   to.setPurpose(wire::to_enumerator<wire::GroupPurpose>(from.purpose, GroupPurpose::kEvaluate));
   to.setPrompt(wire::to_list(from.prompt, kTrajectoryTokensMax));
   to.setNumSamples(from.num_samples);
+  wire::to_structs(to.initBegun(wire::to_size(from.begun, kGroupTrajectoriesMax)), from.begun);
 }
 
 PromptGroup from_wire(wire::PromptGroup::Reader from, FieldReader& fields) {
@@ -347,8 +338,9 @@ PromptGroup from_wire(wire::PromptGroup::Reader from, FieldReader& fields) {
       .id = from_wire(from.getId(), fields),
       .purpose = fields.enumerator<GroupPurpose>(from.getPurpose(), wire::GroupPurpose::EVALUATE,
                                                  "purpose"),
-      .prompt = tokens_from(from.getPrompt(), "prompt", fields),
+      .prompt = tokens_from_wire(from.getPrompt(), "prompt", fields),
       .num_samples = from.getNumSamples(),
+      .begun = fields.structs<ResponseSegment>(from.getBegun(), kGroupTrajectoriesMax, "begun"),
   };
 }
 
@@ -358,6 +350,7 @@ void to_wire(wire::GenerateGroups::Builder to, const GenerateGroups& from) {
   to.setTopP(from.top_p);
   to.setMaxResponseTokens(from.max_response_tokens);
   to.setStopTokens(wire::to_list(from.stop_tokens, kStopTokensMax));
+  to.setSegmentTokens(from.segment_tokens);
   wire::to_structs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups);
 }
 
@@ -368,6 +361,7 @@ GenerateGroups from_wire(wire::GenerateGroups::Reader from, FieldReader& fields)
       .top_p = from.getTopP(),
       .max_response_tokens = from.getMaxResponseTokens(),
       .stop_tokens = fields.numbers<int32_t>(from.getStopTokens(), kStopTokensMax, "stop_tokens"),
+      .segment_tokens = from.getSegmentTokens(),
       .groups = fields.structs<PromptGroup>(from.getGroups(), kStepGroupsMax, "groups"),
   };
 }
@@ -438,7 +432,7 @@ void to_wire(wire::Demonstration::Builder to, const Demonstration& from) {
 
 Demonstration from_wire(wire::Demonstration::Reader from, FieldReader& fields) {
   Demonstration demonstration{
-      .tokens = tokens_from(from.getTokens(), "tokens", fields),
+      .tokens = tokens_from_wire(from.getTokens(), "tokens", fields),
       .loss_mask = fields.numbers<uint8_t>(from.getLossMask(), kTrajectoryTokensMax, "loss_mask"),
   };
   const std::vector<uint8_t>& mask = demonstration.loss_mask;
@@ -537,10 +531,6 @@ SavePoint from_wire(wire::SavePoint::Reader from, FieldReader& fields) {
   };
 }
 
-void to_wire(wire::Drain::Builder, const Drain&) {}
-
-Drain from_wire(wire::Drain::Reader, FieldReader&) { return {}; }
-
 namespace {
 
 // The wire form of a message.
@@ -617,10 +607,6 @@ struct Payload<LoadPolicy> {
 template <>
 struct Payload<SavePoint> {
   using Wire = wire::SavePoint;
-};
-template <>
-struct Payload<Drain> {
-  using Wire = wire::Drain;
 };
 
 template <class Message>

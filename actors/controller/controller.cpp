@@ -52,6 +52,15 @@ bool is_sane(const GeneratedGroup& group, int64_t vocab_size) {
       });
 }
 
+bool is_sane(const ResponseSegment& segment, int64_t group_size, int64_t vocab_size) {
+  return segment.id.sample < group_size && !segment.tokens.empty() &&
+         segment.tokens.size() == segment.logprobs.size() &&
+         std::all_of(segment.tokens.begin(), segment.tokens.end(),
+                     [&](int32_t token) { return token >= 0 && token < vocab_size; }) &&
+         std::all_of(segment.logprobs.begin(), segment.logprobs.end(),
+                     [](float logprob) { return std::isfinite(logprob); });
+}
+
 bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
 
 void add_sums(double core_seconds, const PricesSpec& prices, double& seconds, double& money) {
@@ -223,6 +232,10 @@ bool Controller::take_over(const StepLearned& learned) {
   }
   recorded_[version] = metrics;
   Batch batch = batch_with_ledger();
+  // The round is complete.
+  if (is_grpo && job_.rollout.segment_tokens > 0) {
+    batch.erases.push_back({RecordKind::kSegments, 0, round_at(version - 1) + 1});
+  }
   batch.writes.push_back({{options_.job_id, RecordKind::kStep, version, 0}, encode(record)});
   Pending pending;
   pending.step = metrics;
@@ -267,6 +280,7 @@ void Controller::point_saved(const PointRecord& point, double core_seconds, doub
 void Controller::groups_generated(const GroupsGenerated& generated, double now) {
   if (is_over()) return;
   add_sums(generated.core_seconds, job_.prices, ledger_.rollout_seconds, ledger_.money);
+  if (!record_segments(generated.segments)) return;
   for (const GeneratedGroup& one : generated.groups) {
     if (!is_sane(one, data_.format.vocab_size)) {
       fail({ErrorCode::kInternal,
@@ -320,6 +334,35 @@ void Controller::groups_generated(const GroupsGenerated& generated, double now) 
     sink_.progressed("generating", done, total);
     judge(one.id, one.purpose, prompt_of(one.id), std::move(responses));
   }
+}
+
+// Of groups that are under way, so that they need not be begun again. False when the job has failed
+// by it.
+bool Controller::record_segments(const ResponseSegments& segments) {
+  std::map<Round, SegmentsRecord> records;
+  for (const ResponseSegment& one : segments) {
+    Group* const group = find_group(one.id.group);
+    if (group == nullptr || group->place != Place::kGenerating) continue;
+    if (!is_sane(one, job_.grpo.group_size, data_.format.vocab_size)) {
+      fail({ErrorCode::kInternal,
+            fmt::format("a rollout worker sent a part of a response that cannot be: round {}, "
+                        "group {}, sample {}",
+                        number(one.id.group.round), one.id.group.ordinal, one.id.sample)});
+      return false;
+    }
+    group->tokens_known += static_cast<int64_t>(one.tokens.size());
+    records[one.id.group.round].segments.push_back(one);
+  }
+  for (const auto& [round, record] : records) {
+    Batch batch;
+    batch.job = options_.job_id;
+    batch.epoch = options_.epoch;
+    batch.writes.push_back({{options_.job_id, RecordKind::kSegments, number(round),
+                             find_round(round)->next_segments++},
+                            encode(record)});
+    commit(std::move(batch), {});
+  }
+  return true;
 }
 
 // Whether it is by the version that its round says, or by one as new.
@@ -403,7 +446,8 @@ void Controller::groups_judged(const GroupsJudged& judged, double now) {
     ledger_.tokens_generated += tokens;
     ledger_.trajectories_generated += count;
     if (group.is_again) {
-      ledger_.tokens_regenerated += tokens;
+      ledger_.tokens_regenerated += tokens - group.tokens_kept;
+      ledger_.tokens_kept += group.tokens_kept;
       ledger_.trajectories_regenerated += count;
     }
     if (job_.grpo.zero_variance_groups != "keep" && !group.has_variance) {
@@ -431,7 +475,10 @@ void Controller::group_retried(const AttemptRecord& record, double core_seconds)
   ledger_.wasted_seconds += core_seconds;
   Group* const group = find_group(record.id);
   if (group == nullptr) return;
-  if (group->place == Place::kGenerating) group->is_again = true;
+  if (group->place == Place::kGenerating) {
+    group->is_again = true;
+    group->tokens_kept = group->tokens_known;
+  }
   Batch batch = batch_with_ledger();
   batch.writes.push_back(
       {{options_.job_id, RecordKind::kAttempt, number(record.id.round), record.id.ordinal},
@@ -543,19 +590,22 @@ void Controller::committed(uint64_t ticket, double now) {
   advance(now);
 }
 
-void Controller::round_loaded(Round round, std::vector<GroupRecord> groups,
-                              const std::vector<DropRecord>& drops, bool was_begun, double now) {
+void Controller::round_loaded(Round round, RoundHistory history, double now) {
   const auto opened = rounds_.find(round);
   if (is_over() || opened == rounds_.end() || opened->second.is_loaded) return;
   RoundState& state = opened->second;
   state.is_loaded = true;
-  state.was_begun = was_begun;
+  state.was_begun = history.was_begun;
+  state.next_segments = history.num_segment_records;
+  for (const ResponseSegment& one : history.segments) {
+    extend(state.begun[one.id.group.ordinal], one);
+  }
   std::map<uint32_t, GroupRecord*> by_ordinal;
-  for (GroupRecord& record : groups) {
+  for (GroupRecord& record : history.groups) {
     by_ordinal[record.trajectories.front().id.group.ordinal] = &record;
   }
   std::set<uint32_t> dropped;
-  for (const DropRecord& drop : drops) dropped.insert(drop.id.ordinal);
+  for (const DropRecord& drop : history.drops) dropped.insert(drop.id.ordinal);
   // Replacements are wanted only once their predecessors are decided.
   bool is_moving = true;
   while (is_moving && !state.plan.is_complete()) {
@@ -876,6 +926,7 @@ void Controller::request_groups(RoundState& round, double now) {
   request.top_p = static_cast<float>(job_.rollout.top_p);
   request.max_response_tokens = job_.rollout.max_response_tokens;
   request.stop_tokens = data_.format.stop_tokens;
+  request.segment_tokens = job_.rollout.segment_tokens;
   for (uint32_t ordinal : round.plan.wanted()) {
     Group& group = round.groups[ordinal];
     if (group.place != Place::kWanted) continue;
@@ -884,10 +935,14 @@ void Controller::request_groups(RoundState& round, double now) {
     group.is_again =
         round.was_begun && ordinal < static_cast<uint32_t>(job_.grpo.prompts_per_round);
     const GroupId id{round.round, ordinal};
+    auto begun = round.begun.extract(ordinal);
     request.groups.push_back({.id = id,
                               .purpose = GroupPurpose::kTrain,
                               .prompt = prompt_of(id).tokens,
                               .num_samples = static_cast<uint32_t>(job_.grpo.group_size)});
+    if (begun.empty()) continue;
+    group.tokens_known = group.tokens_kept = num_tokens(begun.mapped());
+    request.groups.back().begun = std::move(begun.mapped());
   }
   if (request.groups.empty()) return;
   round.asked_at = now - round.generate_seconds;

@@ -47,6 +47,16 @@ struct RunHistory {
   Ledger ledger{};
 };
 
+// And of a round.
+struct RoundHistory {
+  std::vector<GroupRecord> groups{};
+  std::vector<DropRecord> drops{};
+  // In the order of their records; of groups that are complete, too.
+  ResponseSegments segments{};
+  uint32_t num_segment_records = 0;
+  bool was_begun = false;
+};
+
 // What is to be done.
 namespace command {
 
@@ -134,8 +144,7 @@ class Controller {
   void group_abandoned(GroupId id, GroupPurpose purpose, const std::string& reason, double now);
   void worker_lost();
   void committed(uint64_t ticket, double now);
-  void round_loaded(Round round, std::vector<GroupRecord> groups,
-                    const std::vector<DropRecord>& drops, bool was_begun, double now);
+  void round_loaded(Round round, RoundHistory history, double now);
   // Ends with a recovery point at the next boundary that may have one: of a step, or of a round
   // with an off-policy correction.
   void stop(JobState state, double now);
@@ -164,7 +173,9 @@ class Controller {
   struct Group {
     Place place = Place::kWanted;
     int infra_errors = 0;
-    bool is_again = false;  // It had been begun before.
+    bool is_again = false;     // It had been begun before.
+    int64_t tokens_known = 0;  // Of responses that are not finished, ...
+    int64_t tokens_kept = 0;   // ... and when it was begun last.
     GroupRecord record{};
     std::vector<std::byte> encoded{};
     bool has_variance = false;
@@ -179,6 +190,8 @@ class Controller {
     StepMetrics metrics{};  // The fields that belong to the round, once it is complete.
     bool has_metrics = false;
     bool was_begun = false;
+    std::map<uint32_t, ResponseSegments> begun{};  // By ordinal; what the store had.
+    uint32_t next_segments = 0;                    // Number of their next record.
     double asked_at = 0;
     double generate_seconds = 0;
     double verify_seconds = 0;
@@ -240,6 +253,7 @@ class Controller {
   void begin_evaluation(uint64_t version, bool is_gate, double now);
   void finish_evaluation(double now);
   void request_groups(RoundState& round, double now);
+  bool record_segments(const ResponseSegments& segments);
   void admit(RoundState& round, uint32_t ordinal);
   void complete_metrics(RoundState& round);
   void publish(uint64_t version);

@@ -93,9 +93,8 @@ void JobRun::committed(uint64_t ticket, const Status& status, double now) {
   pump(now);
 }
 
-void JobRun::round_loaded(Round round, std::vector<GroupRecord> groups,
-                          const std::vector<DropRecord>& drops, bool was_begun, double now) {
-  controller_.round_loaded(round, std::move(groups), drops, was_begun, now);
+void JobRun::round_loaded(Round round, RoundHistory history, double now) {
+  controller_.round_loaded(round, std::move(history), now);
   pump(now);
 }
 

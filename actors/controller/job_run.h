@@ -62,8 +62,7 @@ class JobRun {
   void worker_ended(const ProcessEnd& end, double now);
   void worker_disconnected(uint32_t slot, uint64_t epoch, double now);
   void committed(uint64_t ticket, const Status& status, double now);
-  void round_loaded(Round round, std::vector<GroupRecord> groups,
-                    const std::vector<DropRecord>& drops, bool was_begun, double now);
+  void round_loaded(Round round, RoundHistory history, double now);
   void stop(JobState state, double now);
   void fail(Error error, double now);
   // Several times a second: time passes.

@@ -64,7 +64,7 @@ class LocalRun {
         // Nothing is ever read again: no round begins twice and no learner is lost.
         controller_.committed(commit->ticket, seconds_now());
       } else if (const auto* load = std::get_if<command::LoadRound>(&next)) {
-        controller_.round_loaded(load->round, {}, {}, false, seconds_now());
+        controller_.round_loaded(load->round, {}, seconds_now());
       } else if (const auto* forget = std::get_if<command::ForgetPoint>(&next)) {
         checkpoints_.forget(forget->point);
       } else if (const auto* keep = std::get_if<command::KeepBest>(&next)) {

@@ -132,8 +132,7 @@ void RunState::batch_committed(const BatchCommitted& committed) {
 
 void RunState::round_read(RoundRead& read) {
   if (read.history) {
-    run_->round_loaded(read.round, std::move(read.history->groups), read.history->drops,
-                       read.history->was_begun, now());
+    run_->round_loaded(read.round, *std::move(read.history), now());
   } else {
     run_->fail(read.history.error(), now());
   }

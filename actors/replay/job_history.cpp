@@ -1,6 +1,7 @@
 #include "actors/replay/job_history.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "schemas/metrics_codec.h"
 #include "schemas/records_codec.h"
@@ -88,6 +89,13 @@ Result<RoundHistory> load_round(const RecordReader& store, uint64_t job, Round r
   auto drops = load_all<DropRecord>(store, job, RecordKind::kDrop, r, r + 1, decode_drop_record);
   if (!drops) return drops.error();
   history.drops = std::move(*drops);
+  auto segments =
+      load_all<SegmentsRecord>(store, job, RecordKind::kSegments, r, r + 1, decode_segments_record);
+  if (!segments) return segments.error();
+  history.num_segment_records = static_cast<uint32_t>(segments->size());
+  for (SegmentsRecord& record : *segments) {
+    std::move(record.segments.begin(), record.segments.end(), std::back_inserter(history.segments));
+  }
   auto begun = store.find({job, RecordKind::kRound, r, 0});
   if (!begun) return begun.error();
   history.was_begun = begun->has_value();

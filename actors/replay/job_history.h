@@ -25,12 +25,6 @@ struct JobHistory {
 Result<JobHistory> load_history(const RecordReader& store, uint64_t job, const JobSpec& spec,
                                 const std::function<Status(const PointRecord&)>& verify);
 
-struct RoundHistory {
-  std::vector<GroupRecord> groups{};
-  std::vector<DropRecord> drops{};
-  bool was_begun = false;
-};
-
 Result<RoundHistory> load_round(const RecordReader& store, uint64_t job, Round round);
 
 }  // namespace troupe::actors

@@ -46,6 +46,7 @@ enum class RecordKind : uint8_t {
   kEvaluation = 8,
   kPoint = 9,
   kLedger = 10,
+  kSegments = 11,
 };
 
 struct RecordKey {

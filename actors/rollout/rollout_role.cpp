@@ -8,6 +8,32 @@
 #include "model/formats/checkpoint.h"
 
 namespace troupe::actors {
+namespace {
+
+// By sample. The head keeps these in the store and has them from a worker like this one.
+Result<std::vector<model::BegunResponse>> begun_responses(const PromptGroup& group,
+                                                          int64_t max_response_tokens,
+                                                          int64_t vocab_size) {
+  std::vector<model::BegunResponse> begun;
+  if (group.begun.empty()) return begun;
+  begun.resize(group.num_samples);
+  for (const ResponseSegment& one : group.begun) {
+    const auto size = static_cast<int64_t>(one.tokens.size());
+    const bool is_known = std::all_of(one.tokens.begin(), one.tokens.end(), [&](int32_t token) {
+      return token >= 0 && token < vocab_size;
+    });
+    if (one.id.group != group.id || one.id.sample >= group.num_samples || one.begin != 0 ||
+        size >= max_response_tokens || one.logprobs.size() != one.tokens.size() || !is_known) {
+      return Error{ErrorCode::kInternal, "asked to go on with a response that cannot be: sample " +
+                                             std::to_string(one.id.sample) + ", " +
+                                             std::to_string(size) + " tokens"};
+    }
+    begun[one.id.sample] = {one.tokens, one.logprobs};
+  }
+  return begun;
+}
+
+}  // namespace
 
 // A version of the policy that came as a file.
 class RolloutRole::OwnWeights {
@@ -108,7 +134,7 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
     GroupsGenerated message;
     {
       const std::lock_guard lock(mutex);
-      if (finished.groups.empty() && !is_last) return;
+      if (finished.groups.empty() && finished.segments.empty() && !is_last) return;
       message = std::exchange(finished, {});
       const auto now = Clock::now();
       message.core_seconds =
@@ -124,12 +150,15 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
   for (const PromptGroup& group : request.groups) {
     const auto stream = group.purpose == GroupPurpose::kTrain ? kernels::StreamId::kSample
                                                               : kernels::StreamId::kEval;
+    auto begun = begun_responses(group, request.max_response_tokens, config_.vocab_size);
+    if (!begun) return begun.error();
     requests.push_back({.prompt = group.prompt,
                         .num_samples = static_cast<int32_t>(group.num_samples),
                         .key = {.seed = seed,
                                 .round = number(group.id.round),
                                 .stream = static_cast<uint32_t>(stream),
-                                .ordinal = group.id.ordinal}});
+                                .ordinal = group.id.ordinal},
+                        .begun = *std::move(begun)});
     total += group.num_samples;
   }
   bool is_given_up = false;
@@ -171,6 +200,19 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
              }
              const std::lock_guard lock(mutex);
              finished.groups.push_back(std::move(group));
+           },
+       .segment_tokens = request.segment_tokens,
+       .segment_ended =
+           [&](size_t index, int32_t sample, const model::Response& so_far) {
+             const PromptGroup& from = request.groups[index];
+             if (from.purpose != GroupPurpose::kTrain) return;
+             const auto begin = static_cast<int64_t>(so_far.tokens.size()) - request.segment_tokens;
+             const std::lock_guard lock(mutex);
+             finished.segments.push_back(
+                 {.id = {from.id, static_cast<uint32_t>(sample)},
+                  .begin = static_cast<uint32_t>(begin),
+                  .tokens = {so_far.tokens.begin() + begin, so_far.tokens.end()},
+                  .logprobs = {so_far.logprobs.begin() + begin, so_far.logprobs.end()}});
            },
        .wants_update = follower.has_next_policy,
        .update =

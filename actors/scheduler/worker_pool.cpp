@@ -432,6 +432,11 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     std::erase_if(generated->groups, [&](const GeneratedGroup& group) {
       return slot.generating.erase(key_of(group.id, group.purpose)) == 0;
     });
+    std::erase_if(generated->segments, [&](const ResponseSegment& segment) {
+      const auto of = slot.generating.find(key_of(segment.id.group, GroupPurpose::kTrain));
+      return of == slot.generating.end() || segment.id.sample >= of->second.num_samples ||
+             !extend(of->second.begun, segment);
+    });
     slot.losses_in_a_row = 0;
     slot.generation_since = now;
     if (generated->is_last) {
@@ -741,8 +746,10 @@ void WorkerPool::dispatch_generation(uint32_t index, double now) {
   slot.generation_since = slot.rollout_from = now;
   slot.sequences_done = slot.sequences_total = 0;
   const size_t share = is_held ? options_.share_max : wanted.share;
-  for (auto at = wanted.waiting.begin();
-       at != wanted.waiting.end() && request.groups.size() < share;) {
+  size_t begun = 0;  // Tokens.
+  for (auto at = wanted.waiting.begin(); at != wanted.waiting.end() &&
+                                         request.groups.size() < share &&
+                                         begun < options_.begun_tokens;) {
     if (!is_for(index, *at, is_held)) {
       ++at;
       continue;
@@ -752,6 +759,7 @@ void WorkerPool::dispatch_generation(uint32_t index, double now) {
     if (is_suspect && !request.groups.empty()) break;
     const GroupKey key = key_of(at->id, at->purpose);
     held_by_.erase(key);
+    begun += static_cast<size_t>(num_tokens(at->begun));
     slot.generating.emplace(key, *at);
     request.groups.push_back(std::move(*at));
     at = wanted.waiting.erase(at);

@@ -121,8 +121,9 @@ class WorkerPool {
     uint32_t learner_faults_max = 3;  // In a row, without a step between.
     uint32_t starts_max = 10;  // A slot that does not come up so often in a row pauses the job.
     // Bounds of one request.
-    size_t share_max = 4096;  // Groups to generate.
-    size_t judge_batch = 64;  // Groups to judge.
+    size_t share_max = 4096;        // Groups to generate ...
+    size_t begun_tokens = 8 << 20;  // ... with so many tokens from before, or one more group.
+    size_t judge_batch = 64;        // Groups to judge.
     size_t judge_bytes = 64 << 20;
     std::string log_path{};  // Where the last words of a worker are, for messages.
   };

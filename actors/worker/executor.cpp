@@ -45,6 +45,7 @@ bool is_same_work(const Lease& a, const Lease& b) {
     lease.point = {};
     lease.job.eval = {};
     lease.job.prices = {};
+    lease.job.rollout.segment_tokens = 0;
     lease.job.resources.reconnect_seconds = 0;
     return seal(std::move(lease)).payload;
   };
@@ -85,9 +86,8 @@ void Executor::execute(uint64_t request_id, const ToWorker& request) {
           },
           // Which one, is in `progress`; a generation may have taken it before.
           [&](const LoadPolicy&) { return take_policy(); },
-          // The worker has dealt with these two.
+          // The worker has dealt with it.
           [](const CancelGeneration&) { return ok(); },
-          [](const Drain&) { return ok(); },
       },
       request);
   progress_.request_id = 0;

@@ -106,7 +106,6 @@ struct Employment {
   const WorkerOptions* options = nullptr;
   Hello hello{};
   std::optional<Lease> lease{};
-  bool is_drained = false;
 };
 
 struct WorkerState {
@@ -153,11 +152,6 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, std::shared_p
           self->state.take_lease(envelope->epoch, *lease, *line, *employment);
         }
         if (envelope->epoch != line->epoch) return;
-        if (std::holds_alternative<Drain>(*message)) {
-          employment->is_drained = true;
-          self->quit();
-          return;
-        }
         if (std::holds_alternative<CancelGeneration>(*message)) {
           line->progress.cancelled = envelope->request_id;
           return;
@@ -220,7 +214,6 @@ Status run_worker(const kernels::Backend& backend, const WorkerOptions& options)
       line->connect(*root);
       self->wait_for(system.spawn(worker_actor, line, executor, &employment));
     }
-    if (employment.is_drained) break;
     const auto port = options.next_head();
     if (!port) break;
     root = connect(system, *port);

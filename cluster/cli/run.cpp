@@ -96,6 +96,7 @@ nlohmann::ordered_json to_json(const RunOutcome& outcome) {
           {"ledger",
            {{"tokens_generated", ledger.tokens_generated},
             {"tokens_regenerated", ledger.tokens_regenerated},
+            {"tokens_kept", ledger.tokens_kept},
             {"tokens_learned", ledger.tokens_learned},
             {"steps_redone", ledger.steps_redone},
             {"workers_lost", ledger.workers_lost},

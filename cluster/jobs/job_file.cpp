@@ -237,6 +237,12 @@ Finding check_combinations(const JobSpec& job) {
     return Fault{"schedule.lag",
                  "schedule.lag is for \"pipelined\"; \"async\" has schedule.staleness_max_steps"};
   }
+  if (job.schedule.mode == "async" && job.rollout.segment_tokens != 0) {
+    return Fault{
+        "rollout.segment_tokens",
+        "rollout.segment_tokens must be 0 when schedule.mode is \"async\": who goes on with a "
+        "response may have other weights than who began it"};
+  }
   if (job.schedule.mode == "async" &&
       job.schedule.staleness_max_steps < grpo.minibatches_per_round - 1) {
     return Fault{

@@ -150,6 +150,10 @@ const std::array kKeys = {
     Key{.path = "rollout.rescore_every_rounds",
         .slot = at<&JobSpec::rollout, &RolloutSpec::rescore_every_rounds>, .range = kSteps,
         .comment = "compare a sample of log-probabilities with the learner's, bit by bit; 0: no"},
+    Key{.path = "rollout.segment_tokens",
+        .slot = at<&JobSpec::rollout, &RolloutSpec::segment_tokens>, .range = {0, 1 << 20},
+        .is_in_hash = false,
+        .comment = "record longer responses in parts of so many tokens, to go on after a loss"},
 
     Key{.path = "learner.microbatch_tokens",
         .slot = at<&JobSpec::learner, &LearnerSpec::microbatch_tokens>, .range = kBatchTokens,

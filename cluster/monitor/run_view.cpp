@@ -146,10 +146,14 @@ std::vector<std::string> cluster_lines(const RunState& state) {
   if (!state.latest && state.end_state.empty()) return lines;
   const Ledger& ledger = state.ledger;
   if (!ledger.verdicts.empty()) lines.push_back("verdicts    " + counts_text(ledger.verdicts));
-  lines.push_back(fmt::format("tokens      generated {}   regenerated {}   learned {}",
-                              count(static_cast<double>(ledger.tokens_generated)),
-                              count(static_cast<double>(ledger.tokens_regenerated)),
-                              count(static_cast<double>(ledger.tokens_learned))));
+  lines.push_back(
+      fmt::format("tokens      generated {}   regenerated {}{}   learned {}",
+                  count(static_cast<double>(ledger.tokens_generated)),
+                  count(static_cast<double>(ledger.tokens_regenerated)),
+                  ledger.tokens_kept > 0
+                      ? fmt::format("   kept {}", count(static_cast<double>(ledger.tokens_kept)))
+                      : "",
+                  count(static_cast<double>(ledger.tokens_learned))));
   lines.push_back(fmt::format("cost        {:.4f}   core-s rollout {}   verifier {}   learner {}",
                               ledger.money, count(ledger.rollout_seconds),
                               count(ledger.verifier_seconds), count(ledger.learner_seconds)));

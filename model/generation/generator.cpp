@@ -36,6 +36,13 @@ struct Feed {
     const std::lock_guard lock(observing);
     observer->group_finished(request, std::move((*results)[request]));
   }
+
+  void goes_on(size_t request, int32_t sample, const Response& response) {
+    const int64_t every = observer->segment_tokens;
+    if (every <= 0 || static_cast<int64_t>(response.tokens.size()) % every != 0) return;
+    const std::lock_guard lock(observing);
+    observer->segment_ended(request, sample, response);
+  }
 };
 
 // A sequence in an engine. While `forks` > 0 it is a group's prompt, which becomes that many
@@ -373,8 +380,12 @@ class Generator::Engine {
         } else {
           one = std::move(sequence);
         }
-        const int32_t token = sampled_.host()[logit];
         auto& response = (*feed.results)[one.request][static_cast<size_t>(one.sample)];
+        if (forks > 0 && take_begun(one, response, feed)) {
+          next.push_back(std::move(one));
+          continue;
+        }
+        const int32_t token = sampled_.host()[logit];
         one.tokens.push_back(token);
         if (response.spans.empty() || response.spans.back().num_updates != feed.num_updates) {
           response.spans.push_back(
@@ -391,12 +402,26 @@ class Generator::Engine {
           release(one);
           feed.finish_one(one.request);
         } else {
+          feed.goes_on(one.request, one.sample, response);
           next.push_back(std::move(one));
         }
       }
       if (forks > 0) release(sequence);
     }
     running_ = std::move(next);
+  }
+
+  // Of a sample that was begun before: its tokens are computed next, and not sampled.
+  static bool take_begun(Sequence& sequence, Response& response, const Feed& feed) {
+    const GroupRequest& request = feed.requests[sequence.request];
+    if (request.begun.empty()) return false;
+    const BegunResponse& begun = request.begun[static_cast<size_t>(sequence.sample)];
+    if (begun.tokens.empty()) return false;
+    sequence.tokens.insert(sequence.tokens.end(), begun.tokens.begin(), begun.tokens.end());
+    response.tokens = begun.tokens;
+    response.logprobs = begun.logprobs;
+    response.spans = {{0, feed.num_updates}};
+    return true;
   }
 
   const kernels::Backend& backend_;
@@ -468,6 +493,12 @@ std::vector<std::vector<Response>> Generator::generate(const PolicyWeights& weig
     TROUPE_CHECK(request.num_samples <= options_.sequences_max);
     TROUPE_CHECK(static_cast<int64_t>(request.prompt.size()) + sampling.max_response_tokens <=
                  options_.context_max);
+    TROUPE_CHECK(request.begun.empty() ||
+                 static_cast<int64_t>(request.begun.size()) == request.num_samples);
+    for (const BegunResponse& begun : request.begun) {
+      TROUPE_CHECK(static_cast<int64_t>(begun.tokens.size()) < sampling.max_response_tokens);
+      TROUPE_CHECK(begun.logprobs.size() == begun.tokens.size());
+    }
   }
   while (true) {
     threads_.run(static_cast<int64_t>(engines_.size()), [&](int64_t index, int thread) {

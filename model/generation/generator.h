@@ -17,11 +17,18 @@
 
 namespace troupe::model {
 
+// A response as far as it was generated before, by the same weights; it is gone on with.
+struct BegunResponse {
+  std::vector<int32_t> tokens{};  // Not one that ends a response, and fewer than the longest has.
+  std::vector<float> logprobs{};
+};
+
 struct GroupRequest {
   std::vector<int32_t> prompt{};  // At least one token.
   int32_t num_samples = 1;
   // seed, stream, round and ordinal of the group; sample and position are filled in per token.
   kernels::SampleKey key{};
+  std::vector<BegunResponse> begun{};  // By sample, or empty.
 };
 
 // Tokens of a response from `begin` on, sampled after so many updates of the weights.
@@ -53,6 +60,10 @@ struct GenerationObserver {
   // Given each group as its last sample is finished, from any thread, one call at a time; such
   // groups are then empty in the result.
   std::function<void(size_t request, std::vector<Response> responses)> group_finished{};
+  // Given each response after every `segment_tokens` tokens, 0: never, unless it is finished; from
+  // any thread, one call at a time.
+  int64_t segment_tokens = 0;
+  std::function<void(size_t request, int32_t sample, const Response& so_far)> segment_ended{};
   // Asked before every token, from any thread; when it returns true, all sequences stop at their
   // next token, `update` changes the weights, from the calling thread, and they go on: a token is
   // sampled as if everything before it had been written by the weights of its own span.

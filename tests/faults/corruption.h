@@ -233,7 +233,7 @@ inline Result<KnownStore::Records> read_all(const actors::ReplayStore& store) {
   const auto jobs = store.jobs();
   if (!jobs) return jobs.error();
   for (const uint64_t job : *jobs) {
-    for (uint8_t kind = 1; kind <= static_cast<uint8_t>(actors::RecordKind::kLedger); ++kind) {
+    for (uint8_t kind = 1; kind <= static_cast<uint8_t>(actors::RecordKind::kSegments); ++kind) {
       auto records = store.list(job, static_cast<actors::RecordKind>(kind));
       if (!records) return records.error();
       for (auto& record : *records) found[record.key] = std::move(record);

@@ -388,7 +388,7 @@ class PowerLossHistory {
     REQUIRE((*mark)->value() >= num_commits_acknowledged_);
     KnownStore::Records found;
     for (uint64_t job = 1; job <= kJobs; ++job) {
-      for (uint8_t kind = 1; kind <= static_cast<uint8_t>(RecordKind::kLedger); ++kind) {
+      for (uint8_t kind = 1; kind <= static_cast<uint8_t>(RecordKind::kSegments); ++kind) {
         auto records = store.list(job, static_cast<RecordKind>(kind));
         REQUIRE_MESSAGE(records, (records ? "" : records.error().message));
         for (auto& record : *records) found[record.key] = std::move(record);

@@ -126,6 +126,7 @@ inline RolloutSpec filled_rollout_spec() {
       .max_response_tokens = 3,
       .cache_mb = 4,
       .rescore_every_rounds = 5,
+      .segment_tokens = 6,
   };
 }
 
@@ -292,6 +293,7 @@ inline Ledger filled_ledger() {
       .learner_seconds = 13.25,
       .wasted_seconds = 14.25,
       .money = 15.25,
+      .tokens_kept = 16,
   };
 }
 
@@ -352,6 +354,19 @@ inline DropRecord filled_drop_record() {
       .reason = "reason",
       .trajectories = 3,
   };
+}
+
+inline ResponseSegment filled_response_segment() {
+  return {
+      .id = {.group = filled_group_id(), .sample = 2},
+      .begin = 3,
+      .tokens = {4, 0, 5},
+      .logprobs = {-1.5f, 0.0f, -2.5f},
+  };
+}
+
+inline SegmentsRecord filled_segments_record() {
+  return {.segments = {filled_response_segment(), ResponseSegment{}}};
 }
 
 inline AttemptRecord filled_attempt_record() {
@@ -438,6 +453,7 @@ inline GeneratedGroup filled_generated_group() {
 inline GroupsGenerated filled_groups_generated() {
   return {
       .groups = {filled_generated_group(), GeneratedGroup{}},
+      .segments = {filled_response_segment(), ResponseSegment{}},
       .is_last = true,
       .core_seconds = 3.25,
   };
@@ -514,6 +530,7 @@ inline PromptGroup filled_prompt_group() {
       .purpose = GroupPurpose::kEvaluate,
       .prompt = {3, 2, 3},
       .num_samples = 4,
+      .begun = {filled_response_segment()},
   };
 }
 
@@ -524,6 +541,7 @@ inline GenerateGroups filled_generate_groups() {
       .top_p = 3.5f,
       .max_response_tokens = 4,
       .stop_tokens = {5, 6},
+      .segment_tokens = 7,
       .groups = {filled_prompt_group(), PromptGroup{}},
   };
 }
@@ -778,7 +796,7 @@ inline bool same(const OptimizerSpec& a, const OptimizerSpec& b) {
 inline bool same(const RolloutSpec& a, const RolloutSpec& b) {
   return a.temperature == b.temperature && a.top_p == b.top_p &&
          a.max_response_tokens == b.max_response_tokens && a.cache_mb == b.cache_mb &&
-         a.rescore_every_rounds == b.rescore_every_rounds;
+         a.rescore_every_rounds == b.rescore_every_rounds && a.segment_tokens == b.segment_tokens;
 }
 
 inline bool same(const LearnerSpec& a, const LearnerSpec& b) {
@@ -869,7 +887,7 @@ inline bool same(const Ledger& a, const Ledger& b) {
          a.steps_redone == b.steps_redone && a.workers_lost == b.workers_lost &&
          a.rollout_seconds == b.rollout_seconds && a.verifier_seconds == b.verifier_seconds &&
          a.learner_seconds == b.learner_seconds && a.wasted_seconds == b.wasted_seconds &&
-         a.money == b.money;
+         a.money == b.money && a.tokens_kept == b.tokens_kept;
 }
 
 inline bool same(const WorkerStatus& a, const WorkerStatus& b) {
@@ -901,6 +919,14 @@ inline bool same(const RoundRecord& a, const RoundRecord& b) {
 
 inline bool same(const DropRecord& a, const DropRecord& b) {
   return a.id == b.id && a.reason == b.reason && a.trajectories == b.trajectories;
+}
+
+inline bool same(const ResponseSegment& a, const ResponseSegment& b) {
+  return a.id == b.id && a.begin == b.begin && a.tokens == b.tokens && a.logprobs == b.logprobs;
+}
+
+inline bool same(const SegmentsRecord& a, const SegmentsRecord& b) {
+  return same(a.segments, b.segments);
 }
 
 inline bool same(const AttemptRecord& a, const AttemptRecord& b) {
@@ -947,7 +973,8 @@ inline bool same(const GeneratedGroup& a, const GeneratedGroup& b) {
 }
 
 inline bool same(const GroupsGenerated& a, const GroupsGenerated& b) {
-  return same(a.groups, b.groups) && a.is_last == b.is_last && a.core_seconds == b.core_seconds;
+  return same(a.groups, b.groups) && same(a.segments, b.segments) && a.is_last == b.is_last &&
+         a.core_seconds == b.core_seconds;
 }
 
 inline bool same(const JudgedGroup& a, const JudgedGroup& b) {
@@ -985,13 +1012,13 @@ inline bool same(const Lease& a, const Lease& b) {
 
 inline bool same(const PromptGroup& a, const PromptGroup& b) {
   return a.id == b.id && a.purpose == b.purpose && a.prompt == b.prompt &&
-         a.num_samples == b.num_samples;
+         a.num_samples == b.num_samples && same(a.begun, b.begun);
 }
 
 inline bool same(const GenerateGroups& a, const GenerateGroups& b) {
   return a.version == b.version && a.temperature == b.temperature && a.top_p == b.top_p &&
          a.max_response_tokens == b.max_response_tokens && a.stop_tokens == b.stop_tokens &&
-         same(a.groups, b.groups);
+         a.segment_tokens == b.segment_tokens && same(a.groups, b.groups);
 }
 
 inline bool same(const GroupToJudge& a, const GroupToJudge& b) {
@@ -1088,7 +1115,6 @@ bool same(const std::vector<T>& a, const std::vector<T>& b) {
 
 // Messages without fields.
 inline bool same(const CancelGeneration&, const CancelGeneration&) { return true; }
-inline bool same(const Drain&, const Drain&) { return true; }
 
 template <class... T>
 bool same(const std::variant<T...>& a, const std::variant<T...>& b) {
@@ -1108,7 +1134,7 @@ inline bool same(const RunEvent& a, const RunEvent& b) {
 inline std::vector<ToWorker> filled_to_worker() {
   return {filled_lease(),        filled_generate_groups(), CancelGeneration{},
           filled_judge_groups(), filled_learn_step(),      filled_publish_policy(),
-          filled_load_policy(),  filled_save_point(),      Drain{}};
+          filled_load_policy(),  filled_save_point()};
 }
 
 inline std::vector<FromWorker> filled_from_worker() {

@@ -90,6 +90,7 @@ TEST_CASE("hostile bytes: records") {
                   target(filled_round_record(), decode_round_record),
                   target(filled_group_record(), decode_group_record),
                   target(filled_drop_record(), decode_drop_record),
+                  target(filled_segments_record(), decode_segments_record),
                   target(filled_attempt_record(), decode_attempt_record),
                   target(filled_step_record(), decode_step_record),
                   target(filled_evaluation_record(), decode_evaluation_record),

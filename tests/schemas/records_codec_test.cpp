@@ -25,6 +25,7 @@ void for_each_kind(Check check) {
   check(filled_round_record(), decode_round_record);
   check(filled_group_record(), decode_group_record);
   check(filled_drop_record(), decode_drop_record);
+  check(filled_segments_record(), decode_segments_record);
   check(filled_attempt_record(), decode_attempt_record);
   check(filled_step_record(), decode_step_record);
   check(filled_evaluation_record(), decode_evaluation_record);

@@ -77,6 +77,7 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
     job.schedule.checkpoint_every_steps = static_cast<int64_t>(dice.below(4));
     job.schedule.checkpoints_kept = 1 + static_cast<int64_t>(dice.below(3));
     job.schedule.keep_best = dice.chance(0.3);
+    if (!is_async && dice.chance(0.5)) job.rollout.segment_tokens = 5;
   }
   // Several jobs have groups of that name.
   if (scenario.is_harsh && num_jobs == 1 && dice.chance(0.5)) scenario.poison = {Round{1}, 2};
@@ -160,6 +161,8 @@ inline void check_all_happened(const Counts& counts, uint64_t seeds) {
                                     {"workers that outlived a head", counts.survivors},
                                     {"of these, with another lease", counts.other_leases},
                                     {"groups kept for the next head", counts.kept_groups},
+                                    {"parts of responses told", counts.segments},
+                                    {"tokens that somebody went on from", counts.tokens_kept},
                                     {"lost commits", counts.lost_commits},
                                     {"lost messages", counts.lost_messages},
                                     {"damaged recovery points", counts.damaged_points},

@@ -56,6 +56,8 @@ struct Counts {
   uint64_t survivors = 0;     // Workers that have outlived a head and were told of by the next.
   uint64_t other_leases = 0;  // Of which some were to do something else.
   uint64_t kept_groups = 0;   // That they had in hand and the next head asked for.
+  uint64_t segments = 0;      // Parts of responses that were told.
+  uint64_t tokens_kept = 0;   // That somebody else went on from.
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
   double simulated_seconds = 0;
@@ -72,6 +74,7 @@ struct Counts {
     switches += other.switches, trained += other.trained;
     other_leases += other.other_leases;
     survivors += other.survivors, kept_groups += other.kept_groups;
+    segments += other.segments, tokens_kept += other.tokens_kept;
     poisonings += other.poisonings, wrong_steps += other.wrong_steps;
     steps_redone += other.steps_redone, groups_again += other.groups_again;
     trajectories_learned += other.trajectories_learned;
@@ -445,6 +448,7 @@ class World : public actors::RunPorts {
     weights_[run_->job] = run_->machine->weights_sha256();
     counts_.steps_redone += static_cast<uint64_t>(ledger.steps_redone);
     counts_.groups_again += static_cast<uint64_t>(ledger.trajectories_regenerated);
+    require(ledger.tokens_regenerated >= 0, "more tokens were kept than there are");
     if (end.state == JobState::kFinished) {
       ++counts_.jobs_finished;
       counts_.groups_abandoned += store_.all(run_->job, actors::RecordKind::kDrop).size();
@@ -625,9 +629,7 @@ class World : public actors::RunPorts {
       auto history = actors::load_round(store_, run_->job, round);
       require(static_cast<bool>(history), "a round cannot be read");
       in_head(0.0005, [this, round, run, history = std::move(*history)] {
-        if (!is_current(run)) return;
-        run_->machine->round_loaded(round, history.groups, history.drops, history.was_begun,
-                                    clock_.now());
+        if (is_current(run)) run_->machine->round_loaded(round, history, clock_.now());
       });
     });
   }
@@ -965,6 +967,7 @@ class World : public actors::RunPorts {
       counts_.kept_groups += generation->finished.groups.size();
     }
     auto& groups = generation->request.groups;
+    for (const PromptGroup& group : groups) check_begun(*process, *generation, group);
     for (size_t i = groups.size(); i > 1; --i) std::swap(groups[i - 1], groups[clock_.below(i)]);
     generate_next(process, generation);
   }
@@ -973,11 +976,53 @@ class World : public actors::RunPorts {
     return !process.lease->roles.learner && process.lease->job.schedule.mode != "async";
   }
 
+  // What it is to go on from is what it would have come to itself.
+  void check_begun(const Process& process, const Generation& generation, const PromptGroup& group) {
+    for (const ResponseSegment& one : group.begun) {
+      const auto whole = respond(process.lease->job.seed, generation.weights, group, one.id.sample);
+      const size_t size = one.tokens.size();
+      const bool is_same =
+          one.id.group == group.id && one.begin == 0 && size < whole.tokens.size() &&
+          std::equal(one.tokens.begin(), one.tokens.end(), whole.tokens.begin()) &&
+          std::equal(one.logprobs.begin(), one.logprobs.end(), whole.logprobs.begin());
+      require(scenario_.is_unsound || is_same, "a response was begun by something else");
+      counts_.tokens_kept += size;
+    }
+  }
+
+  // The next part of some response of a group, unless that is its end.
+  ResponseSegments next_segment(const Process& process, const Generation& generation,
+                                PromptGroup& group) {
+    const int64_t size = generation.request.segment_tokens;
+    if (size == 0 || group.purpose != GroupPurpose::kTrain) return {};
+    ResponseSegment next{.id = {group.id, static_cast<uint32_t>(clock_.below(group.num_samples))}};
+    for (const ResponseSegment& one : group.begun) {
+      if (one.id == next.id) next.begin = static_cast<uint32_t>(one.tokens.size());
+    }
+    const auto whole = respond(process.lease->job.seed, generation.weights, group, next.id.sample);
+    const int64_t end = next.begin + size;
+    if (end >= static_cast<int64_t>(whole.tokens.size())) return {};
+    next.tokens.assign(whole.tokens.begin() + next.begin, whole.tokens.begin() + end);
+    next.logprobs.assign(whole.logprobs.begin() + next.begin, whole.logprobs.begin() + end);
+    require(extend(group.begun, next), "a part does not follow its response");
+    ++counts_.segments;
+    return {std::move(next)};
+  }
+
   void generate_next(const ProcessPointer& process, const std::shared_ptr<Generation>& generation) {
     in_worker(process, clock_.now() + clock_.uniform(0.05, 0.6), [this, process, generation] {
       if (process->is_hanging) return;
       const bool is_wanted = generation->id > process->cancelled;
       auto& groups = generation->request.groups;
+      if (is_wanted && !groups.empty() && clock_.chance(0.5)) {
+        auto segments = next_segment(*process, *generation, groups.back());
+        if (!segments.empty()) {
+          say(process, generation->epoch, generation->id,
+              GroupsGenerated{.segments = std::move(segments)});
+          generate_next(process, generation);
+          return;
+        }
+      }
       if (is_wanted && !groups.empty()) {
         const PromptGroup& from = groups.back();
         if (from.purpose == GroupPurpose::kTrain && scenario_.poison == from.id) {

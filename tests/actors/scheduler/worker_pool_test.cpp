@@ -293,6 +293,35 @@ TEST_CASE("worker pool: lost work goes to others, in order and before what waits
   CHECK(ordinals(f.sent<GenerateGroups>().at(0).second) == std::vector<uint32_t>{0, 1, 3});
 }
 
+TEST_CASE("worker pool: who gets lost work goes on from what was told of it") {
+  Fixture f({kVerifier, {.rollout = true, .learner = true}});
+  f.generate(3);
+  const auto first = f.sent<GenerateGroups>().at(0);
+  const auto part = [](uint32_t ordinal, uint32_t sample, uint32_t begin, int32_t token) {
+    return ResponseSegment{.id = {{Round{0}, ordinal}, sample},
+                           .begin = begin,
+                           .tokens = {token, token + 1},
+                           .logprobs = {-1.0f, -2.0f}};
+  };
+  // In order, twice, with a gap, of a sample that nobody asked for, of a group that is finished.
+  f.say(1, first.first.request_id,
+        GroupsGenerated{.groups = {{.id = {Round{0}, 2}}},
+                        .segments = {part(0, 0, 0, 5), part(0, 0, 2, 7), part(0, 0, 2, 7),
+                                     part(1, 0, 2, 9), part(1, 1, 0, 9), part(2, 0, 0, 9)}});
+  const auto answers = f.all<pool::Answer>();
+  REQUIRE(answers.size() == 1);
+  CHECK(std::get<GroupsGenerated>(answers[0].message).segments.size() == 2);
+  f.end(1, 9);
+  f.restart(1);
+  const auto again = f.sent<GenerateGroups>().at(0).second;
+  CHECK(ordinals(again) == std::vector<uint32_t>{0, 1});
+  REQUIRE(again.groups[0].begun.size() == 1);
+  CHECK(again.groups[0].begun[0].begin == 0);
+  CHECK(again.groups[0].begun[0].tokens == std::vector<int32_t>{5, 6, 7, 8});
+  CHECK(again.groups[0].begun[0].logprobs == std::vector<float>{-1, -2, -1, -2});
+  CHECK(again.groups[1].begun.empty());
+}
+
 TEST_CASE("worker pool: an answer to what was cancelled is dropped, a request id is never reused") {
   Fixture f({{.rollout = true, .learner = true}});
   f.generate(1);

@@ -396,6 +396,72 @@ void check_spans(const GroupRequest& request, const Response& response,
   }
 }
 
+TEST_CASE("generator: what was begun is gone on with to the same responses") {
+  kernels::RandomStream random(3, kernels::StreamId::kInit);
+  const World world(*kernels::cpu_backends().front(), tests::tiny_config(), 5,
+                    kernels::Precision::kBf16);
+  const auto requests = random_requests(random, 6, 4);
+  const SamplingOptions sampling{
+      .temperature = 1, .top_p = 0.9, .max_response_tokens = kResponseMax, .stop_tokens = {kStop}};
+  const auto want = generate_plainly(world, requests, sampling);
+  for (const int64_t segment_tokens : {1, 4, 7, 44, 45}) {
+    CAPTURE(segment_tokens);
+    // Everything that is told of responses on their way.
+    struct Told {
+      size_t request;
+      size_t sample;
+      BegunResponse so_far;
+    };
+    std::vector<Told> told;
+    Threads threads(2);
+    auto generator = Generator::create(world.backend, world.config, threads,
+                                       {.precision = world.precision, .context_max = kContextMax});
+    REQUIRE(generator);
+    const auto all =
+        (*generator)
+            ->generate(
+                world.learner.weights(), requests, sampling,
+                {.segment_tokens = segment_tokens,
+                 .segment_ended = [&](size_t request, int32_t sample, const Response& so_far) {
+                   told.push_back(
+                       {request, static_cast<size_t>(sample), {so_far.tokens, so_far.logprobs}});
+                 }});
+    check_equal(all, want);
+    int64_t expected = 0;
+    for (const auto& responses : want) {
+      for (const Response& response : responses) {
+        expected += (static_cast<int64_t>(response.tokens.size()) - 1) / segment_tokens;
+      }
+    }
+    CHECK(static_cast<int64_t>(told.size()) == expected);
+    // Some of it was heard before the loss: of each response anything, or nothing.
+    for (int round = 0; round < 3; ++round) {
+      auto begun = requests;
+      int64_t tokens = 0;
+      for (size_t i = 0; i < begun.size(); ++i) {
+        if (random.below(4) > 0) begun[i].begun.resize(static_cast<size_t>(begun[i].num_samples));
+      }
+      for (const Told& one : told) {
+        auto& of = begun[one.request].begun;
+        if (!of.empty() && random.below(3) > 0) of[one.sample] = one.so_far;
+      }
+      for (const auto& request : begun) {
+        for (const auto& one : request.begun) tokens += static_cast<int64_t>(one.tokens.size());
+      }
+      const int count = 1 + round % 2;
+      Generator::Options options{.sequences_max = 5, .batch_tokens_max = 9};
+      // Room for two sequences in each thread: what was begun is evicted, too.
+      if (round == 2) options.cache_bytes = count * 9 * block_bytes(world);
+      const auto got = generate(world, begun, sampling, count, options);
+      check_equal(got.responses, want);
+      CHECK((tokens > 0) == (expected > 0));
+      for (const auto& responses : got.responses) {
+        for (const Response& one : responses) CHECK(one.spans == std::vector{SampledSpan{}});
+      }
+    }
+  }
+}
+
 TEST_CASE("generator: weights change in flight, and each token is by those that it says") {
   const auto& backend = *kernels::cpu_backends().front();
   World first(backend, tests::tiny_config(), 8, kernels::Precision::kBf16);
