@@ -24,6 +24,7 @@
 #include "actors/replay/record_bytes.h"
 #include "model/formats/file.h"
 #include "schemas/check.h"
+#include "schemas/descriptor.h"
 #include "schemas/system_error.h"
 
 namespace troupe::actors {
@@ -72,23 +73,6 @@ rocksdb::Options store_options(const StoreSizes& sizes) {
   options.info_log = std::make_shared<NoLog>();
   return options;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int file = -1) : file_(file) {}
-  Descriptor(Descriptor&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(file_, other.file_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (file_ >= 0) ::close(file_);
-  }
-  int get() const { return file_; }
-
- private:
-  int file_;
-};
 
 // Nobody else may open the folder while one of these is held, by this process or another.
 class FolderLock {

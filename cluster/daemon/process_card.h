@@ -9,22 +9,10 @@
 #include <optional>
 #include <string>
 
+#include "schemas/descriptor.h"
 #include "schemas/result.h"
 
 namespace troupe::cluster {
-
-class Descriptor {
- public:
-  explicit Descriptor(int value = -1) : value_(value) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept;
-  Descriptor& operator=(Descriptor&& other) noexcept;
-
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
 
 struct ProcessCard {
   pid_t pid = 0;

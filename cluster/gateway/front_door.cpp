@@ -27,6 +27,7 @@
 
 #include "schemas/check.h"
 #include "schemas/control_codec.h"
+#include "schemas/descriptor.h"
 
 // libzmq ends the process when no descriptor is left for a connection. In this program such a
 // connection waits instead, and is taken when the door has let go of others.
@@ -49,23 +50,6 @@ constexpr int kBacklog = 64;
 constexpr int kBatchMax = 256;  // Messages that are taken in before answers go out again.
 
 std::string reason() { return std::generic_category().message(errno); }
-
-class Descriptor {
- public:
-  explicit Descriptor(int value = -1) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(value_, other.value_);
-    return *this;
-  }
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
 
 // The folder is there, ours, and closed to everybody else. Its name is resolved once more by each
 // use, but nobody else can change what lies in it, and who can rename it can do anything as us.

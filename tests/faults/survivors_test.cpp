@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "tests/support/text.h"
 #include "tests/support/tree_kill.h"
 
 namespace troupe {
@@ -60,12 +61,6 @@ const json& undisturbed(const std::string& name, const std::vector<std::string>&
   return result;
 }
 
-size_t count_of(const std::string& text, const std::string& what) {
-  size_t count = 0;
-  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
-  return count;
-}
-
 TEST_CASE("survivors: rollouts and verifiers go on under the next head, to the same history") {
   size_t in_hand = 0;
   for (const auto& [name, schedule] :
@@ -89,8 +84,8 @@ TEST_CASE("survivors: rollouts and verifiers go on under the next head, to the s
     CHECK(after.erase(0) == 1);
     CHECK(after == before);
     const auto ended = second.wait();
-    CHECK(count_of(ended.error, "has outlived its head") == 3);
-    in_hand += count_of(ended.error, "groups in hand");
+    CHECK(tests::count_of(ended.error, "has outlived its head") == 3);
+    in_hand += tests::count_of(ended.error, "groups in hand");
     CHECK(ended.error.find("is lost") == std::string::npos);
     check_history(name, tests::result_of(ended),
                   undisturbed(std::string("undisturbed_") + name, set));
@@ -102,7 +97,7 @@ TEST_CASE("survivors: an asynchronous run goes on with them and can be replayed"
   const auto set = tests::with(kJob, kAsync);
   CHECK(left_behind("async", set).size() == 3);
   const auto ended = tests::troupe(tests::resumed(job().run("async", set)));
-  CHECK(count_of(ended.error, "has outlived its head") == 3);
+  CHECK(tests::count_of(ended.error, "has outlived its head") == 3);
   const json result = tests::result_of(ended);
   tests::check_store(home_of("async"), kSteps, kSftSteps, kGroupsPerStep);
   const json replayed =
@@ -122,7 +117,7 @@ TEST_CASE("survivors: heads that are killed one after the other, some before any
     CHECK(tests::kill_head(run, home).exit_code == -1);
   }
   const auto ended = tests::troupe(tests::resumed(job().run("heads", set)));
-  CHECK(count_of(ended.error, "has outlived its head") > 0);
+  CHECK(tests::count_of(ended.error, "has outlived its head") > 0);
   check_history("heads", tests::result_of(ended), undisturbed("undisturbed_ahead", set));
 }
 
@@ -133,7 +128,7 @@ TEST_CASE("survivors: one that was killed or stands still is replaced") {
   REQUIRE(::kill(left.at(1), SIGSTOP) == 0);
   REQUIRE(::kill(left.at(2), SIGKILL) == 0);
   const auto ended = tests::troupe(tests::resumed(job().run("stopped", set)));
-  CHECK(count_of(ended.error, "has outlived its head") == 0);
+  CHECK(tests::count_of(ended.error, "has outlived its head") == 0);
   CHECK(ended.error.find("worker 1 (rollout) is lost: not back after 5 s") != std::string::npos);
   CHECK_FALSE(tests::is_running(left.at(1)));
   check_history("stopped", tests::result_of(ended), undisturbed("undisturbed_sync", kJob));
@@ -144,7 +139,7 @@ TEST_CASE("survivors: the next head may have a use for fewer of them, or for oth
   CHECK(left_behind("fewer", kJob).size() == 3);
   const auto set = tests::with(kJob, {"resources.rollout=1", "resources.verifier=2"});
   const auto ended = tests::troupe(tests::resumed(job().run("fewer", set)));
-  CHECK(count_of(ended.error, "has outlived its head") == 3);
+  CHECK(tests::count_of(ended.error, "has outlived its head") == 3);
   check_history("fewer", tests::result_of(ended), undisturbed("undisturbed_sync", kJob));
 }
 

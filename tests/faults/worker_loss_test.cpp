@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "tests/support/text.h"
 #include "tests/support/tree_kill.h"
 
 namespace troupe {
@@ -31,12 +32,6 @@ const json& undisturbed() {
   return result;
 }
 
-size_t count_of(const std::string& text, const std::string& what) {
-  size_t count = 0;
-  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
-  return count;
-}
-
 struct Worker {
   int slot;
   const char* roles;
@@ -47,7 +42,7 @@ struct Worker {
 // Sends `signal` to all of them at once and waits until each is noticed, gone and replaced.
 void strike(Process& run, const std::string& home, const std::vector<Worker>& workers, int signal) {
   CAPTURE(signal);
-  const auto count = [&run](const std::string& what) { return count_of(run.error(), what); };
+  const auto count = [&run](const std::string& what) { return tests::count_of(run.error(), what); };
   const auto all = [&](auto holds) { return std::all_of(workers.begin(), workers.end(), holds); };
   std::map<int, pid_t> pids;
   REQUIRE(run.waits_for(

@@ -16,10 +16,11 @@
 #include <cstdint>
 #include <sstream>
 
+#include "actors/verifier/sandbox/descriptor.h"
+
 namespace troupe::actors {
 namespace {
 
-using sandbox::Descriptor;
 using std::chrono::steady_clock;
 
 constexpr int kFirstFree = 3;          // Behind the standard three.

@@ -16,7 +16,7 @@
 #include <string>
 #include <string_view>
 
-#include "actors/verifier/sandbox/descriptor.h"
+#include "schemas/descriptor.h"
 #include "schemas/result.h"
 
 namespace troupe::actors {
@@ -41,8 +41,7 @@ class TrustedProcess {
                           std::chrono::steady_clock::time_point deadline);
 
  private:
-  TrustedProcess(pid_t keeper, sandbox::Descriptor lifeline, sandbox::Descriptor input,
-                 sandbox::Descriptor output)
+  TrustedProcess(pid_t keeper, Descriptor lifeline, Descriptor input, Descriptor output)
       : keeper_(keeper),
         lifeline_(std::move(lifeline)),
         input_(std::move(input)),
@@ -51,9 +50,9 @@ class TrustedProcess {
   std::string end_of();  // How the program ended, once it has.
 
   pid_t keeper_;
-  sandbox::Descriptor lifeline_;
-  sandbox::Descriptor input_;   // Its standard input ...
-  sandbox::Descriptor output_;  // ... and output.
+  Descriptor lifeline_;
+  Descriptor input_;   // Its standard input ...
+  Descriptor output_;  // ... and output.
   bool is_buried_ = false;
 };
 

@@ -1,5 +1,6 @@
 #include "actors/verifier/sandbox/descriptor.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <array>

@@ -1,36 +1,12 @@
-// A file descriptor that closes itself, and the few ways in which the sandbox makes them.
+// The few ways in which the sandbox makes file descriptors.
 #pragma once
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <string>
 #include <string_view>
-#include <utility>
+
+#include "schemas/descriptor.h"
 
 namespace troupe::actors::sandbox {
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-
-  int get() const { return number_; }
-  explicit operator bool() const { return number_ >= 0; }
-  void close() {
-    if (number_ >= 0) ::close(number_);
-    number_ = -1;
-  }
-
- private:
-  int number_ = -1;
-};
 
 struct Pipe {
   Descriptor read{};

@@ -1,5 +1,6 @@
 #include "actors/verifier/sandbox/engine.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>

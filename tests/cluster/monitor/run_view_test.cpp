@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "cluster/monitor/text.h"
+#include "tests/support/text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -32,12 +33,6 @@ class Written {
   size_t size_ = 0;
   std::FILE* file_;
 };
-
-size_t count_of(const std::string& text, std::string_view part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
 
 StepMetrics grpo_step(int64_t step) {
   return {.stage = Stage::kGrpo,
@@ -236,7 +231,8 @@ TEST_CASE("run_view: more rows show more workers, those that wait for nothing la
   state.sample(sample);
   const auto shown = [&state](int rows) {
     const std::string page = all_of(render(state, {100, rows}, 130));
-    return count_of(page, "  rollout+learner  ") + count_of(page, "  verifier         ");
+    return tests::count_of(page, "  rollout+learner  ") +
+           tests::count_of(page, "  verifier         ");
   };
   CHECK(shown(23) >= 2);
   CHECK(shown(40) > shown(23));
@@ -341,7 +337,7 @@ TEST_CASE("terminal_view: redraws at most 8 times a second and always shows the 
       now += 0.01;
       view.step_committed(grpo_step(step));
     }
-    CHECK(count_of(out.text(), "\x1b[?25l") <= 17);
+    CHECK(tests::count_of(out.text(), "\x1b[?25l") <= 17);
     view.run_ended({}, "done", "");
   }
   const std::string text = out.text();
@@ -380,10 +376,10 @@ TEST_CASE("terminal_view: a new size is followed at the next redraw") {
   size = {40, 10};
   now = 1;
   view.noted("resized");
-  CHECK(count_of(out.text(), "\x1b[2J") == 1);
+  CHECK(tests::count_of(out.text(), "\x1b[2J") == 1);
   now = 2;
   view.noted("same size");
-  CHECK(count_of(out.text(), "\x1b[2J") == 1);
+  CHECK(tests::count_of(out.text(), "\x1b[2J") == 1);
 }
 
 TEST_CASE("plain_view: a line per evaluation and note, steps every few seconds") {
@@ -400,8 +396,9 @@ TEST_CASE("plain_view: a line per evaluation and note, steps every few seconds")
   view.run_ended({.tokens_generated = 12}, "done", "fff");
   const std::string text = out.text();
   CAPTURE(text);
-  CHECK(count_of(text, "grpo ") <= 7);  // The job's line, the first and last step, every 5 s.
-  CHECK(count_of(text, "grpo ") >= 5);
+  // The job's line, the first and last step, every 5 s.
+  CHECK(tests::count_of(text, "grpo ") <= 7);
+  CHECK(tests::count_of(text, "grpo ") >= 5);
   CHECK(text.find("grpo 200/200") != std::string::npos);
   CHECK(text.find("pass@1 0.740 [0.700, 0.777]") != std::string::npos);
   CHECK(text.find("a note⏎with a line break\n") != std::string::npos);
@@ -417,7 +414,7 @@ TEST_CASE("plain_view: a line about the workers every quarter of a minute") {
   for (; now <= 60; now += 0.5) view.sampled(busy_sample());
   const std::string text = out.text();
   CAPTURE(text);
-  CHECK(count_of(text, "workers 3 of 4 ready") == 4);
+  CHECK(tests::count_of(text, "workers 3 of 4 ready") == 4);
   CHECK(text.find("busy rollout 85 %   verifier 12 %   learner 40 %   waiting 12") !=
         std::string::npos);
   CHECK(text.find("cost 0.0231") != std::string::npos);
