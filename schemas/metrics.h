@@ -96,7 +96,7 @@ std::pair<double, double> wilson_interval_95(int64_t successes, int64_t trials);
 // Totals of a run; what a bill is made of.
 struct Ledger {
   int64_t tokens_generated = 0;
-  int64_t tokens_regenerated = 0;
+  int64_t tokens_regenerated = 0;  // Of groups that were begun again, without those in tokens_kept.
   int64_t tokens_learned = 0;
   int64_t trajectories_generated = 0;
   int64_t trajectories_regenerated = 0;

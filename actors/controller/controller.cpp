@@ -52,8 +52,10 @@ bool is_sane(const GeneratedGroup& group, int64_t vocab_size) {
       });
 }
 
-bool is_sane(const ResponseSegment& segment, int64_t group_size, int64_t vocab_size) {
-  return segment.id.sample < group_size && !segment.tokens.empty() &&
+bool is_sane(const ResponseSegment& segment, const JobSpec& job, int64_t vocab_size) {
+  return segment.id.sample < job.grpo.group_size && !segment.tokens.empty() &&
+         segment.begin + static_cast<int64_t>(segment.tokens.size()) <
+             job.rollout.max_response_tokens &&
          segment.tokens.size() == segment.logprobs.size() &&
          std::all_of(segment.tokens.begin(), segment.tokens.end(),
                      [&](int32_t token) { return token >= 0 && token < vocab_size; }) &&
@@ -233,7 +235,7 @@ bool Controller::take_over(const StepLearned& learned) {
   recorded_[version] = metrics;
   Batch batch = batch_with_ledger();
   // The round is complete.
-  if (is_grpo && job_.rollout.segment_tokens > 0) {
+  if (is_grpo && rounds_.at(Round{round_at(version - 1)}).next_segments > 0) {
     batch.erases.push_back({RecordKind::kSegments, 0, round_at(version - 1) + 1});
   }
   batch.writes.push_back({{options_.job_id, RecordKind::kStep, version, 0}, encode(record)});
@@ -343,7 +345,7 @@ bool Controller::record_segments(const ResponseSegments& segments) {
   for (const ResponseSegment& one : segments) {
     Group* const group = find_group(one.id.group);
     if (group == nullptr || group->place != Place::kGenerating) continue;
-    if (!is_sane(one, job_.grpo.group_size, data_.format.vocab_size)) {
+    if (!is_sane(one, job_, data_.format.vocab_size)) {
       fail({ErrorCode::kInternal,
             fmt::format("a rollout worker sent a part of a response that cannot be: round {}, "
                         "group {}, sample {}",
@@ -597,8 +599,9 @@ void Controller::round_loaded(Round round, RoundHistory history, double now) {
   state.is_loaded = true;
   state.was_begun = history.was_begun;
   state.next_segments = history.num_segment_records;
+  // What cannot be is left out: to begin anew is always right.
   for (const ResponseSegment& one : history.segments) {
-    extend(state.begun[one.id.group.ordinal], one);
+    if (is_sane(one, job_, data_.format.vocab_size)) extend(state.begun[one.id.group.ordinal], one);
   }
   std::map<uint32_t, GroupRecord*> by_ordinal;
   for (GroupRecord& record : history.groups) {
@@ -624,6 +627,7 @@ void Controller::round_loaded(Round round, RoundHistory history, double now) {
       } else {
         group.is_dropped = true;
       }
+      state.begun.erase(ordinal);
       admit(state, ordinal);
       is_moving = true;
     }
@@ -941,6 +945,7 @@ void Controller::request_groups(RoundState& round, double now) {
                               .prompt = prompt_of(id).tokens,
                               .num_samples = static_cast<uint32_t>(job_.grpo.group_size)});
     if (begun.empty()) continue;
+    group.is_again = true;
     group.tokens_known = group.tokens_kept = num_tokens(begun.mapped());
     request.groups.back().begun = std::move(begun.mapped());
   }

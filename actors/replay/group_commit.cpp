@@ -89,7 +89,7 @@ void GroupCommit::run() {
         pause = std::min(2 * pause, kRetryMax);
       } else {
         const auto is_needed = [this] { return is_stopping_ || !queue_.empty(); };
-        if (!store_->is_mark_synced() && !has_work_.wait_for(guard, rest_, is_needed)) {
+        if (store_->needs_mark_sync() && !has_work_.wait_for(guard, rest_, is_needed)) {
           guard.unlock();
           // A failure is met again by the next commit, which somebody waits for.
           (void)store_->sync_mark();

@@ -13,7 +13,7 @@ namespace troupe::actors {
 class MarkFile {
  public:
   // Nothing when there is no such file; kCorruption when neither slot is whole. Nothing is written,
-  // and what is found may not be synced.
+  // and what is found may not be on the disk: sync() comes before the first write().
   static Result<std::optional<MarkFile>> open(const std::string& path);
   // Whole or not at all, also after a crash.
   static Result<MarkFile> create(const std::string& path, uint64_t value);
@@ -24,9 +24,8 @@ class MarkFile {
 
   uint64_t value() const { return value_; }
 
-  // Whoever opens the file from now on finds `value`, also after kill -9; after a loss of power the
-  // last synced value or a later one. After a failure the old value or the new one is there.
-  // kExhausted when the disk is full.
+  // Whoever opens the file from now on finds `value`, also after kill -9; after a failure, or a
+  // loss of power, the last synced value or a later one. kExhausted when the disk is full.
   Status write(uint64_t value);
 
   // What was written is on the disk when this returns ok. After a failure it has to be written

@@ -275,13 +275,16 @@ class ReplayStore::Implementation {
   }
 
   Status sync_mark() {
-    if (is_mark_synced()) return ok();
+    if (!needs_mark_sync()) return ok();
     const Status status = mark_.sync();
-    if (!status) is_writable_ = false;
+    if (!status) {
+      is_writable_ = false;
+      bytes_without_room_ = status.error().code == ErrorCode::kExhausted ? 1 : 0;
+    }
     return status;
   }
   // A store that is to be opened again writes its mark anew then.
-  bool is_mark_synced() const { return mark_.is_synced() || !is_writable_; }
+  bool needs_mark_sync() const { return is_writable_ && !mark_.is_synced(); }
 
   Result<std::optional<StoredRecord>> find(const RecordKey& key) const {
     const std::shared_lock guard(mutex_);
@@ -545,10 +548,10 @@ Result<std::unique_ptr<ReplayStore>> ReplayStore::open(const std::string& folder
     if (!created) return created.error();
     *mark = *std::move(created);
   }
-  if ((*mark)->value() < *number) {
-    // Nobody may have been told of the last commits, but now they are read.
-    if (Status status = (*mark)->write(*number); !status) return status.error();
-  }
+  // Nobody may have been told of the last commits, but now they are read. It is written in any
+  // case: what is found may be what a sync that failed has left in memory.
+  if (Status status = (*mark)->sync(); !status) return status.error();
+  if (Status status = (*mark)->write(*number); !status) return status.error();
   if (Status status = (*mark)->sync(); !status) return status.error();
   // Who created the database and its mark may have been killed before their names were on the disk.
   if (Status status = model::sync_folder(folder); !status) return status.error();
@@ -580,7 +583,7 @@ Result<std::vector<StoredRecord>> ReplayStore::list(uint64_t job, RecordKind kin
 }
 Result<std::vector<uint64_t>> ReplayStore::jobs() const { return implementation_->jobs(); }
 Status ReplayStore::sync_mark() { return implementation_->sync_mark(); }
-bool ReplayStore::is_mark_synced() const { return implementation_->is_mark_synced(); }
+bool ReplayStore::needs_mark_sync() const { return implementation_->needs_mark_sync(); }
 uint64_t ReplayStore::num_commits() const { return implementation_->num_commits(); }
 uint64_t ReplayStore::num_syncs() const { return implementation_->num_syncs(); }
 

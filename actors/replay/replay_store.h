@@ -13,12 +13,14 @@
 //
 // An answer waits for one sync, the log's. The mark is there for whoever opens the store next, also
 // after kill -9, and is synced when the store rests, or with every kWritesPerMarkSync-th write. So
-// a loss of power may leave it behind, which loses nothing: the log has what was acknowledged. Only
-// damage to those last commits, at that same moment, is not seen then.
+// a loss of power, or a mark that could not be written and then a kill, may leave it behind, which
+// loses nothing: the log has what was acknowledged. Only damage to those last commits, at that same
+// moment, is not seen then.
 //
-// Threads: begin_epoch, commit and sync_mark are called by one thread at a time, the writer
-// (group_commit.h owns one); find, list, jobs and num_commits by any thread at any moment. A reader
-// sees each call of commit whole or not at all, possibly a moment before it is acknowledged.
+// Threads: begin_epoch, commit, sync_mark and needs_mark_sync are called by one thread at a time,
+// the writer (group_commit.h owns one); find, list, jobs and num_commits by any thread at any
+// moment. A reader sees each call of commit whole or not at all, possibly a moment before it is
+// acknowledged.
 #pragma once
 
 #include <cstddef>
@@ -132,7 +134,7 @@ class ReplayStore : public RecordReader {
   // For a moment when nobody waits for a commit; the destructor does it too. After a failure the
   // next commit writes the mark anew.
   Status sync_mark();
-  bool is_mark_synced() const;
+  bool needs_mark_sync() const;
 
   Result<std::optional<StoredRecord>> find(const RecordKey& key) const override;
   Result<std::vector<StoredRecord>> list(uint64_t job, RecordKind kind, uint64_t first = 0,
@@ -143,7 +145,7 @@ class ReplayStore : public RecordReader {
 
   // Batches and epochs acknowledged so far, over all openings.
   uint64_t num_commits() const;
-  // How often this object waited for the disk to sync.
+  // How often this object waited for the disk to sync its log.
   uint64_t num_syncs() const;
 
  private:

@@ -23,7 +23,7 @@ std::vector<GeneratedGroup> KeptGroups::begin(GenerateGroups& request) {
   std::vector<GeneratedGroup> found;
   std::erase_if(request.groups, [&](PromptGroup& group) {
     const Key key = key_of(group.id, group.purpose);
-    next.asked.emplace(key, group);
+    next.asked.emplace(key, group).first->second.begun.clear();
     for (const Work* work : {&current_, &before_}) {
       const auto asked = work->asked.find(key);
       const auto done = work->done.find(key);

@@ -127,10 +127,12 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
                                            ", which this worker does not hold"};
   }
   using Clock = std::chrono::steady_clock;
+  std::mutex sending;  // Parts of a response are sent in their order.
   std::mutex mutex;
   GroupsGenerated finished;  // Not sent yet.
   auto told_at = Clock::now();
   const auto flush = [&](bool is_last) {
+    const std::lock_guard sends(sending);
     GroupsGenerated message;
     {
       const std::lock_guard lock(mutex);
@@ -180,9 +182,9 @@ Status RolloutRole::generate(const GenerateGroups& request, uint64_t seed,
        .top_p = request.top_p,
        .max_response_tokens = request.max_response_tokens,
        .stop_tokens = request.stop_tokens},
-      {.progressed =
+      {.stepped = [&] { flush(/*is_last=*/false); },
+       .progressed =
            [&](int64_t done) {
-             flush(/*is_last=*/false);
              is_given_up = is_given_up || !follower.progressed(done, total);
              return !is_given_up;
            },

@@ -24,7 +24,8 @@ class RolloutRole {
   Result<PolicyLoaded> load(const LoadPolicy& request);
 
   struct Follower {
-    std::function<void(GroupsGenerated)> send{};  // Groups as they are finished, from any thread.
+    // Groups as they are finished and parts of others, from any thread, one call at a time.
+    std::function<void(GroupsGenerated)> send{};
     std::function<bool(int64_t done, int64_t total)> progressed{};  // False: give up.
     // Another version is there, asked from any thread; and load() it: what is under way goes on by
     // it, and each response says which tokens are by which version. May be left out.

@@ -432,11 +432,7 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     std::erase_if(generated->groups, [&](const GeneratedGroup& group) {
       return slot.generating.erase(key_of(group.id, group.purpose)) == 0;
     });
-    std::erase_if(generated->segments, [&](const ResponseSegment& segment) {
-      const auto of = slot.generating.find(key_of(segment.id.group, GroupPurpose::kTrain));
-      return of == slot.generating.end() || segment.id.sample >= of->second.num_samples ||
-             !extend(of->second.begun, segment);
-    });
+    take_segments(slot, generated->segments);
     slot.losses_in_a_row = 0;
     slot.generation_since = now;
     if (generated->is_last) {
@@ -500,6 +496,22 @@ void WorkerPool::received(uint32_t index, uint64_t epoch, uint64_t request_id, F
     }
   }
   dispatch(now);
+}
+
+// Whoever gets their groups after a loss goes on from them. What nobody asked for is left out.
+void WorkerPool::take_segments(Slot& slot, ResponseSegments& segments) {
+  const bool is_asked = wanted_.at(slot.generating_from).request.segment_tokens > 0;
+  std::erase_if(segments, [&](const ResponseSegment& segment) {
+    const GroupKey key = key_of(segment.id.group, GroupPurpose::kTrain);
+    const auto of = slot.generating.find(key);
+    if (!is_asked || of == slot.generating.end() || segment.id.sample >= of->second.num_samples ||
+        !extend(of->second.begun, segment)) {
+      return true;
+    }
+    // It has come further, so it is no group that kills whoever tries it.
+    if (const auto tries = tries_.find(key); tries != tries_.end()) tries->second.kills = 0;
+    return false;
+  });
 }
 
 // ---- Work.

@@ -245,6 +245,7 @@ class WorkerPool {
   bool count_loss(GroupId id, GroupPurpose purpose, Loss loss, double core_seconds,
                   const std::string& why);
   void send(uint32_t index, uint64_t request_id, double patience, ToWorker message);
+  void take_segments(Slot& slot, ResponseSegments& segments);
   void send_to_learner(ToWorker message, std::string what, double now);
   std::string policy_path(PolicyVersion version);
   bool holds(const Slot& slot, PolicyVersion version) const;

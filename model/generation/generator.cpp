@@ -39,7 +39,9 @@ struct Feed {
 
   void goes_on(size_t request, int32_t sample, const Response& response) {
     const int64_t every = observer->segment_tokens;
-    if (every <= 0 || static_cast<int64_t>(response.tokens.size()) % every != 0) return;
+    const auto& begun = requests[request].begun;
+    const size_t known = begun.empty() ? 0 : begun[static_cast<size_t>(sample)].tokens.size();
+    if (every <= 0 || static_cast<int64_t>(response.tokens.size() - known) % every != 0) return;
     const std::lock_guard lock(observing);
     observer->segment_ended(request, sample, response);
   }
@@ -52,7 +54,6 @@ struct Sequence {
   int32_t sample = 0;
   int32_t forks = 0;
   std::vector<int32_t> tokens{};
-  size_t num_prompt = 0;
   size_t num_cached = 0;  // Tokens whose latents are in the cache.
   std::vector<int32_t> blocks{};
   size_t taken = 0;  // Tokens in the current forward.
@@ -127,6 +128,7 @@ class Generator::Engine {
   void run(const PolicyWeights& weights, const SamplingOptions& sampling, Feed& feed,
            const std::function<bool(int64_t)>* progressed) {
     while (true) {
+      if (feed.observer->stepped) feed.observer->stepped();
       if (progressed != nullptr && !(*progressed)(feed.finished.load())) {
         feed.is_stopping.store(true);
       }
@@ -194,7 +196,6 @@ class Generator::Engine {
       prompt.request = index;
       prompt.forks = request.num_samples;
       prompt.tokens = request.prompt;
-      prompt.num_prompt = request.prompt.size();
       running_.push_back(std::move(prompt));
       rows += request.num_samples;
     }

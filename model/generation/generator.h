@@ -54,14 +54,16 @@ struct SamplingOptions {
 
 // How a caller follows a generation that is under way.
 struct GenerationObserver {
+  // Called after each step of a thread, from that thread.
+  std::function<void()> stepped{};
   // Told, from the calling thread, how many sequences are finished; when it returns false,
   // generation ends early and what is unfinished is kAborted.
   std::function<bool(int64_t sequences_finished)> progressed{};
   // Given each group as its last sample is finished, from any thread, one call at a time; such
   // groups are then empty in the result.
   std::function<void(size_t request, std::vector<Response> responses)> group_finished{};
-  // Given each response after every `segment_tokens` tokens, 0: never, unless it is finished; from
-  // any thread, one call at a time.
+  // Given each response after every `segment_tokens` new tokens, 0: never, unless it is finished;
+  // from any thread, one call at a time.
   int64_t segment_tokens = 0;
   std::function<void(size_t request, int32_t sample, const Response& so_far)> segment_ended{};
   // Asked before every token, from any thread; when it returns true, all sequences stop at their

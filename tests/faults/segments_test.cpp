@@ -56,7 +56,7 @@ void check(const json& result, const std::string& home, const json& undisturbed)
   CHECK(left->empty());
 }
 
-TEST_CASE("segments: rollouts are killed again and again, and nobody begins anew") {
+TEST_CASE("segments: rollouts are killed again and again, and others go on with what they had") {
   const std::string home = job().file("workers");
   Process run(job().run("workers", {"rollout.segment_tokens=8", "resources.placement=split"}));
   int kills = 0;

@@ -30,7 +30,8 @@ const ShortJob& job() {
 
 const std::vector<std::vector<std::string>> kSchedules = {
     {},
-    {"schedule.mode=pipelined", "schedule.lag=1", "resources.placement=split"},
+    {"schedule.mode=pipelined", "schedule.lag=1", "resources.placement=split",
+     "resources.rollout=4"},
     {"schedule.mode=pipelined", "schedule.lag=2", "resources.placement=split",
      "resources.rollout=2"},
 };
@@ -56,7 +57,7 @@ const std::vector<std::string> kAsync = {"schedule.mode=async", "schedule.stalen
 // Of one schedule; TROUPE_KILLED_RUNS asks for more.
 int num_killed_runs() {
   const char* asked = std::getenv("TROUPE_KILLED_RUNS");
-  return asked == nullptr ? 8 : std::atoi(asked);
+  return asked == nullptr ? 6 : std::atoi(asked);
 }
 
 std::chrono::milliseconds random_ms(std::mt19937& random, int below) {

@@ -87,10 +87,10 @@ TEST_CASE("replay_store: a commit is answered when its log is on the disk and it
   for (uint64_t i = 1; i <= 20; ++i) {
     for (const Status& status : (*store)->commit(two_batches(*epoch, i))) REQUIRE(status);
     CHECK(take_calls() == Calls{"log", "mark written"});
-    CHECK_FALSE((*store)->is_mark_synced());
+    CHECK((*store)->needs_mark_sync());
     if (i % 7 != 0) continue;
     CHECK((*store)->sync_mark());
-    CHECK((*store)->is_mark_synced());
+    CHECK_FALSE((*store)->needs_mark_sync());
     CHECK((*store)->sync_mark());
     CHECK(take_calls() == Calls{"mark"});
   }
@@ -108,7 +108,7 @@ TEST_CASE("replay_store: a mark is synced after so many writes without a rest") 
   for (uint64_t i = 1; i < ReplayStore::kWritesPerMarkSync; ++i) {
     for (const Status& status : (*store)->commit(two_batches(*epoch, i))) REQUIRE(status);
     const bool is_last = i + 1 == ReplayStore::kWritesPerMarkSync;
-    CHECK((*store)->is_mark_synced() == is_last);
+    CHECK((*store)->needs_mark_sync() == !is_last);
     CHECK(take_calls() ==
           (is_last ? Calls{"log", "mark written", "mark"} : Calls{"log", "mark written"}));
   }
@@ -144,9 +144,11 @@ TEST_CASE("replay_store: who opens a store again syncs the mark of one who was k
   take_calls();
   auto opened = ReplayStore::open(dir.file("left"));
   REQUIRE(opened);
-  const Calls made = take_calls();
-  CHECK(std::count(made.begin(), made.end(), "mark") == 1);
-  CHECK((*opened)->is_mark_synced());
+  // What it finds may be in memory only, even after a sync.
+  Calls made = take_calls();
+  std::erase_if(made, [](const std::string& call) { return call.rfind("mark", 0) != 0; });
+  CHECK(made == Calls{"mark", "mark written", "mark"});
+  CHECK_FALSE((*opened)->needs_mark_sync());
 }
 
 TEST_CASE("group_commit: the mark is synced when the store rests") {

@@ -88,8 +88,9 @@ struct Fixture {
     pool.tick(now);
     bring_up(slot);
   }
-  void generate(uint32_t count, uint64_t round = 0, uint64_t version = 0) {
-    GenerateGroups request{.version = PolicyVersion{version}};
+  void generate(uint32_t count, uint64_t round = 0, uint64_t version = 0,
+                int64_t segment_tokens = 0) {
+    GenerateGroups request{.version = PolicyVersion{version}, .segment_tokens = segment_tokens};
     for (uint32_t i = 0; i < count; ++i) request.groups.push_back({.id = {Round{round}, i}});
     pool.publish(request.version, now);
     pool.generate(std::move(request), now);
@@ -294,8 +295,9 @@ TEST_CASE("worker pool: lost work goes to others, in order and before what waits
 }
 
 TEST_CASE("worker pool: who gets lost work goes on from what was told of it") {
-  Fixture f({kVerifier, {.rollout = true, .learner = true}});
-  f.generate(3);
+  Fixture f({kVerifier, {.rollout = true, .learner = true}},
+            WorkerPool::Options{.begun_tokens = 3});
+  f.generate(4, 0, 0, /*segment_tokens=*/2);
   const auto first = f.sent<GenerateGroups>().at(0);
   const auto part = [](uint32_t ordinal, uint32_t sample, uint32_t begin, int32_t token) {
     return ResponseSegment{.id = {{Round{0}, ordinal}, sample},
@@ -314,12 +316,37 @@ TEST_CASE("worker pool: who gets lost work goes on from what was told of it") {
   f.end(1, 9);
   f.restart(1);
   const auto again = f.sent<GenerateGroups>().at(0).second;
-  CHECK(ordinals(again) == std::vector<uint32_t>{0, 1});
+  // No more at once than fits into a message.
+  CHECK(ordinals(again) == std::vector<uint32_t>{0});
   REQUIRE(again.groups[0].begun.size() == 1);
   CHECK(again.groups[0].begun[0].begin == 0);
   CHECK(again.groups[0].begun[0].tokens == std::vector<int32_t>{5, 6, 7, 8});
   CHECK(again.groups[0].begun[0].logprobs == std::vector<float>{-1, -2, -1, -2});
-  CHECK(again.groups[1].begun.empty());
+}
+
+TEST_CASE("worker pool: parts of responses that nobody asked for are dropped") {
+  Fixture f({kVerifier, {.rollout = true, .learner = true}});
+  f.generate(1);
+  f.say(1, f.sent<GenerateGroups>().at(0).first.request_id,
+        GroupsGenerated{.segments = {{.id = {{Round{0}, 0}, 0}, .tokens = {5}, .logprobs = {-1}}}});
+  const auto answers = f.all<pool::Answer>();
+  REQUIRE(answers.size() == 1);
+  CHECK(std::get<GroupsGenerated>(answers[0].message).segments.empty());
+}
+
+TEST_CASE("worker pool: a group that comes further with each kill is no reason to pause") {
+  Fixture f({kLearner, kRollout}, WorkerPool::Options{.kills_max = 3});
+  f.publish(0, 0);
+  f.generate(1, 0, 0, /*segment_tokens=*/1);
+  for (uint32_t begin = 0; begin < 5; ++begin) {
+    f.say(1, f.sent<LoadPolicy>().at(0).first.request_id, PolicyLoaded{});
+    const ResponseSegment next{
+        .id = {{Round{0}, 0}, 0}, .begin = begin, .tokens = {5}, .logprobs = {-1}};
+    f.say(1, f.sent<GenerateGroups>().at(0).first.request_id, GroupsGenerated{.segments = {next}});
+    f.end(1, 9);
+    f.restart(1);
+  }
+  CHECK(f.all<pool::GiveUp>().empty());
 }
 
 TEST_CASE("worker pool: an answer to what was cancelled is dropped, a request id is never reused") {

@@ -458,6 +458,20 @@ TEST_CASE("generator: what was begun is gone on with to the same responses") {
       for (const auto& responses : got.responses) {
         for (const Response& one : responses) CHECK(one.spans == std::vector{SampledSpan{}});
       }
+      // What is told of it follows what it was begun with.
+      const int64_t others = segment_tokens + 2;
+      static_cast<void>(
+          (*generator)
+              ->generate(
+                  world.learner.weights(), begun, sampling,
+                  {.segment_tokens = others,
+                   .segment_ended = [&](size_t request, int32_t sample, const Response& so_far) {
+                     const auto& known = begun[request].begun;
+                     const size_t first =
+                         known.empty() ? 0 : known[static_cast<size_t>(sample)].tokens.size();
+                     CHECK(so_far.tokens.size() > first);
+                     CHECK(static_cast<int64_t>(so_far.tokens.size() - first) % others == 0);
+                   }}));
     }
   }
 }
