@@ -39,28 +39,29 @@ TextToJudge to_judge(const Trajectory& trajectory, const model::Tokenizer& token
           trajectory.finish_reason == FinishReason::kLength};
 }
 
+bool are_sane(const std::vector<int32_t>& tokens, const std::vector<float>& logprobs,
+              int64_t vocab_size) {
+  return !tokens.empty() && tokens.size() == logprobs.size() &&
+         std::all_of(tokens.begin(), tokens.end(),
+                     [&](int32_t token) { return token >= 0 && token < vocab_size; }) &&
+         std::all_of(logprobs.begin(), logprobs.end(),
+                     [](float logprob) { return std::isfinite(logprob); });
+}
+
 // A worker of ours writes nothing else; the store and the tokenizer believe it.
 bool is_sane(const GeneratedGroup& group, int64_t vocab_size) {
-  return std::all_of(
-      group.responses.begin(), group.responses.end(), [&](const SampledResponse& response) {
-        return !response.tokens.empty() && response.tokens.size() == response.logprobs.size() &&
-               response.finish_reason <= FinishReason::kLength &&
-               std::all_of(response.tokens.begin(), response.tokens.end(),
-                           [&](int32_t token) { return token >= 0 && token < vocab_size; }) &&
-               std::all_of(response.logprobs.begin(), response.logprobs.end(),
-                           [](float logprob) { return std::isfinite(logprob); });
-      });
+  return std::all_of(group.responses.begin(), group.responses.end(),
+                     [&](const SampledResponse& response) {
+                       return are_sane(response.tokens, response.logprobs, vocab_size) &&
+                              response.finish_reason <= FinishReason::kLength;
+                     });
 }
 
 bool is_sane(const ResponseSegment& segment, const JobSpec& job, int64_t vocab_size) {
-  return segment.id.sample < job.grpo.group_size && !segment.tokens.empty() &&
-         segment.begin + static_cast<int64_t>(segment.tokens.size()) <
-             job.rollout.max_response_tokens &&
-         segment.tokens.size() == segment.logprobs.size() &&
-         std::all_of(segment.tokens.begin(), segment.tokens.end(),
-                     [&](int32_t token) { return token >= 0 && token < vocab_size; }) &&
-         std::all_of(segment.logprobs.begin(), segment.logprobs.end(),
-                     [](float logprob) { return std::isfinite(logprob); });
+  const auto size = static_cast<int64_t>(segment.tokens.size());
+  return segment.id.sample < job.grpo.group_size &&
+         segment.begin + size < job.rollout.max_response_tokens &&
+         are_sane(segment.tokens, segment.logprobs, vocab_size);
 }
 
 bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
