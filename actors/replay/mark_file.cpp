@@ -66,14 +66,12 @@ Result<std::optional<MarkFile>> MarkFile::open(const std::string& path) {
   if (file < 0 && errno == ENOENT) return std::optional<MarkFile>();
   if (file < 0) return failed("open", path);
   std::optional<Content> newest;
-  int num_whole = 0;
   for (uint64_t i = 0; i < 2; ++i) {
     Slot slot{};
     if (::pread(file, slot.data(), slot.size(), offset_of(i)) != kSlotBytes) continue;
     const auto content = decode(slot);
     // A whole slot in the other's place was not written by us.
     if (!content || (content->counter & 1) != i) continue;
-    ++num_whole;
     if (!newest || content->counter > newest->counter) newest = content;
   }
   if (!newest) {
@@ -83,13 +81,9 @@ Result<std::optional<MarkFile>> MarkFile::open(const std::string& path) {
                              "acknowledged; restore the whole folder from a copy",
                              path)};
   }
-  MarkFile mark(file, path, newest->counter, newest->value);
-  if (num_whole == 2) {
-    // Who wrote it may have been killed before syncing it: only the other slot is known to be on
-    // the disk. Where that one is torn, this one was synced before it was begun.
-    --mark.counter_;
-    mark.is_synced_ = false;
-  }
+  // Who wrote it may have been killed before syncing it.
+  MarkFile mark(file, path, newest->counter - 1, newest->value);
+  mark.is_synced_ = false;
   return std::optional(std::move(mark));
 }
 

@@ -144,7 +144,7 @@ class Clients {
     std::vector<double> latency_ms;
     size_t num_asked = 0;
     for (Client& client : clients_) {
-      if (num_asked < num_jobs) ask(client, num_asked++);
+      if (num_asked++ < num_jobs) ask(client);
     }
     while (latency_ms.size() < num_jobs) {
       const auto patience = std::chrono::milliseconds(kAnswerPatience).count();
@@ -155,14 +155,15 @@ class Clients {
         if ((items_[i].revents & ZMQ_POLLIN) == 0) continue;
         if (Status status = hear(clients_[i]); !status) return status.error();
         latency_ms.push_back(ms_since(clients_[i].asked));
-        if (num_asked < num_jobs) ask(clients_[i], num_asked++);
+        if (num_asked++ < num_jobs) ask(clients_[i]);
       }
     }
     return latency_ms;
   }
 
  private:
-  void ask(Client& client, size_t number) {
+  void ask(Client& client) {
+    const size_t number = next_number_++;
     request_.request_id = fmt::format("{}", number);
     const auto bytes = encode(ControlRequest(request_));
     client.asked = Clock::now();
@@ -184,6 +185,7 @@ class Clients {
 
   zmq::context_t context_{1};
   SubmitJob request_{};
+  size_t next_number_ = 0;
   std::deque<Client> clients_{};
   std::vector<zmq::pollitem_t> items_{};
 };
@@ -219,6 +221,8 @@ Result<SubmissionSpeed> measure_submissions(size_t num_clients, size_t num_jobs)
   const DaemonProcess daemon({"trouped", "--home", (*folder)->file("home"), "--server", server});
   if (Status status = wait_for_daemon(server, *job); !status) return status.error();
   Clients clients(server, std::move(*job), num_clients);
+  // The first of each connects, too.
+  if (auto connected = clients.submit(num_clients); !connected) return connected.error();
   const auto start = Clock::now();
   auto latency_ms = clients.submit(num_jobs);
   if (!latency_ms) return latency_ms.error();
