@@ -153,7 +153,7 @@ const std::array kKeys = {
     Key{.path = "rollout.segment_tokens",
         .slot = at<&JobSpec::rollout, &RolloutSpec::segment_tokens>, .range = {0, 1 << 20},
         .is_in_hash = false,
-        .comment = "record longer responses in parts of so many tokens, to go on after a loss; 0: no"},
+        .comment = "record responses in parts of so many tokens, to go on after a loss; 0: no"},
 
     Key{.path = "learner.microbatch_tokens",
         .slot = at<&JobSpec::learner, &LearnerSpec::microbatch_tokens>, .range = kBatchTokens,
