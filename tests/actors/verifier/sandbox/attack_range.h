@@ -43,7 +43,11 @@ class AttackRange {
     CAPTURE(result.memory_peak_bytes);
     CAPTURE(result.report);
     CAPTURE(result.errors);
-    CHECK(std::count(attack.ends.begin(), attack.ends.end(), result.end) == 1);
+    // At the memory's limit the system first looks for something to take back, on a busy machine
+    // for longer than the processor's limit. The memory's has held all the same.
+    const bool has_held = needs_memory_limit(attack) && result.end == BoxEnd::kCpuLimit &&
+                          result.memory_peak_bytes == attack.limits.memory_bytes;
+    CHECK((has_held || std::count(attack.ends.begin(), attack.ends.end(), result.end) == 1));
     for (const std::string* said : {&result.output, &result.report, &result.errors}) {
       CHECK(said->find(Canaries::kValue) == std::string::npos);
       CHECK(said->find("ESCAPED") == std::string::npos);
