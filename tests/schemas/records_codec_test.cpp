@@ -61,6 +61,19 @@ TEST_CASE("records_codec: every state of a job comes back, another is refused") 
   CHECK(refused.error().message.find("state 6 is unknown") != std::string::npos);
 }
 
+TEST_CASE("records_codec: a part of a response takes 8 bytes a token and about 100 more") {
+  for (const size_t tokens : {8, 512, 4096}) {
+    ResponseSegment segment = filled_response_segment();
+    segment.tokens.assign(tokens, 70'000);
+    segment.logprobs.assign(tokens, -1.5f);
+    const size_t size = encode(SegmentsRecord{.segments = {segment}}).size();
+    CAPTURE(tokens);
+    CAPTURE(size);
+    CHECK(size >= 8 * tokens + 80);
+    CHECK(size <= 8 * tokens + 120);
+  }
+}
+
 TEST_CASE("records_codec: what is not a group is named") {
   struct Fault {
     const char* word;
