@@ -21,6 +21,8 @@ struct DataSpec {
   templateName @3 :Text = "r1-zero";  # Key: template.
   shuffle @4 :Bool = true;
   maxPromptTokens @5 :Int64 = 128;
+  promptColumn @6 :Text;  # Empty: found by name.
+  answerColumn @7 :Text;
 }
 
 struct SftSpec {

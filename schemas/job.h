@@ -25,6 +25,8 @@ struct DataSpec {
   std::string template_name = "r1-zero";  // Key: template.
   bool shuffle = true;
   int64_t max_prompt_tokens = 128;
+  std::string prompt_column{};  // Keys: columns = { prompt, answer }. Empty: found by name.
+  std::string answer_column{};
 };
 
 struct SftSpec {

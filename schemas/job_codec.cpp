@@ -100,6 +100,8 @@ void to_wire(wire::DataSpec::Builder to, const DataSpec& from) {
   to.setTemplateName(wire::to_text(from.template_name, kNameBytesMax));
   to.setShuffle(from.shuffle);
   to.setMaxPromptTokens(from.max_prompt_tokens);
+  to.setPromptColumn(wire::to_text(from.prompt_column, kNameBytesMax));
+  to.setAnswerColumn(wire::to_text(from.answer_column, kNameBytesMax));
 }
 
 DataSpec from_wire(wire::DataSpec::Reader from, FieldReader& fields) {
@@ -110,6 +112,8 @@ DataSpec from_wire(wire::DataSpec::Reader from, FieldReader& fields) {
       .template_name = fields.text(from.getTemplateName(), kNameBytesMax, "template_name"),
       .shuffle = from.getShuffle(),
       .max_prompt_tokens = from.getMaxPromptTokens(),
+      .prompt_column = fields.text(from.getPromptColumn(), kNameBytesMax, "prompt_column"),
+      .answer_column = fields.text(from.getAnswerColumn(), kNameBytesMax, "answer_column"),
   };
 }
 

@@ -29,11 +29,12 @@
 #include <vector>
 
 #include "actors/controller/job_data.h"
+#include "actors/controller/nothing_learned.h"
 #include "actors/controller/round_plan.h"
 #include "actors/controller/sft_plan.h"
 #include "actors/metrics_sink.h"
 #include "actors/replay/replay_store.h"
-#include "model/data/dataset.h"
+#include "model/data/draw_order.h"
 #include "schemas/records.h"
 #include "schemas/work.h"
 
@@ -231,6 +232,7 @@ class Controller {
   std::vector<PointRecord> known_points() const;
 
   uint64_t num_rounds() const;
+  uint64_t num_rounds_provided_for() const;
   // Of steps behind it: the first that is not wholly learned.
   uint64_t round_at(uint64_t version) const;
   uint64_t version_after(uint64_t round) const;  // That it is learned up to.
@@ -285,6 +287,7 @@ class Controller {
   PolicyVersion version_learned_{};
   uint64_t frontier_ = 0;  // The last step whose record was committed.
   // What the steps after the oldest recovery point gave, to be given again.
+  NothingLearned nothing_learned_{};
   std::map<uint64_t, StepMetrics> recorded_{};
   std::optional<SftPlan> sft_{};
   std::map<Round, RoundState> rounds_{};  // Not wholly learned.

@@ -1,10 +1,87 @@
 #include "actors/controller/job_data.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "actors/verifier/printable.h"
 #include "actors/verifier/verifier_table.h"
 #include "model/data/dataset.h"
 #include "schemas/bounds.h"
 
 namespace troupe::actors {
+namespace {
+
+constexpr size_t kLayoutsShown = 4;
+
+// Some whole characters of a text, in one line.
+std::string shown(std::string_view text, size_t bytes_max) {
+  return printable(text.substr(0, text.find('\n')), bytes_max);
+}
+
+// One line: which columns were taken, and the first problem and reference that they gave.
+std::string describe(const std::string& path, const model::ProblemFile::Layout& layout,
+                     const model::Problem& first) {
+  return fmt::format(
+      "{}: {} problem{}: prompt in {}, reference in {}; line {}: {} -> {}", path, layout.count,
+      layout.count == 1 ? "" : "s", layout.prompt_column, layout.reference_column, first.line,
+      shown(first.prompt.back().content, 60),
+      first.kind == model::ReferenceKind::kTests ? "hidden tests" : shown(first.gold, 40));
+}
+
+// Rows that a job does without: each with its line and reason, then counted by reason.
+class LeftOut {
+ public:
+  LeftOut(std::string path, int64_t num_rows) : path_(std::move(path)), num_rows_(num_rows) {}
+
+  // `detail` is what differs between rows that have one reason.
+  void add(int64_t line, const std::string& reason, std::string_view detail) {
+    ++counts_[reason];
+    ++num_left_out_;
+    if (first_.size() < kShownMax) {
+      first_.push_back(fmt::format("{}:{}: left out: {}{}", path_, line, reason,
+                                   detail.empty() ? "" : fmt::format(" ({})", shown(detail, 60))));
+    }
+  }
+
+  void add_notes(std::vector<std::string>& notes) const {
+    if (num_left_out_ == 0) return;
+    notes.insert(notes.end(), first_.begin(), first_.end());
+    notes.push_back(fmt::format("{}: left out {} of {} rows: {}", path_, num_left_out_, num_rows_,
+                                by_reason()));
+  }
+
+  // Where all are.
+  Error as_error() const {
+    return invalid_argument(fmt::format("{}; none of the file's {} rows can be used: {}",
+                                        first_.front(), num_rows_, by_reason()));
+  }
+
+ private:
+  static constexpr size_t kShownMax = 5;
+  static constexpr size_t kReasonsMax = 8;
+
+  std::string by_reason() const {
+    std::vector<std::pair<int64_t, std::string>> sorted;
+    for (const auto& [reason, count] : counts_) sorted.push_back({-count, reason});
+    std::sort(sorted.begin(), sorted.end());
+    std::string text;
+    for (size_t i = 0; i < sorted.size() && i < kReasonsMax; ++i) {
+      text += fmt::format("{}{}: {}", i == 0 ? "" : "; ", -sorted[i].first, sorted[i].second);
+    }
+    return text + (sorted.size() > kReasonsMax ? "; ..." : "");
+  }
+
+  std::string path_;
+  int64_t num_rows_;
+  int64_t num_left_out_ = 0;
+  std::vector<std::string> first_{};
+  std::map<std::string, int64_t> counts_{};
+};
+
+}  // namespace
 
 Result<PromptFormat> prompt_format(std::string_view template_name, const model::PolicyText& text,
                                    const model::TransformerConfig& config) {
@@ -34,53 +111,62 @@ Result<PromptFormat> prompt_format(std::string_view template_name, const model::
 }
 
 std::string PromptTokens::gold_for_people() const {
-  return gold.starts_with("{\"") ? "hidden tests" : gold;
+  return kind == model::ReferenceKind::kTests ? "hidden tests" : gold;
+}
+
+std::vector<RewardSpec> rewards_for(model::ReferenceKind kind) {
+  return {{.name = "accuracy", .verifier = kind == model::ReferenceKind::kTests ? "code" : "math"}};
 }
 
 Result<std::vector<PromptTokens>> load_prompts(const std::string& path, const PromptFormat& format,
-                                               int64_t max_prompt_tokens,
-                                               const std::vector<RewardSpec>& rewards,
+                                               const PromptOptions& options,
                                                std::vector<std::string>& notes) {
-  auto problems = model::load_problems(path);
-  if (!problems) return problems.error();
+  const std::vector<RewardSpec> rewards(options.rewards.begin(), options.rewards.end());
+  auto file = model::load_problems(
+      path, {.wanted = rewards.empty() ? model::WantedReference::kShortAnswerOrTests
+                                       : wanted_reference(rewards),
+             .columns = options.columns});
+  if (!file) return file.error();
+  LeftOut left_out(path, static_cast<int64_t>(file->problems.size() + file->left_out.size()));
+  for (const auto& [line, reason] : file->left_out) left_out.add(line, reason, "");
+  std::vector<std::string> taken;
   std::vector<PromptTokens> prompts;
-  int64_t num_long = 0, num_unpayable = 0;
-  for (auto& problem : *problems) {
+  for (size_t i = 0; i < file->problems.size(); ++i) {
+    model::Problem& problem = file->problems[i];
+    for (const auto& layout : file->layouts) {
+      if (layout.first == i) taken.push_back(describe(path, layout, problem));
+    }
     auto tokens = format.prompt_template.render(problem.prompt, format.tokenizer);
     if (!tokens) {
-      return invalid_argument(path + ":" + std::to_string(problem.line) + ": " +
-                              tokens.error().message);
+      return invalid_argument(fmt::format("{}:{}: {}", path, problem.line, tokens.error().message));
     }
-    if (static_cast<int64_t>(tokens->size()) > max_prompt_tokens) {
-      ++num_long;
+    const auto size = static_cast<int64_t>(tokens->size());
+    if (size > options.max_prompt_tokens) {
+      left_out.add(problem.line,
+                   fmt::format("the prompt has more than max_prompt_tokens = {} tokens",
+                               options.max_prompt_tokens),
+                   std::to_string(size));
       continue;
     }
-    // An answer that no verifier can read can never be paid.
-    if (!is_readable_gold(rewards, problem.gold)) {
-      ++num_unpayable;
+    // A reference that no verifier can read can never be paid.
+    const Status payable =
+        check_gold(rewards.empty() ? rewards_for(problem.kind) : rewards, problem.gold);
+    if (!payable) {
+      left_out.add(problem.line, payable.error().message,
+                   problem.kind == model::ReferenceKind::kAnswer ? problem.gold : "");
       continue;
     }
     prompts.push_back({.tokens = std::move(*tokens),
                        .text = problem.prompt.back().content,
-                       .gold = std::move(problem.gold)});
+                       .gold = std::move(problem.gold),
+                       .kind = problem.kind});
   }
-  if (num_long > 0) {
-    notes.push_back(path + ": left out " + std::to_string(num_long) + " of " +
-                    std::to_string(problems->size()) + " prompts longer than max_prompt_tokens = " +
-                    std::to_string(max_prompt_tokens));
+  if (prompts.empty()) return left_out.as_error();
+  for (size_t i = 0; i < taken.size() && i < kLayoutsShown; ++i) notes.push_back(taken[i]);
+  if (taken.size() > kLayoutsShown) {
+    notes.push_back(fmt::format("{}: and {} other layouts", path, taken.size() - kLayoutsShown));
   }
-  if (num_unpayable > 0) {
-    notes.push_back(path + ": left out " + std::to_string(num_unpayable) + " of " +
-                    std::to_string(problems->size()) +
-                    " prompts whose reference answer cannot be read");
-  }
-  if (prompts.empty() && num_unpayable > 0) {
-    return invalid_argument(path + ": no prompt has a reference answer that can be read");
-  }
-  if (prompts.empty()) {
-    return invalid_argument(path + ": every prompt is longer than data.max_prompt_tokens = " +
-                            std::to_string(max_prompt_tokens) + "; raise it");
-  }
+  left_out.add_notes(notes);
   return prompts;
 }
 
@@ -89,15 +175,16 @@ Result<JobData> load_job_data(const JobSpec& job, const model::PolicyText& text,
   auto format = prompt_format(job.data.template_name, text, config);
   if (!format) return format.error();
   JobData data{.format = std::move(*format)};
+  const PromptOptions options{.max_prompt_tokens = job.data.max_prompt_tokens,
+                              .rewards = job.rewards,
+                              .columns = {job.data.prompt_column, job.data.answer_column}};
   if (job.grpo.steps > 0) {
-    auto train = load_prompts(job.data.train, data.format, job.data.max_prompt_tokens, job.rewards,
-                              data.notes);
+    auto train = load_prompts(job.data.train, data.format, options, data.notes);
     if (!train) return train.error();
     data.train = std::move(*train);
   }
   if (!job.data.held_out.empty()) {
-    auto held_out = load_prompts(job.data.held_out, data.format, job.data.max_prompt_tokens,
-                                 job.rewards, data.notes);
+    auto held_out = load_prompts(job.data.held_out, data.format, options, data.notes);
     if (!held_out) return held_out.error();
     data.held_out = std::move(*held_out);
   }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/data/columns.h"
 #include "model/data/prompt_template.h"
 #include "model/tokenizer/byte_tokenizer.h"
 #include "model/tokenizer/tokenizer.h"
@@ -35,6 +37,7 @@ struct PromptTokens {
   std::vector<int32_t> tokens{};
   std::string text{};  // For people.
   std::string gold{};
+  model::ReferenceKind kind = model::ReferenceKind::kAnswer;
 
   // The gold, or for a program's tests that they are hidden.
   std::string gold_for_people() const;
@@ -50,15 +53,27 @@ struct JobData {
   std::vector<PromptTokens> train{};
   std::vector<PromptTokens> held_out{};
   std::vector<std::vector<DemonstrationTokens>> cold_start{};  // By file.
-  std::vector<std::string> notes{};  // What was left out and why, for the log.
+  // For the log: which columns were taken, and what was left out and why.
+  std::vector<std::string> notes{};
 };
 
-// Problems of one file. Prompts longer than `max_prompt_tokens`, and those whose reference answer
-// the accuracy part's verifier cannot read, are left out and counted in a note; kInvalidArgument
-// when none is left. The rewards have passed check_rewards.
+// What judges a row where no job says it: an answer is compared, tests are run.
+std::vector<RewardSpec> rewards_for(model::ReferenceKind kind);
+
+struct PromptOptions {
+  int64_t max_prompt_tokens = 0;
+  // Empty: a row is judged by what it has, as rewards_for says.
+  std::span<const RewardSpec> rewards{};
+  model::ColumnNames columns{};
+};
+
+// Problems of one file. Prompts longer than `max_prompt_tokens`, and those whose reference the
+// accuracy part's verifier cannot pay, are left out; the first five have a note each, all are
+// counted by reason in one more. The first note says which columns were taken, with the first
+// problem and its reference. kInvalidArgument when no problem is left. The rewards have passed
+// check_rewards.
 Result<std::vector<PromptTokens>> load_prompts(const std::string& path, const PromptFormat& format,
-                                               int64_t max_prompt_tokens,
-                                               const std::vector<RewardSpec>& rewards,
+                                               const PromptOptions& options,
                                                std::vector<std::string>& notes);
 
 // Reads the files of the stages that the job has, for a policy with this text and configuration;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "actors/controller/job_data.h"
-#include "model/data/dataset.h"
+#include "model/data/draw_order.h"
 #include "schemas/job.h"
 #include "schemas/work.h"
 

@@ -193,9 +193,14 @@ size_t accuracy_part(const std::vector<RewardSpec>& rewards) {
   return 0;
 }
 
-bool is_readable_gold(const std::vector<RewardSpec>& rewards, std::string_view gold) {
-  const VerifierEntry& entry = entry_of(rewards.at(accuracy_part(rewards)));
-  return entry.is_readable_gold == nullptr || entry.is_readable_gold(gold);
+model::WantedReference wanted_reference(const std::vector<RewardSpec>& rewards) {
+  return entry_of(rewards.at(accuracy_part(rewards))).reference;
+}
+
+Status check_gold(const std::vector<RewardSpec>& rewards, std::string_view gold) {
+  const RewardSpec& accuracy = rewards.at(accuracy_part(rewards));
+  const VerifierEntry& entry = entry_of(accuracy);
+  return entry.check_gold ? entry.check_gold(Settings(entry.settings, accuracy), gold) : ok();
 }
 
 std::optional<BoxLevel> needed_box_level(const std::vector<RewardSpec>& rewards) {

@@ -12,6 +12,7 @@
 
 #include "actors/verifier/sandbox/box.h"
 #include "actors/verifier/verifier.h"
+#include "model/data/columns.h"
 #include "schemas/job.h"
 #include "schemas/result.h"
 
@@ -71,8 +72,11 @@ struct VerifierEntry {
   // The longest that one response may take beyond what the processor does at once; not set: 0. A
   // verifier that waits is given more threads, and the request that holds it more time.
   std::function<double(const Settings&)> seconds_max{};
-  // False: the prompt can never be paid and is left out. Not set: any will do.
-  bool (*is_readable_gold)(std::string_view gold) = nullptr;
+  // What a problem must come with.
+  model::WantedReference reference = model::WantedReference::kAny;
+  // What is wrong with a reference: its prompt can never be paid and is left out. Not set: any will
+  // do.
+  std::function<Status(const Settings&, std::string_view gold)> check_gold{};
   // The reward has no fault.
   std::function<Made(const RewardSpec&, const Settings&, const VerifierTools&)> make{};
 };
@@ -103,8 +107,10 @@ Status check_rewards(const std::vector<RewardSpec>& rewards);
 // `math`, else the first by `code`, else the first.
 size_t accuracy_part(const std::vector<RewardSpec>& rewards);
 
-// Asks the verifier of the accuracy part. The rewards have passed check_rewards.
-bool is_readable_gold(const std::vector<RewardSpec>& rewards, std::string_view gold);
+// What the verifier of the accuracy part wants, and what it says of a reference: kInvalidArgument
+// for one that it can never pay. The rewards have passed check_rewards.
+model::WantedReference wanted_reference(const std::vector<RewardSpec>& rewards);
+Status check_gold(const std::vector<RewardSpec>& rewards, std::string_view gold);
 
 // The strongest isolation that a reward needs; nothing where none needs any.
 std::optional<BoxLevel> needed_box_level(const std::vector<RewardSpec>& rewards);

@@ -16,6 +16,10 @@ int exit_code(const Error& error);
 // Prints "troupe COMMAND: MESSAGE" to standard error and returns the exit code.
 int report(const std::string& command, const Error& error);
 
+// Sends what was printed on its way. kInternal where standard output could not be written: a full
+// disk, a reader that went away.
+Status flush_output();
+
 void add_run(CLI::App& program, int& exit_code);
 void add_quickstart(CLI::App& program, int& exit_code);
 void add_make_data(CLI::App& program, int& exit_code);

@@ -30,7 +30,10 @@ std::string variable(const char* name) {
 std::string default_door_folder() {
   if (const auto folder = variable("TROUPE_SERVER"); !folder.empty()) return folder;
   if (const auto folder = variable("XDG_RUNTIME_DIR"); !folder.empty()) return folder + "/troupe";
-  return variable("HOME") + "/.local/state/troupe/door";
+  if (const auto home = variable("HOME"); !home.empty()) {
+    return home + "/.local/state/troupe/door";
+  }
+  return {};
 }
 
 void add_server_option(CLI::App& command, std::string& folder) {
@@ -40,7 +43,16 @@ void add_server_option(CLI::App& command, std::string& folder) {
                      "~/.local/state/troupe/door");
 }
 
+Status check_door_folder(const std::string& folder) {
+  if (!folder.empty()) return ok();
+  return invalid_argument(
+      "where the daemon's folder is cannot be told: TROUPE_SERVER, XDG_RUNTIME_DIR and HOME are "
+      "not "
+      "set; set one of them, or say --server DIR");
+}
+
 Result<std::unique_ptr<FrontDoorClient>> connect_to(const std::string& folder) {
+  if (Status known = check_door_folder(folder); !known) return known.error();
   return FrontDoorClient::connect({.folder = folder});
 }
 

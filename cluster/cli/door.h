@@ -15,8 +15,10 @@
 
 namespace troupe::cluster {
 
-// $TROUPE_SERVER, else $XDG_RUNTIME_DIR/troupe, else $HOME/.local/state/troupe/door.
+// $TROUPE_SERVER, else $XDG_RUNTIME_DIR/troupe, else $HOME/.local/state/troupe/door; empty where
+// none of the three is set, which check_door_folder refuses in words.
 std::string default_door_folder();
+Status check_door_folder(const std::string& folder);
 
 // --server, whose default is the above.
 void add_server_option(CLI::App& command, std::string& folder);

@@ -1,4 +1,6 @@
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "cluster/cli/command.h"
@@ -27,6 +29,14 @@ int exit_code(const Error& error) {
 int report(const std::string& command, const Error& error) {
   std::fprintf(stderr, "troupe %s: %s\n", command.c_str(), error.message.c_str());
   return exit_code(error);
+}
+
+Status flush_output() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return ok();
+  std::string message = "standard output could not be written";
+  if (errno != 0) message += std::string(": ") + std::strerror(errno);
+  return Error{ErrorCode::kInternal, message + "; what was printed is incomplete"};
 }
 
 }  // namespace troupe::cluster

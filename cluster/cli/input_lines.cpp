@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 
 namespace troupe::cluster {
@@ -15,7 +16,7 @@ Result<std::optional<std::string>> InputLines::next() {
     while (end == buffer_.npos && !is_at_end_) {
       const size_t searched = buffer_.size() - position_;
       if (searched > kLineBytesMax) break;
-      is_at_end_ = !fill();
+      if (Status filled = fill(); !filled) return filled.error();
       end = buffer_.find('\n', position_ + searched);
     }
     if (end == buffer_.npos) end = buffer_.size();
@@ -25,7 +26,8 @@ Result<std::optional<std::string>> InputLines::next() {
       return invalid_argument(
           fmt::format("standard input:{}: longer than {} bytes", number_, kLineBytesMax));
     }
-    const std::string_view line(buffer_.data() + position_, end - position_);
+    std::string_view line(buffer_.data() + position_, end - position_);
+    if (line.ends_with('\r')) line.remove_suffix(1);
     position_ = std::min(end + 1, buffer_.size());
     if (line.find_first_not_of(" \t\r") != line.npos) return std::optional(std::string(line));
   }
@@ -35,7 +37,7 @@ bool InputLines::has_more_at_hand() const {
   return is_at_end_ || buffer_.find('\n', position_) != buffer_.npos;
 }
 
-bool InputLines::fill() {
+Status InputLines::fill() {
   constexpr size_t kReadBytes = 1 << 16;
   // What was handed out is dropped; the rest of a line moves to the front.
   buffer_.erase(0, position_);
@@ -47,7 +49,12 @@ bool InputLines::fill() {
     got = read(STDIN_FILENO, buffer_.data() + size, kReadBytes);
   } while (got < 0 && errno == EINTR);
   buffer_.resize(size + static_cast<size_t>(std::max<ssize_t>(got, 0)));
-  return got > 0;
+  is_at_end_ = got <= 0;
+  if (got < 0) {
+    return invalid_argument(
+        fmt::format("standard input:{}: cannot be read: {}", number_ + 1, std::strerror(errno)));
+  }
+  return ok();
 }
 
 }  // namespace troupe::cluster

@@ -1,4 +1,5 @@
 // The program: every command of command.h, and the daemon's name for it.
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string_view>
@@ -58,6 +59,10 @@ int run_command(int argc, char** argv) {
     std::fputs(program.help().c_str(), stderr);
     return 2;
   }
+  // Results that did not arrive are no results.
+  if (const Status written = flush_output(); !written && code == 0) {
+    return report(chosen_command(program).substr(1), written.error());
+  }
   return code;
 }
 
@@ -65,6 +70,8 @@ int run_command(int argc, char** argv) {
 }  // namespace troupe::cluster
 
 int main(int argc, char** argv) try {
+  // Who reads the output may go away: that is an error of the write, not a death without a word.
+  std::signal(SIGPIPE, SIG_IGN);
   if (argc > 0 && troupe::cluster::is_daemon_name(argv[0])) {
     return troupe::cluster::run_trouped(argc, argv);
   }

@@ -1,6 +1,7 @@
 // eval, generate and score: what can be asked of a checkpoint.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -11,9 +12,11 @@
 
 #include "actors/controller/evaluate.h"
 #include "actors/controller/prepared_job.h"
+#include "actors/verifier/verifier_table.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/input_lines.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/jobs/job_file.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
 #include "model/data/prompt_template.h"
@@ -25,6 +28,8 @@ namespace {
 struct PolicyCommand {
   std::string model{};
   std::string data{};
+  std::string rewards{};  // A job file.
+  std::vector<std::string> columns{};
   std::string precision = "bf16";
   std::string prompt_template{model::PromptTemplate::kOfModel};
   std::vector<std::string> prompts{};
@@ -73,6 +78,22 @@ Result<std::unique_ptr<model::Generator>> make_generator(model::LoadedPolicy& po
        .sequences_max = std::max<int64_t>(256, command.samples)});
 }
 
+// "prompt=NAME" and "answer=NAME".
+Result<model::ColumnNames> column_names(const std::vector<std::string>& texts) {
+  model::ColumnNames names;
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    const std::string key = text.substr(0, equals);
+    if (equals == text.npos || equals + 1 == text.size() || (key != "prompt" && key != "answer")) {
+      return invalid_argument("--columns " + text +
+                              ": must be prompt=NAME or answer=NAME, the names of the file's "
+                              "columns");
+    }
+    (key == "prompt" ? names.prompt : names.answer) = text.substr(equals + 1);
+  }
+  return names;
+}
+
 // How far an evaluation is, for people: a line on standard error every few seconds.
 class EvalProgress {
  public:
@@ -104,13 +125,38 @@ Status eval(const PolicyCommand& command) {
   if (!policy) return policy.error();
   const auto format = format_of(**policy, command);
   if (!format) return format.error();
+  const auto columns = column_names(command.columns);
+  if (!columns) return columns.error();
+  std::vector<RewardSpec> rewards;
+  if (!command.rewards.empty()) {
+    auto job = load_job(command.rewards);
+    if (!job) return job.error();
+    rewards = std::move(job->rewards);
+    if (Status status = actors::check_rewards(rewards); !status) {
+      return invalid_argument(command.rewards + ": " + status.error().message);
+    }
+  }
   std::vector<std::string> notes;
-  const std::vector<RewardSpec> rewards = {{.name = "accuracy", .verifier = "math"}};
-  auto problems = actors::load_prompts(
-      command.data, *format,
-      (*policy)->config().max_position_embeddings - command.max_response_tokens, rewards, notes);
+  auto problems =
+      actors::load_prompts(command.data, *format,
+                           {.max_prompt_tokens = (*policy)->config().max_position_embeddings -
+                                                 command.max_response_tokens,
+                            .rewards = rewards,
+                            .columns = *columns},
+                           notes);
   if (!problems) return problems.error();
   for (const auto& note : notes) fmt::print(stderr, "{}\n", note);
+  if (rewards.empty()) {
+    const auto kind = problems->front().kind;
+    const bool is_mixed = std::any_of(problems->begin(), problems->end(),
+                                      [&](const auto& problem) { return problem.kind != kind; });
+    if (is_mixed) {
+      return invalid_argument(command.data +
+                              " has problems with an answer and problems with tests; say which are "
+                              "meant with --rewards JOB.toml, or split the file");
+    }
+    rewards = actors::rewards_for(kind);
+  }
   const size_t count = std::min(problems->size(), static_cast<size_t>(command.problems));
   const auto asked = std::span<const actors::PromptTokens>(*problems).first(count);
   int64_t longest = 1;
@@ -186,8 +232,7 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
         {"finish_reason", response.finish_reason == FinishReason::kStop ? "stop" : "length"}};
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   }
-  std::fflush(stdout);
-  return ok();
+  return flush_output();
 }
 
 Status generate(const PolicyCommand& command) {
@@ -206,6 +251,9 @@ Status generate(const PolicyCommand& command) {
   while (true) {
     auto line = input.next();
     if (!line) return line.error();
+    if (!*line && ordinal == 0) {
+      return invalid_argument("no prompt: give one with --prompt, or lines on standard input");
+    }
     if (!*line) return ok();
     const Status status = generate_one(**policy, command, *format, **line, ordinal++);
     if (!status) return status;
@@ -254,7 +302,7 @@ Status score(const PolicyCommand& command) {
       out += std::isfinite(value) ? fmt::format("{}", value) : "null";
     }
     fmt::print("{}]}}\n", out);
-    std::fflush(stdout);
+    if (Status written = flush_output(); !written) return written;
   }
 }
 
@@ -298,7 +346,18 @@ void add_eval(CLI::App& program, int& exit_code) {
       "Example:\n  troupe eval --model runs/quickstart/checkpoints/step_2560 "
       "--data runs/quickstart/data/held_out.jsonl --temperature 1 --json");
   auto state = add_common(command);
-  command->add_option("--data", state->data, "Problems, one JSON object a line")->required();
+  command
+      ->add_option("--data", state->data,
+                   "Problems with an answer or with tests: JSON lines, a JSON list or CSV, also "
+                   "compressed with gzip or zstd")
+      ->required();
+  command->add_option("--rewards", state->rewards,
+                      "A job file whose [rewards] judge; without it answers are compared as by "
+                      "\"math\" and tests run as by \"code\"");
+  command
+      ->add_option("--columns", state->columns,
+                   "prompt=NAME,answer=NAME where the file's columns are not known by name")
+      ->delimiter(',');
   command->add_option("--problems", state->problems, "The first so many of the file")
       ->check(CLI::Range(1, 1'000'000'000))
       ->capture_default_str();

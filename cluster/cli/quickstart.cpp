@@ -29,6 +29,7 @@ struct QuickstartCommand {
   uint64_t seed = 1;
   std::vector<std::string> overrides{};
   bool resumes = false;
+  bool overwrites = false;
   bool is_json = false;
 };
 
@@ -94,6 +95,11 @@ Result<JobState> quickstart(const QuickstartCommand& command) {
   overrides.insert(overrides.end(), command.overrides.begin(), command.overrides.end());
   auto job = parse_job(quickstart_job(), job_path, overrides);
   if (!job) return job.error();
+  const RunOptions options{.home = command.home,
+                           .resumes = command.resumes,
+                           .overwrites = command.overwrites,
+                           .is_interrupted = is_interrupted};
+  if (Status status = check_home(options); !status) return status.error();
   std::error_code error;
   std::filesystem::create_directories(command.home, error);
   if (error) {
@@ -116,10 +122,7 @@ Result<JobState> quickstart(const QuickstartCommand& command) {
   RunOutcome outcome;
   {
     const auto view = make_view(people);
-    auto ended = run_embedded(
-        **backend, *job,
-        {.home = command.home, .resumes = command.resumes, .is_interrupted = is_interrupted},
-        *view);
+    auto ended = run_embedded(**backend, *job, options, *view);
     if (!ended) return ended.error();
     outcome = std::move(*ended);
   }
@@ -165,6 +168,8 @@ void add_quickstart(CLI::App& program, int& exit_code) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--resume", state->resumes, "Go on with an unfinished quickstart in HOME");
+  command->add_flag("--overwrite", state->overwrites,
+                    "Replace the ended job in HOME, checkpoints included");
   command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
   command->callback([state, &exit_code] {
     const auto ended = quickstart(*state);

@@ -26,6 +26,7 @@ struct RunCommand {
   std::vector<std::string> trusted_verifiers{};
   std::string replays{};
   bool resumes = false;
+  bool overwrites = false;
   bool is_json = false;
 };
 
@@ -42,6 +43,7 @@ Result<JobState> run(const RunCommand& command) {
   auto outcome = run_embedded(**backend, *job,
                               {.home = home,
                                .resumes = command.resumes,
+                               .overwrites = command.overwrites,
                                .replays = command.replays,
                                .trusted_programs = std::move(*trusted),
                                .is_interrupted = is_interrupted},
@@ -129,7 +131,11 @@ void add_run(CLI::App& program, int& exit_code) {
       "--replay", state->replays,
       "The home of a finished run of this job that kept its groups: nothing is "
       "generated, what it learned is learned again, and other weights are an error");
-  command->add_flag("--resume", state->resumes, "Go on with the unfinished job in HOME");
+  command->add_flag(
+      "--resume", state->resumes,
+      "Go on with the job in HOME; --set grpo.steps=N with a larger N goes on longer");
+  command->add_flag("--overwrite", state->overwrites,
+                    "Replace the ended job in HOME, checkpoints included");
   command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
   command->callback([state, &exit_code] {
     const auto ended = run(*state);

@@ -17,13 +17,19 @@ namespace {
 
 std::string default_home() {
   const char* home = std::getenv("HOME");
-  return std::string(home == nullptr || *home == '\0' ? "." : home) + "/.local/state/troupe";
+  return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.local/state/troupe";
 }
 
 Status serve(DaemonOptions options, const std::vector<std::string>& trusted_verifiers) {
   auto trusted = read_trusted_verifiers(trusted_verifiers);
   if (!trusted) return trusted.error();
   options.trusted_programs = std::move(*trusted);
+  // Jobs in a folder that depends on where the daemon was started would be lost to the next one.
+  if (options.home.empty()) {
+    return invalid_argument(
+        "where the store is to lie cannot be told: HOME is not set; set it, or say --home DIR");
+  }
+  if (Status known = check_door_folder(options.server); !known) return known;
   std::error_code ignored;
   options.home = std::filesystem::absolute(options.home, ignored).lexically_normal().string();
   auto backend = kernels::cpu_backend();

@@ -52,6 +52,9 @@ std::string progress_of(const ReplayStore& store, const JobRecord& record) {
   return fmt::format("step {} of {}", steps, record.spec.sft.steps + record.spec.grpo.steps);
 }
 
+// What a run leaves in its home, for a job that begins afresh.
+constexpr const char* kRunFolders[] = {"replay", "checkpoints", "policies"};
+
 Result<RunOutcome> outcome_of(const ReplayStore& store, JobRecord record) {
   RunOutcome outcome{.record = std::move(record)};
   auto ledger = store.find({kJobId, RecordKind::kLedger, 0, 0});
@@ -71,12 +74,11 @@ Result<RunOutcome> outcome_of(const ReplayStore& store, JobRecord record) {
   return outcome;
 }
 
-// What a run leaves in its home, for a job that begins afresh.
 void clear_home(const std::string& home) {
   std::error_code ignored;
-  for (const char* name : {"replay", "checkpoints", "policies", "workers.log", "credentials"}) {
+  for (const char* name : kRunFolders) fs::remove_all(home + "/" + name, ignored);
+  for (const char* name : {"workers.log", "credentials"})
     fs::remove_all(home + "/" + name, ignored);
-  }
 }
 
 // A finished run: what cannot be computed again of it, and how it ended.
@@ -140,15 +142,56 @@ Status write_recording(ReplayStore& store, uint64_t epoch, const Recording& reco
 
 }  // namespace
 
+Status check_home(const RunOptions& options) {
+  const std::string& home = options.home;
+  const auto none = [&] {
+    return invalid_argument(
+        fmt::format("{} holds no job to go on with; leave out --resume to begin one", home));
+  };
+  if (options.resumes && options.overwrites) {
+    return invalid_argument("--resume goes on with a job and --overwrite removes it; take one");
+  }
+  const std::string folder = store_folder(home);
+  if (!fs::exists(folder)) {
+    if (options.resumes) return none();
+    for (const char* name : kRunFolders) {
+      std::error_code ignored;
+      const std::string path = home + "/" + name;
+      if (options.overwrites || !fs::exists(path, ignored) || fs::is_empty(path, ignored)) continue;
+      return invalid_argument(
+          fmt::format("{} is there already and no run of this home made it; a run would remove it: "
+                      "take another --home, or say --overwrite",
+                      path));
+    }
+    return ok();
+  }
+  auto store = ReplayStore::open(folder);
+  if (!store) return store.error();
+  auto known = find_job(**store);
+  if (!known) return known.error();
+  if (!*known) return options.resumes ? none() : ok();
+  if (options.resumes) return ok();
+  const bool has_ended =
+      (*known)->state == JobState::kFinished || (*known)->state == JobState::kCancelled;
+  if (!has_ended) {
+    return invalid_argument(
+        fmt::format("{} holds an unfinished job ({}); add --resume to go on with it, take another "
+                    "--home, or remove the folder",
+                    home, progress_of(**store, **known)));
+  }
+  if (options.overwrites) return ok();
+  return invalid_argument(fmt::format(
+      "{} holds a {} job ({}) and its checkpoints; take another --home, say --overwrite to replace "
+      "them, or --resume with a larger grpo.steps to go on",
+      home, name((*known)->state), progress_of(**store, **known)));
+}
+
 Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
                                 const RunOptions& options, actors::MetricsSink& view) {
   const double began = seconds_now();
   const std::string folder = store_folder(options.home);
+  if (Status status = check_home(options); !status) return status.error();
   const bool has_store = fs::exists(folder);
-  if (options.resumes && !has_store) {
-    return invalid_argument(fmt::format(
-        "{} holds no job to go on with; leave out --resume to begin one", options.home));
-  }
   // Bounds of what can be written down.
   if (Status writable = troupe::validate(job); !writable) {
     return invalid_argument(writable.error().message);
@@ -178,27 +221,22 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     if (!found) return found.error();
     known = std::move(*found);
   }
+  bool goes_on_longer = false;
   if (!options.resumes) {
-    if (known && known->state != JobState::kFinished && known->state != JobState::kCancelled) {
-      return invalid_argument(fmt::format(
-          "{} holds an unfinished job ({}); add --resume to go on with it, take another --home, or "
-          "remove the folder",
-          options.home, progress_of(*store, *known)));
-    }
     store.reset();
     clear_home(options.home);
     known.reset();
   } else {
-    if (!known) {
-      return invalid_argument(fmt::format(
-          "{} holds no job to go on with; leave out --resume to begin one", options.home));
-    }
-    if (known->specification_hash != specification) {
-      return invalid_argument(fmt::format(
-          "the job is not the one that {} holds: its specification is {:.12}, there it is {:.12}; "
-          "only [resources], [eval], [prices], paths and how often checkpoints are written may "
-          "change",
-          options.home, specification, known->specification_hash));
+    // Nothing of a history depends on how long it is to be.
+    JobSpec as_known = job;
+    goes_on_longer = known->spec.grpo.steps > 0 && job.grpo.steps > known->spec.grpo.steps;
+    if (goes_on_longer) as_known.grpo.steps = known->spec.grpo.steps;
+    if (known->specification_hash != specification_hash(as_known)) {
+      return invalid_argument(
+          fmt::format("the job is not the one that {} holds: {}; only [resources], [eval], "
+                      "[prices], paths, how "
+                      "often checkpoints are written and a larger grpo.steps may change",
+                      options.home, differences(as_known, known->spec)));
     }
     if (!known->data_sha256.empty() && known->data_sha256 != prepared->data_sha256) {
       return invalid_argument(
@@ -208,7 +246,9 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     }
     // What made a job fail may be gone: a full disk, a damaged file that was put back. It is tried
     // again from what the store has.
-    if (is_terminal(known->state) && known->state != JobState::kFailed) {
+    const bool has_more_to_do = known->state == JobState::kFailed ||
+                                (goes_on_longer && known->state != JobState::kCancelled);
+    if (is_terminal(known->state) && !has_more_to_do) {
       auto outcome = outcome_of(*store, *known);
       if (outcome) view.noted("the job has ended already; nothing is left to do");
       return outcome;

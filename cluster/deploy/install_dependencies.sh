@@ -8,7 +8,7 @@ packages=(
   capnproto libcapnp-dev libssl-dev
   libcaf-dev libzmq3-dev cppzmq-dev librocksdb-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
-  libpcre2-dev libutf8proc-dev
+  libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev
   libflint-dev libflint-arb-dev libgmp-dev
   libseccomp-dev python3
   doctest-dev

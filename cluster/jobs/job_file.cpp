@@ -433,7 +433,7 @@ class Reader {
     const toml::table parsed = parse_override_value(path, text.substr(equals + 1));
     const toml::node& value = *parsed.get("value");
     constexpr std::string_view kRewards = "rewards.";
-    if (path.compare(0, kRewards.size(), kRewards) != 0) return read_key(path, value);
+    if (path.compare(0, kRewards.size(), kRewards) != 0) return read_inner(path, value);
     const std::string rest = path.substr(kRewards.size());
     const size_t dot = rest.find('.');
     if (dot == std::string::npos) return read_reward(rest, value);
@@ -534,8 +534,21 @@ class Reader {
     for (const auto& [key, value] : *table) {
       const std::string inner(key.str());
       const Status status =
-          name == "rewards" ? read_reward(inner, value) : read_key(name + "." + inner, value);
+          name == "rewards" ? read_reward(inner, value) : read_inner(name + "." + inner, value);
       if (!status) return status;
+    }
+    return ok();
+  }
+
+  // A key, or a table of keys within a table.
+  Status read_inner(const std::string& path, const toml::node& node) {
+    const toml::table* table = node.as_table();
+    const auto keys = job_keys();
+    const bool has_keys = std::any_of(
+        keys.begin(), keys.end(), [&](const Key& key) { return key.path.starts_with(path + "."); });
+    if (table == nullptr || !has_keys) return read_key(path, node);
+    for (const auto& [key, value] : *table) {
+      if (Status s = read_inner(path + "." + std::string(key.str()), value); !s) return s;
     }
     return ok();
   }
@@ -805,7 +818,10 @@ std::string specification_hash(const JobSpec& job) {
   for (const Key& key : job_keys()) {
     // Where files lie does not matter; what is in them has a digest of its own.
     if (!key.is_in_hash || key.is_path) continue;
-    text += fmt::format("{}={}\n", key.path, value_text(key.slot, copy).value_or(""));
+    const auto value = value_text(key.slot, copy);
+    // Jobs that do not name their columns have the hash that they had before there were names.
+    if (!value && key.path.starts_with("data.columns.")) continue;
+    text += fmt::format("{}={}\n", key.path, value.value_or(""));
   }
   for (const RewardSpec& reward : job.rewards) {
     text += fmt::format("rewards.{}={},{}\n", in_quotes(reward.name), in_quotes(reward.verifier),
@@ -820,6 +836,51 @@ std::string specification_hash(const JobSpec& job) {
     }
   }
   return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+std::string differences(const JobSpec& job, const JobSpec& there) {
+  constexpr size_t kShownMax = 6;
+  JobSpec a = job, b = there;
+  std::vector<std::string> found;
+  for (const Key& key : job_keys()) {
+    if (!key.is_in_hash || key.is_path) continue;
+    const std::string here = value_text(key.slot, a).value_or("not set");
+    const std::string other = value_text(key.slot, b).value_or("not set");
+    if (here != other)
+      found.push_back(fmt::format("{} is {}, there it is {}", key.path, here, other));
+  }
+  const auto text_of = [](const JobSpec& of, const std::string& name) -> std::string {
+    for (const RewardSpec& reward : of.rewards) {
+      if (reward.name != name) continue;
+      std::string text = fmt::format("{{ verifier = {}, weight = {}", in_quotes(reward.verifier),
+                                     to_text(reward.weight));
+      for (const RewardSetting& setting : settings_in_hash(reward)) {
+        text += fmt::format(", {} = {}", in_key_form(setting.key), setting_text(setting.value));
+      }
+      for (const RewardFile& file : reward.files) {
+        text += fmt::format(", {} = {:.12}", in_key_form(file.name),
+                            sha256_hex(std::as_bytes(std::span(file.content))));
+      }
+      return text + " }";
+    }
+    return "not set";
+  };
+  std::vector<std::string> names;
+  for (const JobSpec* of : {&job, &there}) {
+    for (const RewardSpec& reward : of->rewards) names.push_back(reward.name);
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  for (const std::string& name : names) {
+    const std::string here = text_of(job, name), other = text_of(there, name);
+    if (here != other) {
+      found.push_back(fmt::format("rewards.{} is {}, there it is {}", name, here, other));
+    }
+  }
+  if (found.empty()) return "it was begun by another version of this program";
+  const size_t more = found.size() > kShownMax ? found.size() - kShownMax : 0;
+  found.resize(found.size() - more);
+  return joined(found, "; ") + (more > 0 ? fmt::format("; and {} more keys differ", more) : "");
 }
 
 std::string to_toml(const JobSpec& job) {

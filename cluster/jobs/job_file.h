@@ -30,6 +30,10 @@ Status validate(const JobSpec& job);
 // digest of its own.
 std::string specification_hash(const JobSpec& job);
 
+// The keys that decide the history and differ, with both values: "seed is 2, there it is 1". Says
+// what else may differ where no key does.
+std::string differences(const JobSpec& job, const JobSpec& there);
+
 // A complete, commented job file that parse_job reads back as `job` (paths apart, which become
 // absolute). Optional keys that are not set are there as comments.
 std::string to_toml(const JobSpec& job);

@@ -59,6 +59,10 @@ const std::array kKeys = {
     Key{.path = "data.max_prompt_tokens",
         .slot = at<&JobSpec::data, &DataSpec::max_prompt_tokens>, .range = kTokens,
         .comment = "a longer prompt is left out"},
+    Key{.path = "data.columns.prompt", .slot = at<&JobSpec::data, &DataSpec::prompt_column>,
+        .comment = "the prompt's column; not set: found by name"},
+    Key{.path = "data.columns.answer", .slot = at<&JobSpec::data, &DataSpec::answer_column>,
+        .comment = "the reference's column; not set: found by name"},
 
     Key{.path = "sft.steps", .slot = at<&JobSpec::sft, &SftSpec::steps>, .range = kSteps,
         .comment = "0: no supervised stage"},
@@ -181,7 +185,7 @@ const std::array kKeys = {
         .comment = "async: how far behind the learner's a token's policy may be"},
     Key{.path = "schedule.checkpoint_every_steps",
         .slot = at<&JobSpec::schedule, &ScheduleSpec::checkpoint_every_steps>,
-        .range = {1, 1e8}, .is_in_hash = false, .comment = "of [grpo]; one more at the end"},
+        .range = kSteps, .is_in_hash = false, .comment = "of [grpo]; 0: only the one at the end"},
     Key{.path = "schedule.checkpoints_kept",
         .slot = at<&JobSpec::schedule, &ScheduleSpec::checkpoints_kept>, .range = {1, 1e6},
         .is_in_hash = false, .comment = "the newest ones"},
@@ -194,7 +198,8 @@ const std::array kKeys = {
     Key{.path = "eval.every_steps", .slot = at<&JobSpec::eval, &EvalSpec::every_steps>,
         .range = kSteps, .is_in_hash = false, .comment = "0: only before and after [grpo]"},
     Key{.path = "eval.problems", .slot = at<&JobSpec::eval, &EvalSpec::problems>,
-        .range = {1, 1e7}, .is_in_hash = false, .comment = "the first so many of data.held_out"},
+        .range = {0, 1e7}, .is_in_hash = false,
+        .comment = "the first so many of data.held_out; 0: no evaluation"},
     Key{.path = "eval.temperature", .slot = at<&JobSpec::eval, &EvalSpec::temperature>,
         .range = {0, 100}, .is_in_hash = false, .comment = "0: the most probable token"},
 
@@ -398,7 +403,10 @@ std::string_view Key::table() const {
   return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
 }
 
-std::string_view Key::name() const { return last_word(path); }
+std::string_view Key::name() const {
+  const size_t dot = path.find('.');
+  return dot == std::string_view::npos ? path : path.substr(dot + 1);
+}
 
 std::span<const Key> job_keys() { return kKeys; }
 

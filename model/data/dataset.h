@@ -1,5 +1,5 @@
-// Problems and demonstrations from JSON lines, with the columns that the field uses found by name,
-// and the order in which a job draws from them.
+// Problems and demonstrations of a data file: JSON lines, JSON lists and tables (row_file.h), with
+// the columns that the field uses found by name (columns.h).
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/data/columns.h"
 #include "model/data/prompt_template.h"
 #include "schemas/result.h"
 
@@ -14,8 +15,11 @@ namespace troupe::model {
 
 struct Problem {
   Prompt prompt{};
-  std::string gold{};  // The reference answer; never empty.
-  int64_t line = 0;    // In its file, from 1.
+  // The reference answer, or with kTests the row as it is written; never empty. Several answers,
+  // any of which is right, are the JSON text of a list of texts.
+  std::string gold{};
+  ReferenceKind kind = ReferenceKind::kAnswer;
+  int64_t line = 0;  // In its file, from 1.
 };
 
 struct Demonstration {
@@ -24,65 +28,32 @@ struct Demonstration {
   int64_t line = 0;
 };
 
-constexpr size_t kDatasetLineBytesMax = 8 << 20;
-
-// Both read one JSON object per line; blank lines are skipped. All failures are kInvalidArgument
-// and name file and line: no such file, a Parquet file (the message has the command that converts
-// it), no row, a line that is too long, is not UTF-8 or not a JSON object, a column that is missing
-// (the message lists those found), empty or of a wrong type.
-//
-//   problems         prompt | question | text: text, or a list of {role, content}
-//                    gold | reward_model.ground_truth | ground_truth | solution | answer: text or
-//                    an integer; an `answer` with "####" (GSM8K) counts from the last "####" on,
-//                    without thousands commas; a row with a programming problem's tests (test and
-//                    entry_point, test_list, or inputs) is itself the gold, as it is written
-//   demonstrations   prompt | question, with response | completion | answer: text, or for
-//                    completion a list of one assistant's message
-//                    messages: the last one, the assistant's, is the response
-Result<std::vector<Problem>> load_problems(const std::string& path);
-Result<std::vector<Demonstration>> load_demonstrations(const std::string& path);
-
-// Which of `count` items is drawn k-th: epoch k / count is a Fisher-Yates permutation of its own, a
-// pure function of (seed, deck, epoch). Without shuffle it is file order, again and again.
-class DrawOrder {
- public:
-  struct Options {
-    uint64_t seed = 0;
-    uint32_t deck = 0;  // Decks of one seed are shuffled independently.
-    int64_t count = 0;  // > 0
-    bool shuffle = true;
+struct ProblemFile {
+  struct LeftOut {
+    int64_t line = 0;
+    std::string reason{};
   };
-  static constexpr uint32_t kTrainDeck = 0;
-  static constexpr uint32_t kColdStartDeck = 1;  // + index of the cold-start file
-
-  explicit DrawOrder(Options options);
-
-  // Remembers the permutation of the last epoch asked for, so it is not for concurrent use.
-  int64_t at(int64_t draw);
-
- private:
-  Options options_;
-  int64_t epoch_ = -1;
-  std::vector<int64_t> permutation_{};
-};
-
-// The training prompt of group (round, ordinal). Ordinals from prompts_per_round on are
-// replacements: drawn on their own, so that they never shift later rounds.
-class PromptOrder {
- public:
-  struct Options {
-    uint64_t seed = 0;
+  // Rows that were read alike.
+  struct Layout {
+    std::string prompt_column{};
+    std::string reference_column{};
     int64_t count = 0;
-    int64_t prompts_per_round = 0;
-    bool shuffle = true;
+    size_t first = 0;  // Index of its first problem.
   };
-  explicit PromptOrder(Options options);
 
-  int64_t at(int64_t round, int64_t ordinal);
-
- private:
-  Options options_;
-  DrawOrder order_;
+  std::vector<Problem> problems{};  // At least one.
+  std::vector<LeftOut> left_out{};
+  std::vector<Layout> layouts{};  // In the order in which the file has them.
 };
+
+struct ProblemOptions {
+  WantedReference wanted = WantedReference::kShortAnswerOrTests;
+  ColumnNames columns{};
+};
+
+// All failures are kInvalidArgument and name file and line: those of RowFile and read_problem, and
+// a file that has no row, or none that can be used.
+Result<ProblemFile> load_problems(const std::string& path, const ProblemOptions& options = {});
+Result<std::vector<Demonstration>> load_demonstrations(const std::string& path);
 
 }  // namespace troupe::model

@@ -70,6 +70,8 @@ inline DataSpec filled_data_spec() {
       .template_name = "template_name",
       .shuffle = true,
       .max_prompt_tokens = 6,
+      .prompt_column = "problem",
+      .answer_column = "label",
   };
 }
 
@@ -763,7 +765,8 @@ inline bool same(const PolicySpec& a, const PolicySpec& b) {
 inline bool same(const DataSpec& a, const DataSpec& b) {
   return a.train == b.train && a.cold_start == b.cold_start && a.held_out == b.held_out &&
          a.template_name == b.template_name && a.shuffle == b.shuffle &&
-         a.max_prompt_tokens == b.max_prompt_tokens;
+         a.max_prompt_tokens == b.max_prompt_tokens && a.prompt_column == b.prompt_column &&
+         a.answer_column == b.answer_column;
 }
 
 inline bool same(const SftSpec& a, const SftSpec& b) {

@@ -17,7 +17,13 @@ Result<CodeTask> read_task(std::string_view gold, const CodeTask& defaults) {
   return read_code_task(*object, defaults);
 }
 
-bool is_readable(std::string_view gold) { return static_cast<bool>(read_task(gold, {})); }
+CodeTask defaults_of(const Settings& settings) {
+  CodeTask defaults;
+  defaults.language = settings.text("language");
+  defaults.seconds = settings.number("seconds");
+  defaults.memory_mb = settings.integer("memory_mb");
+  return defaults;
+}
 
 class CodeReward : public Verifier {
  public:
@@ -101,15 +107,16 @@ VerifierEntry code_reward() {
             // again where the machine was short.
             return 2 * (62 + settings.number("tests_max") * (2 * settings.number("seconds") + 22));
           },
-      .is_readable_gold = is_readable,
+      .reference = model::WantedReference::kTests,
+      .check_gold = [](const Settings& settings, std::string_view gold) -> Status {
+        auto task = read_task(gold, defaults_of(settings));
+        if (!task) return task.error();
+        return ok();
+      },
       .make = [](const RewardSpec&, const Settings& settings,
                  const VerifierTools& tools) -> VerifierEntry::Made {
-        CodeTask defaults;
-        defaults.language = settings.text("language");
-        defaults.seconds = settings.number("seconds");
-        defaults.memory_mb = settings.integer("memory_mb");
         return std::unique_ptr<Verifier>(
-            new CodeReward(*tools.sandbox, std::move(defaults),
+            new CodeReward(*tools.sandbox, defaults_of(settings),
                            static_cast<size_t>(settings.integer("tests_max"))));
       },
   };

@@ -7,7 +7,13 @@ VerifierEntry math_reward() {
   return {
       .name = "math",
       .comment = "the final answer equals the reference answer mathematically",
-      .is_readable_gold = [](std::string_view gold) { return is_readable_gold(gold); },
+      .reference = model::WantedReference::kShortAnswer,
+      .check_gold =
+          [](const Settings&, std::string_view gold) {
+            return is_readable_gold(gold)
+                       ? ok()
+                       : invalid_argument("the reference answer cannot be read as mathematics");
+          },
       .make =
           [](const RewardSpec&, const Settings&, const VerifierTools&) {
             return make_function_verifier([](const ResponseToJudge& response) {

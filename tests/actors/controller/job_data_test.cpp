@@ -94,8 +94,15 @@ TEST_CASE("job data: long prompts are left out and counted, all of them is an er
   const auto data = files.load();
   REQUIRE(data);
   CHECK(data->train.size() == 1);
-  REQUIRE(data->notes.size() == 1);
-  CHECK(data->notes[0].find("left out 1 of 2") != std::string::npos);
+  REQUIRE(data->notes.size() == 4);  // The held-out file has a line of its own.
+  CHECK(data->notes[0].ends_with(
+      "train.jsonl: 2 problems: prompt in prompt, reference in gold; line 1: 1+2=? -> 3"));
+  CHECK(
+      data->notes[1].ends_with("train.jsonl:2: left out: the prompt has more than "
+                               "max_prompt_tokens = 6 tokens (51)"));
+  CHECK(
+      data->notes[2].ends_with("train.jsonl: left out 1 of 2 rows: 1: the prompt has more than "
+                               "max_prompt_tokens = 6 tokens"));
   files.job.data.max_prompt_tokens = 5;
   CHECK(files.refusal().find("max_prompt_tokens") != std::string::npos);
 }

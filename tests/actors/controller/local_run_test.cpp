@@ -771,7 +771,8 @@ TEST_CASE("evaluate: solved is what the verifier says, and samples belong to see
   std::vector<std::string> notes;
   const std::vector<RewardSpec> rewards = {{.name = "format", .verifier = "r1_format"},
                                            {.name = "accuracy", .verifier = "math"}};
-  const auto problems = load_prompts(world().data + "/train.jsonl", *format, 16, rewards, notes);
+  const auto problems = load_prompts(world().data + "/train.jsonl", *format,
+                                     {.max_prompt_tokens = 16, .rewards = rewards}, notes);
   REQUIRE(problems);
   CHECK(accuracy_part(rewards) == 1);
   const auto ask = [&](const EvaluateOptions& options) {

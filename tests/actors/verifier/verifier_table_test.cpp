@@ -89,10 +89,10 @@ TEST_CASE("verifier table: the accuracy part is by math, else by code, else the 
   CHECK(accuracy_part({form, code}) == 1);
   CHECK(accuracy_part({form}) == 0);
   // Whose gold is asked for.
-  CHECK(is_readable_gold({form, math}, "5"));
-  CHECK_FALSE(is_readable_gold({form, math}, " "));
-  CHECK_FALSE(is_readable_gold({form, code}, "5"));
-  CHECK(is_readable_gold({form}, " "));
+  CHECK(check_gold({form, math}, "5"));
+  CHECK_FALSE(check_gold({form, math}, " "));
+  CHECK_FALSE(check_gold({form, code}, "5"));
+  CHECK(check_gold({form}, " "));
 }
 
 TEST_CASE("verifier table: a sandbox is as strong as the strictest reward wants it") {

@@ -23,7 +23,7 @@ std::string bytes_of(const std::string& path) {
 std::vector<Problem> problems_of(const std::string& path) {
   auto problems = load_problems(path);
   REQUIRE(problems);
-  return *problems;
+  return problems->problems;
 }
 
 std::vector<Demonstration> demonstrations_of(const std::string& path) {

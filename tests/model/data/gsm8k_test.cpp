@@ -19,17 +19,17 @@ TEST_CASE("gsm8k: the published files load as they are, as problems and as demon
   }
   auto train = load_problems(folder + "train.jsonl");
   REQUIRE_MESSAGE(train, train.error().message);
-  CHECK(train->size() == 7473);
+  CHECK(train->problems.size() == 7473);
   auto test = load_problems(folder + "test.jsonl");
   REQUIRE_MESSAGE(test, test.error().message);
-  CHECK(test->size() == 1319);
-  CHECK(test->front().gold == "18");
+  CHECK(test->problems.size() == 1319);
+  CHECK(test->problems.front().gold == "18");
   auto demonstrations = load_demonstrations(folder + "test.jsonl");
   REQUIRE_MESSAGE(demonstrations, demonstrations.error().message);
   // Every reference answer is one that the verifier can pay, and each demonstration reaches it.
-  for (size_t i = 0; i < test->size(); ++i) {
-    CAPTURE((*test)[i].line);
-    const auto part = actors::verify_math((*demonstrations)[i].response, (*test)[i].gold);
+  for (size_t i = 0; i < test->problems.size(); ++i) {
+    CAPTURE(test->problems[i].line);
+    const auto part = actors::verify_math((*demonstrations)[i].response, test->problems[i].gold);
     REQUIRE(part.kind == VerdictKind::kEqual);
   }
 }

@@ -251,7 +251,7 @@ TEST_CASE("programs: the files are a function of the options, and load as what t
   const auto problems = load_problems(a.file("train.jsonl"));
   REQUIRE(problems);
   // The row itself is the gold.
-  CHECK(problems->front().gold ==
+  CHECK(problems->problems.front().gold ==
         tests::contents(a.file("train.jsonl"))
             .substr(0, tests::contents(a.file("train.jsonl")).find('\n')));
   CHECK(load_demonstrations(a.file("cold_start_noisy.jsonl")));
