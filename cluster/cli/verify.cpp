@@ -130,6 +130,7 @@ struct VerifyCommand {
   std::string sandbox = "full";
   double seconds = CodeTask{}.seconds;
   int64_t memory_mb = CodeTask{}.memory_mb;
+  bool has_packages = false;
 };
 
 class Stopwatch {
@@ -257,7 +258,9 @@ constexpr const char* kCodeExample =
     "Formats, by their fields: humaneval (prompt, test, entry_point), mbpp (test_list,\n"
     "test_setup_code), stdio (inputs, outputs), function (inputs, outputs, fn_name), judge "
     "(inputs,\n"
-    "outputs, checker, checker_language). Languages: python; c and cpp for stdio and judge.\n"
+    "outputs, checker, checker_language), pytest (test); and the same in input_output,\n"
+    "ground_truth, tests, test_cases, verification_info, public_test_cases, public_tests.\n"
+    "Languages: python; c and cpp for stdio and judge.\n"
     "Verdicts: passed, wrong_answer, compile_error, runtime_error, timeout, resource_limit,\n"
     "no_answer (a response without code), gold_unparseable and infra_error (score: null).";
 
@@ -291,6 +294,8 @@ void add_verify(CLI::App& program, int& exit_code) {
                    "The isolation that must be there; see troupe doctor")
       ->capture_default_str()
       ->check(CLI::IsMember({"full", "namespaces_only"}));
+  code->add_flag("--python-packages", command->has_packages,
+                 "Programs may import the Python packages that are installed here");
   code->footer(kCodeExample);
   code->callback([command, &exit_code] {
     auto sandbox =
@@ -302,6 +307,7 @@ void add_verify(CLI::App& program, int& exit_code) {
     CodeTask defaults;
     defaults.seconds = command->seconds;
     defaults.memory_mb = command->memory_mb;
+    defaults.has_packages = command->has_packages;
     exit_code = run_lines(*command, "verify code", 1, [&](const std::string& line) {
       return judge_code(**sandbox, defaults, line);
     });

@@ -29,8 +29,15 @@ void fuzz_one(const uint8_t* data, size_t size) {
   if (const auto value = actors::value_from_json(bytes)) {
     TROUPE_CHECK(actors::decode(actors::encode(*value)).has_value());
   }
-  const auto code = actors::extract_code(bytes, "python");
-  TROUPE_CHECK(code.code.has_value() == code.reason.empty());
+  for (const char* language : {"python", "cpp"}) {
+    for (const bool is_whole : {true, false}) {
+      const actors::ExtractedCode code = actors::extract_code(
+          bytes, {.language = language, .is_whole = is_whole, .names = {"Solution", "f"}});
+      TROUPE_CHECK(code.code.has_value() == code.reason.empty());
+      // One program, and nothing that the response does not have.
+      TROUPE_CHECK(!code.code || code.code->size() <= size);
+    }
+  }
   const size_t half = size / 2;
   for (const char c : actors::difference(bytes.substr(0, half), bytes.substr(half))) {
     TROUPE_CHECK(static_cast<unsigned char>(c) >= 0x20 && c != 0x7F);

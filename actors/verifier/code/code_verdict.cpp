@@ -19,6 +19,7 @@
 #include "actors/verifier/code/result_frame.h"
 #include "actors/verifier/code/runners.h"
 #include "actors/verifier/printable.h"
+#include "actors/verifier/sandbox/toolchain.h"
 #include "schemas/check.h"
 
 namespace troupe::actors {
@@ -161,8 +162,7 @@ class Trial {
   Trial(Sandbox& sandbox, const CodeTask& task) : sandbox_(sandbox), task_(task) {}
 
   CodeVerdict verify(std::string_view code) {
-    const bool has_sources =
-        task_.format == CodeFormat::kHumanEval || task_.format == CodeFormat::kMbpp;
+    const bool has_sources = !task_.test_sources.empty();
     verdict_.total =
         static_cast<int64_t>(has_sources ? task_.test_sources.size() : task_.tests.size());
     if (code.size() > kCodeBytesMax) {
@@ -260,7 +260,16 @@ class Trial {
     box.files = program.files;
     box.has_report = program.language->compile_script.empty();
     box.limits = limits();
+    allow_packages(box);
     return box;
+  }
+
+  void allow_packages(BoxProgram& box) const {
+    if (!task_.has_packages || box.toolchain != "python") return;
+    box.toolchain = sandbox::kPythonWithPackages;
+    box.files.push_back(
+        {.name = "packages",
+         .content = fmt::format("{}", fmt::join(sandbox::python_package_folders(), "\n"))});
   }
 
   // Every test in a box of its own.
@@ -337,9 +346,9 @@ class Trial {
   Outcome call_all(const Program& program) {
     const std::string secret = new_secret();
     const auto num_tests = static_cast<int64_t>(task_.tests.size());
-    BoxProgram box = boxed(program);
+    BoxProgram box = boxed({program.language, {program.files.front()}});
     box.argv = python_command("/box/call.py");
-    box.files.back() = python_runner(sandbox_, "call.py");
+    box.files.push_back(python_runner(sandbox_, "call.py"));
     box.input =
         message(secret) + message(task_.function) + message(fmt::format("{}", task_.seconds));
     for (const CodeTest& test : task_.tests) {
@@ -432,6 +441,9 @@ class Trial {
     const Language* language = find_language(task_.language);
     std::string source = task_.prompt;
     const bool is_humaneval = task_.format == CodeFormat::kHumanEval;
+    const char* form = is_humaneval                          ? "humaneval"
+                       : task_.format == CodeFormat::kPytest ? "pytest"
+                                                             : "mbpp";
     // A completion goes on where the prompt stops; a whole function comes after it.
     if (!source.empty() && source.back() != '\n' && !code.starts_with(' ')) source += '\n';
     source += code;
@@ -447,8 +459,7 @@ class Trial {
     Value tests = Value::list({});
     for (const std::string& test : task_.test_sources) tests.items.push_back(Value::of_text(test));
     const Value plan = Value::list(
-        {Value::of_text(secret), Value::of_text(is_humaneval ? "humaneval" : "mbpp"),
-         Value::of_text(task_.function),
+        {Value::of_text(secret), Value::of_text(form), Value::of_text(task_.function),
          Value::of_text(is_humaneval ? task_.prompt : task_.before_tests), std::move(tests)});
     BoxProgram tester;
     tester.toolchain = "python";
@@ -460,6 +471,8 @@ class Trial {
     tester.limits.wall_seconds = 2 * task_.seconds + kTesterSeconds;
     tester.limits.memory_bytes += kTesterMemoryBytes;
     program.limits.wall_seconds = tester.limits.wall_seconds;
+    allow_packages(program);
+    allow_packages(tester);
 
     Joint joint;
     {
@@ -531,7 +544,7 @@ CodeVerdict verify_code(Sandbox& sandbox, const CodeTask& task, std::string_view
 
 CodeVerdict verify_code_response(Sandbox& sandbox, const CodeTask& task,
                                  std::string_view response) {
-  const ExtractedCode extracted = extract_code(response, task.language);
+  const ExtractedCode extracted = extract_code(response, wanted_program(task));
   if (!extracted.code) return {.kind = VerdictKind::kNoAnswer, .reason = extracted.reason};
   return verify_code(sandbox, task, *extracted.code);
 }

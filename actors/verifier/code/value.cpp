@@ -15,11 +15,59 @@ namespace {
 
 using Kind = Value::Kind;
 
+// The parser refuses what no double can hold, so long integers reach it as {MARK: "digits"}.
+constexpr size_t kPlainDigitsMax = 300;
+
+size_t digits_end(std::string_view text, size_t at) {
+  while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+  return at;
+}
+
+struct MarkedText {
+  std::string text{};
+  std::string mark{};  // Empty: the text has no long integers.
+};
+
+MarkedText with_long_integers_marked(std::string_view text) {
+  MarkedText marked;
+  size_t done = 0;
+  bool is_in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (is_in_string) {
+      if (c == '\\') ++i;
+      is_in_string = c != '"';
+      continue;
+    }
+    is_in_string = c == '"';
+    const size_t begin = i;
+    const size_t end = digits_end(text, begin + (c == '-' ? 1 : 0));
+    if (end <= begin + 1) continue;
+    i = end - 1;
+    const bool is_whole = end == text.size() || (text[end] != '.' && (text[end] | 32) != 'e');
+    const bool has_zero = text[begin + (c == '-' ? 1 : 0)] == '0';  // 01 is no JSON.
+    if (end - begin <= kPlainDigitsMax || !is_whole || has_zero) continue;
+    // A key that the text does not have.
+    if (marked.mark.empty()) {
+      marked.mark = "long integer";
+      while (text.find(marked.mark) != text.npos) marked.mark += '*';
+    }
+    marked.text += text.substr(done, begin - done);
+    marked.text +=
+        "{\"" + marked.mark + "\":\"" + std::string(text.substr(begin, end - begin)) + "\"}";
+    done = end;
+  }
+  if (!marked.mark.empty()) marked.text += text.substr(done);
+  return marked;
+}
+
 // Builds a Value from the parser's events. nlohmann's own tree would lose the digits of integers
 // beyond 64 bits.
 class Builder {
  public:
   using json = nlohmann::json;
+
+  explicit Builder(std::string long_integer_mark) : mark_(std::move(long_integer_mark)) {}
 
   bool null() { return add({}); }
   bool boolean(bool value) { return add({.kind = Kind::kBool, .boolean = value}); }
@@ -28,7 +76,7 @@ class Builder {
   bool number_float(double value, const std::string& text) {
     const bool is_integer = text.find_first_not_of("-0123456789") == std::string::npos;
     if (is_integer) return add_integer(text);
-    return add({.kind = Kind::kReal, .real = value});
+    return add({.kind = Kind::kReal, .real = value, .text = text});
   }
   bool string(std::string& text) { return add(Value::of_text(std::move(text))); }
   bool binary(json::binary_t&) { return false; }
@@ -77,9 +125,15 @@ class Builder {
   bool close() {
     Value value = std::move(open_.back());
     open_.pop_back();
-    return add(std::move(value));
+    // The text may write the mark's letters as escapes, but then hardly a number with it.
+    const bool is_marked = !mark_.empty() && value.kind == Kind::kDictionary &&
+                           value.items.size() == 2 && value.items[0].text == mark_ &&
+                           value.items[1].kind == Kind::kText && value.items[1].text.size() > 1 &&
+                           digits_end(value.items[1].text, 1) == value.items[1].text.size();
+    return is_marked ? add_integer(std::move(value.items[1].text)) : add(std::move(value));
   }
 
+  const std::string mark_;
   Value root_{};
   std::vector<Value> open_{};
   size_t num_items_ = 0;
@@ -281,7 +335,9 @@ const Value* Value::find(std::string_view key) const {
 }
 
 Result<Value> value_from_json(std::string_view text) {
-  Builder builder;
+  const MarkedText marked = with_long_integers_marked(text);
+  if (!marked.mark.empty()) text = marked.text;
+  Builder builder(marked.mark);
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
     builder.fail("not JSON");
   }

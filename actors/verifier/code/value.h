@@ -1,6 +1,5 @@
-// Plain values (JSON's, and what programs compute) with all digits of their integers (308 at most
-// in JSON), for comparing what a
-// program returned with what was expected.
+// Plain values (JSON's, and what programs compute) with all digits of their integers, for comparing
+// what a program returned with what was expected.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +19,8 @@ struct Value {
   Kind kind = Kind::kNull;
   bool boolean = false;
   double real = 0;
-  std::string text{};          // kText; kInteger: its decimal digits; kOther: what it is.
+  // kText; kInteger: its decimal digits; kReal from JSON: as it is written; kOther: what it is.
+  std::string text{};
   std::vector<Value> items{};  // kList; kDictionary: key and value by turns.
 
   static Value of_text(std::string text);

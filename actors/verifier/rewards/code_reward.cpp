@@ -1,10 +1,14 @@
 // The accuracy of a program: it is run against hidden tests in a sandbox.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "actors/verifier/code/code_text.h"
 #include "actors/verifier/code/code_verdict.h"
+#include "actors/verifier/code/language.h"
 #include "actors/verifier/rewards/rewards.h"
 #include "actors/verifier/rewards/sandbox_setting.h"
 
@@ -20,6 +24,7 @@ Result<CodeTask> read_task(std::string_view gold, const CodeTask& defaults) {
 CodeTask defaults_of(const Settings& settings) {
   CodeTask defaults;
   defaults.language = settings.text("language");
+  defaults.has_packages = settings.flag("python_packages");
   defaults.seconds = settings.number("seconds");
   defaults.memory_mb = settings.integer("memory_mb");
   return defaults;
@@ -33,7 +38,7 @@ class CodeReward : public Verifier {
   VerdictPart verify(const ResponseToJudge& response) override {
     if (response.gold != gold_) begin_problem(response.gold);
     if (!task_) return {.kind = VerdictKind::kGoldUnparseable, .reason = task_.error().message};
-    const ExtractedCode extracted = extract_code(response.text, task_->language);
+    const ExtractedCode extracted = extract_code(response.text, wanted_program(*task_));
     if (!extracted.code) return {.kind = VerdictKind::kNoAnswer, .reason = extracted.reason};
     auto known = verdicts_.find(*extracted.code);
     if (known == verdicts_.end()) {
@@ -80,8 +85,9 @@ VerifierEntry code_reward() {
       .settings = {{.key = "language",
                     .type = SettingType::kText,
                     .default_value = "python",
-                    .allowed = {"python", "cpp", "c"},
-                    .comment = "of the response's program, where the problem names none"},
+                    .comment =
+                        "of the response's program, where the problem names none: python | cpp "
+                        "| c, or another of their usual names"},
                    {.key = "seconds",
                     .default_value = 6.0,
                     .low = 0.1,
@@ -99,7 +105,16 @@ VerifierEntry code_reward() {
                     .low = 1,
                     .high = kCodeTestsMax,
                     .comment = "of a problem's tests that are run, the first ones"},
+                   {.key = "python_packages",
+                    .type = SettingType::kFlag,
+                    .default_value = false,
+                    .comment = "true: programs may import the Python packages that are installed"},
                    sandbox_setting()},
+      .find_fault = [](const Settings& settings) -> std::optional<std::string> {
+        const std::string& language = settings.text("language");
+        if (find_language(language)) return {};
+        return fmt::format("language is \"{}\"; it must be one of {}", language, language_names());
+      },
       .box_level = [](const Settings& settings) { return allowed_box_level(settings); },
       .seconds_max =
           [](const Settings& settings) {

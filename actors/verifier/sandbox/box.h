@@ -31,8 +31,9 @@ struct BoxFile {
 };
 
 struct BoxProgram {
-  std::string toolchain = "python";  // Which host files are visible: "python", "cpp" or "none".
-  std::vector<std::string> argv{};   // argv[0] is a path inside the box, e.g. /usr/bin/python3.
+  // Which host files are visible: "python", "python-packages", "cpp" or "none".
+  std::string toolchain = "python";
+  std::vector<std::string> argv{};  // argv[0] is a path inside the box, e.g. /usr/bin/python3.
   std::vector<BoxFile> files{};
   std::string input{};      // Written to standard input, which is then closed ...
   int input_fd = -1;        // ... unless this is its standard input (stays the caller's).

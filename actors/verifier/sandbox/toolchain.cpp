@@ -98,6 +98,24 @@ Status add_python(Root& root) {
   return ok();
 }
 
+// Some of the shared libraries that packages use are links through a folder of the host's choices.
+void add_chosen_libraries(Root& root) {
+  constexpr char kChoices[] = "/etc/alternatives";
+  std::error_code error;
+  for (fs::directory_iterator it(kChoices, error), end; !error && it != end; it.increment(error)) {
+    std::error_code unreadable;
+    const std::string target = fs::read_symlink(it->path(), unreadable).string();
+    const bool is_library = it->path().filename().string().rfind("lib", 0) == 0 &&
+                            target.rfind(fmt::format("/usr/lib/{}/", kTriplet), 0) == 0;
+    if (!unreadable && is_library) root.link(target, it->path().string());
+  }
+}
+
+void add_packages(Root& root) {
+  for (const std::string& folder : python_package_folders()) root.bind_folder(folder);
+  add_chosen_libraries(root);
+}
+
 Status add_compiler(Root& root) {
   for (const char* name : {"g++", "gcc", "as", "ld"}) {
     if (!root.program(name)) {
@@ -116,11 +134,31 @@ Status add_compiler(Root& root) {
 
 }  // namespace
 
+std::vector<std::string> python_package_folders() {
+  std::error_code error;
+  const fs::path file = fs::canonical("/usr/bin/python3", error);
+  std::vector<std::string> folders;
+  if (error) return folders;
+  const std::string name = file.filename().string();  // "python3.11"
+  for (const std::string& path :
+       {"/usr/local/lib/" + name + "/dist-packages", std::string("/usr/lib/python3/dist-packages"),
+        "/usr/local/lib/" + name + "/site-packages", "/usr/local/lib64/" + name + "/site-packages",
+        "/usr/lib/" + name + "/site-packages", "/usr/lib64/" + name + "/site-packages"}) {
+    const std::string folder = fs::canonical(path, error).string();
+    if (error || !fs::is_directory(folder, error)) continue;
+    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) {
+      folders.push_back(folder);
+    }
+  }
+  return folders;
+}
+
 Result<std::vector<RootPart>> toolchain_root(const std::string& toolchain) {
   Root root;
-  if (toolchain != "none" && toolchain != "python" && toolchain != "cpp") {
-    return invalid_argument(
-        fmt::format("toolchain '{}'; there are python, cpp and none", toolchain));
+  if (toolchain != "none" && toolchain != "python" && toolchain != "cpp" &&
+      toolchain != kPythonWithPackages) {
+    return invalid_argument(fmt::format("toolchain '{}'; there are python, {}, cpp and none",
+                                        toolchain, kPythonWithPackages));
   }
   add_system(root);
   add_libraries(root);
@@ -130,6 +168,7 @@ Result<std::vector<RootPart>> toolchain_root(const std::string& toolchain) {
   if (toolchain == "cpp") {
     if (auto added = add_compiler(root); !added) return added.error();
   }
+  if (toolchain == kPythonWithPackages) add_packages(root);
   root.link("usr/bin", "/bin");
   return root.take();
 }

@@ -23,6 +23,13 @@ struct RootPart {
   std::string target{};  // Of a link; else on the host.
 };
 
+// The toolchain with which Python's installed packages are there too.
+inline constexpr char kPythonWithPackages[] = "python-packages";
+
+// Where the system's Python has its packages, those folders that exist. They are at the same place
+// in a box with kPythonWithPackages.
+std::vector<std::string> python_package_folders();
+
 // In an order in which they can be made. kInvalidArgument for a toolchain that nobody knows,
 // kInternal for one that is not installed.
 Result<std::vector<RootPart>> toolchain_root(const std::string& toolchain);

@@ -1,27 +1,165 @@
 # Runs a problem's own tests against a program in another box. What the program returns arrives as
-# bytes and is built again here from exact built-in types, so no object of the program's making
-# takes part in any comparison. /box/plan has, encoded: the secret, the form ("humaneval" or
-# "mbpp"), the entry point, what comes before the tests, and the tests (a list of sources).
+# bytes and is built again here from exact types of our own, so no object of the program's making
+# takes part in any comparison. /box/plan has, encoded: the secret, the form ("humaneval", "mbpp" or
+# "pytest"), the entry point, what comes before the tests, and the tests (a list of sources). The
+# messages between the two are described in serve.py.
 
 
 class Ended(BaseException):
     """The program is gone, or does not speak as it should."""
 
 
-class Broken(BaseException):
-    """The tests ask for what cannot be done here, whatever the program is."""
+class Absent(BaseException):
+    """The program has no such function, or a result that nothing can be made of. No exception that
+    a test could expect."""
 
 
 class Raised(Exception):
-    """The program raised something, or has no such function."""
+    """The program raised something."""
 
 
-class Opaque:
-    """Stands for an object that stays in the program's box. Equal to itself only."""
+ask = None  # How a Remote asks the program; set by main().
 
-    def __init__(self, number, type_name):
-        self.number = number
-        self.type_name = type_name
+
+class Remote:
+    """Something that stays in the program's box. What is asked of it is answered there; but whether
+    it equals anything is never left to the program."""
+
+    __slots__ = ("_reference", "_name", "_is_of_tests")
+
+    def __init__(self, reference, name):
+        object.__setattr__(self, "_reference", reference)
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_is_of_tests", False)
+
+    def __eq__(self, other):
+        if self is other:
+            return True
+        if not isinstance(other, Remote):
+            return NotImplemented
+        if self._is_of_tests or other._is_of_tests:
+            raise Broken("a test compares two objects of the program's own class, so the program "
+                         "would decide")
+        raise Absent("the program returned an object of type " + self._name +
+                     " that only it could compare")
+
+    __hash__ = object.__hash__
+
+    def __call__(self, *positional, **named):
+        result, changed = ask("call", self, *positional, **named)
+        for index, value in changed.items():
+            put_into(positional[index], value)
+        if isinstance(result, Remote) and result._name == self._name:
+            object.__setattr__(result, "_is_of_tests", True)  # A test made it: Point(1, 2).
+        return result
+
+    def __getattr__(self, name):
+        result = ask("get", self, name)
+        if isinstance(result, Remote):
+            object.__setattr__(result, "_is_of_tests", self._reference[0] == b"p")  # Color.RED.
+        return result
+
+    def __setattr__(self, name, value):
+        ask("set", self, name, value)
+
+    def __delattr__(self, name):
+        ask("delete", self, name)
+
+    def __str__(self):
+        return ask("str", self)
+
+    def __repr__(self):
+        return ask("repr", self)
+
+    def __format__(self, form):
+        return ask("format", self, form)
+
+    def __len__(self):
+        return ask("len", self)
+
+    def __bool__(self):
+        return self._reference[0] == b"p" or ask("bool", self)
+
+    def __int__(self):
+        return ask("int", self)
+
+    def __float__(self):
+        return ask("float", self)
+
+    def __iter__(self):
+        return iter(ask("items", self))
+
+    def __getitem__(self, key):
+        return ask("item", self, key)
+
+    def __setitem__(self, key, value):
+        ask("set item", self, key, value)
+
+    def __delitem__(self, key):
+        ask("delete item", self, key)
+
+    def __instancecheck__(self, one):
+        return isinstance(one, Remote) and ask("is instance", self, one) is True
+
+
+class Program(Remote):
+    """A function or class of the program, by its name."""
+
+    __slots__ = ()
+
+    def __init__(self, name):
+        super().__init__((b"p", name.encode()), name)
+
+    @property
+    def __name__(self):
+        return self._name
+
+
+def put_into(old, new):
+    """What the program did to a list of the tests' is done to that list."""
+    if type(old) is list and type(new) is list:
+        old[:] = new
+    elif type(old) is type(new) and type(old) in (dict, set):
+        old.clear()
+        old.update(new)
+
+
+def reference_to(value):
+    """How the program is told of what is no plain data. What a library has it takes from there
+    itself: nothing of the tests' box but their own functions can be called by the program."""
+    if isinstance(value, Remote):
+        return value._reference
+    if type(value).__name__ in ("partial", "itemgetter", "attrgetter", "methodcaller"):
+        functions.append(value)  # They are made of something of the tests.
+        return b"u", b"%d" % (len(functions) - 1)
+    if callable(value):
+        owner = getattr(value, "__objclass__", None)
+        module = (owner or value).__module__ if hasattr(owner or value, "__module__") else None
+        path = getattr(value, "__qualname__", "")
+        if module in sys.stdlib_module_names:
+            found = sys.modules.get(module)
+            for name in path.split("."):
+                found = getattr(found, name, None)
+            if found is value:
+                return b"m", ("%s:%s" % (module, path)).encode()
+            raise Broken("a test gives the program something of " + module)
+        is_method_of_value = type(value).__name__ == "builtin_function_or_method"
+        if module == "tests" or type(value).__module__ == "tests" or is_method_of_value:
+            functions.append(value)
+            return b"u", b"%d" % (len(functions) - 1)
+    raise Broken("a test gives the program a value of type " + type(value).__name__)
+
+
+functions = []  # That tests have given to the program.
+
+
+class SolutionModule(type(sys)):
+    """What "from solution import f" takes names from."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Program(name)
 
 
 def names_of_program(context, tests):
@@ -38,68 +176,100 @@ def names_of_program(context, tests):
     return [name for name in tests[0].co_names if hasattr(builtins, name)][:1] if tests else []
 
 
+def raised_error(text):
+    """Tests may expect a built-in exception; its kind and its words are all that they get."""
+    import builtins
+
+    name, _, message = text.partition(": ")
+    kind = getattr(builtins, name, None)
+    bases = (Raised,)
+    # Not those that loops and iterators take for an end.
+    is_kind = type(kind) is type and issubclass(kind, Exception)
+    if is_kind and not issubclass(kind, (StopIteration, StopAsyncIteration)):
+        bases = (Raised, kind)
+    try:
+        error = type("Raised", bases, {})(message)
+    except TypeError:
+        error = Raised(message)
+    error.kind_name, error.detail = name, "the program raised " + text
+    return error
+
+
 def main():
-    is_called = False
+    global ask
+    is_asked = False
     secret, form, entry_point, before, tests = decode(read_file("/box/plan"))
     secret = secret.encode()
-    objects = {}
-
-    def find(number, type_name):
-        return objects.setdefault(number, Opaque(number, type_name))
-
-    def number_of(value):
-        if type(value) is not Opaque:
-            raise Broken("a test gives the program a value of type " + type(value).__name__)
-        return value.number
-
-    encode = make_encoder(number_of)
+    from_program, to_program = posix.dup(0), posix.dup(1)
+    silence_standard_streams()
+    encode = make_encoder(reference_to)
 
     def finish(status, passed, detail):
         write_all(3, b"%s %s %d %d %s\n" % (secret, status, passed, len(tests), detail))
         posix._exit(0)
 
     def receive():
-        message = read_message(0)
+        message = read_message(from_program)
         if message is None:
             raise Ended()
         status, _, payload = message.partition(b" ")
         return status, payload
 
-    class Program:
-        """A function of the program, for the tests to call."""
+    def opaque(text):
+        number, _, type_name = text.partition(" ")
+        return Remote((b"o", b"%d" % int(number)), type_name)
 
-        def __init__(self, name):
-            self.name = name
-            self.__name__ = name
+    references = {b"o": opaque}
 
-        def __call__(self, *positional, **named):
-            nonlocal is_called
-            is_called = True
-            write_message(1, encode((self.name, positional, named)))
+    def read(payload):
+        try:
+            return decode(payload, references)
+        except (Ended, Broken):
+            raise
+        except Exception as error:
+            raise Ended() from error
+
+    def answer_call(payload):
+        """The program calls a function that a test has given to it."""
+        call = read(payload)
+        try:
+            number, positional, named = call
+            function = functions[number] if type(number) is int and number >= 0 else None
+        except (TypeError, ValueError, IndexError) as error:
+            raise Ended() from error
+        try:
+            result = b"value " + encode(function(*positional, **named))
+        except Exception as error:
+            result = b"raised " + describe(error)
+        write_message(to_program, result)
+
+    def ask_program(operation, subject, *positional, **named):
+        nonlocal is_asked
+        is_asked = True
+        write_message(to_program, b"do " + encode((operation, subject, positional, named)))
+        while True:
             status, payload = receive()
-            if status == b"value":
-                try:
-                    return decode(payload, find)
-                except (ValueError, TypeError, OverflowError, MemoryError) as error:
-                    raise Ended() from error
-            text = payload[:300].decode("ascii", "replace")
-            if status == b"missing":
-                raise Raised("the program does not define " + text)
-            if status == b"unwritable":
-                raise Raised("the program returned what cannot be compared: " + text)
-            # Tests may expect a built-in exception; its kind is all that they get.
-            kind = getattr(builtins, text.partition(":")[0], None)
-            bases = (Raised,)
-            # Not those that loops and iterators take for an end.
-            is_kind = type(kind) is type and issubclass(kind, Exception)
-            if is_kind and not issubclass(kind, (StopIteration, StopAsyncIteration)):
-                bases = (Raised, kind)
-            try:
-                error = type("Raised", bases, {})("the program raised " + text)
-            except TypeError:
-                error = Raised("the program raised " + text)
-            raise error
+            if status != b"call":
+                break
+            answer_call(payload)
+        if status == b"value":
+            value = read(payload)
+            if operation != "call":
+                return value
+            if type(value) is not tuple or len(value) != 2 or type(value[1]) is not dict:
+                raise Ended()
+            if any(type(i) is not int or not 0 <= i < len(positional) for i in value[1]):
+                raise Ended()
+            # Only where there is no result: see serve.py.
+            return value if value[0] is None else (value[0], {})
+        text = payload[:300].decode("ascii", "replace")
+        if status == b"missing":
+            raise Absent("the program does not define " + text)
+        if status == b"unwritable":
+            raise Absent("the program returned what cannot be compared: " + text)
+        raise raised_error(text)
 
+    ask = ask_program
     try:
         status, payload = receive()
     except Ended:
@@ -108,9 +278,9 @@ def main():
         finish(status if status in (b"syntax", b"raised") else b"ended", 0, one_line(
             payload[:300].decode("ascii", "replace")))
 
-    import builtins
-
-    scope = new_module()
+    scope = new_module("tests")
+    sys.modules["solution"] = SolutionModule("solution")
+    sys.modules["pytest"] = pytest_words()
     passed = 0
     try:
         codes = [compile(source, "tests.py", "exec", dont_inherit=True) for source in tests]
@@ -128,13 +298,13 @@ def main():
         add_usual_names(code, scope)
     try:
         exec(context, scope)
-        if form == "humaneval":
+        if form != "mbpp":
             for code in codes:
                 exec(code, scope)
     except BaseException as error:
-        if is_called:
+        if is_asked:
             finish(b"raised", 0, b"the program failed in what the tests prepare")
-        finish(b"broken", 0, describe(error))
+        finish(b"broken", 0, one_line(str(error)) if type(error) is Broken else describe(error))
     if form == "humaneval":
         # Before the tests the function has no body yet, and some tests call it by its name.
         scope[entry_point] = Program(entry_point)
@@ -145,6 +315,8 @@ def main():
                 if check is None:
                     finish(b"broken", 0, b"the tests define no check()")
                 check(Program(entry_point))
+            elif form == "pytest":
+                run_tests(scope)
             else:
                 exec(code, scope)
             passed += 1
@@ -152,8 +324,10 @@ def main():
         finish(b"broken", passed, one_line(str(error)))
     except Ended:
         finish(b"ended", passed, b"")
-    except Raised as error:
+    except Absent as error:
         finish(b"raised", passed, one_line(str(error)))
+    except Raised as error:
+        finish(b"raised", passed, one_line(error.detail))
     except (ImportError, NameError) as error:
         # Of the tests' own: the program's arrive as Raised.
         finish(b"broken", passed, describe(error))

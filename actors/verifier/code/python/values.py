@@ -7,7 +7,8 @@
 #   l t e z <count>:     list, tuple, set, frozenset, then the items
 #   d<count>:            dictionary, then key and value by turns
 #   r<count>:            range, three integers      g<count>: an iterator, its items
-#   o<number>:<bytes>:<type's name>                 an object that stays where it was made
+#   x<bytes>:<type's name>, then a tuple            an object of a library, made of these parts
+#   o u m p <bytes>:<text>                          what stays where it is; see serve.py
 
 import posix
 import sys
@@ -18,22 +19,124 @@ BYTES_MAX = 16 << 20
 
 sys.set_int_max_str_digits(0)
 
+# Installed packages come behind the standard library, as they do outside of boxes. The file is here
+# where the problem may use them. A box has few processes, so libraries are to have one thread.
+try:
+    _fd = posix.open("/box/packages", posix.O_RDONLY)
+    sys.path += posix.read(_fd, 1 << 16).decode().split()
+    posix.close(_fd)
+    for _name in (b"OPENBLAS_NUM_THREADS", b"OMP_NUM_THREADS", b"MKL_NUM_THREADS"):
+        posix.putenv(_name, b"1")
+except OSError:
+    pass
+
 
 class Unwritable(Exception):
     pass
 
 
+def parts_of_datetime(v):
+    return (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond, v.tzinfo, v.fold)
+
+
+def parts_of_time(v):
+    return (v.hour, v.minute, v.second, v.microsecond, v.tzinfo, v.fold)
+
+
+# Objects of libraries that are as good as plain data: by module and name, how they come apart.
+PARTS = {
+    ("builtins", "bytearray"): lambda v: (bytes(v),),
+    ("datetime", "date"): lambda v: (v.year, v.month, v.day),
+    ("datetime", "datetime"): parts_of_datetime,
+    ("datetime", "time"): parts_of_time,
+    ("datetime", "timedelta"): lambda v: (v.days, v.seconds, v.microseconds),
+    ("datetime", "timezone"): lambda v: (v.utcoffset(None),),
+    ("decimal", "Decimal"): lambda v: (str(v),),
+    ("fractions", "Fraction"): lambda v: (v.numerator, v.denominator),
+    ("collections", "deque"): lambda v: (list(v), v.maxlen),
+    ("numpy", "ndarray"): lambda v: (v.tolist(), v.dtype.str),
+}
+
+
+def parts_of(value, kind):
+    """The type's name and the parts of an object of a library; None for any other object."""
+    for module, name in PARTS:
+        if module in sys.modules and getattr(sys.modules[module], name, None) is kind:
+            return module + "." + name, PARTS[module, name](value)
+    if is_named_tuple(kind):
+        return "namedtuple", (kind.__name__, kind._fields, list(tuple.__iter__(value)))
+    return None
+
+
+def is_named_tuple(kind):
+    return kind.__mro__[1:2] == (tuple,) and type(kind.__dict__.get("_fields")) is tuple
+
+
+def made_of(name, parts):
+    """The object that has these parts. Any exception where they are not a type's: they may have
+    come from anywhere, so each part's type is looked at before a type's own code sees it."""
+    if type(parts) is not tuple:
+        raise ValueError("no parts")
+    if name == "namedtuple":
+        import collections
+
+        type_name, fields, values = parts
+        if {type(type_name), *map(type, fields)} != {str} or len(fields) > 100:
+            raise ValueError("no names")
+        return collections.namedtuple(type_name, fields)(*values)
+    if name == "builtins.bytearray" and type(parts[0]) is bytes:
+        return bytearray(*parts)
+    if name == "decimal.Decimal" and type(parts[0]) is str:
+        import decimal
+
+        return decimal.Decimal(*parts)
+    if name == "fractions.Fraction" and set(map(type, parts)) == {int}:
+        import fractions
+
+        return fractions.Fraction(*parts)
+    if name == "collections.deque" and type(parts[0]) is list:
+        import collections
+
+        return collections.deque(*parts)
+    if name == "numpy.ndarray" and type(parts[1]) is str:
+        import numpy
+
+        if parts[1][:1] not in "<>|=" or parts[1][1:2] not in "biufcUS":
+            raise ValueError("no array of plain items")
+        return numpy.array(parts[0], dtype=numpy.dtype(parts[1]))
+    module, _, name = name.partition(".")
+    if module == "datetime" and (module, name) in PARTS:
+        import datetime
+
+        if name == "datetime" or name == "time":
+            return getattr(datetime, name)(*parts[:-1], fold=parts[-1])
+        return getattr(datetime, name)(*parts)
+    raise ValueError("an unknown type")
+
+
+def plain_item(value):
+    """The plain number or text that a scalar of numpy is; nothing else changes."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, getattr(numpy, "generic", ())):
+        return value
+    item = value.item()
+    return item if type(item) in (bool, int, float, complex, str, bytes) else value
+
+
 def make_encoder(keep=None):
-    """`keep(value)` gives the number of an object that is not plain data; without it, refused."""
+    """`keep(value)` gives the kind and text of a reference to what is not plain data; without it,
+    such values are refused."""
     type_, repr_, len_, next_, iter_, sorted_ = type, repr, len, next, iter, sorted
     str_encode, hex_, name_of = str.encode, float.hex, type.__dict__["__name__"].__get__
-    items_of, dict_len = dict.items, dict.__len__
+    items_of, dict_len, tuple_iter = dict.items, dict.__len__, tuple.__iter__
+    parts_of_, is_named_tuple_, plain_item_ = parts_of, is_named_tuple, plain_item
     views = (
         map, filter, zip, enumerate, reversed, type_({}.keys()), type_({}.values()),
         type_({}.items()), type_(iter([])), type_(iter(())), type_(iter({})), type_(iter("")),
         type_(iter(set())), type_(iter(range(0))), type_(x for x in ()),
     )
     containers = {list: b"l", tuple: b"t", set: b"e", frozenset: b"z"}
+    plain = {type_(None), bool, int, float, str, bytes, complex, range, dict, *containers, *views}
     # The standard library's dictionaries are equal to plain ones. They are here if the program
     # mentions them, because load() has imported them before anything of the program ran.
     dictionaries = [dict]
@@ -59,6 +162,9 @@ def make_encoder(keep=None):
             if len_(stack) > DEPTH_MAX:
                 raise Unwritable("a result that is nested too deeply")
             t = type_(v)
+            if t not in plain:
+                v = plain_item_(v)
+                t = type_(v)
             if v is None:
                 piece = b"N"
             elif t is bool:
@@ -95,8 +201,18 @@ def make_encoder(keep=None):
                 piece = b"g" + str_encode(repr_(len_(items))) + b":"
                 stack.append(iter_(items))
             elif keep is not None:
-                name = str_encode(name_of(t), "utf-8", "replace")[:100]
-                piece = b"o%d:%d:" % (keep(v), len_(name)) + name
+                parts = parts_of_(v, t)
+                if parts is not None:
+                    name = str_encode(parts[0])
+                    piece = b"x%d:" % len_(name) + name
+                    stack.append(iter_((parts[1],)))
+                else:
+                    kind, text = keep(v)
+                    piece = kind + b"%d:" % len_(text) + text
+            elif is_named_tuple_(t):
+                items = [item for item in tuple_iter(v)]
+                piece = b"t%d:" % len_(items)
+                stack.append(iter_(items))
             else:
                 raise Unwritable("a value of type " + name_of(t)[:100])
             total += len_(piece)
@@ -108,9 +224,9 @@ def make_encoder(keep=None):
     return encode
 
 
-def decode(data, find=None):
-    """The value that `data` writes. ValueError for anything else. `find(number, type_name)` gives
-    what stands for a kept object."""
+def decode(data, references={}):
+    """The value that `data` writes. Any exception for anything else. `references` has, by kind,
+    what makes a value of a reference's text."""
     position = 0
 
     def until(mark):
@@ -138,8 +254,11 @@ def decode(data, find=None):
     def real(piece):
         return float.fromhex(piece.decode("ascii"))
 
-    kinds = {b"l": list, b"t": tuple, b"e": set, b"z": frozenset, b"g": iter}
-    stack = []  # [kind, items wanted, items]
+    makers = {
+        b"l": list, b"t": tuple, b"e": set, b"z": frozenset, b"g": iter,
+        b"d": lambda items: dict(zip(items[0::2], items[1::2])), b"r": lambda items: range(*items),
+    }
+    stack = []  # [maker, items wanted, items]
     while True:
         kind = take(1)
         if kind == b"N":
@@ -158,14 +277,17 @@ def decode(data, find=None):
             value = take(number(until(b":"))).decode("utf-8", "surrogatepass")
         elif kind == b"b":
             value = take(number(until(b":")))
-        elif kind == b"o" and find is not None:
-            key = number(until(b":"))
-            value = find(key, take(number(until(b":"))).decode("utf-8", "replace"))
-        elif kind in kinds or kind in (b"d", b"r"):
+        elif kind in references:
+            value = references[kind](take(number(until(b":"))).decode("utf-8", "replace"))
+        elif kind in makers or kind == b"x":
             wanted = number(until(b":")) * (2 if kind == b"d" else 1)
+            maker = makers.get(kind)
+            if kind == b"x":
+                name, wanted = take(wanted).decode(), 1
+                maker = lambda items, name=name: made_of(name, items[0])
             if wanted > len(data) - position or len(stack) >= DEPTH_MAX:
                 raise ValueError("more items than bytes, or nested too deeply")
-            stack.append([kind, wanted, []])
+            stack.append([maker, wanted, []])
             value = stack  # Stands for "no value yet".
         else:
             raise ValueError("an unknown kind")
@@ -177,16 +299,11 @@ def decode(data, find=None):
                         raise ValueError("bytes after the value")
                     return value
                 stack[-1][2].append(value)
-            kind, wanted, items = stack[-1]
+            maker, wanted, items = stack[-1]
             if len(items) < wanted:
                 break
             stack.pop()
-            if kind == b"d":
-                value = dict(zip(items[0::2], items[1::2]))
-            elif kind == b"r":
-                value = range(*items)
-            else:
-                value = kinds[kind](items)
+            value = maker(items)
 
 
 def write_all(fd, data, write=posix.write):
@@ -293,13 +410,13 @@ def read_file(path):
     return b"".join(pieces)
 
 
-def new_module():
+def new_module(name="solution"):
     """Globals for a program, registered as its module so that pickle and dataclasses find it."""
     import builtins
 
-    module = type(sys)("solution")
+    module = type(sys)(name)
     builtins.exit = builtins.quit = sys.exit
-    sys.modules["solution"] = module
+    sys.modules[name] = module
     module.__dict__["__builtins__"] = builtins
     return module.__dict__
 
