@@ -64,6 +64,7 @@ Result<Evaluation> evaluate(model::Generator& generator, const model::PolicyWeig
     }
     const bool is_solved = part.is_right();
     metrics.solved += is_solved ? 1 : 0;
+    evaluation.num_cut += response.finish_reason == FinishReason::kLength ? 1 : 0;
     metrics.tokens_generated += static_cast<int64_t>(response.tokens.size());
     thinking += has_thinking(text) ? 1 : 0;
     if (i < options.num_traces) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "actors/verifier/printable.h"
@@ -170,6 +171,24 @@ Result<std::vector<PromptTokens>> load_prompts(const std::string& path, const Pr
   return prompts;
 }
 
+namespace {
+
+// What is measured on problems that were learned from says little.
+void note_shared_problems(const JobData& data, const std::string& path,
+                          std::vector<std::string>& notes) {
+  std::set<std::vector<int32_t>> learned;
+  for (const PromptTokens& prompt : data.train) learned.insert(prompt.tokens);
+  const auto shared =
+      std::count_if(data.held_out.begin(), data.held_out.end(),
+                    [&](const PromptTokens& prompt) { return learned.count(prompt.tokens) > 0; });
+  if (shared == 0) return;
+  notes.push_back(fmt::format(
+      "{}: {} of {} held-out problems are in data.train too; what is measured on them is memory",
+      path, shared, data.held_out.size()));
+}
+
+}  // namespace
+
 Result<JobData> load_job_data(const JobSpec& job, const model::PolicyText& text,
                               const model::TransformerConfig& config) {
   auto format = prompt_format(job.data.template_name, text, config);
@@ -187,6 +206,7 @@ Result<JobData> load_job_data(const JobSpec& job, const model::PolicyText& text,
     auto held_out = load_prompts(job.data.held_out, data.format, options, data.notes);
     if (!held_out) return held_out.error();
     data.held_out = std::move(*held_out);
+    note_shared_problems(data, job.data.held_out, data.notes);
   }
   if (job.sft.steps == 0) return data;
 

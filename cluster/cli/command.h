@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include <string>
+#include <string_view>
 
 #include "schemas/result.h"
 
@@ -19,6 +20,8 @@ int report(const std::string& command, const Error& error);
 // Sends what was printed on its way. kInternal where standard output could not be written: a full
 // disk, a reader that went away.
 Status flush_output();
+// One line of results and its end, sent on its way.
+Status print_line(std::string_view line);
 
 void add_run(CLI::App& program, int& exit_code);
 void add_quickstart(CLI::App& program, int& exit_code);

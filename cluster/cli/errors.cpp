@@ -39,4 +39,15 @@ Status flush_output() {
   return Error{ErrorCode::kInternal, message + "; what was printed is incomplete"};
 }
 
+Status print_line(std::string_view line) {
+  errno = 0;
+  const bool is_taken = std::fwrite(line.data(), 1, line.size(), stdout) == line.size() &&
+                        std::fputc('\n', stdout) >= 0;
+  const int error = errno;
+  Status written = flush_output();
+  if (is_taken || error == 0) return written;
+  return Error{ErrorCode::kInternal, std::string("standard output could not be written: ") +
+                                         std::strerror(error) + "; what was printed is incomplete"};
+}
+
 }  // namespace troupe::cluster

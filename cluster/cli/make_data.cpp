@@ -17,6 +17,10 @@ struct ArithmeticCommand {
   model::ArithmeticOptions options{};
   std::string operands = "3-5";
   std::string out{};
+  bool overwrites = false;
+  model::ExistingFiles existing() const {
+    return overwrites ? model::ExistingFiles::kReplace : model::ExistingFiles::kRefuse;
+  }
 };
 
 bool parse_count(std::string_view text, int64_t& count) {
@@ -42,13 +46,17 @@ Status make(ArithmeticCommand& command) {
       !status) {
     return status;
   }
-  return model::make_arithmetic(options, command.out);
+  return model::make_arithmetic(options, command.out, command.existing());
 }
 
 struct ProgramsCommand {
   model::ProgramsOptions options{};
   std::string steps = "2-3";
   std::string out{};
+  bool overwrites = false;
+  model::ExistingFiles existing() const {
+    return overwrites ? model::ExistingFiles::kReplace : model::ExistingFiles::kRefuse;
+  }
 };
 
 Status make(ProgramsCommand& command) {
@@ -57,7 +65,7 @@ Status make(ProgramsCommand& command) {
       !status) {
     return status;
   }
-  return model::make_programs(options, command.out);
+  return model::make_programs(options, command.out, command.existing());
 }
 
 // Runs make() and says where the files are.
@@ -83,6 +91,7 @@ void add_arithmetic(CLI::App& make_data, int& exit_code) {
   auto state = std::make_shared<ArithmeticCommand>();
   model::ArithmeticOptions& options = state->options;
   command->add_option("--out", state->out, "Folder for the files; created if missing")->required();
+  command->add_flag("--overwrite", state->overwrites, "Replace files that are there");
   command->add_option("--seed", options.seed, "The files are a function of it and the options")
       ->capture_default_str();
   command->add_option("--task", options.task, "mod10: + - * modulo 10; natural: + - within 0..99")
@@ -117,6 +126,7 @@ void add_programs(CLI::App& make_data, int& exit_code) {
   auto state = std::make_shared<ProgramsCommand>();
   model::ProgramsOptions& options = state->options;
   command->add_option("--out", state->out, "Folder for the files; created if missing")->required();
+  command->add_flag("--overwrite", state->overwrites, "Replace files that are there");
   command->add_option("--seed", options.seed, "The files are a function of it and the options")
       ->capture_default_str();
   command->add_option("--steps", state->steps, "How many steps a specification has")

@@ -178,22 +178,27 @@ Status eval(const PolicyCommand& command) {
                                      });
   if (!evaluation) return evaluation.error();
   const EvalMetrics& m = evaluation->metrics;
+  if (evaluation->num_cut * 10 > m.problems) {
+    fmt::print(stderr, "{} of {} responses were cut at --max-response-tokens {}; raise it\n",
+               evaluation->num_cut, m.problems, command.max_response_tokens);
+  }
   const auto [low, high] = wilson_interval_95(m.solved, m.problems);
   const double rate = m.seconds > 0 ? static_cast<double>(m.tokens_generated) / m.seconds : 0;
   if (command.is_json) {
-    const nlohmann::ordered_json json{
-        {"pass_at_1", m.pass_at_1()},   {"interval_95", {low, high}},
-        {"problems", m.problems},       {"solved", m.solved},
-        {"temperature", m.temperature}, {"response_length_mean", m.response_length_mean},
-        {"tokens_per_second", rate}};
-    fmt::print("{}\n", json.dump());
-  } else {
-    fmt::print(
-        "pass@1 {:.1f} % [{:.1f}, {:.1f}] on {} problems, {:.1f} tokens a response, "
-        "{:.0f} tokens/s\n",
-        100 * m.pass_at_1(), 100 * low, 100 * high, m.problems, m.response_length_mean, rate);
+    const nlohmann::ordered_json json{{"pass_at_1", m.pass_at_1()},
+                                      {"interval_95", {low, high}},
+                                      {"problems", m.problems},
+                                      {"solved", m.solved},
+                                      {"temperature", m.temperature},
+                                      {"response_length_mean", m.response_length_mean},
+                                      {"responses_cut", evaluation->num_cut},
+                                      {"tokens_per_second", rate}};
+    return print_line(json.dump());
   }
-  return ok();
+  return print_line(fmt::format(
+      "pass@1 {:.1f} % [{:.1f}, {:.1f}] on {} problems, {:.1f} tokens a response, "
+      "{:.0f} tokens/s",
+      100 * m.pass_at_1(), 100 * low, 100 * high, m.problems, m.response_length_mean, rate));
 }
 
 Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
@@ -221,7 +226,7 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
   for (const auto& response : responses[0]) {
     const std::string text = format.tokenizer.decode(response.tokens);
     if (!command.is_json) {
-      fmt::print("{}\n", text);
+      if (Status written = print_line(text); !written) return written;
       continue;
     }
     const nlohmann::ordered_json json{
@@ -230,9 +235,11 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
         {"tokens", response.tokens},
         {"logprobs", response.logprobs},
         {"finish_reason", response.finish_reason == FinishReason::kStop ? "stop" : "length"}};
-    fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    const Status written =
+        print_line(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    if (!written) return written;
   }
-  return flush_output();
+  return ok();
 }
 
 Status generate(const PolicyCommand& command) {
@@ -301,8 +308,7 @@ Status score(const PolicyCommand& command) {
       out += i == 0 ? "" : ",";
       out += std::isfinite(value) ? fmt::format("{}", value) : "null";
     }
-    fmt::print("{}]}}\n", out);
-    if (Status written = flush_output(); !written) return written;
+    if (Status written = print_line(out + "]}"); !written) return written;
   }
 }
 

@@ -280,15 +280,18 @@ class Maker {
 
 }  // namespace
 
-Status make_arithmetic(const ArithmeticOptions& options, const std::string& dir) {
+Status make_arithmetic(const ArithmeticOptions& options, const std::string& dir,
+                       ExistingFiles existing) {
   const auto task = checked(options);
   if (!task) return task.error();
   Maker maker(options, *task);
   const std::string held_out = maker.held_out();  // First: the other files avoid its problems.
-  return write_files(dir, {{"held_out.jsonl", held_out},
-                           {"train.jsonl", maker.train()},
-                           {"cold_start_clean.jsonl", maker.clean()},
-                           {"cold_start_noisy.jsonl", maker.noisy()}});
+  return write_files(dir,
+                     {{"held_out.jsonl", held_out},
+                      {"train.jsonl", maker.train()},
+                      {"cold_start_clean.jsonl", maker.clean()},
+                      {"cold_start_noisy.jsonl", maker.noisy()}},
+                     existing);
 }
 
 }  // namespace troupe::model

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "model/data/data_folder.h"
 #include "schemas/result.h"
 
 namespace troupe::model {
@@ -36,6 +37,7 @@ struct ArithmeticOptions {
 // may share problems: there are only 6,561 of 3 operands (mod10), fewer than the default counts ask
 // for. Refuses, before it writes anything, options that it cannot satisfy. Each file appears
 // whole or not at all.
-Status make_arithmetic(const ArithmeticOptions& options, const std::string& dir);
+Status make_arithmetic(const ArithmeticOptions& options, const std::string& dir,
+                       ExistingFiles existing = ExistingFiles::kReplace);
 
 }  // namespace troupe::model

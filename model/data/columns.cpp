@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <deque>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -26,14 +27,14 @@ constexpr std::string_view kPromptsElse[] = {"input", "text", "description"};
 constexpr std::string_view kSystems[] = {"system", "system_prompt"};
 constexpr std::string_view kAnswers[] = {
     "gold",   "reward_model.ground_truth", "ground_truth",   "expected_answer", "final_answer",
-    "answer", "reference_answer",          "correct_answer", "gold_answer"};
+    "answer", "reference_answer",          "correct_answer", "gold_answer",     "golden_answers"};
 constexpr std::string_view kAnswersElse[] = {"label", "target"};
 constexpr std::string_view kSolutions[] = {"solution"};
 constexpr std::string_view kResponses[] = {"response", "completion", "output"};
 constexpr std::string_view kResponsesElse[] = {"answer", "solution"};
 // What a person would read with the question, and the policy would not see.
 constexpr std::string_view kOptions[] = {"choices", "options"};
-constexpr std::string_view kPassages[] = {"context", "passage"};
+constexpr std::string_view kPassages[] = {"context", "passage", "body"};
 
 constexpr size_t kAlternativesMax = 64;
 
@@ -125,13 +126,22 @@ class Row {
       const std::string spelled = folded(key);
       if (spelled == name && !is_absent(value)) found.push_back({before + key, &value});
       if (dot != name.npos && spelled == name.substr(0, dot)) {
-        find(value, before + key + ".", name.substr(dot + 1), found);
+        find(as_object(value), before + key + ".", name.substr(dot + 1), found);
       }
     }
   }
 
+  const json& as_object(const json& value) const {
+    if (!value.is_string() || !trimmed(value.get_ref<const std::string&>()).starts_with("{")) {
+      return value;
+    }
+    json& object = opened_.emplace_back();
+    return read_json(value.get_ref<const std::string&>(), object) ? value : object;
+  }
+
   const std::string& path_;
   const FileRow& row_;
+  mutable std::deque<json> opened_{};  // Of texts; columns point into it.
 };
 
 // ---- Prompts.

@@ -52,22 +52,20 @@ struct ProblemRow {
   bool is_usable() const { return unusable.reason.empty(); }
 };
 
-//   prompt     prompt | question | problem | instruction [+ input] | query | question_content |
-//              messages | conversations; where none is there: input | text | description. Text, or
-//              a list of {role, content} or {from, value}; a `system` or `system_prompt` goes
-//              before it.
-//   answer     gold | reward_model.ground_truth | ground_truth | expected_answer | final_answer |
-//              answer | reference_answer | correct_answer | gold_answer; where none is there: label
-//              | target, then solution. Text, a number or a truth value, or a list of those, any of
-//              which is right: the gold is then the JSON of the list. What stands behind the last
-//              #### (GSM8K) is the answer, and of a worked solution the content of the last
-//              \boxed{}.
-//   tests      test + entry_point | test_list | inputs + outputs | input_output | public_test_cases
-//   |
-//              verification_info | tests | test_cases | ... : the gold is the row as it is written.
-// Names are compared without regard to case, and null, empty texts and empty lists are as if
-// absent. Columns of one line of the table that are there together must agree, or one must hold the
-// other.
+//   prompt   prompt | question | problem | instruction [+ input] | query | question_content |
+//            messages | conversations; where none is there: input | text | description. Text, or a
+//            list of {role, content} or {from, value}; a `system` or `system_prompt` goes before.
+//   answer   gold | reward_model.ground_truth | ground_truth | expected_answer | final_answer |
+//            answer | reference_answer | correct_answer | gold_answer | golden_answers; where none
+//            is there: label | target, then solution. Text, a number or a truth value, or a list of
+//            those, any of which is right: the gold is then the JSON of the list. The answer is
+//            what stands behind the last #### (GSM8K), and of a worked solution the content of the
+//            last \boxed{}.
+//   tests    test + entry_point | test_list | inputs + outputs | input_output | public_test_cases |
+//            verification_info | tests | test_cases | ... (test_columns.h): the gold is the row as
+//            it is written.
+// Names are compared without regard to case; null, empty texts and empty lists are as if absent.
+// Columns of one line of the table that are there together must agree, or one holds the other.
 Result<ProblemRow> read_problem(const std::string& path, const FileRow& row, WantedReference wanted,
                                 const ColumnNames& columns);
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string_view>
 
 namespace troupe::model {
@@ -25,10 +26,28 @@ Status write_whole(const std::filesystem::path& path, std::string_view text) {
                   path.string()));
 }
 
+// Whether a file is there and does not hold just this text.
+bool is_other(const std::filesystem::path& path, std::string_view text) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  std::ifstream file(path, std::ios::binary);
+  const std::string there(std::istreambuf_iterator<char>(file), {});
+  return there != text;
+}
+
 }  // namespace
 
 Status write_files(const std::string& dir,
-                   const std::vector<std::pair<std::string, std::string>>& files) {
+                   const std::vector<std::pair<std::string, std::string>>& files,
+                   ExistingFiles existing) {
+  for (const auto& [name, text] : files) {
+    const std::filesystem::path path = std::filesystem::path(dir) / name;
+    if (existing == ExistingFiles::kReplace || !is_other(path, text)) continue;
+    return invalid_argument(
+        fmt::format("{}: is already there with another content; name another folder, or replace it "
+                    "with --overwrite",
+                    path.string()));
+  }
   std::error_code error;
   std::filesystem::create_directories(dir, error);
   if (error) {

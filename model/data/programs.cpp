@@ -297,15 +297,18 @@ class Maker {
 
 }  // namespace
 
-Status make_programs(const ProgramsOptions& options, const std::string& dir) {
+Status make_programs(const ProgramsOptions& options, const std::string& dir,
+                     ExistingFiles existing) {
   if (Status status = check(options); !status) return status;
   const Maker maker(options);
   return write_files(
-      dir, {{"held_out.jsonl", maker.held_out()},
-            {"train.jsonl", maker.train()},
-            {"cold_start_clean.jsonl", maker.demonstrations(2, options.cold_start_clean, 0)},
-            {"cold_start_noisy.jsonl",
-             maker.demonstrations(3, options.cold_start_noisy, options.share_careless)}});
+      dir,
+      {{"held_out.jsonl", maker.held_out()},
+       {"train.jsonl", maker.train()},
+       {"cold_start_clean.jsonl", maker.demonstrations(2, options.cold_start_clean, 0)},
+       {"cold_start_noisy.jsonl",
+        maker.demonstrations(3, options.cold_start_noisy, options.share_careless)}},
+      existing);
 }
 
 }  // namespace troupe::model

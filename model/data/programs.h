@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "model/data/data_folder.h"
 #include "schemas/result.h"
 
 namespace troupe::model {
@@ -36,6 +37,7 @@ struct ProgramsOptions {
 // which is created if it is missing. The bytes are a function of the options alone. The tests of a
 // problem tell it from its careless form, where the two differ at all. Refuses options that are out
 // of range before it writes anything; each file appears whole or not at all.
-Status make_programs(const ProgramsOptions& options, const std::string& dir);
+Status make_programs(const ProgramsOptions& options, const std::string& dir,
+                     ExistingFiles existing = ExistingFiles::kReplace);
 
 }  // namespace troupe::model

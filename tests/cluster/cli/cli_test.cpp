@@ -178,6 +178,16 @@ TEST_CASE("make-data: writes the files that it names, and refuses what is no ran
     CAPTURE(name);
     CHECK(std::filesystem::file_size(dir.file("data/" + std::string(name) + ".jsonl")) > 0);
   }
+  // What is there already is not replaced unasked; the same again is no replacement.
+  const std::string other =
+      common + " --train 9 --cold-start-clean 10 --cold-start-noisy 10 --held-out 5";
+  const Outcome refused = troupe(other);
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.output.find("train.jsonl: is already there with another content") !=
+        std::string::npos);
+  CHECK(troupe(common + " --train 10 --cold-start-clean 10 --cold-start-noisy 10 --held-out 5")
+            .exit_code == 0);
+  CHECK(troupe(other + " --overwrite").exit_code == 0);
   CHECK(troupe(common + " --operands 3-x").exit_code == 2);
   CHECK(troupe(common + " --task sums").exit_code == 2);
 }

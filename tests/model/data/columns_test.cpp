@@ -80,8 +80,8 @@ TEST_CASE("columns: what belongs to the question and is not in the prompt is not
 TEST_CASE("columns: wrong types and unknown layouts are refused in words") {
   CHECK(refusal(R"({"prompt": "a", "comment": "b"})") ==
         "no answer column gold | reward_model.ground_truth | ground_truth | expected_answer | "
-        "final_answer | answer | reference_answer | correct_answer | gold_answer | label | target "
-        "| solution; found: comment, prompt; name it with [data] columns");
+        "final_answer | answer | reference_answer | correct_answer | gold_answer | golden_answers "
+        "| label | target | solution; found: comment, prompt; name it with [data] columns");
   CHECK(refusal("{}").starts_with("no prompt column prompt | question | problem | "));
   CHECK(refusal(R"({"data": [{"question": "a", "answer": "1"}]})")
             .ends_with("; are the rows in 'data'? Write that list alone"));
@@ -192,6 +192,8 @@ TEST_CASE("columns: references of every known layout") {
         R"({"prompt": "a", "answer": "3.0", "gold": 3})",
         R"({"prompt": "a", "reward_model": {"style": "rule", "ground_truth": "3"}})",
         R"({"prompt": "a", "reward_model.ground_truth": "3"})",
+        R"({"prompt": "a", "reward_model": "{\"ground_truth\": 3}"})",
+        R"({"prompt": "a", "golden_answers": ["3"]})",
         R"({"prompt": "a", "reward_model": {"style": "rule", "ground_truth": ["3"]}})"}) {
     INFO(row);
     const std::string gold = problem(row).gold;

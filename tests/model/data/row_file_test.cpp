@@ -74,6 +74,8 @@ TEST_CASE("row file: what is not JSON is named by line, column and what stands t
   CHECK(read("{\"a\": 1}\n{\"a\": }\n").error.starts_with(":2:7: not JSON, at '}': "));
   CHECK(read("{\"a\": \"\xC3\xA9\xC3\xA9\", b}").error.starts_with(":1:13: not JSON, at 'b}': "));
   CHECK(read("{\"a\": NaN}").error.starts_with(":1:7: not JSON, at 'NaN}': "));
+  CHECK(read("{\"a\": NaN}").error.ends_with("; JSON has no such number, write null"));
+  CHECK(read("{\"a\": None}").error.find("true, false and null") != std::string::npos);
   CHECK(read("{\"a\": 'x'}").error.starts_with(":1:7: not JSON, at ''x'}': "));
   CHECK(read("{\"a\": \"\\ud83d\"}").error.find("surrogate") != std::string::npos);
   CHECK(read("{\"a\": 1, \"a\": 2}").error.find("the key \"a\" is there twice") !=
