@@ -63,7 +63,7 @@ TEST_CASE("math verdict: the last closed box is the answer") {
       {"5", "\\boxed {5}", kEqual},
       {"5", "{stray \\boxed{5}", kEqual},
       {"5", "\\boxed{5", kNoAnswer},
-      {"5", "\\boxed 5", kNoAnswer},
+      {"5", "\\boxed 5", kEqual},
       {"5", "\\boxed{} the answer is 5", kNoAnswer},
       {"5", "\\boxed{\\neq 5}", kNoAnswer},
       {"5", "\\boxed{> 5}", kNoAnswer},
