@@ -59,7 +59,8 @@ bool says_nothing_more(std::string_view text) {
 
 bool is_value(std::string_view text) {
   text = trimmed(text);
-  return has_digit(text) ||
+  const bool is_choice = text.size() == 1 && is_capital(text[0]);
+  return has_digit(text) || is_choice ||
          (!text.empty() && std::string_view("$)}]*`").find(text.back()) != std::string_view::npos);
 }
 
@@ -85,19 +86,31 @@ std::string_view without_markdown(std::string_view text) {
   struct Pair {
     std::string_view open, close;
   };
-  constexpr std::array<Pair, 12> kPairs = {{{"***", "***"},
-                                            {"**", "**"},
-                                            {"__", "__"},
-                                            {"```", "```"},
-                                            {"`", "`"},
-                                            {"*", "*"},
-                                            {"_", "_"},
-                                            {"\"", "\""},
-                                            {"'", "'"},
-                                            {"\xE2\x80\x9C", "\xE2\x80\x9D"},
-                                            {"\xE3\x80\x8C", "\xE3\x80\x8D"},
-                                            {"\xE3\x80\x90", "\xE3\x80\x91"}}};
+  constexpr Pair kPairs[] = {{"***", "***"},
+                             {"**", "**"},
+                             {"__", "__"},
+                             {"```", "```"},
+                             {"`", "`"},
+                             {"*", "*"},
+                             {"_", "_"},
+                             {"==", "=="},
+                             {"\"", "\""},
+                             {"'", "'"},
+                             {"\xE2\x80\x9C", "\xE2\x80\x9D"},
+                             {"\xE3\x80\x8C", "\xE3\x80\x8D"},
+                             {"\xE3\x80\x90", "\xE3\x80\x91"},
+                             {"<b>", "</b>"},
+                             {"<strong>", "</strong>"},
+                             {"<i>", "</i>"},
+                             {"<em>", "</em>"},
+                             {"<code>", "</code>"}};
   for (const auto& [open, close] : kPairs) text = trimmed(without_pair(text, open, close));
+  // Signs of approval.
+  for (const std::string_view sign :
+       {"\xEF\xB8\x8F", "\xE2\x9C\x85", "\xE2\x9C\x93", "\xE2\x9C\x94"}) {
+    if (text.ends_with(sign)) text = trimmed(text.substr(0, text.size() - sign.size()));
+    if (text.starts_with(sign)) text = trimmed(text.substr(sign.size()));
+  }
   // The mark's own: **Answer:** 5 leaves it in front, **Answer: 5** at the end.
   for (const std::string_view mark : {"**", "__", "`"}) {
     const size_t first = text.find(mark);
@@ -134,7 +147,7 @@ std::string_view without_lead_in(std::string_view text) {
   for (const std::string_view chosen : {"\xE9\x80\x89\xE6\x8B\xA9", "\xE9\x80\x89"}) {
     if (text.starts_with(chosen)) return trimmed(text.substr(chosen.size()));
   }
-  bool has_noun = false, is_first = true;
+  bool has_noun = false, has_we = false, is_first = true;
   for (size_t at = 0; at < text.size();) {
     if (is_space(text[at]) || text[at] == ',' || text[at] == '*' || text[at] == '_') {
       ++at;
@@ -148,6 +161,22 @@ std::string_view without_lead_in(std::string_view text) {
         if (rest.starts_with(colon)) rest = trimmed(rest.substr(colon.size()));
       }
       return rest;
+    }
+    // "We get 5", but not "we get that ...".
+    if (has_we && (word == "get" || word == "have" || word == "obtain" || word == "find")) {
+      const std::string_view rest = trimmed(text.substr(at));
+      if (has_digit(rest) && !starts_with_word(rest, "that")) return rest;
+    }
+    has_we = word == "we";
+    // "It is 5", "that's 5", "x equals 5", "x is 5"; "B is correct" and "this is wrong" stay.
+    const bool is_subject = word == "it" || word == "this" || word == "that" ||
+                            (word.size() == 1 && text[at - 1] >= 'a' && text[at - 1] <= 'z');
+    if (is_first && is_subject && !has_noun) {
+      const std::string_view rest = trimmed(text.substr(at));
+      for (const std::string_view verb : {"is", "equals", "'s"}) {
+        if (starts_with_word(rest, verb) && has_digit(rest))
+          return trimmed(rest.substr(verb.size()));
+      }
     }
     const bool is_noun = is_one_of(kNouns, word);
     // "the value of x is"; but "B is correct" begins with its choice.
@@ -173,15 +202,17 @@ std::string_view without_lead_in(std::string_view text) {
 }
 
 std::string_view without_verdict(std::string_view text) {
-  constexpr std::array<std::string_view, 9> kVerdicts = {" is correct",
-                                                         " is right",
-                                                         " is the answer",
-                                                         " is the correct answer",
-                                                         " is the final answer",
-                                                         " is the right answer",
-                                                         " is the correct option",
-                                                         " is the correct choice",
-                                                         " is my final answer"};
+  constexpr std::array<std::string_view, 11> kVerdicts = {" is correct",
+                                                          " is right",
+                                                          " is the answer",
+                                                          " is the correct answer",
+                                                          " is the final answer",
+                                                          " is the right answer",
+                                                          " is the correct option",
+                                                          " is the correct choice",
+                                                          " is my final answer",
+                                                          " is the solution",
+                                                          " is the result"};
   for (const std::string_view words : kVerdicts) {
     if (ends_with_words(text, words)) return trimmed(text.substr(0, text.size() - words.size()));
   }
@@ -216,19 +247,20 @@ std::string_view without_later_sentences(std::string_view text) {
 }
 
 std::string_view without_reason(std::string_view text) {
-  constexpr std::array<std::string_view, 50> kRemarks = {
-      "since",    "because",  "as",      "by",       "from",     "that",    "which",   "see",
-      "using",    "after",    "where",   "note",     "exact",    "exactly", "zero",    "one",
-      "two",      "three",    "four",    "five",     "six",      "seven",   "eight",   "nine",
-      "ten",      "eleven",   "twelve",  "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-      "eighteen", "nineteen", "twenty",  "thirty",   "forty",    "fifty",   "sixty",   "seventy",
-      "eighty",   "ninety",   "hundred", "thousand", "million",  "half",    "minus",   "negative",
-      "a",        "because"};
-  if (text.ends_with(')')) {
+  constexpr std::array<std::string_view, 49> kRemarks = {
+      "since",    "because",  "as",      "by",        "from",     "that",     "which",
+      "see",      "using",    "after",   "where",     "note",     "exact",    "exactly",
+      "zero",     "one",      "two",     "three",     "four",     "five",     "six",
+      "seven",    "eight",    "nine",    "ten",       "eleven",   "twelve",   "thirteen",
+      "fourteen", "fifteen",  "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+      "thirty",   "forty",    "fifty",   "sixty",     "seventy",  "eighty",   "ninety",
+      "hundred",  "thousand", "million", "half",      "minus",    "negative", "a"};
+  for (const std::string_view brackets : {"()", "[]"}) {
+    if (!text.ends_with(brackets[1])) continue;
     size_t depth = 0, open = text.size();
     for (size_t i = text.size(); i-- > 0;) {
-      if (text[i] == ')') ++depth;
-      if (text[i] == '(' && --depth == 0) {
+      if (text[i] == brackets[1]) ++depth;
+      if (text[i] == brackets[0] && --depth == 0) {
         open = i;
         break;
       }
@@ -239,11 +271,13 @@ std::string_view without_reason(std::string_view text) {
     // One letter is a value of its own: (a, b).
     if (is_apart && word.size() > 1 && is_one_of(kRemarks, word) && is_value(before)) return before;
   }
-  for (const std::string_view word : {" because ", " since "}) {
+  for (const std::string_view word : {" because ", " since ", ", as "}) {
     const size_t at = text.find(word);
     if (at == text.npos) continue;
     std::string_view before = trimmed(text.substr(0, at));
-    if (before.ends_with(',')) before = trimmed(before.substr(0, before.size() - 1));
+    for (const std::string_view dash : {",", " -", "\xE2\x80\x93", "\xE2\x80\x94"}) {
+      if (before.ends_with(dash)) before = trimmed(before.substr(0, before.size() - dash.size()));
+    }
     if (is_value(before)) return before;
   }
   return text;

@@ -29,9 +29,9 @@ size_t skip_markdown(std::string_view text, size_t at) {
   return at;
 }
 
-// Where the value begins behind "Answer", whose end is `at`: ":", " is:", " (in cm):", and "is
-// (C)".
-std::optional<size_t> value_behind(std::string_view text, size_t at) {
+// Where the value begins behind "Answer", whose end is `at`: ":", " is:", " (in cm):", "is (C)"
+// and, behind "correct answer", "is C".
+std::optional<size_t> value_behind(std::string_view text, size_t at, bool is_correct) {
   constexpr size_t kRemarkBytesMax = 40;
   at = skip_markdown(text, at);
   if (at < text.size() && text[at] == '(') {
@@ -50,7 +50,12 @@ std::optional<size_t> value_behind(std::string_view text, size_t at) {
   const std::string_view choice = text.substr(at, 3);
   const bool is_choice =
       choice.size() == 3 && choice[0] == '(' && is_capital(choice[1]) && choice[2] == ')';
-  return has_verb && is_choice ? std::optional(at) : std::nullopt;
+  const std::string_view letter = text.substr(at, 2);
+  const bool is_letter_alone =
+      letter[0] >= 'A' && letter[0] <= 'H' &&
+      (letter.size() == 1 || std::string_view(".,;:!*_`\r\n").find(letter[1]) != letter.npos);
+  const bool is_chosen = is_choice || (is_correct && is_letter_alone);
+  return has_verb && is_chosen ? std::optional(at) : std::nullopt;
 }
 
 // A line of nothing but "Final Answer", from `begin` to `end`, and Markdown: its value is below.
@@ -106,6 +111,8 @@ std::optional<size_t> value_behind_chinese(std::string_view text, size_t at) {
 // Where what the last mark says begins.
 std::optional<size_t> last_mark_end(std::string_view text) {
   constexpr std::string_view kChinese = "\xE7\xAD\x94\xE6\xA1\x88";
+  // "Correct option."
+  constexpr std::string_view kChineseOption = "\xE6\xAD\xA3\xE7\xA1\xAE\xE9\x80\x89\xE9\xA1\xB9";
   constexpr std::string_view kCorrect = "correct ";
   std::optional<size_t> found;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -114,9 +121,11 @@ std::optional<size_t> last_mark_end(std::string_view text) {
       found = i + 1;
       continue;
     }
-    if (text.substr(i).starts_with(kChinese)) {
-      if (const auto value = value_behind_chinese(text, i + kChinese.size())) found = value;
-      i += kChinese.size() - 1;
+    const bool is_option = text.substr(i).starts_with(kChineseOption);
+    if (is_option || text.substr(i).starts_with(kChinese)) {
+      const size_t end = i + (is_option ? kChineseOption : kChinese).size();
+      if (const auto value = value_behind_chinese(text, end)) found = value;
+      i = end - 1;
       continue;
     }
     if (i > 0 && is_letter(text[i - 1])) continue;
@@ -125,7 +134,7 @@ std::optional<size_t> last_mark_end(std::string_view text) {
     for (const std::string_view word : {"answer", "answers", "option", "choice"}) {
       if ((word[0] != 'a' && !is_correct) || !has_word_at(text, i, word)) continue;
       const size_t end = i + word.size();
-      if (const auto value = value_behind(text, end)) {
+      if (const auto value = value_behind(text, end, is_correct)) {
         found = value;
       } else if (word[0] == 'a' && is_heading(text, i, end)) {
         found = skip_markdown(text, end);

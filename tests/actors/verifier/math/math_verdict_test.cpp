@@ -100,7 +100,8 @@ TEST_CASE("math verdict: an answer tag must come once, and holds the answer") {
       {"5", "</answer>5<answer>", kNoAnswer},
       {"5", "<answer> </answer>", kNoAnswer},
       {"5", "<answer>\\boxed{}</answer>", kNoAnswer},
-      {"5", "<answer>it is 5</answer>", kUndecided},
+      {"5", "<answer>it is 5</answer>", kEqual},
+      {"5", "<answer>it is 5 or 6</answer>", kDifferent},
   });
 }
 
