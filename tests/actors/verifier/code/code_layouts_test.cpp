@@ -206,6 +206,12 @@ TEST_CASE("code layouts: tests that are code") {
   CHECK(asserts.format == CodeFormat::kMbpp);
   CHECK(asserts.test_sources.size() == 2);
   CHECK(good(R"j({"tests": "x = 1\nassert f(x) == 1"})j").format == CodeFormat::kMbpp);
+  CHECK(good(R"j({"ground_truth": "assert f(1) == 1"})j").format == CodeFormat::kMbpp);
+  CHECK(good(R"j({"reward_model": {"ground_truth": "[\"assert f(1) == 1\"]"}})j").format ==
+        CodeFormat::kMbpp);
+  // A column of another meaning is no layout.
+  CHECK(good(R"j({"inputs": "What is f?", "tests": ["assert f(1) == 1"]})j").format ==
+        CodeFormat::kMbpp);
   CHECK(good(R"j({"test_list": "[\"assert f(1)\", \"assert f(2)\"]"})j").test_sources.size() == 2);
   const CodeTask method =
       good(R"j({"prompt": "", "test": "def check(c): c(1)", "entry_point": "Solution().f"})j");
