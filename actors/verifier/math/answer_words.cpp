@@ -57,6 +57,19 @@ bool says_nothing_more(std::string_view text) {
   return true;
 }
 
+// True where the words of a reason go on to another value.
+bool has_turn(std::string_view text) {
+  constexpr std::array<std::string_view, 8> kTurns = {
+      "or", "but", "otherwise", "else", "instead", "alternatively", "maybe", "perhaps"};
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (!is_letter(text[i])) continue;
+    const std::string word = word_at(text, i);
+    if (is_one_of(kTurns, word)) return true;
+    i += word.size() - 1;
+  }
+  return false;
+}
+
 bool is_value(std::string_view text) {
   text = trimmed(text);
   const bool is_choice = text.size() == 1 && is_capital(text[0]);
@@ -269,11 +282,13 @@ std::string_view without_reason(std::string_view text) {
     const bool is_apart = open > 0 && open < text.size() && is_space(text[open - 1]);
     const std::string word = is_apart ? word_at(text, open + 1) : "";
     // One letter is a value of its own: (a, b).
-    if (is_apart && word.size() > 1 && is_one_of(kRemarks, word) && is_value(before)) return before;
+    if (is_apart && word.size() > 1 && is_one_of(kRemarks, word) && !has_turn(text.substr(open)) &&
+        is_value(before))
+      return before;
   }
   for (const std::string_view word : {" because ", " since ", ", as "}) {
     const size_t at = text.find(word);
-    if (at == text.npos) continue;
+    if (at == text.npos || has_turn(text.substr(at))) continue;
     std::string_view before = trimmed(text.substr(0, at));
     for (const std::string_view dash : {",", " -", "\xE2\x80\x93", "\xE2\x80\x94"}) {
       if (before.ends_with(dash)) before = trimmed(before.substr(0, before.size() - dash.size()));

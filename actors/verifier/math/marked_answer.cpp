@@ -108,6 +108,16 @@ std::optional<size_t> value_behind_chinese(std::string_view text, size_t at) {
   return has_any ? std::optional(at) : std::nullopt;
 }
 
+// "wrong answer", "not the answer": what follows is none.
+bool is_denied(std::string_view text, size_t at) {
+  constexpr size_t kBytes = 16;
+  const std::string before = lowered(text.substr(at - std::min(at, kBytes), std::min(at, kBytes)));
+  for (const std::string_view words : {"wrong ", "incorrect ", "false ", "not the ", "not an "}) {
+    if (std::string_view(before).ends_with(words)) return true;
+  }
+  return false;
+}
+
 // Where what the last mark says begins.
 std::optional<size_t> last_mark_end(std::string_view text) {
   constexpr std::string_view kChinese = "\xE7\xAD\x94\xE6\xA1\x88";
@@ -134,6 +144,7 @@ std::optional<size_t> last_mark_end(std::string_view text) {
     for (const std::string_view word : {"answer", "answers", "option", "choice"}) {
       if ((word[0] != 'a' && !is_correct) || !has_word_at(text, i, word)) continue;
       const size_t end = i + word.size();
+      if (is_denied(text, i)) break;
       if (const auto value = value_behind(text, end, is_correct)) {
         found = value;
       } else if (word[0] == 'a' && is_heading(text, i, end)) {
