@@ -59,8 +59,8 @@ bool says_nothing_more(std::string_view text) {
 
 // True where the words of a reason go on to another value.
 bool has_turn(std::string_view text) {
-  constexpr std::array<std::string_view, 8> kTurns = {
-      "or", "but", "otherwise", "else", "instead", "alternatively", "maybe", "perhaps"};
+  constexpr std::array<std::string_view, 7> kTurns = {
+      "or", "but", "otherwise", "instead", "alternatively", "maybe", "perhaps"};
   for (size_t i = 0; i < text.size(); ++i) {
     if (!is_letter(text[i])) continue;
     const std::string word = word_at(text, i);
