@@ -17,6 +17,7 @@
 
 #include "actors/controller/prepared_job.h"
 #include "actors/verifier/code/code_verdict.h"
+#include "actors/verifier/math/extraction.h"
 #include "actors/verifier/math/math_verdict.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/input_lines.h"
@@ -131,6 +132,7 @@ struct VerifyCommand {
   double seconds = CodeTask{}.seconds;
   int64_t memory_mb = CodeTask{}.memory_mb;
   bool has_packages = false;
+  std::string extraction = "marked";
 };
 
 class Stopwatch {
@@ -164,7 +166,7 @@ const std::string* text_of(const Value& object, std::string_view field) {
   return value && value->kind == Value::Kind::kText ? &value->text : nullptr;
 }
 
-Result<std::string> judge_math(const std::string& line) {
+Result<std::string> judge_math(actors::Extraction extraction, const std::string& line) {
   auto object = actors::value_from_json(line);
   if (!object) return object.error();
   const std::string* gold = text_of(*object, "gold");
@@ -175,8 +177,8 @@ Result<std::string> judge_math(const std::string& line) {
     return invalid_argument("one of the fields answer and response must be there, as text");
   }
   const Stopwatch stopwatch;
-  const actors::MathVerdict verdict =
-      answer ? actors::verify_math_answer(*answer, *gold) : actors::verify_math(*response, *gold);
+  const actors::MathVerdict verdict = answer ? actors::verify_math_answer(*answer, *gold)
+                                             : actors::verify_math(*response, *gold, extraction);
   const bool has_answer = verdict.kind != VerdictKind::kNoAnswer;
   return dumped({{"verdict", name(verdict.kind)},
                  {"score", score(verdict.kind, verdict.kind == VerdictKind::kEqual)},
@@ -275,9 +277,17 @@ void add_verify(CLI::App& program, int& exit_code) {
   auto* math = verify->add_subcommand(
       "math", "Is an answer the gold? {\"gold\", \"answer\"} or {\"gold\", \"response\"}");
   math->add_option("--jobs", command->jobs, "Threads; 0: one per core")->check(CLI::Range(0, 1024));
+  math->add_option("--extraction", command->extraction,
+                   "last_number: where a response marks no answer, its last number")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"marked", "last_number"}));
   math->footer(kMathExample);
   math->callback([command, &exit_code] {
-    exit_code = run_lines(*command, "verify math", OrderedBatches::kBatchLinesMax, judge_math);
+    const auto extraction =
+        actors::extraction_of(command->extraction).value_or(actors::Extraction::kMarked);
+    exit_code =
+        run_lines(*command, "verify math", OrderedBatches::kBatchLinesMax,
+                  [extraction](const std::string& line) { return judge_math(extraction, line); });
   });
 
   auto* code = verify->add_subcommand(

@@ -22,7 +22,9 @@ Error inside(std::string_view where, const Error& error) {
 }
 
 Found read_inputs(const RowFields& fields, std::optional<CodeFormat> format) {
-  if (!fields.has("inputs") && !fields.has("outputs")) return Tests();
+  // One of the two alone is a column of something else.
+  const bool has_results = fields.has("outputs") || fields.has("checker");
+  if (!fields.has("inputs") || !has_results) return Tests();
   LaidOutTests found{.layout = "inputs"};
   CodeTask& task = found.task;
   const bool is_any = !format || (*format != CodeFormat::kStdio && *format != CodeFormat::kJudge &&
@@ -230,7 +232,7 @@ Found read_ground_truth(const Value& row) {
   if (!value) return Tests();
   const Value inner = unpacked(*value);
   LaidOutTests found{.layout = "ground_truth"};
-  if (inner.kind == Kind::kList) {
+  if (inner.kind == Kind::kList || inner.kind == Kind::kText) {
     auto defaults = function_of_row(fields);
     if (!defaults) return defaults.error();
     auto is_read = read_test_list_of_any_kind(inner, *defaults, found.task);

@@ -10,7 +10,8 @@
 //   tests, test_cases, official_tests, unit_tests, examples: a list of {input, output [, type]}, of
 //                      asserts, or an object of two lists
 //   public_tests       public_tests, private_tests, generated_tests: {input: [], output: []}
-//   ground_truth       ground_truth or reward_model.ground_truth: any of the above
+//   ground_truth       ground_truth or reward_model.ground_truth: any of the above, or the code of
+//                      tests
 //
 // Wherever a list or an object is wanted it may also be there as JSON text. What is null, or an
 // empty text, list or object, is as if it were not there.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/marked_answer.h"
 
 namespace troupe::actors {
 namespace {
@@ -19,7 +20,8 @@ bool contains(const std::array<std::string_view, N>& names, std::string_view nam
 struct Box {
   size_t begin = 0;          // Of the command.
   size_t content_begin = 0;  // After its brace.
-  size_t end = 0;            // Of the closing brace.
+  size_t end = 0;            // Of the closing brace, or of the content without one.
+  size_t after = 0;
 };
 
 struct Boxes {
@@ -36,18 +38,46 @@ std::string_view command_at(std::string_view text, size_t at) {
 
 bool is_box(std::string_view command) { return command == "boxed" || command == "fbox"; }
 
+// \boxed 2 and \boxed\frac{1}{2}: up to a space, a dollar or the like outside of braces.
+size_t bare_content_end(std::string_view text, size_t begin) {
+  constexpr size_t kBytesMax = 200;
+  size_t depth = 0, end = begin;
+  for (; end < text.size() && end - begin < kBytesMax; ++end) {
+    const char c = text[end];
+    if (depth == 0 && (is_space(c) || c == '$' || c == '}')) break;
+    if (c == '{') ++depth;
+    if (c == '}') --depth;
+    if (c != '\\') continue;
+    const std::string_view command = command_at(text, end);
+    if (is_box(command)) return begin;
+    // \) and \] end the mathematics.
+    if (command.empty()) break;
+    end += command.size();
+  }
+  if (depth > 0 || end - begin >= kBytesMax) return begin;
+  while (end > begin && std::string_view(".,;:!?").find(text[end - 1]) != std::string_view::npos) {
+    --end;
+  }
+  // "put it in \boxed form" boxes nothing.
+  for (size_t i = begin; i + 1 < end && text[i] != '\\'; ++i) {
+    if (is_letter(text[i]) && is_letter(text[i + 1])) return begin;
+  }
+  return end;
+}
+
 Boxes find_boxes(std::string_view text) {
   constexpr size_t kPlainBrace = SIZE_MAX;
   Boxes boxes;
   std::vector<Box> open;  // begin = kPlainBrace for a brace that is no box's.
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '{') {
-      open.push_back({kPlainBrace, 0, 0});
+      open.push_back({kPlainBrace, 0, 0, 0});
     } else if (text[i] == '}' && !open.empty()) {
       Box box = open.back();
       open.pop_back();
       if (box.begin == kPlainBrace) continue;
       box.end = i;
+      box.after = i + 1;
       while (!boxes.closed.empty() && boxes.closed.back().begin > box.begin) {
         boxes.closed.pop_back();
       }
@@ -68,8 +98,12 @@ Boxes find_boxes(std::string_view text) {
       size_t brace = i + 1;
       while (brace < text.size() && is_space(text[brace])) ++brace;
       if (brace < text.size() && text[brace] == '{') {
-        open.push_back({begin, brace + 1, 0});
+        open.push_back({begin, brace + 1, 0, 0});
         i = brace;
+      } else if (const size_t end = bare_content_end(text, brace);
+                 end > brace && text.substr(i, brace - i).find('\n') == text.npos) {
+        boxes.closed.push_back({begin, brace, end, end});
+        i = end - 1;
       }
     }
   }
@@ -182,7 +216,7 @@ std::optional<JoinedBoxes> joined_by_words(std::string_view text, const std::vec
   std::string& all = joined.text;
   for (size_t i = closed.size(); i-- > 0;) {
     const Box& box = closed[i];
-    const size_t from = i > 0 ? closed[i - 1].end + 1 : 0;
+    const size_t from = i > 0 ? closed[i - 1].after : 0;
     const std::string_view before = text.substr(from, box.begin - from);
     const auto name = name_before_end(before);
     if (!name) return {};
@@ -209,8 +243,8 @@ ExtractedAnswer boxed_answer(std::string_view text, const Boxes& boxes, bool is_
   };
   const std::vector<Box>& closed = boxes.closed;
   size_t first = closed.size() - 1;
-  while (first > 0 && is_joiner(text.substr(closed[first - 1].end + 1,
-                                            closed[first].begin - closed[first - 1].end - 1))) {
+  while (first > 0 && is_joiner(text.substr(closed[first - 1].after,
+                                            closed[first].begin - closed[first - 1].after))) {
     --first;
   }
   std::string answer(content(closed.back()));
@@ -226,36 +260,6 @@ ExtractedAnswer boxed_answer(std::string_view text, const Boxes& boxes, bool is_
   }
   if (answer.empty()) return {{}, "the box of the answer is empty", {}};
   return {std::move(answer), {}, is_list ? joined_by_words(text, closed, first) : std::nullopt};
-}
-
-// What follows the last "Answer:" (any case, also **Answer**:) or "####" on its line.
-std::optional<std::string_view> marked_answer(std::string_view text) {
-  constexpr std::string_view kAnswer = "answer";
-  size_t found = text.npos;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text.substr(i).starts_with("####")) {
-      i += 3;
-      found = i + 1;
-    } else if (to_lower(text[i]) == 'a' && (i == 0 || !is_letter(text[i - 1]))) {
-      size_t at = 0;
-      while (at < kAnswer.size() && i + at < text.size() && to_lower(text[i + at]) == kAnswer[at]) {
-        ++at;
-      }
-      if (at < kAnswer.size()) continue;
-      i += at;
-      while (i < text.size() && (text[i] == '*' || text[i] == ' ')) ++i;
-      if (i < text.size() && text[i] == ':') found = i + 1;
-      --i;  // What stopped the scan may begin the next mark.
-    }
-  }
-  if (found == text.npos) return {};
-  std::string_view line = trimmed(text.substr(found, text.find('\n', found) - found));
-  // **Answer:** 5 leaves the closing stars in front.
-  const bool is_bold = line.starts_with("**") && line.find("**", 2) == line.npos;
-  if (is_bold) return trimmed(line.substr(2));
-  // **Answer: 5** leaves those at the end.
-  const bool ends_bold = line.ends_with("**") && line.find("**") + 2 == line.size();
-  return ends_bold ? trimmed(line.substr(0, line.size() - 2)) : line;
 }
 
 size_t count(std::string_view text, std::string_view part) {
@@ -302,11 +306,11 @@ ExtractedAnswer extract_answer(std::string_view response, bool is_list) {
   }
   const auto marked = marked_answer(text);
   if (!marked && !is_tagged) {
-    return {{}, "there is no box, no <answer> tag and no \"Answer:\" line", {}};
+    return {{}, "there is no box, no <answer> tag and no \"Answer:\" line", {}, text};
   }
-  const std::string_view answer = marked ? *marked : trimmed(text);
+  std::string answer = marked ? *marked : plain_answer(text);
   if (answer.empty()) return {{}, "the answer is empty", {}};
-  return {std::string(answer), {}, {}};
+  return {std::move(answer), {}, {}};
 }
 
 }  // namespace troupe::actors

@@ -20,12 +20,15 @@ struct ExtractedAnswer {
   std::string reason{};  // Why there is none.
   std::optional<JoinedBoxes>
       joined{};  // Where there are more than in `text` and the gold is a list.
+  // Where nothing says that anything is the answer: the text that counts. Lives as long as the
+  // response.
+  std::string_view unmarked{};
 };
 
 // Only text after the last </think> counts. With <answer> tags there must be exactly one pair, and
 // only what is inside counts. There, the box (\boxed or \fbox) that closes last is the answer;
-// without any box it is what follows the last "Answer:" or "####" on its line, or else all of the
-// text between the <answer> tags. Never "the last number".
+// without any box it is what the last mark says ("Answer:", "####" and the like: see
+// marked_answer.h), or else all of the text between the <answer> tags. Never "the last number".
 // Boxes with nothing but commas, "or" and "and" between them are one answer in parts: merged if
 // `is_list` (the gold is one), otherwise no single answer.
 ExtractedAnswer extract_answer(std::string_view response, bool is_list);

@@ -41,6 +41,33 @@ TEST_CASE("verifier table: an unknown verifier or key is refused, the nearest kn
         std::string::npos);
 }
 
+TEST_CASE("verifier table: languages by their usual names, and what a job allows by name") {
+  for (const char* language : {"python", "Python 3", "C++17", "c"}) {
+    CHECK(fault_of({"a", "code", 1, {{"language", std::string(language)}}}).empty());
+  }
+  for (const char* language : {"", "ruby", "Python 2"}) {
+    CHECK(fault_of({"a", "code", 1, {{"language", std::string(language)}}})
+              .find("must be one of python, cpp, c") != std::string::npos);
+  }
+  CHECK(fault_of({"a", "code", 1, {{"python_packages", true}}}).empty());
+  CHECK(fault_of({"a", "code", 1, {{"python_packages", 1.0}}}).find("true or false") !=
+        std::string::npos);
+  CHECK(fault_of({"a", "math", 1, {{"extraction", std::string("last_number")}}}).empty());
+  CHECK(fault_of({"a", "math", 1, {{"extraction", std::string("last")}}})
+            .find("one of marked, last_number") != std::string::npos);
+}
+
+TEST_CASE("verifier table: the last number is an answer only where the reward says so") {
+  const RewardSpec by_number{"a", "math", 1, {{"extraction", std::string("last_number")}}};
+  for (const RewardSpec& reward : {RewardSpec{"a", "math", 1}, by_number}) {
+    const VerifierEntry& entry = *find_verifier("math");
+    auto made = entry.make(reward, Settings(entry.settings, reward), {});
+    REQUIRE(made);
+    const VerdictPart part = (*made)->verify({.text = "so it is 42.", .gold = "42"});
+    CHECK((part.kind == VerdictKind::kEqual) == !reward.settings.empty());
+  }
+}
+
 TEST_CASE("verifier table: a setting has its type and its range") {
   CHECK(fault_of({"a", "code", 1, {{"seconds", 5.0}}}).empty());
   CHECK(fault_of({"a", "code", 1, {{"seconds", true}}}).find("must be a number") !=

@@ -93,6 +93,24 @@ TEST_CASE("verify: a bad line is told in its place, and the others are judged") 
   }
 }
 
+TEST_CASE("verify math: the last number is an answer only where that is asked for") {
+  const std::string line = "{\"gold\": \"42\", \"response\": \"so it is 42.\"}\n";
+  CHECK(rows(verify({"math"}, line).out).at(0)["verdict"] == "no_answer");
+  const Ended ended = verify({"math", "--extraction", "last_number"}, line);
+  CHECK(ended.exit_code == 0);
+  CHECK(rows(ended.out).at(0)["verdict"] == "equal");
+  CHECK(verify({"math", "--extraction", "last"}, line).exit_code == 2);
+}
+
+TEST_CASE("verify code: languages by their usual names, and packages by a flag") {
+  if (!tests::test_sandbox()) return;
+  const std::string line =
+      "{\"code\": \"import sys\\nprint(any('-packages' in path for path in sys.path))\", "
+      "\"language\": \"Python 3\", \"inputs\": [\"1\"], \"outputs\": [\"True\"]}\n";
+  CHECK(rows(verify({"code"}, line).out).at(0)["verdict"] == "wrong_answer");
+  CHECK(rows(verify({"code", "--python-packages"}, line).out).at(0)["verdict"] == "passed");
+}
+
 TEST_CASE("verify code: one line for each, with all fields") {
   if (!tests::test_sandbox()) return;
   const Ended ended = verify(

@@ -49,6 +49,8 @@ class Remote:
         result, changed = ask("call", self, *positional, **named)
         for index, value in changed.items():
             put_into(positional[index], value)
+        if isinstance(result, Remote) and result._name == "coroutine":
+            return awaited(result)
         if isinstance(result, Remote) and result._name == self._name:
             object.__setattr__(result, "_is_of_tests", True)  # A test made it: Point(1, 2).
         return result
@@ -86,6 +88,35 @@ class Remote:
     def __float__(self):
         return ask("float", self)
 
+    # Not those by which tests compare, unless both are the program's: "f(1) - 5 == 0" would tell it
+    # what it is compared with.
+    def __add__(self, other):
+        return ask("operator", self, "add", other)
+
+    def __mul__(self, other):
+        return ask("operator", self, "mul", other)
+
+    def __rmul__(self, other):
+        return ask("operator", self, "rmul", other)
+
+    def __sub__(self, other):
+        return ask_of_two("sub", self, other)
+
+    def __truediv__(self, other):
+        return ask_of_two("truediv", self, other)
+
+    def __matmul__(self, other):
+        return ask_of_two("matmul", self, other)
+
+    def __and__(self, other):
+        return ask_of_two("and", self, other)
+
+    def __or__(self, other):
+        return ask_of_two("or", self, other)
+
+    def __neg__(self):
+        return ask("operator", self, "neg")
+
     def __iter__(self):
         return iter(ask("items", self))
 
@@ -100,6 +131,14 @@ class Remote:
 
     def __instancecheck__(self, one):
         return isinstance(one, Remote) and ask("is instance", self, one) is True
+
+
+def ask_of_two(operator, one, other):
+    return ask("operator", one, operator, other) if isinstance(other, Remote) else NotImplemented
+
+
+async def awaited(coroutine):
+    return ask("await", coroutine)
 
 
 class Program(Remote):
@@ -147,7 +186,34 @@ def reference_to(value):
         if module == "tests" or type(value).__module__ == "tests" or is_method_of_value:
             functions.append(value)
             return b"u", b"%d" % (len(functions) - 1)
+    elif type(value).__module__ == "tests":
+        return b"j", make_encoder(reference_to)(table_of(value)).hex().encode()
     raise Broken("a test gives the program a value of type " + type(value).__name__)
+
+
+def table_of(first):
+    """An object of a class of the tests, and those that it leads to, as (class, attributes) by
+    number: a list of nodes may be long, and a graph has circles."""
+    objects, numbers, rows = [first], {id(first): 0}, []
+
+    def written(value):
+        if type(value) in (list, tuple):
+            return ("items", [written(item) for item in value])
+        if type(value).__module__ != "tests" or callable(value):
+            return ("value", value)
+        if id(value) not in numbers:
+            numbers[id(value)] = len(objects)
+            objects.append(value)
+        return ("object", numbers[id(value)])
+
+    while len(rows) < len(objects):
+        if len(rows) > ITEMS_MAX // 10:
+            raise Broken("a test gives the program too many objects")
+        one = objects[len(rows)]
+        if not hasattr(one, "__dict__"):
+            raise Broken("a test gives the program a value of type " + type(one).__name__)
+        rows.append((type(one).__name__, {k: written(v) for k, v in vars(one).items()}))
+    return rows
 
 
 functions = []  # That tests have given to the program.

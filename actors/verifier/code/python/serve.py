@@ -4,6 +4,7 @@
 #
 #   o<number> <type>   an object of this side        p<name>       a name of the program
 #   u<number>          a function of the tests       m<module>:<name>   a library's, taken from here
+#   j<hexadecimal>     objects of classes of the tests, made anew here by what they hold
 #
 # A request is "do " and (operation, subject, positional, named); its answer a status and bytes.
 # While one is worked on, the program may call a function of the tests ("call "); the tests then
@@ -91,7 +92,27 @@ def main():
 
         return call
 
+    def objects_of_tests(text):
+        """Of the program's class of that name, or else of one that has attributes only."""
+        rows = decode(bytes.fromhex(text), references)
+        kinds = {}
+        for name, _ in rows:
+            kind = scope.get(name)
+            kinds[name] = kind if isinstance(kind, type) else type(name, (), {})
+        objects = [kinds[name].__new__(kinds[name]) for name, _ in rows]
+
+        def read_back(kind, value):
+            if kind == "items":
+                return [read_back(*item) for item in value]
+            return objects[value] if kind == "object" else value
+
+        for one, (_, attributes) in zip(objects, rows):
+            for name, value in attributes.items():
+                object.__setattr__(one, name, read_back(*value))
+        return objects[0]
+
     references = {
+        b"j": objects_of_tests,
         b"o": lambda text: kept[int(text)],
         b"p": named_object,
         b"u": function_of_tests,
@@ -117,6 +138,8 @@ def main():
         "format": format, "len": len, "bool": bool, "int": int, "float": float, "items": list,
         "item": lambda subject, key: subject[key], "set item": set_item, "delete item": delete_item,
         "is instance": lambda subject, one: isinstance(one, subject),
+        "operator": lambda subject, name, *other: getattr(subject, f"__{name}__")(*other),
+        "await": lambda subject: __import__("asyncio").run(subject),
     }
 
     def work(request):

@@ -54,6 +54,8 @@ PARTS = {
     ("decimal", "Decimal"): lambda v: (str(v),),
     ("fractions", "Fraction"): lambda v: (v.numerator, v.denominator),
     ("collections", "deque"): lambda v: (list(v), v.maxlen),
+    ("collections", "Counter"): lambda v: (dict(v),),
+    ("collections", "OrderedDict"): lambda v: (dict(v),),
     ("numpy", "ndarray"): lambda v: (v.tolist(), v.dtype.str),
 }
 
@@ -94,10 +96,12 @@ def made_of(name, parts):
         import fractions
 
         return fractions.Fraction(*parts)
-    if name == "collections.deque" and type(parts[0]) is list:
+    container = {"collections.deque": list, "collections.Counter": dict,
+                 "collections.OrderedDict": dict}.get(name)
+    if container is not None and type(parts[0]) is container:
         import collections
 
-        return collections.deque(*parts)
+        return getattr(collections, name.partition(".")[2])(*parts)
     if name == "numpy.ndarray" and type(parts[1]) is str:
         import numpy
 
@@ -143,6 +147,7 @@ def make_encoder(keep=None):
     if "collections" in sys.modules:
         standard = sys.modules["collections"]
         dictionaries += [standard.Counter, standard.OrderedDict, standard.defaultdict]
+    plain_dictionaries = [dict] + dictionaries[3:]  # Others have methods that tests call.
 
     def encode(value):
         out = []
@@ -183,7 +188,7 @@ def make_encoder(keep=None):
             elif t in containers:
                 piece = containers[t] + str_encode(repr_(len_(v))) + b":"
                 stack.append(iter_(v))
-            elif t in dictionaries:
+            elif t in dictionaries and (keep is None or t in plain_dictionaries):
                 piece = b"d" + str_encode(repr_(dict_len(v))) + b":"
                 flat = []
                 for pair in items_of(v):

@@ -125,7 +125,8 @@ TEST_CASE("code layouts: tests of whole programs") {
                 "{\"inputs\": [\"1 2\"], \"outputs\": [\"3\"]}"}}})j",
           R"j({"verification_info": {"language": "python", "test_cases":
                 [{"input": "1 2", "output": "3", "type": "stdin_stdout"}]}})j",
-          R"j({"verification_info": "{\"language\": \"Python3\", \"test_cases\": [{\"input\": \"1 2\", \"output\": \"3\", \"fn_name\": null}]}"})j",
+          R"j({"verification_info": "{\"language\": \"Python3\", \"test_cases\": )j"
+          R"j([{\"input\": \"1 2\", \"output\": \"3\", \"fn_name\": null}]}"})j",
           R"j({"tests": [{"input": "1 2", "output": "3"}]})j",
           R"j({"tests": "[{\"input\": \"1 2\", \"output\": \"3\", \"testtype\": \"stdin\"}]"})j",
           R"j({"test_cases": [{"stdin": "1 2", "stdout": "3"}]})j",
@@ -135,7 +136,8 @@ TEST_CASE("code layouts: tests of whole programs") {
           R"j({"tests": {"inputs": ["1 2"], "outputs": ["3"]}})j",
           R"j({"tests": {"inputs": ["1 2"], "outputs": ["3"], "fn_name": null}})j",
           R"j({"public_tests": {"input": ["1 2"], "output": ["3"]}, "private_tests":
-                {"input": [], "output": []}, "generated_tests": {"input": ["4"], "output": ["4"]}})j",
+                {"input": [], "output": []},
+                "generated_tests": {"input": ["4"], "output": ["4"]}})j",
           R"j({"public_test_cases":
                 "[{\"input\": \"1 2\", \"output\": \"3\", \"testtype\": \"stdin\"}]",
                 "metadata": "{}", "starter_code": ""})j",
@@ -204,6 +206,12 @@ TEST_CASE("code layouts: tests that are code") {
   CHECK(asserts.format == CodeFormat::kMbpp);
   CHECK(asserts.test_sources.size() == 2);
   CHECK(good(R"j({"tests": "x = 1\nassert f(x) == 1"})j").format == CodeFormat::kMbpp);
+  CHECK(good(R"j({"ground_truth": "assert f(1) == 1"})j").format == CodeFormat::kMbpp);
+  CHECK(good(R"j({"reward_model": {"ground_truth": "[\"assert f(1) == 1\"]"}})j").format ==
+        CodeFormat::kMbpp);
+  // A column of another meaning is no layout.
+  CHECK(good(R"j({"inputs": "What is f?", "tests": ["assert f(1) == 1"]})j").format ==
+        CodeFormat::kMbpp);
   CHECK(good(R"j({"test_list": "[\"assert f(1)\", \"assert f(2)\"]"})j").test_sources.size() == 2);
   const CodeTask method =
       good(R"j({"prompt": "", "test": "def check(c): c(1)", "entry_point": "Solution().f"})j");

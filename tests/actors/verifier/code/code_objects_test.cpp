@@ -247,6 +247,43 @@ TEST_CASE("code objects: the program's own objects, by attributes, methods and t
           "assert out == [3, 2, 1]",
           "a = Node(1)\na.next = Node(2)\nassert reverse(a).val == 2"},
          shapes);
+  passes({"v = Vector(1, 2) + Vector(3, 4)\nassert (v.x, v.y) == (4, 6)",
+          "assert str(Vector(1, 2) * 2) == 'V(2,4)'", "assert str(-Vector(1, 2)) == 'V(-1,-2)'",
+          "assert str(Vector(3, 3) - Vector(1, 2)) == 'V(2,1)'"},
+         "class Vector:\n    def __init__(self, x, y): self.x, self.y = x, y\n"
+         "    def __add__(self, o): return Vector(self.x + o.x, self.y + o.y)\n"
+         "    def __sub__(self, o): return Vector(self.x - o.x, self.y - o.y)\n"
+         "    def __mul__(self, k): return Vector(self.x * k, self.y * k)\n"
+         "    def __neg__(self): return self * -1\n"
+         "    def __str__(self): return f'V({self.x},{self.y})'\n");
+  passes({"import asyncio\nassert asyncio.run(f(1)) == 2",
+          "async def both(): return await asyncio.gather(f(1), f(2))\nassert asyncio.run(both()) "
+          "== [2, 3]"},
+         "import asyncio\nasync def f(x):\n    await asyncio.gather()\n    return x + 1\n");
+  passes({"from collections import Counter\nassert f('aab') == Counter('aab')",
+          "assert f('aab') == {'a': 2, 'b': 1}", "assert f('aab').most_common(1) == [('a', 2)]"},
+         "from collections import Counter\ndef f(x): return Counter(x)");
+  // Classes of the tests, with circles and long chains.
+  const std::string node =
+      "class Node:\n    def __init__(self, val=0, next=None, more=None):\n"
+      "        self.val, self.next, self.more = val, next, more or []\n";
+  const Json nodes = {
+      {"test_setup_code", node},
+      {"test_list",
+       {"assert total(Node(1, Node(2, Node(3)))) == 6",
+        "n = None\nfor i in range(5000): n = Node(i, n)\nassert total(n) == 12497500",
+        "a = Node(1)\na.next = a\nassert has_circle(a) and not has_circle(Node(1))",
+        "assert total(reverse(Node(1, Node(2)))) == 3 and reverse(Node(1, Node(2))).val == 2",
+        "assert leaves(Node(1, None, [Node(2), Node(3, None, [Node(4)])])) == [2, 4]"}}};
+  CHECK(verdict(nodes,
+                "def total(n):\n    s = 0\n    while n: s, n = s + n.val, n.next\n    return s\n"
+                "def has_circle(n):\n    seen = set()\n    while n:\n"
+                "        if id(n) in seen: return True\n        seen.add(id(n))\n"
+                "        n = n.next\n    return False\n"
+                "def reverse(n):\n    last = None\n"
+                "    while n: n.next, n, last = last, n.next, n\n    return last\n"
+                "def leaves(n):\n    if not n.more: return [n.val]\n"
+                "    return [v for m in n.more for v in leaves(m)]\n") == VerdictKind::kPassed);
   fails({"p = add(Point(1, 2), Point(3, 4))\nassert p.x == 5"}, shapes);
   fails({"assert str(add(Point(1, 2), Point(3, 4))) == '<4,7>'"}, shapes);
   passes({"assert make(3)(4) == 7", "assert compose(make(1), make(2))(0) == 3",

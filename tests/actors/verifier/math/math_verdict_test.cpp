@@ -63,7 +63,7 @@ TEST_CASE("math verdict: the last closed box is the answer") {
       {"5", "\\boxed {5}", kEqual},
       {"5", "{stray \\boxed{5}", kEqual},
       {"5", "\\boxed{5", kNoAnswer},
-      {"5", "\\boxed 5", kNoAnswer},
+      {"5", "\\boxed 5", kEqual},
       {"5", "\\boxed{} the answer is 5", kNoAnswer},
       {"5", "\\boxed{\\neq 5}", kNoAnswer},
       {"5", "\\boxed{> 5}", kNoAnswer},
@@ -90,6 +90,7 @@ TEST_CASE("math verdict: only the text after the thinking counts") {
 TEST_CASE("math verdict: an answer tag must come once, and holds the answer") {
   check_responses({
       {"5", "<answer>5</answer>", kEqual},
+      {"5", "<answer>it is 5 or 6</answer>", kDifferent},
       {"5", "<think>8+7=5</think><answer>5</answer>", kEqual},
       {"5", "<think></think><answer>4</answer>", kDifferent},
       {"5", "<answer> \\boxed{5} </answer> \\boxed{4}", kEqual},
@@ -100,7 +101,8 @@ TEST_CASE("math verdict: an answer tag must come once, and holds the answer") {
       {"5", "</answer>5<answer>", kNoAnswer},
       {"5", "<answer> </answer>", kNoAnswer},
       {"5", "<answer>\\boxed{}</answer>", kNoAnswer},
-      {"5", "<answer>it is 5</answer>", kUndecided},
+      {"5", "<answer>it is 5</answer>", kEqual},
+      {"5", "<answer>it is not 5</answer>", kUndecided},
   });
 }
 
