@@ -88,7 +88,7 @@ TEST_CASE("run: the same weights for one and two threads and every instruction s
       auto invocation = ran().job.run("other", job);
       invocation.arguments.insert(
           invocation.arguments.end(),
-          {"--set", std::string("resources.threads_per_worker=") + threads});
+          {"--overwrite", "--set", std::string("resources.threads_per_worker=") + threads});
       invocation.environment = {{"TROUPE_CPU", cpu}};
       const Ended ended = troupe(invocation);
       if (ended.exit_code == 2 && ended.error.find("TROUPE_CPU") != std::string::npos) continue;
@@ -99,7 +99,7 @@ TEST_CASE("run: the same weights for one and two threads and every instruction s
     }
   }
   auto invocation = ran().job.run("other", job);
-  invocation.arguments.insert(invocation.arguments.end(), {"--set", "seed=2"});
+  invocation.arguments.insert(invocation.arguments.end(), {"--overwrite", "--set", "seed=2"});
   const Ended other = troupe(invocation);
   REQUIRE(other.exit_code == 0);
   CHECK(lines_of(other.out).at(0)["weights_sha256"] != first);
