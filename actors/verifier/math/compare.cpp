@@ -6,10 +6,13 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/verifier/math/asked.h"
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/congruence.h"
 #include "actors/verifier/math/interval.h"
 #include "actors/verifier/math/matrix.h"
 #include "actors/verifier/math/measure.h"
+#include "actors/verifier/math/series.h"
 #include "actors/verifier/math/statement.h"
 #include "actors/verifier/math/structure.h"
 
@@ -404,7 +407,9 @@ bool contradicts_itself(const Statement& statement, Comparison& comparison) {
     return is_far_apart(statement.value, side, comparison);
   });
   if (is_far) return true;
+  const bool is_number = variables_of(statement.value).empty();
   return std::any_of(statement.between.begin(), statement.between.end(), [&](Term side) {
+    if (is_number && is_formula(side)) return false;
     return is_scalar(side) && compare_scalars(side, statement.value, comparison) == Outcome::kOther;
   });
 }
@@ -412,7 +417,8 @@ bool contradicts_itself(const Statement& statement, Comparison& comparison) {
 // At least one of the two is a relation.
 Outcome compare_with_relation(Term gold, Term candidate, Comparison& comparison, int nesting) {
   const auto wanted = read_statement(gold);
-  const auto said = read_statement(candidate);
+  auto said = read_statement(candidate);
+  if (!said && !is_relation(gold)) said = read_asked_value(candidate);
   if (said && contradicts_itself(*said, comparison)) return Outcome::kOther;
   if (wanted && !wanted->name.empty()) {
     // "a = b = 1" says more than "a = 1", and "3 = 3" nothing about a name.
@@ -441,6 +447,64 @@ Outcome compare_with_relation(Term gold, Term candidate, Comparison& comparison,
   }
   if (!is_relation(gold) || !is_relation(candidate)) return Outcome::kOther;
   return compare_relations(gold, candidate, comparison, nesting);
+}
+
+// 52_8 is worth 42; nothing for digits that its base does not have.
+std::optional<Rational> based_value(Term term) {
+  const std::string& name = term.tree->name(term.root);
+  const size_t mark = name.find('_');
+  const int base = std::stoi(name.substr(mark + 1));
+  const std::string digits = name.substr(0, mark);
+  constexpr size_t kDigitsMax = 200;
+  Rational value;
+  if (base < 2 || base > 36 || digits.size() > kDigitsMax) return {};
+  if (fmpz_set_str(value.numerator(), digits.c_str(), base) != 0) return {};
+  return value;
+}
+
+std::string_view without_leading_zeros(std::string_view digits) {
+  while (digits.size() > 1 && digits[0] == '0') digits.remove_prefix(1);
+  return digits;
+}
+
+// Whoever asks for base 5 wants the digits, not the value, and the base may be left out. Whoever
+// asks for a number takes it in any base that is named.
+Outcome compare_based(Term gold, Term candidate, Comparison& comparison) {
+  if (gold.kind() == candidate.kind()) {
+    return gold.tree->name(gold.root) == candidate.tree->name(candidate.root) ? Outcome::kSame
+                                                                              : Outcome::kOther;
+  }
+  if (gold.kind() == NodeKind::kBased) {
+    if (candidate.kind() != NodeKind::kNumber) return Outcome::kOther;
+    const Literal& literal = candidate.tree->literal(candidate.root);
+    const std::string& name = gold.tree->name(gold.root);
+    const bool is_same =
+        !literal.has_point && literal.exponent == 0 &&
+        without_leading_zeros(literal.digits) ==
+            without_leading_zeros(std::string_view(name).substr(0, name.find('_')));
+    return is_same ? Outcome::kSame : Outcome::kOther;
+  }
+  if (!is_scalar(gold)) return Outcome::kOther;
+  const auto value = based_value(candidate);
+  const ExactTerm exact = evaluate_exact(gold, comparison.fuel);
+  return value && exact.is_rational() && exact.root().value == *value ? Outcome::kSame
+                                                                      : Outcome::kOther;
+}
+
+// A column or a row of numbers against a pair of them.
+bool is_vector(Term term) {
+  return term.kind() == NodeKind::kMatrix &&
+         (term.node().payload == 1 || term.node().payload == term.num_children());
+}
+
+bool is_point(Term term) {
+  return term.kind() == NodeKind::kTuple &&
+         (term.node().detail == '(' || term.node().detail == '<');
+}
+
+// C(10, 5) is a point beside another one, otherwise a number of choices.
+bool is_choice_or_point(Term term) {
+  return term.kind() == NodeKind::kBinomial && term.node().detail == 'C';
 }
 
 Outcome compare_matrices(Term gold, Term candidate, Comparison& comparison, int nesting) {
@@ -506,11 +570,22 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
     return compare(wanted_set ? wanted_set->value : gold, said_set ? said_set->value : candidate,
                    comparison, nesting + 1);
   }
+  if (is_congruence(gold) || is_congruence(candidate)) {
+    return compare_congruences(gold, candidate, comparison);
+  }
   const Term wanted_point = without_point_name(gold);
   const Term said_point = without_point_name(candidate);
   const bool are_both = wanted_point.root != gold.root && said_point.root != candidate.root;
   if (are_both && spelled_name(gold.child(0)) != spelled_name(candidate.child(0)))
     return Outcome::kOther;
+  if (is_choice_or_point(gold) || is_choice_or_point(candidate)) {
+    if (wanted_point.root != gold.root || said_point.root != candidate.root) return Outcome::kOther;
+    const bool are_points = (is_choice_or_point(gold) || is_point(gold)) &&
+                            (is_choice_or_point(candidate) || is_point(candidate));
+    if (are_points) {
+      return compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+    }
+  }
   gold = wanted_point;
   candidate = said_point;
   const auto is_any = [&](NodeKind kind) {
@@ -540,6 +615,9 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
   }
   if (is_each(NodeKind::kTuple)) return compare_tuples(gold, candidate, comparison, nesting);
   if (is_each(NodeKind::kMatrix)) return compare_matrices(gold, candidate, comparison, nesting);
+  if ((is_vector(gold) && is_point(candidate)) || (is_point(gold) && is_vector(candidate))) {
+    return compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+  }
   if (is_any(NodeKind::kUnion) || is_any(NodeKind::kSetMinus) || is_any(NodeKind::kTuple)) {
     const auto a = read_real_set(gold, comparison);
     const auto b = a ? read_real_set(candidate, comparison) : std::nullopt;
@@ -547,12 +625,8 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
     return compare_by_structure(gold, candidate, comparison);
   }
   if (gold.kind() == NodeKind::kRatio) return compare_ratios(gold, candidate, comparison, nesting);
-  if (is_each(NodeKind::kBased)) {
-    return gold.tree->name(gold.root) == candidate.tree->name(candidate.root) ? Outcome::kSame
-                                                                              : Outcome::kOther;
-  }
-  // Whoever asks for base 5 wants the digits, not the value.
-  if (is_any(NodeKind::kBased) || is_any(NodeKind::kRatio)) return Outcome::kOther;
+  if (is_any(NodeKind::kBased)) return compare_based(gold, candidate, comparison);
+  if (is_any(NodeKind::kRatio)) return Outcome::kOther;
   if (is_measured(gold) || is_measured(candidate)) {
     return compare_measured(gold, candidate, comparison);
   }
@@ -568,6 +642,8 @@ bool is_collection(Term term) {
 }
 
 Outcome compare_terms(Term gold, Term candidate, Comparison& comparison) {
+  gold = with_series_values(gold, comparison.made, comparison.fuel);
+  candidate = with_series_values(candidate, comparison.made, comparison.fuel);
   return compare(gold, candidate, comparison, 0);
 }
 

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/number_words.h"
 #include "actors/verifier/math/parse_stack.h"
+#include "actors/verifier/math/rewrite.h"
 #include "actors/verifier/math/unit_parser.h"
 
 namespace troupe::actors {
@@ -45,6 +47,7 @@ class Parser : ParseStack {
 
   void step() {
     const Token& token = tokens_[at_];
+    if (begins_integrand(token)) return open_integrand();
     switch (token.kind) {
       case Kind::kNumber:
         return number(token);
@@ -80,9 +83,12 @@ class Parser : ParseStack {
       case Kind::kColon:
         return infix(token, kRatioStrength);
       case Kind::kOver:
+      case Kind::kChoose:
         return over(token);
+      case Kind::kModulo:
+        return modulo();
       case Kind::kCaret:
-        return caret(token);
+        return expect_operand_ ? prefixed_choice() : caret(token);
       case Kind::kBang:
       case Kind::kPercent:
       case Kind::kDegree:
@@ -125,8 +131,9 @@ class Parser : ParseStack {
       case Kind::kWrap:
         return wrap(token);
       case Kind::kUnderscore:
-        return grouped_base();
+        return expect_operand_ ? prefixed_choice() : grouped_base();
       case Kind::kPrime:
+      case Kind::kArrow:
       case Kind::kUnknown:
         return fail();
     }
@@ -219,11 +226,15 @@ class Parser : ParseStack {
   void base(std::string_view digits) {
     ++at_;
     const auto text = raw_argument();
-    if (!text || text->empty() || text->size() > 2 ||
-        !std::all_of(text->begin(), text->end(), is_digit)) {
+    if (!text) return fail();
+    std::string_view written = *text;
+    if (written.starts_with("base")) written.remove_prefix(4);
+    const auto number = number_in_words(written);
+    const std::string base = number ? std::to_string(*number) : std::string(written);
+    if (base.empty() || base.size() > 2 || !std::all_of(base.begin(), base.end(), is_digit)) {
       return fail();
     }
-    push_operand({.node = builder_.based(std::string(digits) + "_" + *text)});
+    push_operand({.node = builder_.based(std::string(digits) + "_" + base)});
   }
 
   // The tokens of a subscript as text.
@@ -254,8 +265,12 @@ class Parser : ParseStack {
   }
 
   void letter(const Token& token) {
-    const bool is_unit = token.is_upright && (find_unit(token.text) || is_unit_symbol(token.text));
-    if (!expect_operand_ && (is_unit || is_temperature(token))) return unit();
+    if (is_differential()) return close_integrand();
+    if (marked_choice() || infix_choice()) return;
+    const bool is_unit = token.is_upright && find_unit(token.text);
+    if (!expect_operand_ && (is_unit || is_temperature(token) || is_micro(tokens_, at_))) {
+      return unit();
+    }
     begin_operand();
     ++at_;
     std::string name = token.text;
@@ -276,6 +291,139 @@ class Parser : ParseStack {
       return push_operand({.node = builder_.add(NodeKind::kConstant, {}, name[0])});
     }
     push_operand({.node = builder_.symbol(std::move(name))});
+  }
+
+  // --- choices of k among n, and their arrangements --------------------------------------------
+
+  static bool is_choice_letter(const Token& token) {
+    return token.kind == Kind::kLetter && (token.text == "C" || token.text == "P");
+  }
+
+  // A whole number at `at`, also in braces; moves it behind.
+  const Token* whole_number_at(size_t& at) const {
+    const bool is_braced =
+        at < tokens_.size() && tokens_[at].kind == Kind::kOpen && tokens_[at].detail == '{';
+    const size_t number = at + (is_braced ? 1 : 0);
+    const size_t end = number + (is_braced ? 2 : 1);
+    if (end > tokens_.size() || tokens_[number].kind != Kind::kNumber) return nullptr;
+    if (is_braced && tokens_[end - 1].kind != Kind::kClose) return nullptr;
+    const std::string& digits = tokens_[number].text;
+    if (digits.size() > 9 || !std::all_of(digits.begin(), digits.end(), is_digit)) return nullptr;
+    at = end;
+    return &tokens_[number];
+  }
+
+  // Moves behind it.
+  bool take_choice(const Token& letter, const Token& n, const Token& k, size_t end) {
+    if (std::stol(k.text) > std::stol(n.text)) return false;
+    begin_operand();
+    at_ = end;
+    push_choice(letter, n, k);
+    return true;
+  }
+
+  void push_choice(const Token& letter, const Token& n, const Token& k) {
+    const NodeIndex top = builder_.number(n.text);
+    NodeIndex node = builder_.add(NodeKind::kBinomial, {top, builder_.number(k.text)});
+    if (letter.text == "P") {
+      const NodeIndex orders = builder_.add(NodeKind::kFactorial, {builder_.number(k.text)});
+      node = builder_.add(NodeKind::kMultiply, {node, orders});
+    }
+    push_operand({.node = node});
+  }
+
+  // C_{10}^{5}. One digit below may be the index of a constant whose power is meant, unless the
+  // letter is upright.
+  bool marked_choice() {
+    const Token& letter = tokens_[at_];
+    if (letter.text != "C") return false;
+    size_t at = at_ + 1;
+    const Token* n = nullptr;
+    const Token* k = nullptr;
+    for (int i = 0; i < 2; ++i) {
+      if (at >= tokens_.size()) return false;
+      const Kind mark = tokens_[at++].kind;
+      if (mark != Kind::kUnderscore && mark != Kind::kCaret) return false;
+      (mark == Kind::kUnderscore ? n : k) = whole_number_at(at);
+    }
+    if (n == nullptr || k == nullptr) return false;
+    const bool may_be_index = !letter.is_upright && n->text.size() == 1 && n->text[0] < '3';
+    return !may_be_index && take_choice(letter, *n, *k, at);
+  }
+
+  // 10C5
+  bool infix_choice() {
+    const Token* k = peek(1);
+    if (expect_operand_ || at_ == 0 || !is_choice_letter(tokens_[at_]) || !k) return false;
+    const Token& n = tokens_[at_ - 1];
+    if (n.kind != Kind::kNumber || k->kind != Kind::kNumber || !values_.back().is_bare_integer) {
+      return false;
+    }
+    if (tokens_[at_].has_space_before || k->has_space_before) return false;
+    size_t end = at_ + 1;
+    if (n.text.size() > 9 || !whole_number_at(end) || std::stol(k->text) > std::stol(n.text)) {
+      return false;
+    }
+    const Token& letter = tokens_[at_];
+    values_.pop_back();
+    expect_operand_ = true;
+    at_ = end;
+    push_choice(letter, n, *k);
+    return true;
+  }
+
+  // _{10}C_5 and ^{10}C_5
+  void prefixed_choice() {
+    size_t at = at_ + 1;
+    const Token* n = whole_number_at(at);
+    if (n == nullptr || at + 1 >= tokens_.size() || !is_choice_letter(tokens_[at])) return fail();
+    const Token& letter = tokens_[at++];
+    if (tokens_[at++].kind != Kind::kUnderscore) return fail();
+    const Token* k = whole_number_at(at);
+    if (k == nullptr || !take_choice(letter, *n, *k, at)) return fail();
+  }
+
+  // --- integrals -------------------------------------------------------------------------------
+
+  // What stands behind \int_a^b, up to dx.
+  bool begins_integrand(const Token& token) const {
+    const bool is_waiting = has_open(OpenPart::kFunctionCall) &&
+                            open_.back().token == Kind::kSeries && open_.back().detail == 'I';
+    return is_waiting && expect_operand_ && token.kind != Kind::kUnderscore &&
+           token.kind != Kind::kCaret;
+  }
+
+  void open_integrand() {
+    if (open_.back().num_arguments != 3) return fail();  // Without bounds it is no number.
+    open_.push_back({.what = OpenPart::kGroup, .detail = 'I'});
+    groups_.push_back({.bracket = 'I', .value_base = values_.size(), .item_base = values_.size()});
+  }
+
+  bool is_differential() const {
+    const Token* variable = peek(1);
+    if (groups_.back().bracket != 'I' || tokens_[at_].text != "d" || !variable) return false;
+    const bool is_empty = values_.size() == groups_.back().value_base;
+    return variable->kind == Kind::kLetter && (!expect_operand_ || (is_empty && has_open_group()));
+  }
+
+  bool has_open_group() const { return has_open(OpenPart::kGroup); }
+
+  void close_integrand() {
+    if (expect_operand_) push_operand({.node = builder_.number("1")});
+    if (!finish_item()) return;
+    const NodeIndex body = values_.back().node;
+    const NodeIndex variable = builder_.symbol(tokens_[at_ + 1].text);
+    at_ += 2;
+    values_.resize(group().value_base);
+    groups_.pop_back();
+    open_.pop_back();
+    const OpenPart integral = std::move(open_.back());
+    open_.pop_back();
+    expect_operand_ = true;
+    push_operand(
+        {.node = builder_.add(
+             NodeKind::kSeries,
+             {integral.arguments[1].node, integral.arguments[0].node, body, variable}, 'I')});
   }
 
   // \overline{AB} is a name.
@@ -334,7 +482,7 @@ class Parser : ParseStack {
   void over(const Token& token) {
     const bool is_in_relation = !group().relations.empty();
     for (size_t i = open_.size(); i-- > 0 && is_operator(open_[i]);) {
-      if (open_[i].token == Kind::kOver) return fail();
+      if (open_[i].token == Kind::kOver || open_[i].token == Kind::kChoose) return fail();
     }
     if (is_in_relation) return fail();
     infix(token, kOverStrength);
@@ -472,7 +620,8 @@ class Parser : ParseStack {
     const char bracket = group().bracket;
     const bool is_matrix = bracket == 'M';
     const bool is_break = token.kind == Kind::kColumnBreak || token.kind == Kind::kRowBreak;
-    if (is_matrix != is_break || bracket == '|' || bracket == 'f' || bracket == 'c') return fail();
+    const bool is_single = bracket == '|' || bracket == 'f' || bracket == 'c' || bracket == 'I';
+    if (is_matrix != is_break || is_single) return fail();
     if (!open_.empty() && open_.back().what == OpenPart::kCollector) return fail();
     if (!finish_item()) return;
     ++at_;
@@ -493,6 +642,20 @@ class Parser : ParseStack {
     char& joiner = group().joiner;
     if (token.kind == Kind::kOr) joiner = 'o';
     if (token.kind == Kind::kAnd && joiner != 'o') joiner = 'a';
+  }
+
+  // 7 mod 12, as a relation of its own kind.
+  void modulo() {
+    const std::string& relations = group().relations;
+    const bool is_twice = relations.find('m') != relations.npos;
+    if (expect_operand_ || is_twice || (group().bracket != 0 && group().bracket != '{')) {
+      return fail();
+    }
+    reduce(kLoosest);
+    if (!ok_ || num_current() != 1) return fail();
+    ++at_;
+    group().relations += 'm';
+    expect_operand_ = true;
   }
 
   void relation(const Token& token) {
@@ -546,130 +709,13 @@ class Parser : ParseStack {
   size_t digit_ = 0;  // Of the number at at_, how many digits were arguments already.
 };
 
-// {x | x > 1} and {x \in \mathbb{R} : x > 1} say x > 1. Nothing for other tokens.
-std::vector<Token> set_condition(const std::vector<Token>& tokens) {
-  const auto is_at = [&](size_t at, Kind kind, char detail) {
-    return at < tokens.size() && tokens[at].kind == kind && tokens[at].detail == detail;
-  };
-  if (tokens.size() < 7) return {};
-  const size_t end = tokens.size() - 1;
-  if (!is_at(0, Kind::kOpen, 'S') || !is_at(end, Kind::kClose, 'S')) return {};
-  if (tokens[1].kind != Kind::kLetter) return {};
-  size_t at = 2;
-  const bool is_real = is_at(2, Kind::kRelation, 'i') && is_at(3, Kind::kWrap, 0) &&
-                       tokens[3].text == "mathbb" && tokens.size() > 9 && tokens[5].text == "R";
-  if (is_real) at = 7;  // After \in \mathbb{R}.
-  if (!is_at(at, Kind::kBar, 0) && !is_at(at, Kind::kColon, 0)) return {};
-  std::vector<Token> inside(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1, tokens.end() - 1);
-  bool has_inequality = false;
-  bool has_letter = false;
-  for (const Token& token : inside) {
-    if (token.detail == 'S') return {};
-    has_letter = has_letter || (token.kind == Kind::kLetter && token.text == tokens[1].text);
-    has_inequality = has_inequality || (token.kind == Kind::kRelation && token.detail != '=' &&
-                                        token.detail != 'i' && token.detail != '~');
-  }
-  return has_inequality && has_letter ? inside : std::vector<Token>();
-}
-
-struct Assignment {
-  std::string name{};
-  std::vector<Token> name_tokens{};
-  std::vector<Token> value_tokens{};
-};
-
-// y_1 = 2. Nothing for other tokens.
-std::optional<Assignment> read_assignment(std::span<const Token> tokens) {
-  Assignment assignment;
-  if (tokens.empty() || tokens[0].kind != Kind::kLetter) return {};
-  size_t at = 0;
-  const auto is_equals = [](const Token& token) {
-    return token.kind == Kind::kRelation && token.detail == '=';
-  };
-  for (; at < tokens.size() && !is_equals(tokens[at]); ++at) {
-    const Token& token = tokens[at];
-    const bool is_index = at > 0 && (token.kind == Kind::kUnderscore ||
-                                     token.kind == Kind::kNumber || token.kind == Kind::kPrime);
-    if (at > 0 && !is_index) return {};
-    assignment.name += token.text + "_";
-    assignment.name_tokens.push_back(token);
-  }
-  if (at + 1 >= tokens.size()) return {};
-  assignment.value_tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1,
-                                 tokens.end());
-  const bool has_relation =
-      std::any_of(assignment.value_tokens.begin(), assignment.value_tokens.end(),
-                  [](const Token& token) { return token.kind == Kind::kRelation; });
-  return has_relation ? std::nullopt : std::optional(std::move(assignment));
-}
-
-// The tokens between separators that stand in no brackets.
-template <class IsSeparator>
-std::vector<std::span<const Token>> split(std::span<const Token> tokens, IsSeparator is_separator) {
-  std::vector<std::span<const Token>> parts;
-  int depth = 0;
-  size_t begin = 0;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const Kind kind = tokens[i].kind;
-    depth += (kind == Kind::kOpen || kind == Kind::kBegin) -
-             (kind == Kind::kClose || kind == Kind::kEnd);
-    if (depth != 0 || !is_separator(kind)) continue;
-    parts.push_back(tokens.subspan(begin, i - begin));
-    begin = i + 1;
-  }
-  parts.push_back(tokens.subspan(begin));
-  return parts;
-}
-
-// x = 1, y = 2; x = 3, y = 4 says (x, y) = (1, 2), (x, y) = (3, 4). Nothing for other tokens.
-std::vector<Token> grouped_assignments(const std::vector<Token>& tokens) {
-  constexpr size_t kGroupsMax = 64;
-  const auto is_outer = [](Kind kind) { return kind == Kind::kSemicolon || kind == Kind::kOr; };
-  const auto is_inner = [](Kind kind) { return kind == Kind::kComma || kind == Kind::kAnd; };
-  if (tokens.empty() || tokens[0].kind != Kind::kLetter) return {};
-  const auto groups = split(tokens, is_outer);
-  if (groups.size() < 2 || groups.size() > kGroupsMax) return {};
-  std::vector<Token> all;
-  std::vector<std::string> names;
-  for (const auto& group : groups) {
-    std::vector<Assignment> items;
-    for (const auto& part : split(group, is_inner)) {
-      auto item = read_assignment(part);
-      if (!item) return {};
-      items.push_back(std::move(*item));
-    }
-    if (items.size() < 2) return {};
-    std::sort(items.begin(), items.end(),
-              [](const Assignment& a, const Assignment& b) { return a.name < b.name; });
-    std::vector<std::string> group_names;
-    for (const Assignment& item : items) group_names.push_back(item.name);
-    const bool is_twice =
-        std::adjacent_find(group_names.begin(), group_names.end()) != group_names.end();
-    if (is_twice || (!names.empty() && names != group_names)) return {};
-    names = group_names;
-    if (!all.empty()) all.push_back({.kind = Kind::kComma});
-    for (const auto part : {&Assignment::name_tokens, &Assignment::value_tokens}) {
-      if (part == &Assignment::value_tokens)
-        all.push_back({.kind = Kind::kRelation, .detail = '='});
-      all.push_back({.kind = Kind::kOpen, .detail = '('});
-      for (size_t i = 0; i < items.size(); ++i) {
-        if (i > 0) all.push_back({.kind = Kind::kComma});
-        all.insert(all.end(), (items[i].*part).begin(), (items[i].*part).end());
-      }
-      all.push_back({.kind = Kind::kClose, .detail = '('});
-    }
-  }
-  return all;
-}
-
 }  // namespace
 
 ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
   ParsedAnswer answer;
   answer.tokens = tokenize(text, options);
-  std::vector<Token> meant = set_condition(answer.tokens);
-  if (meant.empty()) meant = grouped_assignments(answer.tokens);
-  answer.is_math = Parser(meant.empty() ? answer.tokens : meant).run(answer.tree, answer.root);
+  answer.meant = meant_tokens(answer.tokens);
+  answer.is_math = Parser(answer.meant).run(answer.tree, answer.root);
   return answer;
 }
 

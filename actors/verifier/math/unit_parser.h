@@ -18,6 +18,9 @@ struct ParsedUnit {
 // Nothing when the words from `begin` on are no unit.
 std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t begin);
 
+// Whether a unit with the prefix \mu begins at `at`.
+bool is_micro(const std::vector<Token>& tokens, size_t at);
+
 // \frac{\text{km}}{\text{h}}, whose \frac is at begin.
 std::optional<ParsedUnit> parse_unit_fraction(const std::vector<Token>& tokens, size_t begin);
 

@@ -1,0 +1,17 @@
+// Answers that repeat what was asked for: "m + n = 42", "|z|^2 = 42", "A = \pi r^2 = 25\pi".
+#pragma once
+
+#include <optional>
+
+#include "actors/verifier/math/statement.h"
+
+namespace troupe::actors {
+
+// An equation whose left side is an expression that may be asked for; its last side is what is
+// said. Nothing for equations that are to be solved: 2x = 6, x + z = 1.
+std::optional<Statement> read_asked_value(Term term);
+
+// A side of a chain that says how a value is found, as \pi r^2 does; what it is worth nobody knows.
+bool is_formula(Term side);
+
+}  // namespace troupe::actors
