@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "actors/verifier/math/asked.h"
+#include "actors/verifier/math/based.h"
 #include "actors/verifier/math/characters.h"
 #include "actors/verifier/math/congruence.h"
 #include "actors/verifier/math/interval.h"
+#include "actors/verifier/math/items.h"
 #include "actors/verifier/math/matrix.h"
 #include "actors/verifier/math/measure.h"
 #include "actors/verifier/math/series.h"
@@ -28,84 +30,6 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting);
 Outcome both(Outcome a, Outcome b) {
   if (a == Outcome::kOther || b == Outcome::kOther) return Outcome::kOther;
   return a == Outcome::kSame ? b : a;
-}
-
-bool has_plus_minus(Term term) {
-  if (term.sign != 0) return false;
-  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
-    const NodeKind kind = (*term.tree)[node].kind;
-    if (kind == NodeKind::kPlusMinus || kind == NodeKind::kMinusPlus) return true;
-  }
-  return false;
-}
-
-// \pm 1 \pm 2 may have two values or four.
-bool has_unclear_signs(Term term) {
-  size_t num_upper = 0;
-  size_t num_lower = 0;
-  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
-    num_upper += (*term.tree)[node].kind == NodeKind::kPlusMinus;
-    num_lower += (*term.tree)[node].kind == NodeKind::kMinusPlus;
-  }
-  return num_upper > 1 || num_lower > 1;
-}
-
-bool is_list_or_set(Term term) {
-  return term.kind() == NodeKind::kList || term.kind() == NodeKind::kSet;
-}
-
-// The values of a list, a set or an expression with \pm; a named value counts as its value.
-struct Items {
-  std::vector<Term> values{};
-  std::vector<std::string> names{};  // One per value; empty where none is named.
-
-  bool has_distinct_names() const {
-    std::vector<std::string> sorted = names;
-    std::sort(sorted.begin(), sorted.end());
-    return !names.empty() && !sorted[0].empty() &&
-           std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
-  }
-};
-
-// (x, y) = (1, 2) is x = 1, y = 2.
-bool add_tuple(Term item, Items& items) {
-  if (!is_relation(item) || item.tree->name(item.root) != "=") return false;
-  const Term names = item.child(0);
-  const Term values = item.child(1);
-  if (names.kind() != NodeKind::kTuple || values.kind() != NodeKind::kTuple ||
-      names.num_children() != values.num_children() || spelled_name(names).empty()) {
-    return false;
-  }
-  for (size_t i = 0; i < names.num_children(); ++i) {
-    items.names.push_back(spelled_name(names.child(i)));
-    items.values.push_back(values.child(i));
-  }
-  return true;
-}
-
-Items items_of(Term term) {
-  Items items;
-  const auto add = [&](Term item) {
-    const auto statement = read_statement(item);
-    std::string name;
-    if (statement && statement->between.empty()) {
-      item = statement->value;
-      name = statement->name;
-    }
-    const bool is_double = has_plus_minus(item);
-    for (int sign : {1, -1}) {
-      if (is_double) item.sign = sign;
-      items.values.push_back(item);
-      items.names.push_back(name);
-      if (!is_double) break;
-    }
-  };
-  if (!is_list_or_set(term)) {
-    if (!add_tuple(term, items)) add(term);
-    return items;
-  }
-  for (size_t i = 0; i < term.num_children(); ++i) add(term.child(i));
-  return items;
 }
 
 Outcome compare_pair(Term gold, Term candidate, Comparison& comparison, int nesting) {
@@ -447,48 +371,6 @@ Outcome compare_with_relation(Term gold, Term candidate, Comparison& comparison,
   }
   if (!is_relation(gold) || !is_relation(candidate)) return Outcome::kOther;
   return compare_relations(gold, candidate, comparison, nesting);
-}
-
-// 52_8 is worth 42; nothing for digits that its base does not have.
-std::optional<Rational> based_value(Term term) {
-  const std::string& name = term.tree->name(term.root);
-  const size_t mark = name.find('_');
-  const int base = std::stoi(name.substr(mark + 1));
-  const std::string digits = name.substr(0, mark);
-  constexpr size_t kDigitsMax = 200;
-  Rational value;
-  if (base < 2 || base > 36 || digits.size() > kDigitsMax) return {};
-  if (fmpz_set_str(value.numerator(), digits.c_str(), base) != 0) return {};
-  return value;
-}
-
-std::string_view without_leading_zeros(std::string_view digits) {
-  while (digits.size() > 1 && digits[0] == '0') digits.remove_prefix(1);
-  return digits;
-}
-
-// Whoever asks for base 5 wants the digits, not the value, and the base may be left out. Whoever
-// asks for a number takes it in any base that is named.
-Outcome compare_based(Term gold, Term candidate, Comparison& comparison) {
-  if (gold.kind() == candidate.kind()) {
-    return gold.tree->name(gold.root) == candidate.tree->name(candidate.root) ? Outcome::kSame
-                                                                              : Outcome::kOther;
-  }
-  if (gold.kind() == NodeKind::kBased) {
-    if (candidate.kind() != NodeKind::kNumber) return Outcome::kOther;
-    const Literal& literal = candidate.tree->literal(candidate.root);
-    const std::string& name = gold.tree->name(gold.root);
-    const bool is_same =
-        !literal.has_point && literal.exponent == 0 &&
-        without_leading_zeros(literal.digits) ==
-            without_leading_zeros(std::string_view(name).substr(0, name.find('_')));
-    return is_same ? Outcome::kSame : Outcome::kOther;
-  }
-  if (!is_scalar(gold)) return Outcome::kOther;
-  const auto value = based_value(candidate);
-  const ExactTerm exact = evaluate_exact(gold, comparison.fuel);
-  return value && exact.is_rational() && exact.root().value == *value ? Outcome::kSame
-                                                                      : Outcome::kOther;
 }
 
 // A column or a row of numbers against a pair of them.

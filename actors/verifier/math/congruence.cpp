@@ -112,17 +112,15 @@ Outcome compare_residues(const Residues& gold, const Residues& candidate, const 
 }
 
 // Only one side names its modulus: the numbers must be the residues themselves.
-Outcome compare_numbers(const Residues& with, const Residues& without, Term gold_first,
-                        Comparison& comparison) {
+Outcome compare_numbers(const Residues& gold, const Residues& candidate, Comparison& comparison) {
+  const Residues& with = gold.modulus ? gold : candidate;
+  const Residues& without = gold.modulus ? candidate : gold;
   const auto modulus = whole_number(*with.modulus, comparison);
-  if (!modulus || modulus->sign() <= 0) {
-    if (with.values.size() != 1 || without.values.size() != 1) return Outcome::kUnknown;
-    return compare_one(gold_first, with.values[0], comparison);
-  }
-  const auto residues = reduced(with, *modulus, comparison);
+  const bool is_positive = modulus && modulus->sign() > 0;
+  const auto residues = is_positive ? reduced(with, *modulus, comparison) : std::nullopt;
   if (!residues) {
-    if (with.values.size() != 1 || without.values.size() != 1) return Outcome::kUnknown;
-    return compare_one(with.values[0], without.values[0], comparison);
+    if (gold.values.size() != 1 || candidate.values.size() != 1) return Outcome::kUnknown;
+    return compare_one(gold.values[0], candidate.values[0], comparison);
   }
   std::vector<Rational> numbers;
   for (Term term : without.values) {
@@ -206,7 +204,7 @@ Outcome compare_congruences(Term gold, Term candidate, Comparison& comparison) {
   if (are_named || (is_relation(candidate) && !said->modulus && wanted->name.empty())) {
     return Outcome::kOther;
   }
-  if (wanted->modulus) return compare_numbers(*wanted, *said, wanted->values[0], comparison);
+  if (wanted->modulus) return compare_numbers(*wanted, *said, comparison);
   if (!wanted->name.empty()) return Outcome::kOther;
   // A candidate that is not reduced is no number.
   for (Term value : said->values) {
@@ -217,7 +215,7 @@ Outcome compare_congruences(Term gold, Term candidate, Comparison& comparison) {
         number->sign() >= 0 && fmpz_cmp(number->numerator(), modulus->numerator()) < 0;
     if (!is_residue) return compare_remainder(gold, candidate, comparison);
   }
-  return compare_numbers(*said, *wanted, wanted->values[0], comparison);
+  return compare_numbers(*wanted, *said, comparison);
 }
 
 }  // namespace troupe::actors

@@ -4,6 +4,8 @@
 #include <array>
 #include <unordered_map>
 
+#include "actors/verifier/math/characters.h"
+
 namespace troupe::actors {
 namespace {
 
@@ -314,6 +316,18 @@ bool is_lines_environment(std::string_view name) {
       "split",     "equation",    "equation*", "eqnarray", "eqnarray*", "multline",
       "multline*", "displaymath", "math",      "cases",    "flalign*"};
   return contains(kNames, name);
+}
+
+bool begins_with_bracket(std::string_view text) {
+  for (std::string_view size : {"\\left", "\\big", "\\Big", "\\bigl", "\\Bigl"}) {
+    const bool is_sized =
+        text.starts_with(size) && text.size() > size.size() && !is_letter(text[size.size()]);
+    if (!is_sized) continue;
+    text = trimmed(text.substr(size.size()));
+    break;
+  }
+  return text.starts_with('(') || text.starts_with('{') || text.starts_with("\\{") ||
+         text.starts_with('[') || text.starts_with("\\lbrace");
 }
 
 }  // namespace troupe::actors

@@ -45,6 +45,9 @@ struct FunctionPrefix {
 };
 FunctionPrefix function_prefix(std::string_view letters);
 
+// A text that begins with a bracket, which may be \left( or \{.
+bool begins_with_bracket(std::string_view text);
+
 // Short lower-case words that are no product of variables.
 bool is_short_word(std::string_view word);
 

@@ -143,8 +143,10 @@ void read_unit_letters(std::string_view gold, ParsedAnswer& wanted, std::string_
   const bool is_said = has_unit(said);
   if (is_wanted && is_said) return;
   constexpr TokenOptions kOptions{.has_unit_letters = true};
-  ParsedAnswer gold_letters = is_wanted ? wanted : parse_answer(gold, kOptions);
-  ParsedAnswer said_letters = is_said ? said : parse_answer(candidate, kOptions);
+  ParsedAnswer gold_letters = parse_answer(gold, kOptions);
+  ParsedAnswer said_letters = parse_answer(candidate, kOptions);
+  if (is_wanted && !has_unit(gold_letters)) gold_letters = wanted;
+  if (is_said && !has_unit(said_letters)) said_letters = said;
   const bool are_both = has_unit(gold_letters) && has_unit(said_letters);
   const bool is_clear = has_unit(gold_letters) && has_unit_quotient(gold_letters.meant);
   if (!are_both && !is_clear) return;
@@ -196,8 +198,13 @@ class Judge {
   }
 
   std::optional<MathVerdict> compare_choices(const ParsedAnswer& said) const {
-    if (const char letter = choice_letter(wanted_.meant)) {
-      if (const char chosen = choice_letter(said.meant)) {
+    // "Option B is correct" names a choice as it stands.
+    const auto letter_of = [](const ParsedAnswer& answer) {
+      const char letter = choice_letter(answer.tokens);
+      return letter != 0 ? letter : choice_letter(answer.meant);
+    };
+    if (const char letter = letter_of(wanted_)) {
+      if (const char chosen = letter_of(said)) {
         return letter == chosen ? compared(VerdictKind::kEqual, "are the same choice")
                                 : compared(VerdictKind::kDifferent, "are different choices");
       }

@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "actors/verifier/math/characters.h"
-#include "actors/verifier/math/number_words.h"
-#include "actors/verifier/math/parse_stack.h"
+#include "actors/verifier/math/form_parser.h"
 #include "actors/verifier/math/rewrite.h"
 #include "actors/verifier/math/unit_parser.h"
 
@@ -16,9 +15,9 @@ namespace {
 
 using Kind = TokenKind;
 
-class Parser : ParseStack {
+class Parser : FormParser {
  public:
-  explicit Parser(const std::vector<Token>& tokens) : tokens_(tokens) {}
+  explicit Parser(const std::vector<Token>& tokens) : FormParser(tokens) {}
 
   bool run(Tree& tree, NodeIndex& root) {
     if (tokens_.empty()) return false;
@@ -35,14 +34,6 @@ class Parser : ParseStack {
   }
 
  private:
-  const Token* peek(size_t ahead = 0) const {
-    return at_ + ahead < tokens_.size() ? &tokens_[at_ + ahead] : nullptr;
-  }
-  bool is_next(Kind kind, char detail = 0) const {
-    const Token* token = peek();
-    return token && token->kind == kind && (detail == 0 || token->detail == detail);
-  }
-
   // --- tokens ----------------------------------------------------------------------------------
 
   void step() {
@@ -222,48 +213,6 @@ class Parser : ParseStack {
     return true;
   }
 
-  // 204_5
-  void base(std::string_view digits) {
-    ++at_;
-    const auto text = raw_argument();
-    if (!text) return fail();
-    std::string_view written = *text;
-    if (written.starts_with("base")) written.remove_prefix(4);
-    const auto number = number_in_words(written);
-    const std::string base = number ? std::to_string(*number) : std::string(written);
-    if (base.empty() || base.size() > 2 || !std::all_of(base.begin(), base.end(), is_digit)) {
-      return fail();
-    }
-    push_operand({.node = builder_.based(std::string(digits) + "_" + base)});
-  }
-
-  // The tokens of a subscript as text.
-  std::optional<std::string> raw_argument() {
-    constexpr size_t kBytesMax = 32;
-    const Token* token = peek();
-    if (!token) return {};
-    const auto spelling = [](const Token& one) {
-      if (!one.text.empty()) return one.text;
-      return std::string(1, static_cast<char>('A' + static_cast<char>(one.kind)));
-    };
-    if (token->kind != Kind::kOpen) {
-      if (token->kind != Kind::kNumber && token->kind != Kind::kLetter) return {};
-      ++at_;
-      return spelling(*token);
-    }
-    if (token->detail != '{') return {};
-    std::string text;
-    for (++at_; (token = peek()); ++at_) {
-      if (token->kind == Kind::kClose && token->detail == '{') {
-        ++at_;
-        return text;
-      }
-      if (token->kind == Kind::kOpen || text.size() > kBytesMax) return {};
-      text += spelling(*token);
-    }
-    return {};
-  }
-
   void letter(const Token& token) {
     if (is_differential()) return close_integrand();
     if (marked_choice() || infix_choice()) return;
@@ -291,139 +240,6 @@ class Parser : ParseStack {
       return push_operand({.node = builder_.add(NodeKind::kConstant, {}, name[0])});
     }
     push_operand({.node = builder_.symbol(std::move(name))});
-  }
-
-  // --- choices of k among n, and their arrangements --------------------------------------------
-
-  static bool is_choice_letter(const Token& token) {
-    return token.kind == Kind::kLetter && (token.text == "C" || token.text == "P");
-  }
-
-  // A whole number at `at`, also in braces; moves it behind.
-  const Token* whole_number_at(size_t& at) const {
-    const bool is_braced =
-        at < tokens_.size() && tokens_[at].kind == Kind::kOpen && tokens_[at].detail == '{';
-    const size_t number = at + (is_braced ? 1 : 0);
-    const size_t end = number + (is_braced ? 2 : 1);
-    if (end > tokens_.size() || tokens_[number].kind != Kind::kNumber) return nullptr;
-    if (is_braced && tokens_[end - 1].kind != Kind::kClose) return nullptr;
-    const std::string& digits = tokens_[number].text;
-    if (digits.size() > 9 || !std::all_of(digits.begin(), digits.end(), is_digit)) return nullptr;
-    at = end;
-    return &tokens_[number];
-  }
-
-  // Moves behind it.
-  bool take_choice(const Token& letter, const Token& n, const Token& k, size_t end) {
-    if (std::stol(k.text) > std::stol(n.text)) return false;
-    begin_operand();
-    at_ = end;
-    push_choice(letter, n, k);
-    return true;
-  }
-
-  void push_choice(const Token& letter, const Token& n, const Token& k) {
-    const NodeIndex top = builder_.number(n.text);
-    NodeIndex node = builder_.add(NodeKind::kBinomial, {top, builder_.number(k.text)});
-    if (letter.text == "P") {
-      const NodeIndex orders = builder_.add(NodeKind::kFactorial, {builder_.number(k.text)});
-      node = builder_.add(NodeKind::kMultiply, {node, orders});
-    }
-    push_operand({.node = node});
-  }
-
-  // C_{10}^{5}. One digit below may be the index of a constant whose power is meant, unless the
-  // letter is upright.
-  bool marked_choice() {
-    const Token& letter = tokens_[at_];
-    if (letter.text != "C") return false;
-    size_t at = at_ + 1;
-    const Token* n = nullptr;
-    const Token* k = nullptr;
-    for (int i = 0; i < 2; ++i) {
-      if (at >= tokens_.size()) return false;
-      const Kind mark = tokens_[at++].kind;
-      if (mark != Kind::kUnderscore && mark != Kind::kCaret) return false;
-      (mark == Kind::kUnderscore ? n : k) = whole_number_at(at);
-    }
-    if (n == nullptr || k == nullptr) return false;
-    const bool may_be_index = !letter.is_upright && n->text.size() == 1 && n->text[0] < '3';
-    return !may_be_index && take_choice(letter, *n, *k, at);
-  }
-
-  // 10C5
-  bool infix_choice() {
-    const Token* k = peek(1);
-    if (expect_operand_ || at_ == 0 || !is_choice_letter(tokens_[at_]) || !k) return false;
-    const Token& n = tokens_[at_ - 1];
-    if (n.kind != Kind::kNumber || k->kind != Kind::kNumber || !values_.back().is_bare_integer) {
-      return false;
-    }
-    if (tokens_[at_].has_space_before || k->has_space_before) return false;
-    size_t end = at_ + 1;
-    if (n.text.size() > 9 || !whole_number_at(end) || std::stol(k->text) > std::stol(n.text)) {
-      return false;
-    }
-    const Token& letter = tokens_[at_];
-    values_.pop_back();
-    expect_operand_ = true;
-    at_ = end;
-    push_choice(letter, n, *k);
-    return true;
-  }
-
-  // _{10}C_5 and ^{10}C_5
-  void prefixed_choice() {
-    size_t at = at_ + 1;
-    const Token* n = whole_number_at(at);
-    if (n == nullptr || at + 1 >= tokens_.size() || !is_choice_letter(tokens_[at])) return fail();
-    const Token& letter = tokens_[at++];
-    if (tokens_[at++].kind != Kind::kUnderscore) return fail();
-    const Token* k = whole_number_at(at);
-    if (k == nullptr || !take_choice(letter, *n, *k, at)) return fail();
-  }
-
-  // --- integrals -------------------------------------------------------------------------------
-
-  // What stands behind \int_a^b, up to dx.
-  bool begins_integrand(const Token& token) const {
-    const bool is_waiting = has_open(OpenPart::kFunctionCall) &&
-                            open_.back().token == Kind::kSeries && open_.back().detail == 'I';
-    return is_waiting && expect_operand_ && token.kind != Kind::kUnderscore &&
-           token.kind != Kind::kCaret;
-  }
-
-  void open_integrand() {
-    if (open_.back().num_arguments != 3) return fail();  // Without bounds it is no number.
-    open_.push_back({.what = OpenPart::kGroup, .detail = 'I'});
-    groups_.push_back({.bracket = 'I', .value_base = values_.size(), .item_base = values_.size()});
-  }
-
-  bool is_differential() const {
-    const Token* variable = peek(1);
-    if (groups_.back().bracket != 'I' || tokens_[at_].text != "d" || !variable) return false;
-    const bool is_empty = values_.size() == groups_.back().value_base;
-    return variable->kind == Kind::kLetter && (!expect_operand_ || (is_empty && has_open_group()));
-  }
-
-  bool has_open_group() const { return has_open(OpenPart::kGroup); }
-
-  void close_integrand() {
-    if (expect_operand_) push_operand({.node = builder_.number("1")});
-    if (!finish_item()) return;
-    const NodeIndex body = values_.back().node;
-    const NodeIndex variable = builder_.symbol(tokens_[at_ + 1].text);
-    at_ += 2;
-    values_.resize(group().value_base);
-    groups_.pop_back();
-    open_.pop_back();
-    const OpenPart integral = std::move(open_.back());
-    open_.pop_back();
-    expect_operand_ = true;
-    push_operand(
-        {.node = builder_.add(
-             NodeKind::kSeries,
-             {integral.arguments[1].node, integral.arguments[0].node, body, variable}, 'I')});
   }
 
   // \overline{AB} is a name.
@@ -494,8 +310,17 @@ class Parser : ParseStack {
     return tree[node].kind == NodeKind::kSymbol && tree.name(node).starts_with("vec{");
   }
 
+  // The currency before a number that "per hour" or "/hour" follows.
+  bool has_open_currency() const {
+    return has_open(OpenPart::kPrefix) && open_.back().token == Kind::kCurrency;
+  }
+
   void divide(const Token& token) {
     if (expect_operand_) return fail();
+    const Token* next = peek(1);
+    if (has_open_currency() && next && next->kind == Kind::kWord) {
+      return apply_rate(parse_unit(tokens_, at_ + 1, true));
+    }
     reduce(kMultiplyStrength, true);
     // sin pi/6 means half: the sine of pi alone would be no question.
     const bool is_angle =
@@ -579,8 +404,20 @@ class Parser : ParseStack {
   void unit() {
     if (num_current() > 0 && is_temperature(tokens_[at_])) return temperature();
     if (num_current() > 0 && scale()) return;
+    if (has_open_currency() && tokens_[at_].text == "per") {
+      return apply_rate(parse_unit(tokens_, at_));
+    }
     apply_unit(tokens_[at_].kind == Kind::kFraction ? parse_unit_fraction(tokens_, at_)
                                                     : parse_unit(tokens_, at_));
+  }
+
+  // \$5 per hour
+  void apply_rate(std::optional<ParsedUnit> parsed) {
+    const auto rate = parsed ? times_power(open_.back().unit, parsed->unit, 1) : std::nullopt;
+    if (!rate) return fail();
+    open_.back().unit = *rate;
+    at_ = parsed->end;
+    reduce(kMultiplyStrength);
   }
 
   void apply_unit(std::optional<ParsedUnit> parsed) {
@@ -704,8 +541,6 @@ class Parser : ParseStack {
     close_with({.node = builder_.add(NodeKind::kTuple, items, detail)});
   }
 
-  const std::vector<Token>& tokens_;
-  size_t at_ = 0;
   size_t digit_ = 0;  // Of the number at at_, how many digits were arguments already.
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "actors/verifier/math/number_words.h"
+#include "actors/verifier/math/unit_parser.h"
 
 namespace troupe::actors {
 namespace {
@@ -59,7 +60,7 @@ void drop_sentence(std::vector<Token>& tokens) {
   constexpr size_t kWordsMax = 16;
   const auto is_article = [&](size_t at) {
     return at == 0 && tokens.size() > 1 && tokens[0].kind == Kind::kLetter &&
-           is_one_of(tokens[0].text, {"A", "a"}) && tokens[1].kind == Kind::kWord;
+           is_one_of(tokens[0].text, {"A", "a", "I"}) && tokens[1].kind == Kind::kWord;
   };
   size_t verb = 0;
   size_t num_words = 0;  // In front of what is named.
@@ -170,6 +171,19 @@ void replace_no_solution(std::vector<Token>& tokens) {
   if (is_no_solution(tokens)) tokens = {{.kind = Kind::kEmptySet}};
 }
 
+// 5 (cm): a unit in brackets behind a number.
+bool is_bracketed_unit(const std::vector<Token>& tokens, size_t open) {
+  if (open == 0 || open + 2 >= tokens.size() || tokens[open].detail != '(') return false;
+  const Kind before = tokens[open - 1].kind;
+  if (before != Kind::kNumber && before != Kind::kClose) return false;
+  const Token& first = tokens[open + 1];
+  const bool is_known =
+      first.kind == Kind::kWord &&
+      (find_unit(first.text) || is_one_of(first.text, {"square", "cubic", "sq", "cu"}));
+  const auto unit = is_known ? parse_unit(tokens, open + 1) : std::nullopt;
+  return unit && unit->end + 1 == tokens.size() && tokens[unit->end].kind == Kind::kClose;
+}
+
 // "x \equiv 7 (mod 12)" without its brackets, "52 (base 8)" as 52_8, {}_5 C_2 without its braces.
 void unwrap_brackets(std::vector<Token>& tokens) {
   std::vector<Token> kept;
@@ -179,7 +193,8 @@ void unwrap_brackets(std::vector<Token>& tokens) {
         token.kind == Kind::kOpen && (token.detail == '(' || token.detail == '{');
     const Token* next = i + 1 < tokens.size() ? &tokens[i + 1] : nullptr;
     const bool is_marked =
-        opens_plain && next != nullptr && (next->kind == Kind::kModulo || is_word(*next, {"base"}));
+        opens_plain && next != nullptr &&
+        (next->kind == Kind::kModulo || is_word(*next, {"base"}) || is_bracketed_unit(tokens, i));
     if (is_marked) {
       size_t end = i;
       int depth = 0;

@@ -205,7 +205,10 @@ class Folder {
     if (!fuel_.spend(10 * body.tree->nodes.size())) return {};
     Tree tree = *body.tree;
     for (NodeIndex node = first; node <= body.root; ++node) {
-      if (tree[node].kind == NodeKind::kSymbol && tree.name(node) == name) {
+      // As an index, i is no imaginary unit.
+      const bool is_index =
+          tree[node].kind == NodeKind::kConstant && tree[node].detail == 'i' && name == "i";
+      if (is_index || (tree[node].kind == NodeKind::kSymbol && tree.name(node) == name)) {
         set_number(tree, node, Rational(number));
       }
     }
@@ -220,6 +223,7 @@ class Folder {
     tree.literals.push_back({.digits = digits});
     flint_free(digits);
     tree.nodes[node].kind = NodeKind::kNumber;
+    tree.nodes[node].detail = 0;
     tree.nodes[node].num_children = 0;
     tree.nodes[node].payload = static_cast<uint32_t>(tree.literals.size() - 1);
   }

@@ -239,9 +239,10 @@ class Tokenizer {
     const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
     if (is_all_capital && run.size() <= kCapitalsMax) return emit(Kind::kLetter, 0, run);
     if (is_upright()) return emit(Kind::kWord, 0, unit_name(run, word));
-    const bool is_product = run.size() == 2 && follows_operator() && word != "no";
+    const bool is_product = run.size() == 2 && word != "no" &&
+                            (follows_operator() || (tokens_.empty() && is_operator_next()));
     if (is_product || (run.size() <= 3 && !is_short_word(word))) return single_letters(run);
-    if (run.size() > 3 && joined_functions(run)) return;
+    if (run.size() > 3 && word != "since" && word != "cosine" && joined_functions(run)) return;
     emit(Kind::kWord, 0, word);
   }
 
@@ -258,6 +259,14 @@ class Tokenizer {
     if (last.kind == Kind::kWord) {
       return options_.has_unit_letters || last.text == "sq" || last.text == "square";
     }
+    const bool is_bracketed = last.kind == Kind::kOpen && last.detail == '(' &&
+                              last.has_space_before && tokens_.size() > 1;
+    if (is_bracketed) return tokens_[tokens_.size() - 2].kind == Kind::kNumber;  // 5 (cm)
+    const bool is_short = last.kind == Kind::kUnknown && last.text == "." && tokens_.size() > 2;
+    if (is_short) {  // 12 sq. ft.
+      const Token& before = tokens_[tokens_.size() - 2];
+      return before.kind == Kind::kWord && (before.text == "sq" || before.text == "cu");
+    }
     const bool joins = last.kind == Kind::kDivide || last.kind == Kind::kTimes ||
                        (last.kind == Kind::kLetter && last.is_upright);
     return options_.has_unit_letters && joins && tokens_.size() > 1;
@@ -271,14 +280,21 @@ class Tokenizer {
            last == Kind::kOpen;
   }
 
+  bool is_operator_next() const {
+    const std::string_view after = trimmed(rest(at_));
+    return !after.empty() && std::string_view("+-*^").find(after[0]) != std::string_view::npos;
+  }
+
   void letter(std::string_view name) {
     emit(Kind::kLetter, 0, name);
-    if (!options_.has_unit_letters || !find_unit(name)) return;
+    if (!options_.has_unit_letters) return;
     const Token letter = std::move(tokens_.back());
     tokens_.pop_back();
     const bool is_set_off =
         letter.has_space_before || tokens_.empty() || tokens_.back().kind != Kind::kNumber;
-    const bool is_unit = is_set_off && follows_value();
+    const bool is_micro = tokens_.size() > 1 && tokens_.back().kind == Kind::kLetter &&
+                          tokens_.back().text == "mu" && find_unit("u" + std::string(name));
+    const bool is_unit = is_micro || (is_set_off && find_unit(name) && follows_value());
     tokens_.push_back(letter);
     if (is_unit) tokens_.back().is_upright = true;
   }
@@ -288,17 +304,10 @@ class Tokenizer {
     return after.starts_with("\\angle") || after.starts_with("\\measuredangle");
   }
 
-  // Whether brackets follow, which may be \left( or \{.
   bool is_bracket_next() const {
     std::string_view after = trimmed(rest(at_));
-    for (std::string_view size : {"\\left", "\\big", "\\Big", "\\bigl", "\\Bigl"}) {
-      if (after.starts_with(size) && after.size() > size.size() && !is_letter(after[size.size()])) {
-        after = trimmed(after.substr(size.size()));
-        break;
-      }
-    }
-    return after.starts_with('(') || after.starts_with('{') || after.starts_with("\\{") ||
-           after.starts_with('[') || after.starts_with("\\lbrace");
+    while (is_upright() && after.starts_with('}')) after = trimmed(after.substr(1));
+    return begins_with_bracket(after);
   }
 
   // A name that has a meaning of its own.
@@ -310,7 +319,7 @@ class Tokenizer {
       emit(Kind::kFunction, *list);
     } else if (word == "mod" || word == "modulo") {
       emit(Kind::kModulo);
-    } else if (word == "choose") {
+    } else if (word == "choose" && !tokens_.empty() && tokens_.back().kind == Kind::kNumber) {
       emit(Kind::kChoose);
     } else if (word == "per" && is_cent_next()) {
       at_ = text_.find('t', at_) + 1;
@@ -574,68 +583,10 @@ class Tokenizer {
   std::vector<Token> tokens_{};
 };
 
-// Braces around one token say nothing.
-std::vector<const Token*> without_single_braces(const std::vector<Token>& tokens) {
-  std::vector<const Token*> kept;
-  for (const Token& token : tokens) {
-    const size_t n = kept.size();
-    const bool closes_one = token.kind == Kind::kClose && token.detail == '{' && n >= 2 &&
-                            kept[n - 2]->kind == Kind::kOpen && kept[n - 2]->detail == '{' &&
-                            kept[n - 1]->kind != Kind::kOpen;
-    if (!closes_one) {
-      kept.push_back(&token);
-      continue;
-    }
-    kept[n - 2] = kept[n - 1];
-    kept.pop_back();
-  }
-  return kept;
-}
-
-bool is_same_token(const Token& a, const Token& b) {
-  if (a.kind == b.kind && a.detail == b.detail && a.text == b.text) return true;
-  // NO is three capitals' name and "no" a word.
-  const auto is_letters = [](const Token& token) {
-    return token.kind == Kind::kWord || token.kind == Kind::kLetter;
-  };
-  return is_letters(a) && is_letters(b) && (a.kind == Kind::kWord || b.kind == Kind::kWord) &&
-         lowered(a.text) == lowered(b.text);
-}
-
-// \text{Tom} is a word, and Tom three letters.
-bool is_word_in_letters(const std::vector<const Token*>& word,
-                        const std::vector<const Token*>& letters) {
-  if (word.size() != 1 || word[0]->kind != Kind::kWord) return false;
-  std::string spelled;
-  for (const Token* token : letters) {
-    if (token->kind != Kind::kLetter || token->text.size() != 1) return false;
-    if (token->has_space_before && !spelled.empty()) return false;
-    spelled += token->text;
-  }
-  return lowered(spelled) == word[0]->text;
-}
-
 }  // namespace
 
 std::vector<Token> tokenize(std::string_view text, TokenOptions options) {
   return Tokenizer(with_ascii(text), options).run();
-}
-
-bool is_same_tokens(const std::vector<Token>& a, const std::vector<Token>& b) {
-  const auto kept_a = without_single_braces(a);
-  const auto kept_b = without_single_braces(b);
-  if (is_word_in_letters(kept_a, kept_b) || is_word_in_letters(kept_b, kept_a)) return true;
-  if (kept_a.size() != kept_b.size()) return false;
-  for (size_t i = 0; i < kept_a.size(); ++i) {
-    if (!is_same_token(*kept_a[i], *kept_b[i])) return false;
-    // "4 2" is not "42".
-    const bool is_number = kept_a[i]->kind == Kind::kNumber;
-    if (is_number && i > 0 && kept_a[i - 1]->kind == Kind::kNumber &&
-        kept_a[i]->has_space_before != kept_b[i]->has_space_before) {
-      return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace troupe::actors

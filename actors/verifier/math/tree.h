@@ -28,7 +28,7 @@ enum class NodeKind : uint8_t {
   kFunction,   // detail: FunctionId; children: argument, or several
   kLogarithm,  // children: base, argument
   kFactorial,
-  kBinomial,  // detail: C where it is written C(n, k), which may be a point
+  kBinomial,   // detail: C where it is written C(n, k), which may be a point
   kPlusMinus,  // children: a, b or only b
   kMinusPlus,
   kPercent,

@@ -48,6 +48,19 @@ int exponent_at(const std::vector<Token>& tokens, size_t& at) {
   return is_negative ? -power : power;
 }
 
+// The rest of "12 ways to choose them": it says what the ways are.
+bool is_phrase(const std::vector<Token>& tokens, size_t at) {
+  const bool begins = tokens[at].kind == Kind::kWord &&
+                      (tokens[at].text == "to" || tokens[at].text == "of") &&
+                      at + 1 < tokens.size();
+  return begins && std::all_of(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1, tokens.end(),
+                               [](const Token& token) {
+                                 const bool may_follow =
+                                     token.kind == Kind::kWord && !is_never_unit(token.text);
+                                 return may_follow || token.text == "the" || token.text == "choose";
+                               });
+}
+
 // 2 for "squared" and 3 for "cubed" at `at`, which moves behind.
 int power_word_at(const std::vector<Token>& tokens, size_t& at) {
   if (at >= tokens.size() || tokens[at].kind != Kind::kWord) return 1;
@@ -94,10 +107,11 @@ std::optional<ParsedUnit> parse_unit_fraction(const std::vector<Token>& tokens, 
   return parsed;
 }
 
-std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t begin) {
+std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t begin,
+                                     bool is_below) {
   constexpr int kWordsMax = 4;
   ParsedUnit parsed{{}, begin};
-  int sign = 1;
+  int sign = is_below ? -1 : 1;
   int power = 1;  // From "square" and "cubic".
   int num_words = 0;
   bool has_unit = false;
@@ -130,7 +144,7 @@ std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t be
       continue;
     }
     const bool is_stop = token.kind == Kind::kUnknown && token.text == ".";
-    if (is_stop && has_unit) {  // sq. ft.
+    if (is_stop && (has_unit || power != 1)) {  // sq. ft.
       ++at;
       continue;
     }
@@ -138,6 +152,10 @@ std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t be
     if (is_word && !is_last && is_adjective(token.text)) {
       ++at;
       continue;
+    }
+    if (has_unit && is_phrase(tokens, at)) {
+      at = tokens.size();
+      break;
     }
     const bool has_micro = is_micro(tokens, at);
     const bool is_currency = token.kind == Kind::kCurrency;
