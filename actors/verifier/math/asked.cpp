@@ -127,9 +127,11 @@ bool is_asked(Term left) {
 
 }  // namespace
 
-bool is_formula(Term side) {
+bool is_formula(Term side, const std::string& name) {
   const Shape shape = shape_of(side);
   if (!shape.is_expression || shape.names.empty()) return false;
+  const bool is_function = name.find('(') != name.npos;
+  if (!name.empty() && !is_function && !is_unknown_name(name)) return true;
   return std::none_of(shape.names.begin(), shape.names.end(), is_unknown_name) ||
          (shape.names.size() > 1 && !shape.has_constant);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "actors/verifier/math/statement.h"
 
@@ -11,7 +12,8 @@ namespace troupe::actors {
 // said. Nothing for equations that are to be solved: 2x = 6, x + z = 1.
 std::optional<Statement> read_asked_value(Term term);
 
-// A side of a chain that says how a value is found, as \pi r^2 does; what it is worth nobody knows.
-bool is_formula(Term side);
+// A side of a chain that says how the value of `name` is found, as \pi r^2 does; what it is worth
+// nobody knows. An equation between unknowns, as in y = x + 1 = 5, says no such thing.
+bool is_formula(Term side, const std::string& name);
 
 }  // namespace troupe::actors

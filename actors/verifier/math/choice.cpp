@@ -98,8 +98,8 @@ std::optional<ChoiceSet> choice_set(const std::vector<Token>& tokens) {
   for (; at < tokens.size(); ++at) {
     const Token& token = tokens[at];
     const bool is_last = at + 1 == tokens.size();
-    const bool is_separator =
-        token.kind == Kind::kComma || token.kind == Kind::kAnd || token.kind == Kind::kSemicolon;
+    const bool is_separator = token.kind == Kind::kComma || token.kind == Kind::kAnd ||
+                              token.kind == Kind::kSemicolon || token.kind == Kind::kColumnBreak;
     const bool is_typography =
         (token.kind == Kind::kOpen || token.kind == Kind::kClose) &&
         (token.detail == '{' || token.detail == 'S' || is_bracketed_letter(tokens, at) ||

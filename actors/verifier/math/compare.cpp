@@ -333,7 +333,7 @@ bool contradicts_itself(const Statement& statement, Comparison& comparison) {
   if (is_far) return true;
   const bool is_number = variables_of(statement.value).empty();
   return std::any_of(statement.between.begin(), statement.between.end(), [&](Term side) {
-    if (is_number && is_formula(side)) return false;
+    if (is_number && is_formula(side, statement.name)) return false;
     return is_scalar(side) && compare_scalars(side, statement.value, comparison) == Outcome::kOther;
   });
 }
@@ -443,7 +443,14 @@ Term without_point_name(Term term) {
   return is_named && point.kind() == NodeKind::kTuple && point.node().detail == '(' ? point : term;
 }
 
+// A table of one entry, as some align a single line, is that entry.
+Term without_table(Term term) {
+  const bool is_single = term.kind() == NodeKind::kMatrix && term.num_children() == 1;
+  return is_single && is_relation(term.child(0)) ? term.child(0) : term;
+}
+
 Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  candidate = without_table(candidate);
   if (nesting > kNestingMax || comparison.fuel.is_empty()) return Outcome::kUnknown;
   const auto wanted_set = read_membership(gold);
   const auto said_set = read_membership(candidate);

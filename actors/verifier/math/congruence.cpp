@@ -141,7 +141,8 @@ std::optional<Term> remainder_said(Term term, Comparison& comparison) {
   const auto number = whole_number(term.child(0), comparison);
   const auto modulus = whole_number(term.child(1), comparison);
   const auto said = whole_number(term.child(2), comparison);
-  if (!number || !modulus || !said || modulus->sign() <= 0) return {};
+  if (!modulus || !said || modulus->sign() <= 0) return {};
+  if (!number) return term.child(2);  // N mod 1000 = 42
   Rational rest;
   fmpz_mod(rest.numerator(), number->numerator(), modulus->numerator());
   return rest == *said ? std::optional(term.child(2)) : std::nullopt;

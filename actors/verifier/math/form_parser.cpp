@@ -107,6 +107,10 @@ bool FormParser::marked_choice() {
     (mark == Kind::kUnderscore ? n : k) = whole_number_at(at);
   }
   if (n == nullptr || k == nullptr) return false;
+  // Where the upper number is written first, it is the larger one.
+  const bool is_swapped =
+      tokens_[at_ + 1].kind == Kind::kCaret && std::stol(k->text) > std::stol(n->text);
+  if (is_swapped) std::swap(n, k);
   const bool may_be_index = !letter.is_upright && n->text.size() == 1 && n->text[0] < '3';
   return !may_be_index && take_choice(letter, *n, *k, at);
 }
@@ -136,7 +140,19 @@ bool FormParser::infix_choice() {
 void FormParser::prefixed_choice() {
   size_t at = at_ + 1;
   const Token* n = whole_number_at(at);
-  if (n == nullptr || at + 1 >= tokens_.size() || !is_choice_letter(tokens_[at])) return fail();
+  if (n == nullptr || at + 1 >= tokens_.size()) return fail();
+  const bool is_root = tokens_[at].kind == Kind::kRoot && tokens_[at_].kind == Kind::kCaret;
+  if (is_root) {
+    begin_operand();
+    const ParsedValue index{.node = builder_.number(n->text)};
+    at_ = at + 1;
+    open_.push_back({.what = OpenPart::kCollector,
+                     .token = Kind::kRoot,
+                     .num_arguments = 1,
+                     .arguments = {ParsedValue{}, index}});
+    return;
+  }
+  if (!is_choice_letter(tokens_[at])) return fail();
   const Token& letter = tokens_[at++];
   if (tokens_[at++].kind != Kind::kUnderscore) return fail();
   const Token* k = whole_number_at(at);

@@ -32,7 +32,7 @@ class FormParser : protected ParseStack {
   // letter is upright. False where nothing of the kind stands here.
   bool marked_choice();
   bool infix_choice();     // 10C5
-  void prefixed_choice();  // _{10}C_5 and ^{10}C_5
+  void prefixed_choice();  // _{10}C_5 and ^{10}C_5; also ^3\sqrt 8, which begins alike.
 
   // What stands behind \int_a^b, up to dx.
   bool begins_integrand(const Token& token) const;

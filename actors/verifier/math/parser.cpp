@@ -498,7 +498,9 @@ class Parser : FormParser {
   void relation(const Token& token) {
     if (expect_operand_) return fail();
     const char bracket = group().bracket;
-    if (bracket != 0 && bracket != '(' && bracket != 'S' && bracket != '{') return fail();
+    const bool may_hold =
+        bracket == 0 || bracket == '(' || bracket == 'S' || bracket == '{' || bracket == 'M';
+    if (!may_hold) return fail();
     reduce(kLoosest);
     if (!ok_ || num_current() != 1) return fail();
     ++at_;
@@ -551,7 +553,12 @@ ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
   answer.tokens = tokenize(text, options);
   answer.meant = meant_tokens(answer.tokens);
   answer.is_math = Parser(answer.meant).run(answer.tree, answer.root);
-  return answer;
+  if (answer.is_math || options.has_unit_letters) return answer;
+  // "5 m/sec" is nothing else than a number with a unit.
+  options.has_unit_letters = true;
+  ParsedAnswer with_units = parse_answer(text, options);
+  const bool is_quantity = with_units.is_math && with_units.term().kind() == NodeKind::kQuantity;
+  return is_quantity ? with_units : answer;
 }
 
 }  // namespace troupe::actors

@@ -149,6 +149,23 @@ void drop_explanation(std::vector<Token>& tokens) {
   }
 }
 
+// \textbf{(B)} 42 and 42 \text{ (B)}: the letter of the choice that the value is.
+void drop_choice_letter(std::vector<Token>& tokens) {
+  const auto is_choice_at = [&](size_t at) {
+    if (at + 2 >= tokens.size() || !is_token(tokens, at, Kind::kOpen, '(')) return false;
+    const Token& letter = tokens[at + 1];
+    return letter.kind == Kind::kLetter && letter.is_upright && letter.text.size() == 1 &&
+           letter.text[0] >= 'A' && letter.text[0] <= 'E' &&
+           is_token(tokens, at + 2, Kind::kClose, '(');
+  };
+  if (tokens.size() < 4) return;
+  if (is_choice_at(0)) {
+    tokens = without_first(tokens, 3);
+  } else if (is_choice_at(tokens.size() - 3)) {
+    tokens.resize(tokens.size() - 3);
+  }
+}
+
 // "no solution", "There are no real solutions", "empty set": the set is empty.
 bool is_no_solution(const std::vector<Token>& tokens) {
   size_t at = 0;
@@ -362,6 +379,7 @@ std::vector<Token> meant_tokens(const std::vector<Token>& tokens) {
   drop_sentence(meant);
   drop_leading_signs(meant);
   drop_explanation(meant);
+  drop_choice_letter(meant);
   replace_no_solution(meant);
   unwrap_brackets(meant);
   replace_small_words(meant);

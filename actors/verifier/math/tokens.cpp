@@ -232,13 +232,15 @@ class Tokenizer {
     }
     if (run == "m" && is_angle_next()) return;  // The measure of an angle.
     if (run.size() == 1) return letter(run);
-    if (named(run, word)) return;
+    const bool is_second = options_.has_unit_letters && run == "sec" && follows_value();
+    if (!is_second && named(run, word)) return;
     if (follows_value() && (is_plain_unit(run) || (options_.has_unit_letters && find_unit(run)))) {
       return emit(Kind::kWord, 0, unit_name(run, word));
     }
     const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
     if (is_all_capital && run.size() <= kCapitalsMax) return emit(Kind::kLetter, 0, run);
     if (is_upright()) return emit(Kind::kWord, 0, unit_name(run, word));
+    if (word == "cu" && has_space_ && follows_value()) return emit(Kind::kWord, 0, word);
     const bool is_product = run.size() == 2 && word != "no" &&
                             (follows_operator() || (tokens_.empty() && is_operator_next()));
     if (is_product || (run.size() <= 3 && !is_short_word(word))) return single_letters(run);
@@ -257,7 +259,8 @@ class Tokenizer {
     const Token& last = tokens_.back();
     if (last.kind == Kind::kNumber || last.kind == Kind::kClose) return true;
     if (last.kind == Kind::kWord) {
-      return options_.has_unit_letters || last.text == "sq" || last.text == "square";
+      return options_.has_unit_letters || last.text == "sq" || last.text == "square" ||
+             last.text == "cu" || last.text == "cubic";
     }
     const bool is_bracketed = last.kind == Kind::kOpen && last.detail == '(' &&
                               last.has_space_before && tokens_.size() > 1;

@@ -211,7 +211,9 @@ constexpr Spelling kSpellings[] = {
     {"\xE4\xB8\xAA\xE6\x9C\x88", "\\text{ month}"},                         // 个月
     {"\xE4\xBA\xBA", "\\text{ person}"},                                    // 人
     {"\xE4\xBB\xA5\xE5\x8F\x8A", " and "},                                  // 以及
+    {"\xE4\xBB\xB6", "\\text{ unit}"},                                      // 件
     {"\xE4\xBC\x8F\xE7\x89\xB9", "\\text{ volt}"},                          // 伏特
+    {"\xE4\xBD\x8D", "\\text{ unit}"},                                      // 位
     {"\xE5\x85\x83", "\\text{ yuan}"},                                      // 元
     {"\xE5\x85\x8B", "\\text{ g}"},                                         // 克
     {"\xE5\x85\xAC\xE6\x96\xA4", "\\text{ kg}"},                            // 公斤
@@ -224,12 +226,15 @@ constexpr Spelling kSpellings[] = {
     {"\xE5\x8E\x98\xE7\xB1\xB3", "\\text{ cm}"},                            // 厘米
     {"\xE5\x8F\x8A", " and "},                                              // 及
     {"\xE5\x8F\xAA", "\\text{ unit}"},                                      // 只
+    {"\xE5\x90\x8D", "\\text{ unit}"},                                      // 名
     {"\xE5\x90\xA8", "\\text{ tonne}"},                                     // 吨
     {"\xE5\x91\xA8", "\\text{ week}"},                                      // 周
     {"\xE5\x92\x8C", " and "},                                              // 和
     {"\xE5\xA4\xA7\xE7\xBA\xA6", "\\approx "},                              // 大约
     {"\xE5\xA4\xA9", "\\text{ day}"},                                       // 天
+    {"\xE5\xA4\xB4", "\\text{ unit}"},                                      // 头
     {"\xE5\xB0\x8F\xE6\x97\xB6", "\\text{ h}"},                             // 小时
+    {"\xE5\xB2\x81", "\\text{ year}"},                                      // 岁
     {"\xE5\xB9\xB3\xE6\x96\xB9\xE5\x85\xAC\xE9\x87\x8C", "\\text{ km}^2"},  // 平方公里
     {"\xE5\xB9\xB3\xE6\x96\xB9\xE5\x88\x86\xE7\xB1\xB3", "\\text{ dm}^2"},  // 平方分米
     {"\xE5\xB9\xB3\xE6\x96\xB9\xE5\x8D\x83\xE7\xB1\xB3", "\\text{ km}^2"},  // 平方千米
@@ -239,16 +244,21 @@ constexpr Spelling kSpellings[] = {
     {"\xE5\xB9\xB4", "\\text{ year}"},                                      // 年
     {"\xE5\xB9\xB6\xE4\xB8\x94", " and "},                                  // 并且
     {"\xE5\xBA\xA6", "^\\circ "},                                           // 度
+    {"\xE5\xBC\xA0", "\\text{ unit}"},                                      // 张
     {"\xE5\xBE\xAE\xE7\xB1\xB3", "\\text{ micrometer}"},                    // 微米
     {"\xE6\x88\x96", " or "},                                               // 或
     {"\xE6\x88\x96\xE8\x80\x85", " or "},                                   // 或者
     {"\xE6\x91\x84\xE6\xB0\x8F\xE5\xBA\xA6", "^\\circ\\text{C}"},           // 摄氏度
+    {"\xE6\x94\xAF", "\\text{ unit}"},                                      // 支
     {"\xE6\x97\xA0\xE5\xAE\x9E\xE6\x95\xB0\xE8\xA7\xA3", "\\text{no real solution}"},  // 无实数解
     {"\xE6\x97\xA0\xE8\xA7\xA3", "\\text{no solution}"},                               // 无解
     {"\xE6\x97\xA5", "\\text{ day}"},                                                  // 日
     {"\xE6\x97\xB6", "\\text{ h}"},                                                    // 时
     {"\xE6\x98\x9F\xE6\x9C\x9F", "\\text{ week}"},                                     // 星期
+    {"\xE6\x9C\xAC", "\\text{ unit}"},                                                 // 本
+    {"\xE6\x9D\xA1", "\\text{ unit}"},                                                 // 条
     {"\xE6\xA0\xB9\xE5\x8F\xB7", "\\sqrt "},                                           // 根号
+    {"\xE6\xA3\xB5", "\\text{ unit}"},                                                 // 棵
     {"\xE6\xAC\xA1", "\\text{ time}"},                                                 // 次
     {"\xE6\xAF\x8F", "\\text{ per }"},                                                 // 每
     {"\xE6\xAF\xAB\xE5\x85\x8B", "\\text{ mg}"},                                       // 毫克
@@ -272,7 +282,10 @@ constexpr Spelling kSpellings[] = {
     {"\xE7\xBA\xA6", "\\approx "},                                          // 约
     {"\xE7\xBA\xA6\xE4\xB8\xBA", "\\approx "},                              // 约为
     {"\xE7\xBA\xB3\xE7\xB1\xB3", "\\text{ nanometer}"},                     // 纳米
+    {"\xE7\xBB\x84", "\\text{ unit}"},                                      // 组
     {"\xE7\xBE\x8E\xE5\x85\x83", "\\text{ dollar}"},                        // 美元
+    {"\xE8\xBE\x86", "\\text{ unit}"},                                      // 辆
+    {"\xE9\xA1\xB5", "\\text{ unit}"},                                      // 页
     {"\xEF\xB8\x8E", ""},                                                   // ︎
     {"\xEF\xB8\x8F", ""},                                                   // ️
     {"\xEF\xB9\xA3", "-"},                                                  // ﹣

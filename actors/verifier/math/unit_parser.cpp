@@ -21,6 +21,13 @@ bool is_unit_letter(const std::vector<Token>& tokens, size_t at, bool has_unit) 
   return (token.is_upright || is_joined) && find_unit(token.text).has_value();
 }
 
+// They say where a length or a time lies: "5 years old".
+bool is_position(std::string_view word) {
+  constexpr std::string_view kWords[] = {"old",  "tall", "long", "wide",
+                                         "high", "deep", "away", "apart"};
+  return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
+}
+
 // They count nothing else than the noun behind them does.
 bool is_adjective(std::string_view word) {
   constexpr std::string_view kWords[] = {"different", "distinct", "possible", "unique", "total",
@@ -149,6 +156,12 @@ std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t be
       continue;
     }
     const bool is_last = at + 1 == tokens.size();
+    const bool is_hyphen = token.kind == Kind::kMinus && has_unit && !token.has_space_before &&
+                           !is_last && tokens[at + 1].kind == Kind::kWord;
+    if (is_hyphen || (is_word && is_last && has_unit && is_position(token.text))) {
+      ++at;
+      continue;
+    }
     if (is_word && !is_last && is_adjective(token.text)) {
       ++at;
       continue;

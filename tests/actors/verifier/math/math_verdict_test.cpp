@@ -100,7 +100,8 @@ TEST_CASE("math verdict: an answer tag must come once, and holds the answer") {
       {"5", "</answer>5<answer>", kNoAnswer},
       {"5", "<answer> </answer>", kNoAnswer},
       {"5", "<answer>\\boxed{}</answer>", kNoAnswer},
-      {"5", "<answer>it is 5</answer>", kUndecided},
+      {"5", "<answer>it is 5</answer>", kEqual},
+      {"5", "<answer>it is not 5</answer>", kUndecided},
   });
 }
 
@@ -256,7 +257,8 @@ TEST_CASE("math verdict: a named variable is not part of the value") {
       {"\\frac13", "x=\\frac13\\approx1.3", kEqual},
       {"1.3", "x=\\frac13\\approx1.3", kDifferent},
       {"1", "x+z=1", kDifferent},
-      {"1", "xy=1", kDifferent},
+      {"1", "xy=1", kEqual},  // As an answer to "Find xy".
+      {"1", "-x=1", kDifferent},
       {"(p,q)=(3,2)", "(3,2)", kEqual},
       {"5", "x<=5", kDifferent},
       {"5", "x\\ne5", kDifferent},
