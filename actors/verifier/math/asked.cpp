@@ -107,22 +107,26 @@ Shape shape_of(Term term) {
 }
 
 // A question that asks for a sum asks for all of x, y and z up to the last; an equation that leaves
-// one out, or counts one twice, is part of a system.
-bool is_equation_of_system(const Shape& shape) {
-  if (!shape.is_linear) return false;
+// one out or multiplies one is part of a system, or the equation of a curve.
+bool is_equation_of_curve(const Shape& shape) {
   const auto is_coordinate = [](const std::string& name) {
     return name == "x" || name == "y" || name == "z";
   };
   if (!std::all_of(shape.names.begin(), shape.names.end(), is_coordinate)) return false;
   const bool is_all = shape.names.front() == "x" && shape.names[1] == "y";
-  return !is_all || shape.has_factor;
+  return shape.has_factor || (shape.is_linear && !is_all);
 }
 
-bool is_asked(Term left) {
-  const Shape shape = shape_of(left);
+bool is_asked(const Shape& shape, bool is_zero) {
   if (!shape.is_expression || shape.names.empty() || shape.has_constant) return false;
-  if (shape.names.size() == 1) return shape.has_power || shape.has_angle;
-  return !is_equation_of_system(shape);
+  if (shape.names.size() > 1) return !is_equation_of_curve(shape);
+  // sin x = 0 is to be solved, and so is 2 sin x = 1.
+  return !is_zero && (shape.has_power || (shape.has_angle && !shape.has_factor));
+}
+
+bool is_zero(Term value) {
+  if (value.kind() != NodeKind::kNumber) return false;
+  return value.tree->literal(value.root).digits.find_first_not_of('0') == std::string::npos;
 }
 
 }  // namespace
@@ -140,13 +144,13 @@ std::optional<Statement> read_asked_value(Term term) {
   if (!is_relation(term)) return {};
   const std::string& relations = term.tree->name(term.root);
   if (relations.find_first_not_of("=~") != relations.npos) return {};
-  if (!is_asked(term.child(0))) return {};
   const size_t approximate = relations.find('~');
   const size_t num_sides =
       approximate == relations.npos ? term.num_children() : std::max<size_t>(approximate + 1, 2);
   Statement statement;
   statement.value = term.child(num_sides - 1);
   if (!variables_of(statement.value).empty()) return {};
+  if (!is_asked(shape_of(term.child(0)), is_zero(statement.value))) return {};
   for (size_t i = 1; i + 1 < num_sides; ++i) statement.between.push_back(term.child(i));
   for (size_t i = num_sides; i < term.num_children(); ++i) {
     statement.nearby.push_back(term.child(i));

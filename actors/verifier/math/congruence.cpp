@@ -16,6 +16,7 @@ struct Residues {
   std::string name{};  // Of the number; empty where it has none.
   std::vector<Term> values{};
   std::optional<Term> modulus{};
+  bool is_equation = false;  // x = 7 says more than that x leaves 7.
 };
 
 bool has_modulus(Term term) {
@@ -30,15 +31,18 @@ bool add_item(Term item, Residues& residues) {
   }
   std::string relations = item.tree->name(item.root);
   size_t num_sides = item.num_children();
-  if (relations.ends_with('m')) {
-    const Term modulus = item.child(num_sides - 1);
-    residues.modulus = modulus;
+  const bool has_own_modulus = relations.ends_with('m');
+  if (has_own_modulus) {
+    residues.modulus = item.child(num_sides - 1);
     relations.pop_back();
     --num_sides;
   }
   if (relations.find_first_not_of("=~") != relations.npos) return false;
   if (num_sides > 1) {
     const std::string name = spelled_name(item.child(0));
+    if (name.empty() && !has_own_modulus) return false;
+    residues.is_equation =
+        residues.is_equation || (!has_own_modulus && relations.find('=') != relations.npos);
     if (!residues.values.empty() && name != residues.name) return false;
     residues.name = name;
   }
@@ -180,7 +184,10 @@ Outcome compare_congruences(Term gold, Term candidate, Comparison& comparison) {
   }
   const auto wanted = read_residues(gold);
   const auto said = read_residues(candidate);
-  if (!wanted || !said) return Outcome::kUnknown;
+  if (!wanted || !said) {
+    const bool are_both = is_congruence(gold) && is_congruence(candidate);
+    return are_both ? Outcome::kUnknown : Outcome::kOther;
+  }
   const bool are_named = !wanted->name.empty() && !said->name.empty();
   if (are_named && wanted->name != said->name) return Outcome::kOther;
   for (const auto& [term, residues] : {std::pair(gold, &*wanted), std::pair(candidate, &*said)}) {
@@ -201,10 +208,7 @@ Outcome compare_congruences(Term gold, Term candidate, Comparison& comparison) {
     }
     return compare_one(wanted->values[0], said->values[0], comparison);
   }
-  // "x = 7" says more than that x leaves 7.
-  if (are_named || (is_relation(candidate) && !said->modulus && wanted->name.empty())) {
-    return Outcome::kOther;
-  }
+  if (said->is_equation || (is_relation(gold) && !wanted->modulus)) return Outcome::kOther;
   if (wanted->modulus) return compare_numbers(*wanted, *said, comparison);
   if (!wanted->name.empty()) return Outcome::kOther;
   // A candidate that is not reduced is no number.

@@ -55,6 +55,15 @@ bool is_doubt(const Token& token) {
               "most",     "nor",      "when",   "square",  "root"});
 }
 
+// Words around an answer that name nothing.
+bool is_filler(std::string_view word) {
+  return is_one_of(word,
+                   {"the",     "final",    "answer",  "value",  "values",    "of",     "result",
+                    "correct", "solution", "so",      "thus",   "therefore", "hence",  "it",
+                    "this",    "that",     "our",     "think",  "we",        "get",    "have",
+                    "option",  "choice",   "measure", "length", "required",  "desired"});
+}
+
 // "The value of x is 5" says x = 5, "The answer is 5" just 5, "Answer: 5" as well.
 void drop_sentence(std::vector<Token>& tokens) {
   constexpr size_t kWordsMax = 16;
@@ -85,13 +94,23 @@ void drop_sentence(std::vector<Token>& tokens) {
   if (verb == 0 || (tokens[verb].kind == Kind::kColon && has_name)) return;
   size_t begin = verb + 1;
   if (is_token(tokens, begin, Kind::kColon, 0)) ++begin;
-  if (begin < tokens.size() && is_word(tokens[begin], {"equal"})) ++begin;
-  if (begin < tokens.size() && is_word(tokens[begin], {"to"})) ++begin;
-  if (begin < tokens.size() && is_word(tokens[begin], {"option", "choice"})) ++begin;
+  for (auto filler :
+       {"equal", "to", "approximately", "about", "exactly", "simply", "option", "choice"}) {
+    if (begin < tokens.size() && is_word(tokens[begin], {filler})) ++begin;
+  }
   if (begin >= tokens.size() || is_doubt(tokens[begin])) return;
+  const std::span<const Token> words(tokens.data(), num_words);
+  const bool is_value = std::all_of(words.begin(), words.end(), [](const Token& token) {
+    return token.kind != Kind::kWord || is_filler(token.text);
+  });
+  // "The reciprocal of x is 2" names something else than x.
+  const bool is_text =
+      !has_name && std::all_of(tokens.begin() + static_cast<std::ptrdiff_t>(begin), tokens.end(),
+                               [](const Token& token) { return token.kind == Kind::kWord; });
+  const size_t name_begin = is_value ? num_words : 0;
   std::vector<Token> meant;
-  if (has_name) {
-    meant.assign(tokens.begin() + static_cast<std::ptrdiff_t>(num_words),
+  if (!is_text && verb > name_begin) {
+    meant.assign(tokens.begin() + static_cast<std::ptrdiff_t>(name_begin),
                  tokens.begin() + static_cast<std::ptrdiff_t>(verb));
     meant.push_back({.kind = Kind::kRelation, .detail = '='});
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/end_marks.h"
 #include "actors/verifier/math/lexicon.h"
 #include "actors/verifier/math/numeral.h"
 #include "actors/verifier/math/unicode.h"
@@ -22,7 +23,7 @@ class Tokenizer {
       : ascii_(std::move(text)), text_(ascii_), options_(options) {}
 
   std::vector<Token> run() {
-    strip_ends();
+    text_ = without_end_marks(text_);
     while (at_ < text_.size()) step();
     // The full stop inside \text{...}.
     const bool ends_in_stop = tokens_.size() > 1 && tokens_.back().kind == Kind::kUnknown &&
@@ -60,27 +61,6 @@ class Tokenizer {
     if (tokens_.empty() || joins(kind)) return;
     if (joins(tokens_.back().kind) && tokens_.back().kind != Kind::kClose) return;
     tokens_.push_back({Kind::kComma, 0, false, false, {}});
-  }
-
-  // Markdown's stars, and the full stop of the sentence.
-  void strip_ends() {
-    text_ = trimmed(text_);
-    if (text_.size() > 4 && text_.starts_with("**") && text_.ends_with("**")) {
-      text_ = trimmed(text_.substr(2, text_.size() - 4));
-    }
-    // The stop may stand inside the last $ or \).
-    while (!text_.empty()) {
-      std::string_view inside = text_;
-      while (inside.ends_with('$') && !inside.ends_with("\\$")) {
-        inside = trimmed(inside.substr(0, inside.size() - 1));
-      }
-      for (std::string_view close : {"\\)", "\\]"}) {
-        if (inside.ends_with(close)) inside = trimmed(inside.substr(0, inside.size() - 2));
-      }
-      if (!inside.ends_with('.') || inside.ends_with("..") || inside.ends_with("\\right.")) break;
-      text_ = trimmed(inside.substr(0, inside.size() - 1));
-      break;
-    }
   }
 
   void step() {
