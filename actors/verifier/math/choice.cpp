@@ -104,7 +104,8 @@ std::optional<ChoiceSet> choice_set(const std::vector<Token>& tokens) {
         (token.kind == Kind::kOpen || token.kind == Kind::kClose) &&
         (token.detail == '{' || token.detail == 'S' || is_bracketed_letter(tokens, at) ||
          (at >= 2 && is_bracketed_letter(tokens, at - 2)));
-    if (is_separator) {
+    set.is_one_of = set.is_one_of || token.kind == Kind::kOr;
+    if (is_separator || token.kind == Kind::kOr) {
       set.is_explicit = set.is_explicit || !set.choices.empty();
     } else if (letter_of(token)) {
       set.is_explicit = set.is_explicit || (!set.choices.empty() && token.has_space_before);

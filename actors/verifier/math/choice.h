@@ -18,6 +18,11 @@ struct ChoiceSet {
   std::vector<std::string> choices{};  // Sorted.
   // Something stands between the letters; without it they may be a name, such as a segment's.
   bool is_explicit = false;
+  bool is_one_of = false;  // "A or C" is not both.
+
+  bool operator==(const ChoiceSet& other) const {
+    return choices == other.choices && is_one_of == other.is_one_of;
+  }
 };
 
 // Nothing for other tokens, for one choice and for one that is named twice.

@@ -212,9 +212,8 @@ class Judge {
     const auto wanted = choice_set(wanted_.meant);
     const auto chosen = wanted ? choice_set(said.meant) : std::nullopt;
     if (!chosen || (!wanted->is_explicit && !chosen->is_explicit)) return {};
-    return wanted->choices == chosen->choices
-               ? compared(VerdictKind::kEqual, "are the same choices")
-               : compared(VerdictKind::kDifferent, "are different choices");
+    return *wanted == *chosen ? compared(VerdictKind::kEqual, "are the same choices")
+                              : compared(VerdictKind::kDifferent, "are different choices");
   }
 
   MathVerdict compare_texts(const ParsedAnswer& said) const {

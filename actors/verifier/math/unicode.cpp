@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "actors/verifier/math/characters.h"
+
 namespace troupe::actors {
 namespace {
 
@@ -354,9 +356,27 @@ Run read_run(std::string_view text, const RaisedMark (&marks)[N]) {
   }
 }
 
+// A line over the digit that stands last, or one more of them.
+bool add_overline(std::string& out) {
+  constexpr std::string_view kLine = "\\overline{";
+  if (out.empty() || !is_digit(out.back())) return false;
+  const char digit = out.back();
+  out.pop_back();
+  const size_t begin = out.ends_with('}') ? out.rfind(kLine) : out.npos;
+  const bool goes_on = begin != out.npos &&
+                       out.find_first_not_of("0123456789", begin + kLine.size()) == out.size() - 1;
+  if (goes_on) {
+    out.insert(out.size() - 1, 1, digit);
+  } else {
+    out += std::string(kLine) + digit + "}";
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string with_ascii(std::string_view text) {
+  constexpr std::string_view kOverlines[] = {"\xCC\x84", "\xCC\x85"};
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
@@ -365,6 +385,11 @@ std::string with_ascii(std::string_view text) {
     if (byte < 0x80) {
       out += byte < 0x20 || byte == 0x7F ? ' ' : text[i];
       ++i;
+      continue;
+    }
+    const bool is_line = rest.starts_with(kOverlines[0]) || rest.starts_with(kOverlines[1]);
+    if (is_line && add_overline(out)) {
+      i += 2;
       continue;
     }
     const Run above = read_run(rest, kSuperscripts);

@@ -4,6 +4,9 @@
 #include <array>
 #include <iterator>
 #include <limits>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
 
 #include "actors/verifier/math/characters.h"
 
@@ -264,24 +267,33 @@ struct Found {
   const Prefix* prefix = nullptr;
 };
 
+// The entry of that name which has one of these readings.
+const Entry* entry_named(std::string_view name, uint8_t readings) {
+  static const auto table = [] {
+    std::unordered_map<std::string_view, const Entry*> entries;
+    for (const Entry& entry : kUnits) entries.emplace(entry.name, &entry);
+    return entries;
+  }();
+  const auto found = table.find(name);
+  return found != table.end() && (found->second->reading & readings) != 0 ? found->second : nullptr;
+}
+
 // A symbol as it is written, or a name in lower case and in the singular.
 Found find_entry(std::string_view written) {
   const std::string lower = lowered(written);
   const std::string one = singular(lower);
-  for (const Entry& entry : kUnits) {
-    const bool is_symbol = (entry.reading & (kSymbol | kPlain)) != 0 && entry.name == written;
-    const bool is_name = (entry.reading & kName) != 0 && (entry.name == lower || entry.name == one);
-    if (is_symbol || is_name) return {&entry, nullptr};
+  constexpr uint8_t kWritten = kSymbol | kPlain;
+  for (const auto& [name, reading] :
+       {std::pair<std::string_view, uint8_t>{written, kWritten}, {lower, kName}, {one, kName}}) {
+    if (const Entry* entry = entry_named(name, reading)) return {entry, nullptr};
   }
   for (const Prefix& prefix : kPrefixes) {
-    for (const Entry& entry : kUnits) {
-      if ((entry.reading & kPrefixed) == 0) continue;
-      const bool is_name = (entry.reading & kName) != 0;
-      const std::string_view begin = is_name ? prefix.name : prefix.symbol;
-      const std::string_view whole = is_name ? std::string_view(one) : written;
-      if (whole.starts_with(begin) && whole.substr(begin.size()) == entry.name) {
-        return {&entry, &prefix};
-      }
+    for (const auto& [name, begin, reading] :
+         {std::tuple<std::string_view, std::string_view, uint8_t>{written, prefix.symbol, kSymbol},
+          {one, prefix.name, kName}}) {
+      if (!name.starts_with(begin)) continue;
+      const Entry* entry = entry_named(name.substr(begin.size()), reading);
+      if (entry != nullptr && (entry->reading & kPrefixed) != 0) return {entry, &prefix};
     }
   }
   // KM and Cm: nobody means anything else.
@@ -332,10 +344,8 @@ std::optional<Unit> find_unit(std::string_view word) {
 bool is_plain_unit(std::string_view word) {
   const std::string lower = lowered(word);
   const std::string one = singular(lower);
-  for (const Entry& entry : kUnits) {
-    if ((entry.reading & kPlain) != 0 && (entry.name == word || entry.name == lower)) return true;
-    if ((entry.reading & kName) != 0 && (entry.name == lower || entry.name == one)) return true;
-  }
+  if (entry_named(word, kPlain) || entry_named(lower, kPlain)) return true;
+  if (entry_named(lower, kName) || entry_named(one, kName)) return true;
   const auto is_listed = [&](std::string_view name) {
     return std::find(std::begin(kPlainWithPrefix), std::end(kPlainWithPrefix), name) !=
            std::end(kPlainWithPrefix);
