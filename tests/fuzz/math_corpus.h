@@ -10,7 +10,7 @@ namespace troupe::fuzz {
 // Gold and candidate with a tab between them, from the tables of pairs.
 inline std::vector<std::string> math_corpus() {
   std::vector<std::string> corpus;
-  for (const char* file : {"agreed_pairs.tsv", "more_pairs.tsv"}) {
+  for (const char* file : {"agreed_pairs.tsv", "more_pairs.tsv", "form_pairs.tsv"}) {
     std::ifstream in(std::string(TROUPE_SOURCE_DIR "/tests/actors/verifier/math/") + file);
     std::string line;
     std::getline(in, line);  // The names of the columns.
@@ -112,7 +112,47 @@ inline std::vector<std::string> math_dictionary() {
           "####",
           "\t",
           "or",
-          "and"};
+          "and",
+          "\\pmod{",
+          "\\equiv",
+          "\\gcd(",
+          "\\max\\{",
+          "\\choose",
+          "C(",
+          "_{10}C_5",
+          "\\int_0^1 ",
+          " dx",
+          "\\sum_{k=1}^{999}",
+          "\\begin{aligned}",
+          "\\end{aligned}",
+          "\\begin{cases}",
+          "\\hspace{",
+          "\\color{red}",
+          "0.333...",
+          "0.(3)",
+          "7th",
+          " km/h",
+          " h",
+          " kWh",
+          " per ",
+          "\\mu",
+          "The value of x is ",
+          "(since ",
+          "no solution",
+          "A, B, D",
+          "[\"",
+          "\", \"",
+          "\"]",
+          "\\u00",
+          "_8",
+          " to ",
+          "\xE2\x81\xBB",
+          "\xC2\xB3",
+          "\xC2\xBD",
+          "\xE2\x91\xA0",
+          "\xE6\x88\x96",
+          "\xE2\x80\x8B",
+          "\xEF\xBC\x95"};
 }
 
 }  // namespace troupe::fuzz

@@ -125,6 +125,9 @@ class Evaluator {
       case NodeKind::kPower:
         return power(out);
       case NodeKind::kFunction:
+        if (node.detail == kMaximum || node.detail == kMinimum) {
+          return extremum(out, node.detail, node.num_children);
+        }
         return function(out, node.detail);
       case NodeKind::kLogarithm:
         return logarithm(out);
@@ -253,6 +256,20 @@ class Evaluator {
       acb_root_ui(out, base, index, precision_);
     }
     acb_pow_fmpz(out, out, up, precision_);
+    return BallStatus::kFinite;
+  }
+
+  // The largest or smallest of real values that can be told apart.
+  BallStatus extremum(acb_struct* out, char id, size_t count) {
+    acb_set(out, child(0));
+    for (size_t i = 0; i < count; ++i) {
+      if (!is_real(child(i))) return BallStatus::kUnknown;
+      const arb_struct* next = acb_realref(child(i));
+      const bool is_more = arb_gt(next, acb_realref(out)) != 0;
+      const bool is_less = arb_lt(next, acb_realref(out)) != 0;
+      if (i > 0 && !is_more && !is_less) return BallStatus::kUnknown;
+      if (id == kMaximum ? is_more : is_less) acb_set(out, child(i));
+    }
     return BallStatus::kFinite;
   }
 

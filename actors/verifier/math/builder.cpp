@@ -47,8 +47,9 @@ NodeIndex TreeBuilder::number(std::string_view text) {
     const char c = text[i];
     if (c == '.') {
       is_after_point = true;
-    } else if (c == '(') {
+    } else if (c == '(' || c == '[') {
       is_repeating = true;
+      literal.has_dots = c == '[';
     } else if (c == 'e') {
       int32_t exponent = 0;
       const bool is_negative = i + 1 < text.size() && text[i + 1] == '-';

@@ -6,10 +6,15 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/verifier/math/asked.h"
+#include "actors/verifier/math/based.h"
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/congruence.h"
 #include "actors/verifier/math/interval.h"
+#include "actors/verifier/math/items.h"
 #include "actors/verifier/math/matrix.h"
 #include "actors/verifier/math/measure.h"
+#include "actors/verifier/math/series.h"
 #include "actors/verifier/math/statement.h"
 #include "actors/verifier/math/structure.h"
 
@@ -25,84 +30,6 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting);
 Outcome both(Outcome a, Outcome b) {
   if (a == Outcome::kOther || b == Outcome::kOther) return Outcome::kOther;
   return a == Outcome::kSame ? b : a;
-}
-
-bool has_plus_minus(Term term) {
-  if (term.sign != 0) return false;
-  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
-    const NodeKind kind = (*term.tree)[node].kind;
-    if (kind == NodeKind::kPlusMinus || kind == NodeKind::kMinusPlus) return true;
-  }
-  return false;
-}
-
-// \pm 1 \pm 2 may have two values or four.
-bool has_unclear_signs(Term term) {
-  size_t num_upper = 0;
-  size_t num_lower = 0;
-  for (NodeIndex node = term.node().first; node <= term.root; ++node) {
-    num_upper += (*term.tree)[node].kind == NodeKind::kPlusMinus;
-    num_lower += (*term.tree)[node].kind == NodeKind::kMinusPlus;
-  }
-  return num_upper > 1 || num_lower > 1;
-}
-
-bool is_list_or_set(Term term) {
-  return term.kind() == NodeKind::kList || term.kind() == NodeKind::kSet;
-}
-
-// The values of a list, a set or an expression with \pm; a named value counts as its value.
-struct Items {
-  std::vector<Term> values{};
-  std::vector<std::string> names{};  // One per value; empty where none is named.
-
-  bool has_distinct_names() const {
-    std::vector<std::string> sorted = names;
-    std::sort(sorted.begin(), sorted.end());
-    return !names.empty() && !sorted[0].empty() &&
-           std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
-  }
-};
-
-// (x, y) = (1, 2) is x = 1, y = 2.
-bool add_tuple(Term item, Items& items) {
-  if (!is_relation(item) || item.tree->name(item.root) != "=") return false;
-  const Term names = item.child(0);
-  const Term values = item.child(1);
-  if (names.kind() != NodeKind::kTuple || values.kind() != NodeKind::kTuple ||
-      names.num_children() != values.num_children() || spelled_name(names).empty()) {
-    return false;
-  }
-  for (size_t i = 0; i < names.num_children(); ++i) {
-    items.names.push_back(spelled_name(names.child(i)));
-    items.values.push_back(values.child(i));
-  }
-  return true;
-}
-
-Items items_of(Term term) {
-  Items items;
-  const auto add = [&](Term item) {
-    const auto statement = read_statement(item);
-    std::string name;
-    if (statement && statement->between.empty()) {
-      item = statement->value;
-      name = statement->name;
-    }
-    const bool is_double = has_plus_minus(item);
-    for (int sign : {1, -1}) {
-      if (is_double) item.sign = sign;
-      items.values.push_back(item);
-      items.names.push_back(name);
-      if (!is_double) break;
-    }
-  };
-  if (!is_list_or_set(term)) {
-    if (!add_tuple(term, items)) add(term);
-    return items;
-  }
-  for (size_t i = 0; i < term.num_children(); ++i) add(term.child(i));
-  return items;
 }
 
 Outcome compare_pair(Term gold, Term candidate, Comparison& comparison, int nesting) {
@@ -404,7 +331,9 @@ bool contradicts_itself(const Statement& statement, Comparison& comparison) {
     return is_far_apart(statement.value, side, comparison);
   });
   if (is_far) return true;
+  const bool is_number = variables_of(statement.value).empty();
   return std::any_of(statement.between.begin(), statement.between.end(), [&](Term side) {
+    if (is_number && is_formula(side, statement.name)) return false;
     return is_scalar(side) && compare_scalars(side, statement.value, comparison) == Outcome::kOther;
   });
 }
@@ -412,7 +341,8 @@ bool contradicts_itself(const Statement& statement, Comparison& comparison) {
 // At least one of the two is a relation.
 Outcome compare_with_relation(Term gold, Term candidate, Comparison& comparison, int nesting) {
   const auto wanted = read_statement(gold);
-  const auto said = read_statement(candidate);
+  auto said = read_statement(candidate);
+  if (!said && !is_relation(gold)) said = read_asked_value(candidate);
   if (said && contradicts_itself(*said, comparison)) return Outcome::kOther;
   if (wanted && !wanted->name.empty()) {
     // "a = b = 1" says more than "a = 1", and "3 = 3" nothing about a name.
@@ -441,6 +371,22 @@ Outcome compare_with_relation(Term gold, Term candidate, Comparison& comparison,
   }
   if (!is_relation(gold) || !is_relation(candidate)) return Outcome::kOther;
   return compare_relations(gold, candidate, comparison, nesting);
+}
+
+// A column or a row of numbers against a pair of them.
+bool is_vector(Term term) {
+  return term.kind() == NodeKind::kMatrix &&
+         (term.node().payload == 1 || term.node().payload == term.num_children());
+}
+
+bool is_point(Term term) {
+  return term.kind() == NodeKind::kTuple &&
+         (term.node().detail == '(' || term.node().detail == '<');
+}
+
+// C(10, 5) is a point beside another one, otherwise a number of choices.
+bool is_choice_or_point(Term term) {
+  return term.kind() == NodeKind::kBinomial && term.node().detail == 'C';
 }
 
 Outcome compare_matrices(Term gold, Term candidate, Comparison& comparison, int nesting) {
@@ -497,7 +443,14 @@ Term without_point_name(Term term) {
   return is_named && point.kind() == NodeKind::kTuple && point.node().detail == '(' ? point : term;
 }
 
+// A table of one entry, as some align a single line, is that entry.
+Term without_table(Term term) {
+  const bool is_single = term.kind() == NodeKind::kMatrix && term.num_children() == 1;
+  return is_single && is_relation(term.child(0)) ? term.child(0) : term;
+}
+
 Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) {
+  candidate = without_table(candidate);
   if (nesting > kNestingMax || comparison.fuel.is_empty()) return Outcome::kUnknown;
   const auto wanted_set = read_membership(gold);
   const auto said_set = read_membership(candidate);
@@ -506,11 +459,22 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
     return compare(wanted_set ? wanted_set->value : gold, said_set ? said_set->value : candidate,
                    comparison, nesting + 1);
   }
+  if (is_congruence(gold) || is_congruence(candidate)) {
+    return compare_congruences(gold, candidate, comparison);
+  }
   const Term wanted_point = without_point_name(gold);
   const Term said_point = without_point_name(candidate);
   const bool are_both = wanted_point.root != gold.root && said_point.root != candidate.root;
   if (are_both && spelled_name(gold.child(0)) != spelled_name(candidate.child(0)))
     return Outcome::kOther;
+  if (is_choice_or_point(gold) || is_choice_or_point(candidate)) {
+    if (wanted_point.root != gold.root || said_point.root != candidate.root) return Outcome::kOther;
+    const bool are_points = (is_choice_or_point(gold) || is_point(gold)) &&
+                            (is_choice_or_point(candidate) || is_point(candidate));
+    if (are_points) {
+      return compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+    }
+  }
   gold = wanted_point;
   candidate = said_point;
   const auto is_any = [&](NodeKind kind) {
@@ -540,6 +504,9 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
   }
   if (is_each(NodeKind::kTuple)) return compare_tuples(gold, candidate, comparison, nesting);
   if (is_each(NodeKind::kMatrix)) return compare_matrices(gold, candidate, comparison, nesting);
+  if ((is_vector(gold) && is_point(candidate)) || (is_point(gold) && is_vector(candidate))) {
+    return compare_in_order(children_of(gold), children_of(candidate), comparison, nesting);
+  }
   if (is_any(NodeKind::kUnion) || is_any(NodeKind::kSetMinus) || is_any(NodeKind::kTuple)) {
     const auto a = read_real_set(gold, comparison);
     const auto b = a ? read_real_set(candidate, comparison) : std::nullopt;
@@ -547,12 +514,8 @@ Outcome compare(Term gold, Term candidate, Comparison& comparison, int nesting) 
     return compare_by_structure(gold, candidate, comparison);
   }
   if (gold.kind() == NodeKind::kRatio) return compare_ratios(gold, candidate, comparison, nesting);
-  if (is_each(NodeKind::kBased)) {
-    return gold.tree->name(gold.root) == candidate.tree->name(candidate.root) ? Outcome::kSame
-                                                                              : Outcome::kOther;
-  }
-  // Whoever asks for base 5 wants the digits, not the value.
-  if (is_any(NodeKind::kBased) || is_any(NodeKind::kRatio)) return Outcome::kOther;
+  if (is_any(NodeKind::kBased)) return compare_based(gold, candidate, comparison);
+  if (is_any(NodeKind::kRatio)) return Outcome::kOther;
   if (is_measured(gold) || is_measured(candidate)) {
     return compare_measured(gold, candidate, comparison);
   }
@@ -568,6 +531,8 @@ bool is_collection(Term term) {
 }
 
 Outcome compare_terms(Term gold, Term candidate, Comparison& comparison) {
+  gold = with_series_values(gold, comparison.made, comparison.fuel);
+  candidate = with_series_values(candidate, comparison.made, comparison.fuel);
   return compare(gold, candidate, comparison, 0);
 }
 

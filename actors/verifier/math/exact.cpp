@@ -105,6 +105,7 @@ class Evaluator {
         return set_other(out, Status::kRational);
       }
       case NodeKind::kFunction:
+        if (node.detail >= kGcd) return list_function(out, node.detail, node.num_children);
         return function(out, node.detail);
       default:
         return;
@@ -244,6 +245,27 @@ class Evaluator {
     if (!is_small(bits)) return set_other(out, Status::kTooLarge);
     if (!charge(bits, bits)) return;
     fmpz_bin_uiui(out.value.numerator(), top, bottom);
+    set_other(out, Status::kRational);
+  }
+
+  // Of all children, one after the other.
+  void list_function(ExactValue& out, char id, size_t count) {
+    out.value = child(0).value;
+    const bool is_of_integers = id == kGcd || id == kLcm;
+    for (size_t i = 0; i < count; ++i) {
+      const Rational& next = child(i).value;
+      if (is_of_integers && !next.is_integer()) return;
+      if (!is_small(out.value.bits() + next.bits())) return set_other(out, Status::kTooLarge);
+      if (!charge(out.value.bits(), next.bits())) return;
+      if (id == kGcd) {
+        fmpz_gcd(out.value.numerator(), out.value.numerator(), next.numerator());
+      } else if (id == kLcm) {
+        fmpz_lcm(out.value.numerator(), out.value.numerator(), next.numerator());
+      } else {
+        const int order = fmpq_cmp(next.raw(), out.value.raw());
+        if (id == kMaximum ? order > 0 : order < 0) out.value = next;
+      }
+    }
     set_other(out, Status::kRational);
   }
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <unordered_map>
 
+#include "actors/verifier/math/characters.h"
+
 namespace troupe::actors {
 namespace {
 
@@ -27,17 +29,94 @@ constexpr std::pair<std::string_view, FunctionId> kFunctions[] = {
     {"abs", kAbs},        {"floor", kFloor},   {"ceil", kCeiling},   {"Re", kRe},
     {"Im", kIm}};
 
-constexpr std::string_view kUprightCommands[] = {
-    "text",   "textbf",     "textit", "textrm",     "mathrm",       "mathbf",
-    "mathit", "mathsf",     "mbox",   "hbox",       "operatorname", "textsf",
-    "rm",     "boldsymbol", "bm",     "textnormal", "mathop",       "emph"};
+constexpr std::pair<std::string_view, FunctionId> kListFunctions[] = {
+    {"gcd", kGcd},          {"GCD", kGcd},
+    {"hcf", kGcd},          {"HCF", kGcd},
+    {"lcm", kLcm},          {"LCM", kLcm},
+    {"max", kMaximum},      {"min", kMinimum},
+    {"binom", kBinomialOf}, {"binomial", kBinomialOf},
+    {"comb", kBinomialOf},  {"nCr", kBinomialOf}};
 
-constexpr std::string_view kDroppedCommands[] = {
-    "displaystyle", "textstyle", "big",         "Big",      "bigl",  "bigr",
-    "Bigl",         "Bigr",      "bigg",        "Bigg",     "quad",  "qquad",
-    "limits",       "nolimits",  "thinspace",   "medspace", "angle", "thickspace",
-    "enspace",      "space",     "scriptstyle", "large",    "Large", "small",
-    "normalsize",   "therefore", "biggl",       "biggr",    "Biggl", "Biggr"};
+// What else is only typography, with its argument.
+constexpr std::string_view kSkippedCommands[] = {
+    "hspace",    "vspace",   "mspace", "phantom", "hphantom", "vphantom", "color",
+    "textcolor", "colorbox", "label",  "tag",     "hskip",    "kern",     "mkern"};
+
+constexpr std::string_view kUprightCommands[] = {
+    "text",   "textbf",     "textit",     "textrm",       "mathrm", "mathbf", "mathit",
+    "mathsf", "mbox",       "hbox",       "operatorname", "textsf", "rm",     "boldsymbol",
+    "bm",     "textnormal", "mathop",     "emph",         "texttt", "textsc", "textup",
+    "textmd", "mathtt",     "mathnormal", "textsl"};
+
+constexpr std::string_view kDroppedCommands[] = {"bf",
+                                                 "it",
+                                                 "tt",
+                                                 "sf",
+                                                 "sc",
+                                                 "sl",
+                                                 "em",
+                                                 "bfseries",
+                                                 "itshape",
+                                                 "rmfamily",
+                                                 "ttfamily",
+                                                 "upshape",
+                                                 "mathstrut",
+                                                 "strut",
+                                                 "relax",
+                                                 "noindent",
+                                                 "centering",
+                                                 "par",
+                                                 "newline",
+                                                 "nobreak",
+                                                 "allowbreak",
+                                                 "hfill",
+                                                 "hfil",
+                                                 "LARGE",
+                                                 "huge",
+                                                 "Huge",
+                                                 "tiny",
+                                                 "footnotesize",
+                                                 "scriptsize",
+                                                 "scriptscriptstyle",
+                                                 "measuredangle",
+                                                 "negthinspace",
+                                                 "cr",
+                                                 "nonumber",
+                                                 "notag",
+                                                 "middle",
+                                                 "protect",
+                                                 "hline",
+                                                 "displaylimits",
+                                                 "displaystyle",
+                                                 "textstyle",
+                                                 "big",
+                                                 "Big",
+                                                 "bigl",
+                                                 "bigr",
+                                                 "Bigl",
+                                                 "Bigr",
+                                                 "bigg",
+                                                 "Bigg",
+                                                 "quad",
+                                                 "qquad",
+                                                 "limits",
+                                                 "nolimits",
+                                                 "thinspace",
+                                                 "medspace",
+                                                 "angle",
+                                                 "thickspace",
+                                                 "enspace",
+                                                 "space",
+                                                 "scriptstyle",
+                                                 "large",
+                                                 "Large",
+                                                 "small",
+                                                 "normalsize",
+                                                 "therefore",
+                                                 "biggl",
+                                                 "biggr",
+                                                 "Biggl",
+                                                 "Biggr"};
 
 constexpr std::string_view kLetterCommands[] = {
     "alpha", "beta",  "gamma",    "delta",  "epsilon", "varepsilon", "zeta",  "eta",
@@ -120,6 +199,25 @@ constexpr CommandEntry kCommands[] = {
     {"simeq", Kind::kRelation, '~', {}},
     {"cong", Kind::kRelation, '~', "cong"},
     {"equiv", Kind::kRelation, '~', "equiv"},
+    {"thickapprox", Kind::kRelation, '~', {}},
+    {"approxeq", Kind::kRelation, '~', {}},
+    {"doteq", Kind::kRelation, '~', {}},
+    {"pmod", Kind::kModulo, 0, {}},
+    {"bmod", Kind::kModulo, 0, {}},
+    {"mod", Kind::kModulo, 0, {}},
+    {"pod", Kind::kModulo, 0, {}},
+    {"choose", Kind::kChoose, 0, {}},
+    {"Rightarrow", Kind::kArrow, 0, {}},
+    {"implies", Kind::kArrow, 0, {}},
+    {"Longrightarrow", Kind::kArrow, 0, {}},
+    {"rightarrow", Kind::kArrow, 0, {}},
+    {"longrightarrow", Kind::kArrow, 0, {}},
+    {"to", Kind::kArrow, 0, {}},
+    {"int", Kind::kSeries, 'I', {}},
+    {"geqq", Kind::kRelation, 'g', {}},
+    {"leqq", Kind::kRelation, 'l', {}},
+    {"coloneqq", Kind::kRelation, '=', {}},
+    {"AA", Kind::kWord, 0, "angstrom"},
     {"cup", Kind::kUnion, 0, {}},
     {"cap", Kind::kIntersection, 0, {}},
     {"setminus", Kind::kSetMinus, 0, {}},
@@ -152,78 +250,14 @@ std::unordered_map<std::string_view, Command> command_table() {
   }
   for (std::string_view name : {"left", "right"}) table[name] = {.action = CommandAction::kSided};
   for (std::string_view name : {"begin", "end"}) table[name] = {.action = CommandAction::kMatrix};
-  for (std::string_view name : {"boxed", "fbox", "underline"})
+  for (std::string_view name : {"boxed", "fbox", "underline", "framebox", "ensuremath", "mathord",
+                                "mathbin", "mathrel", "mathopen", "mathclose", "smash"}) {
     table[name] = {.action = CommandAction::kBox};
+  }
+  for (std::string_view name : kSkippedCommands) table[name] = {.action = CommandAction::kSkipped};
+  table["circled"] = {.action = CommandAction::kCircled};
   table["not"] = {.action = CommandAction::kNot};
   return table;
-}
-
-// The ASCII for a character that only looks different, with its length in bytes; {"", 0} if none.
-std::pair<std::string, size_t> ascii_for(std::string_view text) {
-  static constexpr std::pair<std::string_view, std::string_view> kLooks[] = {
-      {"\xE2\x88\x92", "-"},
-      {"\xE2\x80\x93", "-"},
-      {"\xC2\xA0", " "},
-      {"\xE2\x80\x89", " "},
-      {"\xE2\x80\xAF", " "},
-      {"\xE3\x80\x80", " "},
-      {"\xC2\xB0", "^\\circ "},
-      {"\xC2\xA2", "\\text{ cents}"},
-      {"\xC3\x97", "\\times "},
-      {"\xC2\xB7", "\\cdot "},
-      {"\xE2\x8B\x85", "\\cdot "},
-      {"\xC3\xB7", "\\div "},
-      {"\xC2\xB1", "\\pm "},
-      {"\xE2\x88\x93", "\\mp "},
-      {"\xE2\x89\xA0", "\\ne "},
-      {"\xE2\x89\xA4", "\\le "},
-      {"\xE2\x89\xA5", "\\ge "},
-      {"\xE2\x89\x88", "\\approx "},
-      {"\xE2\x88\x88", "\\in "},
-      {"\xE2\x88\xAA", "\\cup "},
-      {"\xE2\x88\xA9", "\\cap "},
-      {"\xE2\x88\x85", "\\emptyset "},
-      {"\xE2\x88\x9E", "\\infty "},
-      {"\xE2\x88\x9A", "\\sqrt "},
-      {"\xCF\x80", "\\pi "},
-      {"\xCE\xB1", "\\alpha "},
-      {"\xCE\xB2", "\\beta "},
-      {"\xCE\xB8", "\\theta "},
-      {"\xCE\xB3", "\\gamma "},
-      {"\xCE\xB4", "\\delta "},
-      {"\xCE\xB5", "\\epsilon "},
-      {"\xCE\xBC", "\\mu "},
-      {"\xC2\xB5", "\\mu "},
-      {"\xCF\x81", "\\rho "},
-      {"\xCF\x83", "\\sigma "},
-      {"\xCF\x84", "\\tau "},
-      {"\xCF\x86", "\\phi "},
-      {"\xCF\x89", "\\omega "},
-      {"\xCE\x94", "\\Delta "},
-      {"\xCE\xA9", "\\Omega "},
-      {"\xE2\x80\xA6", "\\ldots "},
-      {"\xE2\x84\x9D", "\\mathbb{R}"},
-      {"\xE2\x82\x82", "_2 "},
-      {"\xCE\xBB", "\\lambda "},
-      {"\xC2\xB2", "^2 "},
-      {"\xC2\xB3", "^3 "},
-      {"\xC2\xB9", "^1 "},
-      {"\xC2\xBC", "\\frac{1}{4}"},
-      {"\xC2\xBD", "\\frac{1}{2}"},
-      {"\xC2\xBE", "\\frac{3}{4}"},
-      {"\xE2\x82\xAC", "\\euro "},
-      {"\xC2\xA3", "\\pounds "}};
-  for (const auto& [bytes, ascii] : kLooks) {
-    if (text.starts_with(bytes)) return {std::string(ascii), bytes.size()};
-  }
-  if (text.size() >= 3 && text[0] == '\xEF') {  // U+FF01 .. U+FF5E are ASCII in full width.
-    const unsigned code = 0xF000u | (static_cast<unsigned char>(text[1]) & 0x3Fu) << 6 |
-                          (static_cast<unsigned char>(text[2]) & 0x3Fu);
-    if (code >= 0xFF01 && code <= 0xFF5E) {
-      return {std::string(1, static_cast<char>(code - 0xFEE0)), 3};
-    }
-  }
-  return {"", 0};
 }
 
 }  // namespace
@@ -242,6 +276,13 @@ std::optional<FunctionId> find_function(std::string_view name) {
   return {};
 }
 
+std::optional<FunctionId> find_list_function(std::string_view name) {
+  for (const auto& [known, function] : kListFunctions) {
+    if (known == name) return function;
+  }
+  return {};
+}
+
 FunctionPrefix function_prefix(std::string_view letters) {
   FunctionPrefix longest;
   for (const auto& [name, function] : kFunctions) {
@@ -254,12 +295,12 @@ FunctionPrefix function_prefix(std::string_view letters) {
 }
 
 bool is_short_word(std::string_view word) {
-  static constexpr std::array<std::string_view, 57> kWords = {
+  static constexpr std::array<std::string_view, 58> kWords = {
       "no",  "yes", "odd", "all", "one", "two", "six", "ten", "not", "is",  "the", "for",
       "if",  "any", "day", "red", "cat", "dog", "man", "men", "boy", "sun", "mon", "tue",
       "wed", "thu", "fri", "sat", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug",
       "sep", "oct", "nov", "dec", "am",  "pm",  "dne", "on",  "of",  "to",  "it",  "be",
-      "by",  "at",  "so",  "but", "old", "sq",  "usd", "hrs", "lbs"};
+      "by",  "at",  "so",  "but", "old", "sq",  "per", "usd", "hrs", "lbs"};
   return contains(kWords, word);
 }
 
@@ -269,23 +310,24 @@ bool is_matrix_environment(std::string_view name) {
   return contains(kNames, name);
 }
 
-std::string with_ascii(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte >= 0x80) {
-      const auto [ascii, length] = ascii_for(text.substr(i));
-      if (length > 0) {
-        out += ascii;
-        i += length;
-        continue;
-      }
-    }
-    out += byte < 0x20 || byte == 0x7F ? ' ' : static_cast<char>(byte);
-    ++i;
+bool is_lines_environment(std::string_view name) {
+  static constexpr std::array<std::string_view, 17> kNames = {
+      "aligned",   "align",       "align*",    "gathered", "gather",    "gather*",
+      "split",     "equation",    "equation*", "eqnarray", "eqnarray*", "multline",
+      "multline*", "displaymath", "math",      "cases",    "flalign*"};
+  return contains(kNames, name);
+}
+
+bool begins_with_bracket(std::string_view text) {
+  for (std::string_view size : {"\\left", "\\big", "\\Big", "\\bigl", "\\Bigl"}) {
+    const bool is_sized =
+        text.starts_with(size) && text.size() > size.size() && !is_letter(text[size.size()]);
+    if (!is_sized) continue;
+    text = trimmed(text.substr(size.size()));
+    break;
   }
-  return out;
+  return text.starts_with('(') || text.starts_with('{') || text.starts_with("\\{") ||
+         text.starts_with('[') || text.starts_with("\\lbrace");
 }
 
 }  // namespace troupe::actors

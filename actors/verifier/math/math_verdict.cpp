@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "actors/verifier/math/choice.h"
 #include "actors/verifier/math/compare.h"
 #include "actors/verifier/math/extract.h"
+#include "actors/verifier/math/gold.h"
 #include "actors/verifier/math/measure.h"
 #include "actors/verifier/math/parser.h"
 #include "actors/verifier/math/statement.h"
@@ -43,15 +45,6 @@ bool is_words(const std::vector<Token>& tokens) {
   return has_word;
 }
 
-bool is_balanced(const std::vector<Token>& tokens) {
-  int depth = 0;
-  for (const Token& token : tokens) {
-    if (token.kind == Kind::kOpen && token.detail == '{') ++depth;
-    if (token.kind == Kind::kClose && token.detail == '{' && --depth < 0) return false;
-  }
-  return depth == 0;
-}
-
 // Nothing to be read: only brackets and separators.
 bool is_blank(const std::vector<Token>& tokens) {
   return std::all_of(tokens.begin(), tokens.end(), [](const Token& token) {
@@ -64,12 +57,6 @@ bool is_blank(const std::vector<Token>& tokens) {
 bool begins_with_relation(const std::vector<Token>& tokens) {
   return !tokens.empty() && tokens[0].kind == Kind::kRelation;
 }
-
-struct Gold {
-  std::string text{};
-  ParsedAnswer parsed{};
-  std::string words{};  // Say what each of its values is.
-};
 
 // A list with a named value in it.
 bool has_names(const Gold& gold) {
@@ -84,17 +71,6 @@ bool has_names(const Gold& gold) {
 bool may_be_joined(const JoinedBoxes& joined, const Gold& gold) {
   if (!gold.words.empty()) return joined.words == gold.words;
   return joined.is_named || !has_names(gold);
-}
-
-// Nothing when the reference answer cannot be read. A solution text counts by its box.
-std::optional<Gold> read_gold(std::string_view text) {
-  const auto boxed = boxed_part(text);
-  if (boxed) text = boxed->text;
-  if (text.size() > kAnswerBytesMax) return {};
-  Gold gold{std::string(text), parse_answer(text), boxed ? boxed->words : ""};
-  const std::vector<Token>& tokens = gold.parsed.tokens;
-  if (is_blank(tokens) || (!gold.parsed.is_math && !is_balanced(tokens))) return {};
-  return gold;
 }
 
 // 1,234 was read as one number; where the gold has several values it may be two.
@@ -139,10 +115,49 @@ bool is_same_decimal(const ParsedAnswer& decimal, std::string_view with_comma) {
   return decimal.tokens[0].kind == Kind::kNumber && decimal.tokens[0].text == text;
 }
 
+// The whole answer, or what a name stands for, is a number with a unit.
+bool has_unit(const ParsedAnswer& answer) {
+  if (!answer.is_math) return false;
+  Term term = answer.term();
+  if (is_relation(term)) term = term.child(term.num_children() - 1);
+  return term.kind() == NodeKind::kQuantity;
+}
+
+// m/s, which is no quotient of variables behind a number.
+bool has_unit_quotient(const std::vector<Token>& tokens) {
+  for (size_t i = 1; i + 1 < tokens.size(); ++i) {
+    if (tokens[i].kind != Kind::kDivide) continue;
+    const auto is_unit = [](const Token& token) {
+      return token.kind == Kind::kWord || (token.kind == Kind::kLetter && token.is_upright);
+    };
+    if (is_unit(tokens[i - 1]) && is_unit(tokens[i + 1])) return true;
+  }
+  return false;
+}
+
+// What both sides are where letters may be units: 3 h is a product beside 3h and three hours beside
+// 180 minutes.
+void read_unit_letters(std::string_view gold, ParsedAnswer& wanted, std::string_view candidate,
+                       ParsedAnswer& said) {
+  const bool is_wanted = has_unit(wanted);
+  const bool is_said = has_unit(said);
+  if (is_wanted && is_said) return;
+  constexpr TokenOptions kOptions{.has_unit_letters = true};
+  ParsedAnswer gold_letters = parse_answer(gold, kOptions);
+  ParsedAnswer said_letters = parse_answer(candidate, kOptions);
+  if (is_wanted && !has_unit(gold_letters)) gold_letters = wanted;
+  if (is_said && !has_unit(said_letters)) said_letters = said;
+  const bool are_both = has_unit(gold_letters) && has_unit(said_letters);
+  const bool is_clear = has_unit(gold_letters) && has_unit_quotient(gold_letters.meant);
+  if (!are_both && !is_clear) return;
+  wanted = std::move(gold_letters);
+  if (has_unit(said_letters)) said = std::move(said_letters);
+}
+
 class Judge {
  public:
   Judge(const Gold& gold, std::string_view candidate, Fuel& fuel)
-      : gold_(gold), candidate_(candidate), fuel_(fuel) {}
+      : gold_(gold), wanted_(gold.parsed), candidate_(candidate), fuel_(fuel) {}
 
   MathVerdict run() {
     if (candidate_.size() > kAnswerBytesMax) {
@@ -150,31 +165,26 @@ class Judge {
                      fmt::format("the answer is longer than {} bytes", kAnswerBytesMax));
     }
     ParsedAnswer said = parse_answer(candidate_);
-    const ParsedAnswer& wanted = gold_.parsed;
     if (is_blank(said.tokens)) return verdict(VerdictKind::kNoAnswer, "the answer is empty");
-    if (begins_with_relation(said.tokens) && !begins_with_relation(wanted.tokens)) {
+    if (begins_with_relation(said.meant) && !begins_with_relation(wanted_.meant)) {
       return verdict(VerdictKind::kNoAnswer, "the answer is a relation and not a value");
     }
-    if (is_same_tokens(said.tokens, wanted.tokens)) {
+    if (is_same_tokens(said.tokens, wanted_.tokens) || is_same_tokens(said.meant, wanted_.meant)) {
       return compared(VerdictKind::kEqual, "are written alike");
     }
-    if (const char letter = choice_letter(wanted.tokens)) {
-      if (const char chosen = choice_letter(said.tokens)) {
-        return letter == chosen ? compared(VerdictKind::kEqual, "are the same choice")
-                                : compared(VerdictKind::kDifferent, "are different choices");
-      }
-    }
-    if (may_be_list(wanted, said, candidate_)) {
+    if (const auto choice = compare_choices(said)) return *choice;
+    if (may_be_list(wanted_, said, candidate_)) {
       said = parse_answer(candidate_, {.has_thousands = false});
     }
     // A comma is the gold's decimal point, or the other way round; otherwise it separates values.
-    if (is_single(wanted) && is_plain_list(said) && may_have_decimal_comma(candidate_)) {
+    if (is_single(wanted_) && is_plain_list(said) && may_have_decimal_comma(candidate_)) {
       said = parse_answer(candidate_, {.has_decimal_comma = true});
-    } else if (is_plain_list(wanted) && may_have_decimal_comma(gold_.text) &&
+    } else if (is_plain_list(wanted_) && may_have_decimal_comma(gold_.text) &&
                is_same_decimal(said, gold_.text)) {
       return compared(VerdictKind::kEqual, "have the same digits");
     }
-    if (!wanted.is_math || !said.is_math) return compare_texts(said);
+    read_unit_letters(gold_.text, wanted_, candidate_, said);
+    if (!wanted_.is_math || !said.is_math) return compare_texts(said);
     return compare_math(said);
   }
 
@@ -187,15 +197,33 @@ class Judge {
                                      printable(gold_.text, kShownBytesMax), how));
   }
 
+  std::optional<MathVerdict> compare_choices(const ParsedAnswer& said) const {
+    // "Option B is correct" names a choice as it stands.
+    const auto letter_of = [](const ParsedAnswer& answer) {
+      const char letter = choice_letter(answer.tokens);
+      return letter != 0 ? letter : choice_letter(answer.meant);
+    };
+    if (const char letter = letter_of(wanted_)) {
+      if (const char chosen = letter_of(said)) {
+        return letter == chosen ? compared(VerdictKind::kEqual, "are the same choice")
+                                : compared(VerdictKind::kDifferent, "are different choices");
+      }
+    }
+    const auto wanted = choice_set(wanted_.meant);
+    const auto chosen = wanted ? choice_set(said.meant) : std::nullopt;
+    if (!chosen || (!wanted->is_explicit && !chosen->is_explicit)) return {};
+    return *wanted == *chosen ? compared(VerdictKind::kEqual, "are the same choices")
+                              : compared(VerdictKind::kDifferent, "are different choices");
+  }
+
   MathVerdict compare_texts(const ParsedAnswer& said) const {
-    const ParsedAnswer& wanted = gold_.parsed;
-    if (wanted.is_math) {
+    if (wanted_.is_math) {
       return is_words(said.tokens)
                  ? compared(VerdictKind::kDifferent, "are a text and a value")
                  : compared(VerdictKind::kUndecided,
                             "differ, and the answer could not be read as mathematics");
     }
-    if (is_words(wanted.tokens) && (is_words(said.tokens) || said.is_math)) {
+    if (is_words(wanted_.tokens) && (is_words(said.tokens) || said.is_math)) {
       return compared(VerdictKind::kDifferent, "are different texts");
     }
     return compared(VerdictKind::kUndecided, "differ as text and could not both be read");
@@ -204,7 +232,7 @@ class Judge {
   MathVerdict compare_math(const ParsedAnswer& said) {
     Comparison comparison{
         .gold_text = gold_.text, .fuel = fuel_, .is_ordered = !gold_.words.empty()};
-    const Outcome outcome = compare_terms(gold_.parsed.term(), said.term(), comparison);
+    const Outcome outcome = compare_terms(wanted_.term(), said.term(), comparison);
     fuel_ = comparison.fuel;
     MathVerdict made;
     switch (outcome) {
@@ -226,15 +254,45 @@ class Judge {
   }
 
   const Gold& gold_;
+  ParsedAnswer wanted_;  // As it is read beside this candidate.
   std::string_view candidate_;
   Fuel& fuel_;
 };
 
-MathVerdict gold_unparseable(std::string_view gold) {
-  return {VerdictKind::kGoldUnparseable, "",
-          gold.size() > kAnswerBytesMax ? "the gold answer is too long"
-                                        : "the gold answer is empty or incomplete",
-          0};
+// How much a verdict says beside others about the same answer.
+int rank(VerdictKind kind) {
+  switch (kind) {
+    case VerdictKind::kEqual:
+      return 3;
+    case VerdictKind::kUndecided:
+      return 2;
+    case VerdictKind::kDifferent:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+// Equal to one alternative is equal; undecided beside one is undecided beside all others.
+template <class JudgeOne>
+MathVerdict judge_alternatives(std::string_view text, JudgeOne judge_one) {
+  const ReadGold read = read_gold(text);
+  Fuel fuel;
+  if (read.alternatives.empty()) {
+    if (read.spelling) {
+      MathVerdict verdict = judge_one(*read.spelling, fuel);
+      if (verdict.kind == VerdictKind::kEqual) return verdict;
+    }
+    return {VerdictKind::kGoldUnparseable, "", read.fault, 0};
+  }
+  std::optional<MathVerdict> best;
+  for (const Gold& gold : read.alternatives) {
+    MathVerdict verdict = judge_one(gold, fuel);
+    if (!best || rank(verdict.kind) > rank(best->kind)) best = std::move(verdict);
+    if (best->kind == VerdictKind::kEqual) break;
+  }
+  best->fuel_spent = fuel.spent();
+  return *best;
 }
 
 void free_caches_at_thread_end() {
@@ -246,28 +304,27 @@ void free_caches_at_thread_end() {
 
 MathVerdict verify_math(std::string_view response, std::string_view gold) {
   free_caches_at_thread_end();
-  const auto read = read_gold(gold);
-  if (!read) return gold_unparseable(gold);
-  const bool is_list = read->parsed.is_math && is_collection(read->parsed.term());
-  const ExtractedAnswer answer = extract_answer(response, is_list);
-  if (!answer.text) return {VerdictKind::kNoAnswer, "", answer.reason, 0};
-  Fuel fuel;
-  MathVerdict verdict = Judge(*read, *answer.text, fuel).run();
-  const bool is_joined = answer.joined && may_be_joined(*answer.joined, *read);
-  if (verdict.kind == VerdictKind::kEqual || !is_joined) return verdict;
-  MathVerdict joined = Judge(*read, answer.joined->text, fuel).run();
-  verdict.fuel_spent = fuel.spent();
-  return joined.kind == VerdictKind::kEqual ? joined : verdict;
+  // Of alternatives some may be lists and some not: each kind looks for its answer once.
+  std::array<std::optional<ExtractedAnswer>, 2> extracted;
+  return judge_alternatives(gold, [&](const Gold& one, Fuel& fuel) -> MathVerdict {
+    const bool is_list = one.parsed.is_math && is_collection(one.parsed.term());
+    std::optional<ExtractedAnswer>& answer = extracted[is_list ? 1 : 0];
+    if (!answer) answer = extract_answer(response, is_list);
+    if (!answer->text) return {VerdictKind::kNoAnswer, "", answer->reason, 0};
+    MathVerdict verdict = Judge(one, *answer->text, fuel).run();
+    const bool is_joined = answer->joined && may_be_joined(*answer->joined, one);
+    if (verdict.kind == VerdictKind::kEqual || !is_joined) return verdict;
+    MathVerdict joined = Judge(one, answer->joined->text, fuel).run();
+    return joined.kind == VerdictKind::kEqual ? joined : verdict;
+  });
 }
 
 MathVerdict verify_math_answer(std::string_view candidate, std::string_view gold) {
   free_caches_at_thread_end();
-  const auto read = read_gold(gold);
-  if (!read) return gold_unparseable(gold);
-  Fuel fuel;
-  return Judge(*read, candidate, fuel).run();
+  return judge_alternatives(
+      gold, [&](const Gold& one, Fuel& fuel) { return Judge(one, candidate, fuel).run(); });
 }
 
-bool is_readable_gold(std::string_view gold) { return read_gold(gold).has_value(); }
+bool is_readable_gold(std::string_view gold) { return !read_gold(gold).alternatives.empty(); }
 
 }  // namespace troupe::actors

@@ -29,7 +29,7 @@ MathVerdict verify_math(std::string_view response, std::string_view gold);
 // Compares an answer that was extracted already.
 MathVerdict verify_math_answer(std::string_view candidate, std::string_view gold);
 
-// Whether a gold answer can be compared with at all: not empty, not too long, brackets closed.
+// Whether a gold answer can be compared with at all (see read_gold).
 bool is_readable_gold(std::string_view gold);
 
 }  // namespace troupe::actors

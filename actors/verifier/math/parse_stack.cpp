@@ -65,6 +65,8 @@ NodeIndex ParseStack::binary(Kind token, NodeIndex left, NodeIndex right) {
     case Kind::kDivide:
     case Kind::kOver:
       return builder_.add(NodeKind::kDivide, {left, right});
+    case Kind::kChoose:
+      return builder_.add(NodeKind::kBinomial, {left, right});
     case Kind::kCaret:
       return power(left, right);
     case Kind::kUnion:
@@ -121,6 +123,7 @@ NodeIndex ParseStack::call(const OpenPart& open, NodeIndex argument) {
     argument = builder_.add(NodeKind::kLogarithm, {open.arguments[1].node, argument});
     return has_exponent ? power(argument, open.arguments[0].node) : argument;
   }
+  if (takes_list(open)) return list_function(open, argument);
   if (!has_exponent) return builder_.add(NodeKind::kFunction, {argument}, open.detail);
   const NodeIndex exponent = open.arguments[0].node;
   if (is_minus_one(exponent) && open.detail >= kSin && open.detail <= kCsc) {
@@ -132,6 +135,28 @@ NodeIndex ParseStack::call(const OpenPart& open, NodeIndex argument) {
     return argument;
   }
   return power(builder_.add(NodeKind::kFunction, {argument}, open.detail), exponent);
+}
+
+bool ParseStack::takes_list(const OpenPart& open) {
+  return open.what == OpenPart::kFunctionCall && open.token == Kind::kFunction &&
+         open.detail >= kGcd && open.detail <= kBinomialOf;
+}
+
+// gcd(12, 18): its arguments instead of a pair of them.
+NodeIndex ParseStack::list_function(const OpenPart& open, NodeIndex argument) {
+  const Tree& tree = builder_.tree();
+  const NodeKind kind = tree[argument].kind;
+  std::vector<NodeIndex> arguments{argument};
+  if (kind == NodeKind::kTuple || kind == NodeKind::kSet) {
+    arguments.assign(tree.children(argument).begin(), tree.children(argument).end());
+  }
+  const bool is_binomial = open.detail == kBinomialOf;
+  if (open.num_arguments != 0 || arguments.empty() || (is_binomial && arguments.size() != 2)) {
+    fail();
+    return argument;
+  }
+  if (is_binomial) return builder_.add(NodeKind::kBinomial, arguments);
+  return builder_.add(NodeKind::kFunction, arguments, open.detail);
 }
 
 bool ParseStack::is_integer_literal(NodeIndex node) const {
@@ -348,7 +373,44 @@ void ParseStack::close_with(ParsedValue value) {
   if (!has_open(OpenPart::kGroup)) return fail();
   open_.pop_back();
   expect_operand_ = true;
+  if (!open_.empty() && takes_list(open_.back())) value.is_group = true;
+  if (close_choice(value.node)) return;
   push_operand(value);
+}
+
+// C(10, 5) is a number of choices where it cannot be a point: k is at most n.
+bool ParseStack::close_choice(NodeIndex pair) {
+  const Tree& tree = builder_.tree();
+  const bool is_pair = tree[pair].kind == NodeKind::kTuple && tree[pair].detail == '(' &&
+                       tree[pair].num_children == 2;
+  if (!is_pair || !has_open(OpenPart::kBinary) || !open_.back().is_implicit || num_current() < 1) {
+    return false;
+  }
+  const NodeIndex n = tree.child(pair, 0);
+  const NodeIndex k = tree.child(pair, 1);
+  if (!is_integer_literal(n) || !is_integer_literal(k)) return false;
+  const std::string& above = tree.literal(n).digits;
+  const std::string& below = tree.literal(k).digits;
+  const bool is_choice =
+      below.size() < above.size() || (below.size() == above.size() && below <= above);
+  const NodeIndex left = values_.back().node;
+  const bool is_product = tree[left].kind == NodeKind::kMultiply && !tree[left].is_grouped;
+  const NodeIndex letter = is_product ? tree.child(left, 1) : left;
+  const bool is_letter = tree[letter].kind == NodeKind::kSymbol && tree.name(letter) == "C" &&
+                         !tree[letter].is_grouped;
+  if (!is_choice || !is_letter) return false;
+  open_.pop_back();
+  NodeIndex node = left;
+  if (is_product) {
+    const NodeIndex factor = tree.child(left, 0);
+    const NodeIndex choice = builder_.add(NodeKind::kBinomial, {n, k}, 'C');
+    node = builder_.add(NodeKind::kMultiply, {factor, choice});
+  } else {
+    node = builder_.add(NodeKind::kBinomial, {n, k}, 'C');
+  }
+  values_.back() = {.node = node};
+  expect_operand_ = false;
+  return true;
 }
 
 }  // namespace troupe::actors

@@ -102,6 +102,9 @@ class ParseStack {
   NodeIndex prefix(const OpenPart& open, NodeIndex value);
   // The arguments are an exponent (sin^2) and a base (log_2).
   NodeIndex call(const OpenPart& open, NodeIndex argument);
+  static bool takes_list(const OpenPart& open);
+  NodeIndex list_function(const OpenPart& open, NodeIndex argument);
+  bool close_choice(NodeIndex pair);
   bool is_minus_one(NodeIndex node) const;
   bool is_function_name(NodeIndex node) const;
   bool is_applied(NodeIndex left) const;

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "actors/verifier/math/characters.h"
-#include "actors/verifier/math/parse_stack.h"
+#include "actors/verifier/math/form_parser.h"
+#include "actors/verifier/math/rewrite.h"
 #include "actors/verifier/math/unit_parser.h"
 
 namespace troupe::actors {
@@ -14,9 +15,9 @@ namespace {
 
 using Kind = TokenKind;
 
-class Parser : ParseStack {
+class Parser : FormParser {
  public:
-  explicit Parser(const std::vector<Token>& tokens) : tokens_(tokens) {}
+  explicit Parser(const std::vector<Token>& tokens) : FormParser(tokens) {}
 
   bool run(Tree& tree, NodeIndex& root) {
     if (tokens_.empty()) return false;
@@ -33,18 +34,11 @@ class Parser : ParseStack {
   }
 
  private:
-  const Token* peek(size_t ahead = 0) const {
-    return at_ + ahead < tokens_.size() ? &tokens_[at_ + ahead] : nullptr;
-  }
-  bool is_next(Kind kind, char detail = 0) const {
-    const Token* token = peek();
-    return token && token->kind == kind && (detail == 0 || token->detail == detail);
-  }
-
   // --- tokens ----------------------------------------------------------------------------------
 
   void step() {
     const Token& token = tokens_[at_];
+    if (begins_integrand(token)) return open_integrand();
     switch (token.kind) {
       case Kind::kNumber:
         return number(token);
@@ -80,9 +74,12 @@ class Parser : ParseStack {
       case Kind::kColon:
         return infix(token, kRatioStrength);
       case Kind::kOver:
+      case Kind::kChoose:
         return over(token);
+      case Kind::kModulo:
+        return modulo();
       case Kind::kCaret:
-        return caret(token);
+        return expect_operand_ ? prefixed_choice() : caret(token);
       case Kind::kBang:
       case Kind::kPercent:
       case Kind::kDegree:
@@ -125,8 +122,9 @@ class Parser : ParseStack {
       case Kind::kWrap:
         return wrap(token);
       case Kind::kUnderscore:
-        return grouped_base();
+        return expect_operand_ ? prefixed_choice() : grouped_base();
       case Kind::kPrime:
+      case Kind::kArrow:
       case Kind::kUnknown:
         return fail();
     }
@@ -215,47 +213,13 @@ class Parser : ParseStack {
     return true;
   }
 
-  // 204_5
-  void base(std::string_view digits) {
-    ++at_;
-    const auto text = raw_argument();
-    if (!text || text->empty() || text->size() > 2 ||
-        !std::all_of(text->begin(), text->end(), is_digit)) {
-      return fail();
-    }
-    push_operand({.node = builder_.based(std::string(digits) + "_" + *text)});
-  }
-
-  // The tokens of a subscript as text.
-  std::optional<std::string> raw_argument() {
-    constexpr size_t kBytesMax = 32;
-    const Token* token = peek();
-    if (!token) return {};
-    const auto spelling = [](const Token& one) {
-      if (!one.text.empty()) return one.text;
-      return std::string(1, static_cast<char>('A' + static_cast<char>(one.kind)));
-    };
-    if (token->kind != Kind::kOpen) {
-      if (token->kind != Kind::kNumber && token->kind != Kind::kLetter) return {};
-      ++at_;
-      return spelling(*token);
-    }
-    if (token->detail != '{') return {};
-    std::string text;
-    for (++at_; (token = peek()); ++at_) {
-      if (token->kind == Kind::kClose && token->detail == '{') {
-        ++at_;
-        return text;
-      }
-      if (token->kind == Kind::kOpen || text.size() > kBytesMax) return {};
-      text += spelling(*token);
-    }
-    return {};
-  }
-
   void letter(const Token& token) {
-    const bool is_unit = token.is_upright && (find_unit(token.text) || is_unit_symbol(token.text));
-    if (!expect_operand_ && (is_unit || is_temperature(token))) return unit();
+    if (is_differential()) return close_integrand();
+    if (marked_choice() || infix_choice()) return;
+    const bool is_unit = token.is_upright && find_unit(token.text);
+    if (!expect_operand_ && (is_unit || is_temperature(token) || is_micro(tokens_, at_))) {
+      return unit();
+    }
     begin_operand();
     ++at_;
     std::string name = token.text;
@@ -334,7 +298,7 @@ class Parser : ParseStack {
   void over(const Token& token) {
     const bool is_in_relation = !group().relations.empty();
     for (size_t i = open_.size(); i-- > 0 && is_operator(open_[i]);) {
-      if (open_[i].token == Kind::kOver) return fail();
+      if (open_[i].token == Kind::kOver || open_[i].token == Kind::kChoose) return fail();
     }
     if (is_in_relation) return fail();
     infix(token, kOverStrength);
@@ -346,8 +310,17 @@ class Parser : ParseStack {
     return tree[node].kind == NodeKind::kSymbol && tree.name(node).starts_with("vec{");
   }
 
+  // The currency before a number that "per hour" or "/hour" follows.
+  bool has_open_currency() const {
+    return has_open(OpenPart::kPrefix) && open_.back().token == Kind::kCurrency;
+  }
+
   void divide(const Token& token) {
     if (expect_operand_) return fail();
+    const Token* next = peek(1);
+    if (has_open_currency() && next && next->kind == Kind::kWord) {
+      return apply_rate(parse_unit(tokens_, at_ + 1, true));
+    }
     reduce(kMultiplyStrength, true);
     // sin pi/6 means half: the sine of pi alone would be no question.
     const bool is_angle =
@@ -431,8 +404,20 @@ class Parser : ParseStack {
   void unit() {
     if (num_current() > 0 && is_temperature(tokens_[at_])) return temperature();
     if (num_current() > 0 && scale()) return;
+    if (has_open_currency() && tokens_[at_].text == "per") {
+      return apply_rate(parse_unit(tokens_, at_));
+    }
     apply_unit(tokens_[at_].kind == Kind::kFraction ? parse_unit_fraction(tokens_, at_)
                                                     : parse_unit(tokens_, at_));
+  }
+
+  // \$5 per hour
+  void apply_rate(std::optional<ParsedUnit> parsed) {
+    const auto rate = parsed ? times_power(open_.back().unit, parsed->unit, 1) : std::nullopt;
+    if (!rate) return fail();
+    open_.back().unit = *rate;
+    at_ = parsed->end;
+    reduce(kMultiplyStrength);
   }
 
   void apply_unit(std::optional<ParsedUnit> parsed) {
@@ -472,7 +457,8 @@ class Parser : ParseStack {
     const char bracket = group().bracket;
     const bool is_matrix = bracket == 'M';
     const bool is_break = token.kind == Kind::kColumnBreak || token.kind == Kind::kRowBreak;
-    if (is_matrix != is_break || bracket == '|' || bracket == 'f' || bracket == 'c') return fail();
+    const bool is_single = bracket == '|' || bracket == 'f' || bracket == 'c' || bracket == 'I';
+    if (is_matrix != is_break || is_single) return fail();
     if (!open_.empty() && open_.back().what == OpenPart::kCollector) return fail();
     if (!finish_item()) return;
     ++at_;
@@ -495,10 +481,26 @@ class Parser : ParseStack {
     if (token.kind == Kind::kAnd && joiner != 'o') joiner = 'a';
   }
 
+  // 7 mod 12, as a relation of its own kind.
+  void modulo() {
+    const std::string& relations = group().relations;
+    const bool is_twice = relations.find('m') != relations.npos;
+    if (expect_operand_ || is_twice || (group().bracket != 0 && group().bracket != '{')) {
+      return fail();
+    }
+    reduce(kLoosest);
+    if (!ok_ || num_current() != 1) return fail();
+    ++at_;
+    group().relations += 'm';
+    expect_operand_ = true;
+  }
+
   void relation(const Token& token) {
     if (expect_operand_) return fail();
     const char bracket = group().bracket;
-    if (bracket != 0 && bracket != '(' && bracket != 'S' && bracket != '{') return fail();
+    const bool may_hold =
+        bracket == 0 || bracket == '(' || bracket == 'S' || bracket == '{' || bracket == 'M';
+    if (!may_hold) return fail();
     reduce(kLoosest);
     if (!ok_ || num_current() != 1) return fail();
     ++at_;
@@ -541,136 +543,22 @@ class Parser : ParseStack {
     close_with({.node = builder_.add(NodeKind::kTuple, items, detail)});
   }
 
-  const std::vector<Token>& tokens_;
-  size_t at_ = 0;
   size_t digit_ = 0;  // Of the number at at_, how many digits were arguments already.
 };
-
-// {x | x > 1} and {x \in \mathbb{R} : x > 1} say x > 1. Nothing for other tokens.
-std::vector<Token> set_condition(const std::vector<Token>& tokens) {
-  const auto is_at = [&](size_t at, Kind kind, char detail) {
-    return at < tokens.size() && tokens[at].kind == kind && tokens[at].detail == detail;
-  };
-  if (tokens.size() < 7) return {};
-  const size_t end = tokens.size() - 1;
-  if (!is_at(0, Kind::kOpen, 'S') || !is_at(end, Kind::kClose, 'S')) return {};
-  if (tokens[1].kind != Kind::kLetter) return {};
-  size_t at = 2;
-  const bool is_real = is_at(2, Kind::kRelation, 'i') && is_at(3, Kind::kWrap, 0) &&
-                       tokens[3].text == "mathbb" && tokens.size() > 9 && tokens[5].text == "R";
-  if (is_real) at = 7;  // After \in \mathbb{R}.
-  if (!is_at(at, Kind::kBar, 0) && !is_at(at, Kind::kColon, 0)) return {};
-  std::vector<Token> inside(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1, tokens.end() - 1);
-  bool has_inequality = false;
-  bool has_letter = false;
-  for (const Token& token : inside) {
-    if (token.detail == 'S') return {};
-    has_letter = has_letter || (token.kind == Kind::kLetter && token.text == tokens[1].text);
-    has_inequality = has_inequality || (token.kind == Kind::kRelation && token.detail != '=' &&
-                                        token.detail != 'i' && token.detail != '~');
-  }
-  return has_inequality && has_letter ? inside : std::vector<Token>();
-}
-
-struct Assignment {
-  std::string name{};
-  std::vector<Token> name_tokens{};
-  std::vector<Token> value_tokens{};
-};
-
-// y_1 = 2. Nothing for other tokens.
-std::optional<Assignment> read_assignment(std::span<const Token> tokens) {
-  Assignment assignment;
-  if (tokens.empty() || tokens[0].kind != Kind::kLetter) return {};
-  size_t at = 0;
-  const auto is_equals = [](const Token& token) {
-    return token.kind == Kind::kRelation && token.detail == '=';
-  };
-  for (; at < tokens.size() && !is_equals(tokens[at]); ++at) {
-    const Token& token = tokens[at];
-    const bool is_index = at > 0 && (token.kind == Kind::kUnderscore ||
-                                     token.kind == Kind::kNumber || token.kind == Kind::kPrime);
-    if (at > 0 && !is_index) return {};
-    assignment.name += token.text + "_";
-    assignment.name_tokens.push_back(token);
-  }
-  if (at + 1 >= tokens.size()) return {};
-  assignment.value_tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1,
-                                 tokens.end());
-  const bool has_relation =
-      std::any_of(assignment.value_tokens.begin(), assignment.value_tokens.end(),
-                  [](const Token& token) { return token.kind == Kind::kRelation; });
-  return has_relation ? std::nullopt : std::optional(std::move(assignment));
-}
-
-// The tokens between separators that stand in no brackets.
-template <class IsSeparator>
-std::vector<std::span<const Token>> split(std::span<const Token> tokens, IsSeparator is_separator) {
-  std::vector<std::span<const Token>> parts;
-  int depth = 0;
-  size_t begin = 0;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const Kind kind = tokens[i].kind;
-    depth += (kind == Kind::kOpen || kind == Kind::kBegin) -
-             (kind == Kind::kClose || kind == Kind::kEnd);
-    if (depth != 0 || !is_separator(kind)) continue;
-    parts.push_back(tokens.subspan(begin, i - begin));
-    begin = i + 1;
-  }
-  parts.push_back(tokens.subspan(begin));
-  return parts;
-}
-
-// x = 1, y = 2; x = 3, y = 4 says (x, y) = (1, 2), (x, y) = (3, 4). Nothing for other tokens.
-std::vector<Token> grouped_assignments(const std::vector<Token>& tokens) {
-  constexpr size_t kGroupsMax = 64;
-  const auto is_outer = [](Kind kind) { return kind == Kind::kSemicolon || kind == Kind::kOr; };
-  const auto is_inner = [](Kind kind) { return kind == Kind::kComma || kind == Kind::kAnd; };
-  if (tokens.empty() || tokens[0].kind != Kind::kLetter) return {};
-  const auto groups = split(tokens, is_outer);
-  if (groups.size() < 2 || groups.size() > kGroupsMax) return {};
-  std::vector<Token> all;
-  std::vector<std::string> names;
-  for (const auto& group : groups) {
-    std::vector<Assignment> items;
-    for (const auto& part : split(group, is_inner)) {
-      auto item = read_assignment(part);
-      if (!item) return {};
-      items.push_back(std::move(*item));
-    }
-    if (items.size() < 2) return {};
-    std::sort(items.begin(), items.end(),
-              [](const Assignment& a, const Assignment& b) { return a.name < b.name; });
-    std::vector<std::string> group_names;
-    for (const Assignment& item : items) group_names.push_back(item.name);
-    const bool is_twice =
-        std::adjacent_find(group_names.begin(), group_names.end()) != group_names.end();
-    if (is_twice || (!names.empty() && names != group_names)) return {};
-    names = group_names;
-    if (!all.empty()) all.push_back({.kind = Kind::kComma});
-    for (const auto part : {&Assignment::name_tokens, &Assignment::value_tokens}) {
-      if (part == &Assignment::value_tokens)
-        all.push_back({.kind = Kind::kRelation, .detail = '='});
-      all.push_back({.kind = Kind::kOpen, .detail = '('});
-      for (size_t i = 0; i < items.size(); ++i) {
-        if (i > 0) all.push_back({.kind = Kind::kComma});
-        all.insert(all.end(), (items[i].*part).begin(), (items[i].*part).end());
-      }
-      all.push_back({.kind = Kind::kClose, .detail = '('});
-    }
-  }
-  return all;
-}
 
 }  // namespace
 
 ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
   ParsedAnswer answer;
   answer.tokens = tokenize(text, options);
-  std::vector<Token> meant = set_condition(answer.tokens);
-  if (meant.empty()) meant = grouped_assignments(answer.tokens);
-  answer.is_math = Parser(meant.empty() ? answer.tokens : meant).run(answer.tree, answer.root);
-  return answer;
+  answer.meant = meant_tokens(answer.tokens);
+  answer.is_math = Parser(answer.meant).run(answer.tree, answer.root);
+  if (answer.is_math || options.has_unit_letters) return answer;
+  // "5 m/sec" is nothing else than a number with a unit.
+  options.has_unit_letters = true;
+  ParsedAnswer with_units = parse_answer(text, options);
+  const bool is_quantity = with_units.is_math && with_units.term().kind() == NodeKind::kQuantity;
+  return is_quantity ? with_units : answer;
 }
 
 }  // namespace troupe::actors

@@ -15,7 +15,8 @@ struct ParsedAnswer {
   static constexpr size_t kDepthMax = 256;  // Of brackets, commands and operators left open.
 
   std::vector<Token> tokens{};
-  bool is_math = false;  // Otherwise a text: only its tokens count.
+  std::vector<Token> meant{};  // Without what only surrounds the answer (see meant_tokens).
+  bool is_math = false;        // Otherwise a text: only its tokens count.
   Tree tree{};
   NodeIndex root = 0;
 

@@ -4,6 +4,7 @@
 
 #include <flint/fmpq.h>
 
+#include <cstdint>
 #include <utility>
 
 namespace troupe::actors {

@@ -64,6 +64,7 @@ bool has_real_function(Term term) {
     const Node& node = (*term.tree)[static_cast<NodeIndex>(term.node().first + i)];
     if (!is_used[i] || node.kind != NodeKind::kFunction) continue;
     if (node.detail == kAbs || node.detail == kFloor || node.detail == kCeiling) return true;
+    if (node.detail >= kGcd) return true;
   }
   return false;
 }
@@ -169,9 +170,15 @@ bool rounds_to(const ExactTerm& value, const ExactTerm& decimal, int64_t last_pl
   return false;
 }
 
+// 0.123123... is no rounding of anything.
+bool has_dots(Term term) {
+  return term.kind() == NodeKind::kNumber && term.tree->literal(term.root).has_dots;
+}
+
 // The rounding of exact golds by decimals with many digits, and of any candidate to such golds.
 bool is_rounding(const ExactTerm& gold, const ExactTerm& candidate, Comparison& comparison) {
   constexpr size_t kSignificantMin = 6;
+  if (has_dots(gold.term)) return false;
   if (const auto decimal = decimal_of(gold.term)) {
     return decimal->num_significant >= kSignificantMin &&
            rounds_to(candidate, gold, decimal->last_place, comparison);

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "actors/verifier/math/tokens.h"
+
 namespace troupe::actors {
 namespace {
 
@@ -33,7 +35,8 @@ class Interner {
       has_matrix[node - first] = kind == NodeKind::kMatrix || num_matrices > 0;
       // Matrices do not commute.
       const bool is_product = kind == NodeKind::kMultiply && num_matrices < 2;
-      if (kind == NodeKind::kAdd || is_product || kind == NodeKind::kSet) {
+      const bool is_list = kind == NodeKind::kFunction && tree[node].detail >= kGcd;
+      if (kind == NodeKind::kAdd || is_product || is_list || kind == NodeKind::kSet) {
         std::sort(key.begin() + 3, key.end());
       }
       ids[node - first] = intern(keys_, std::move(key));

@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/end_marks.h"
 #include "actors/verifier/math/lexicon.h"
+#include "actors/verifier/math/numeral.h"
+#include "actors/verifier/math/unicode.h"
 #include "actors/verifier/math/units.h"
 
 namespace troupe::actors {
@@ -12,13 +15,15 @@ namespace {
 
 using Kind = TokenKind;
 
+constexpr size_t kCapitalsMax = 3;  // A name like ABC; more capitals are a word.
+
 class Tokenizer {
  public:
   Tokenizer(std::string text, TokenOptions options)
       : ascii_(std::move(text)), text_(ascii_), options_(options) {}
 
   std::vector<Token> run() {
-    strip_ends();
+    text_ = without_end_marks(text_);
     while (at_ < text_.size()) step();
     // The full stop inside \text{...}.
     const bool ends_in_stop = tokens_.size() > 1 && tokens_.back().kind == Kind::kUnknown &&
@@ -39,29 +44,23 @@ class Tokenizer {
   bool is_upright() const { return num_upright_ > 0; }
 
   void emit(Kind kind, char detail = 0, std::string_view text = {}) {
+    if (std::exchange(is_line_pending_, false)) next_line(kind);
     tokens_.push_back({kind, detail, has_space_, is_upright(), std::string(text)});
     has_space_ = false;
   }
 
-  // Markdown's stars, and the full stop of the sentence.
-  void strip_ends() {
-    text_ = trimmed(text_);
-    if (text_.size() > 4 && text_.starts_with("**") && text_.ends_with("**")) {
-      text_ = trimmed(text_.substr(2, text_.size() - 4));
-    }
-    // The stop may stand inside the last $ or \).
-    while (!text_.empty()) {
-      std::string_view inside = text_;
-      while (inside.ends_with('$') && !inside.ends_with("\\$")) {
-        inside = trimmed(inside.substr(0, inside.size() - 1));
-      }
-      for (std::string_view close : {"\\)", "\\]"}) {
-        if (inside.ends_with(close)) inside = trimmed(inside.substr(0, inside.size() - 2));
-      }
-      if (!inside.ends_with('.') || inside.ends_with("..") || inside.ends_with("\\right.")) break;
-      text_ = trimmed(inside.substr(0, inside.size() - 1));
-      break;
-    }
+  // What begins with a relation or an operator goes on with the line before it; other lines are
+  // further values.
+  void next_line(Kind kind) {
+    constexpr Kind kJoining[] = {Kind::kRelation, Kind::kPlus,      Kind::kTimes, Kind::kComma,
+                                 Kind::kOr,       Kind::kAnd,       Kind::kArrow, Kind::kSemicolon,
+                                 Kind::kDivide,   Kind::kPlusMinus, Kind::kClose, Kind::kModulo};
+    const auto joins = [&](Kind one) {
+      return std::find(std::begin(kJoining), std::end(kJoining), one) != std::end(kJoining);
+    };
+    if (tokens_.empty() || joins(kind)) return;
+    if (joins(tokens_.back().kind) && tokens_.back().kind != Kind::kClose) return;
+    tokens_.push_back({Kind::kComma, 0, false, false, {}});
   }
 
   void step() {
@@ -122,7 +121,7 @@ class Tokenizer {
       case ';':
         return emit(Kind::kSemicolon);
       case '&':
-        return emit(Kind::kColumnBreak);
+        return num_matrices_ == 0 && num_lines_ > 0 ? void() : emit(Kind::kColumnBreak);
       case '|':
         return emit(Kind::kBar);
       case '(':
@@ -189,94 +188,14 @@ class Tokenizer {
     emit(Kind::kCaret);
   }
 
-  // The length of a separator of thousands at `at`, 0 if there is none.
-  size_t separator_at(size_t at) const {
-    size_t length = 0;
-    for (std::string_view mark : {"{,}", "{, }", " {,}", " {, }", ",\\!", ",\\! ", "\\,", "{,}\\!",
-                                  "\\!,\\!", "\\;", "\\:", "\\ ", "~"}) {
-      if (rest(at).starts_with(mark)) length = std::max(length, mark.size());
-    }
-    const bool is_list = depth_ > 0 || !options_.has_thousands ||
-                         (!tokens_.empty() && tokens_.back().kind == Kind::kComma);
-    const bool is_plain = rest(at).starts_with(',') || rest(at).starts_with(' ');
-    if (length == 0 && !is_list && is_plain) length = 1;
-    if (length == 0) return 0;
-    const std::string_view digits = rest(at + length);
-    const bool is_group = digits.size() >= 3 && is_digit(digits[0]) && is_digit(digits[1]) &&
-                          is_digit(digits[2]) && (digits.size() == 3 || !is_digit(digits[3]));
-    return is_group ? length : 0;
-  }
-
   void number() {
-    std::string digits;
-    while (is_digit(peek())) digits += text_[at_++];
-    if (options_.has_decimal_comma && !digits.empty() && peek() == ',' && is_digit(peek(1))) {
-      digits += '.';
-      ++at_;
-      while (is_digit(peek())) digits += text_[at_++];
-      return emit(Kind::kNumber, 0, digits);
-    }
-    if (!digits.empty() && digits.size() <= 3 && digits[0] != '0') {
-      std::string grouped = digits;
-      size_t end = at_;
-      while (const size_t length = separator_at(end)) {
-        grouped += rest(end + length).substr(0, 3);
-        end += length + 3;
-      }
-      // 1,234,5 is a list of three.
-      const bool is_list = rest(end).size() > 1 && rest(end)[0] == ',' && is_digit(rest(end)[1]);
-      if (!is_list && end > at_) {
-        digits = std::move(grouped);
-        at_ = end;
-      }
-    }
-    if (peek() == '.' && (is_digit(peek(1)) || repeating_at(at_ + 1).second > 0)) {
-      digits += text_[at_++];
-      while (is_digit(peek())) digits += text_[at_++];
-      const auto [repeating, length] = repeating_at(at_);
-      if (length > 0) {
-        digits += "(" + std::string(repeating) + ")";
-        at_ += length;
-      }
-    } else if (peek() == '.' && !rest(at_).starts_with("..")) {
-      ++at_;  // 5. is 5; what follows a full stop is looked at for itself.
-      if (is_digit(digits.empty() ? '0' : digits.back()) && is_letter(peek())) {
-        emit(Kind::kNumber, 0, digits);
-        return emit(Kind::kUnknown, 0, ".");
-      }
-    }
-    exponent(digits);
-    emit(Kind::kNumber, 0, digits);
-  }
-
-  // 1.5e-30. With a sign there must be two digits or a point before: 2e-1 is 2e minus 1. But nobody
-  // writes 1e for e.
-  void exponent(std::string& digits) {
-    if ((peek() != 'e' && peek() != 'E') || digits.ends_with(')')) return;
-    size_t end = at_ + 1;
-    const bool is_signed = end < text_.size() && (text_[end] == '+' || text_[end] == '-');
-    if (is_signed) ++end;
-    const size_t begin = end;
-    while (end < text_.size() && is_digit(text_[end])) ++end;
-    const bool has_point = digits.find('.') != digits.npos;
-    if (end == begin || (is_signed && !has_point && digits != "1" && end - begin < 2)) return;
-    if (end < text_.size() && is_letter(text_[end])) return;
-    digits += "e" + std::string(text_.substr(at_ + 1, end - at_ - 1));
-    at_ = end;
-  }
-
-  // \overline{36} after a decimal point: its digits and its length in the text.
-  std::pair<std::string_view, size_t> repeating_at(size_t at) const {
-    for (std::string_view mark : {"\\overline{", "\\bar{", "\\dot{"}) {
-      if (!rest(at).starts_with(mark)) continue;
-      const std::string_view inside = rest(at + mark.size());
-      size_t count = 0;
-      while (count < inside.size() && is_digit(inside[count])) ++count;
-      if (count > 0 && count < inside.size() && inside[count] == '}') {
-        return {inside.substr(0, count), mark.size() + count + 1};
-      }
-    }
-    return {{}, 0};
+    const bool is_in_list = depth_ > 0 || (!tokens_.empty() && tokens_.back().kind == Kind::kComma);
+    const Numeral numeral =
+        read_numeral(rest(at_), options_, {.is_in_list = is_in_list, .is_first = tokens_.empty()});
+    at_ += numeral.length;
+    emit(Kind::kNumber, 0, numeral.text);
+    if (numeral.has_stop) return emit(Kind::kUnknown, 0, ".");
+    at_ += ordinal_suffix(numeral.text, rest(at_));
   }
 
   void letters() {
@@ -291,26 +210,103 @@ class Tokenizer {
         return emit(Kind::kWord, 0, word + "m");
       }
     }
-    if (run.size() == 1) return emit(Kind::kLetter, 0, run);
-    if (named(run, word)) return;
-    const bool follows_value =
-        !tokens_.empty() &&
-        (tokens_.back().kind == Kind::kNumber || tokens_.back().kind == Kind::kClose ||
-         (tokens_.back().kind == Kind::kWord &&
-          (tokens_.back().text == "sq" || tokens_.back().text == "square")));
-    if (follows_value && find_unit(word)) return emit(Kind::kWord, 0, word);
+    if (run == "m" && is_angle_next()) return;  // The measure of an angle.
+    if (run.size() == 1) return letter(run);
+    const bool is_second = options_.has_unit_letters && run == "sec" && follows_value();
+    if (!is_second && named(run, word)) return;
+    if (follows_value() && (is_plain_unit(run) || (options_.has_unit_letters && find_unit(run)))) {
+      return emit(Kind::kWord, 0, unit_name(run, word));
+    }
     const bool is_all_capital = std::all_of(run.begin(), run.end(), is_capital);
-    if (is_all_capital && run.size() <= 3) return emit(Kind::kLetter, 0, run);
-    if (is_upright()) return emit(Kind::kWord, 0, word);
-    if (run.size() <= 3 && !is_short_word(word)) return single_letters(run);
-    if (run.size() > 3 && joined_functions(run)) return;
+    if (is_all_capital && run.size() <= kCapitalsMax) return emit(Kind::kLetter, 0, run);
+    if (is_upright()) return emit(Kind::kWord, 0, unit_name(run, word));
+    if (word == "cu" && has_space_ && follows_value()) return emit(Kind::kWord, 0, word);
+    const bool is_product = run.size() == 2 && word != "no" &&
+                            (follows_operator() || (tokens_.empty() && is_operator_next()));
+    if (is_product || (run.size() <= 3 && !is_short_word(word))) return single_letters(run);
+    if (run.size() > 3 && word != "since" && word != "cosine" && joined_functions(run)) return;
     emit(Kind::kWord, 0, word);
+  }
+
+  // A unit's symbol stays as it is written.
+  static std::string unit_name(std::string_view run, const std::string& word) {
+    return find_unit(run) && !find_unit(word) ? std::string(run) : word;
+  }
+
+  // A number, or something else that a unit may stand behind.
+  bool follows_value() const {
+    if (tokens_.empty()) return false;
+    const Token& last = tokens_.back();
+    if (last.kind == Kind::kNumber || last.kind == Kind::kClose) return true;
+    if (last.kind == Kind::kWord) {
+      return options_.has_unit_letters || last.text == "sq" || last.text == "square" ||
+             last.text == "cu" || last.text == "cubic";
+    }
+    const bool is_bracketed = last.kind == Kind::kOpen && last.detail == '(' &&
+                              last.has_space_before && tokens_.size() > 1;
+    if (is_bracketed) return tokens_[tokens_.size() - 2].kind == Kind::kNumber;  // 5 (cm)
+    const bool is_short = last.kind == Kind::kUnknown && last.text == "." && tokens_.size() > 2;
+    if (is_short) {  // 12 sq. ft.
+      const Token& before = tokens_[tokens_.size() - 2];
+      return before.kind == Kind::kWord && (before.text == "sq" || before.text == "cu");
+    }
+    const bool joins = last.kind == Kind::kDivide || last.kind == Kind::kTimes ||
+                       (last.kind == Kind::kLetter && last.is_upright);
+    return options_.has_unit_letters && joins && tokens_.size() > 1;
+  }
+
+  // ax + by has no word in it.
+  bool follows_operator() const {
+    if (tokens_.empty()) return false;
+    const Kind last = tokens_.back().kind;
+    return last == Kind::kPlus || last == Kind::kMinus || last == Kind::kTimes ||
+           last == Kind::kOpen;
+  }
+
+  bool is_operator_next() const {
+    const std::string_view after = trimmed(rest(at_));
+    return !after.empty() && std::string_view("+-*^").find(after[0]) != std::string_view::npos;
+  }
+
+  void letter(std::string_view name) {
+    emit(Kind::kLetter, 0, name);
+    if (!options_.has_unit_letters) return;
+    const Token letter = std::move(tokens_.back());
+    tokens_.pop_back();
+    const bool is_set_off =
+        letter.has_space_before || tokens_.empty() || tokens_.back().kind != Kind::kNumber;
+    const bool is_micro = tokens_.size() > 1 && tokens_.back().kind == Kind::kLetter &&
+                          tokens_.back().text == "mu" && find_unit("u" + std::string(name));
+    const bool is_unit = is_micro || (is_set_off && find_unit(name) && follows_value());
+    tokens_.push_back(letter);
+    if (is_unit) tokens_.back().is_upright = true;
+  }
+
+  bool is_angle_next() const {
+    const std::string_view after = trimmed(rest(at_));
+    return after.starts_with("\\angle") || after.starts_with("\\measuredangle");
+  }
+
+  bool is_bracket_next() const {
+    std::string_view after = trimmed(rest(at_));
+    while (is_upright() && after.starts_with('}')) after = trimmed(after.substr(1));
+    return begins_with_bracket(after);
   }
 
   // A name that has a meaning of its own.
   bool named(std::string_view run, const std::string& word) {
     if (const auto function = find_function(run)) {
       emit(Kind::kFunction, *function);
+      if (run == "log") base_of_log();
+    } else if (const auto list = find_list_function(run); list && is_bracket_next()) {
+      emit(Kind::kFunction, *list);
+    } else if (word == "mod" || word == "modulo") {
+      emit(Kind::kModulo);
+    } else if (word == "choose" && !tokens_.empty() && tokens_.back().kind == Kind::kNumber) {
+      emit(Kind::kChoose);
+    } else if (word == "per" && is_cent_next()) {
+      at_ = text_.find('t', at_) + 1;
+      emit(Kind::kPercent);
     } else if (word == "pi") {
       emit(Kind::kConstant, 0, "pi");
     } else if (word == "infinity" || word == "inf") {
@@ -327,6 +323,25 @@ class Tokenizer {
       return false;
     }
     return true;
+  }
+
+  // "per cent" is no amount of cents.
+  bool is_cent_next() const {
+    const std::string_view after = trimmed(rest(at_));
+    return after.starts_with("cent") && (after.size() == 4 || !is_letter(after[4]));
+  }
+
+  // log2(8) and log10(100): the digits are the base where brackets follow.
+  void base_of_log() {
+    size_t end = at_;
+    while (end < text_.size() && is_digit(text_[end])) ++end;
+    const std::string_view base = rest(at_).substr(0, end - at_);
+    if ((base != "2" && base != "10" && base != "3") || !rest(end).starts_with('(')) return;
+    emit(Kind::kUnderscore);
+    emit(Kind::kOpen, '{');
+    emit(Kind::kNumber, 0, base);
+    emit(Kind::kClose, '{');
+    at_ = end;
   }
 
   void single_letters(std::string_view run) {
@@ -367,6 +382,9 @@ class Tokenizer {
     const std::string_view name = text_.substr(at_ + 1, end - at_ - 1);
     if (name.empty()) return escaped();
     at_ = end;
+    if (const auto function = find_list_function(name); function && name != "binom") {
+      return is_bracket_next() ? emit(Kind::kFunction, *function) : emit(Kind::kWord, 0, name);
+    }
     const auto command = find_command(name);
     if (!command && name.starts_with("quad")) {  // \quadx
       at_ -= name.size() - 4;
@@ -382,6 +400,7 @@ class Tokenizer {
       case CommandAction::kToken:
         if (command->kind == Kind::kOpen) ++depth_;
         if (command->kind == Kind::kClose) --depth_;
+        if (command->kind == Kind::kLetter) return letter(command->text);
         return emit(command->kind, command->detail, command->text);
       case CommandAction::kDropped:
         has_space_ = true;
@@ -401,6 +420,11 @@ class Tokenizer {
         return;
       case CommandAction::kMatrix:
         return environment(name == "begin");
+      case CommandAction::kSkipped:
+        has_space_ = true;
+        return skip_argument();
+      case CommandAction::kCircled:
+        return circled();
       case CommandAction::kNot:
         skip_spaces();
         if (peek() != '=') return emit(Kind::kUnknown, 0, "\\not");
@@ -425,6 +449,10 @@ class Tokenizer {
         return emit(Kind::kBar);
       case '\\':
         if (num_matrices_ > 0) return row_break();
+        if (num_lines_ > 0) {
+          is_line_pending_ = true;
+          return skip_row_distance();
+        }
         if (is_command_at(at_)) --at_;  // \\frac, escaped once too often.
         has_space_ = true;
         return;
@@ -448,6 +476,10 @@ class Tokenizer {
   // \\ or \\[4pt]
   void row_break() {
     emit(Kind::kRowBreak);
+    skip_row_distance();
+  }
+
+  void skip_row_distance() {
     const size_t close = rest(at_).find(']');
     if (peek() != '[' || close == std::string_view::npos) return;
     const std::string_view length = rest(at_).substr(1, close - 1);
@@ -469,6 +501,7 @@ class Tokenizer {
     if (peek() != '{' || close == text_.npos) return emit(Kind::kUnknown, 0, "\\begin");
     const std::string_view name = text_.substr(at_ + 1, close - at_ - 1);
     at_ = close + 1;
+    if (is_lines_environment(name)) return lines(is_begin, name);
     if (!is_matrix_environment(name)) return emit(Kind::kUnknown, 0, "\\begin");
     num_matrices_ += is_begin ? 1 : -1;
     depth_ += is_begin ? 1 : -1;
@@ -480,6 +513,45 @@ class Tokenizer {
     emit(is_begin ? Kind::kBegin : Kind::kEnd);
   }
 
+  // Cases with a condition beside each are a function and no lines.
+  void lines(bool is_begin, std::string_view name) {
+    const std::string_view inside = rest(at_).substr(0, rest(at_).find("\\end{cases}"));
+    if (is_begin && name == "cases" && inside.find('&') != inside.npos) {
+      return emit(Kind::kUnknown, 0, "\\begin");
+    }
+    is_line_pending_ = false;
+    num_lines_ += is_begin ? 1 : -1;
+    has_space_ = true;
+  }
+
+  // {1cm}, [rgb]{1,0,0} or, without braces, 1cm.
+  void skip_argument() {
+    if (peek() == '*') ++at_;
+    skip_spaces();
+    if (peek() == '[') at_ = std::min(text_.size(), text_.find(']', at_));
+    if (peek() == ']') ++at_;
+    skip_spaces();
+    if (peek() != '{') {
+      while (is_digit(peek()) || peek() == '.' || peek() == '-') ++at_;
+      for (int i = 0; i < 2 && is_letter(peek()); ++i) ++at_;
+      return;
+    }
+    int depth = 0;
+    do {
+      depth += (peek() == '{') - (peek() == '}');
+      ++at_;
+    } while (depth > 0 && at_ < text_.size());
+  }
+
+  // \circled{3} is a name that is no number.
+  void circled() {
+    const size_t close = text_.find('}', at_);
+    if (peek() != '{' || close == text_.npos) return emit(Kind::kUnknown, 0, "\\circled");
+    const std::string name = "(" + std::string(text_.substr(at_ + 1, close - at_ - 1)) + ")";
+    at_ = close + 1;
+    emit(Kind::kLetter, 0, name);
+  }
+
   std::string ascii_;
   std::string_view text_;
   TokenOptions options_;
@@ -488,72 +560,16 @@ class Tokenizer {
   int depth_ = 0;  // Of brackets that may hold a list.
   int num_upright_ = 0;
   int num_matrices_ = 0;
+  int num_lines_ = 0;             // Environments of lines.
+  bool is_line_pending_ = false;  // One of their lines has ended.
   std::vector<Brace> braces_{};
   std::vector<Token> tokens_{};
 };
-
-// Braces around one token say nothing.
-std::vector<const Token*> without_single_braces(const std::vector<Token>& tokens) {
-  std::vector<const Token*> kept;
-  for (const Token& token : tokens) {
-    const size_t n = kept.size();
-    const bool closes_one = token.kind == Kind::kClose && token.detail == '{' && n >= 2 &&
-                            kept[n - 2]->kind == Kind::kOpen && kept[n - 2]->detail == '{' &&
-                            kept[n - 1]->kind != Kind::kOpen;
-    if (!closes_one) {
-      kept.push_back(&token);
-      continue;
-    }
-    kept[n - 2] = kept[n - 1];
-    kept.pop_back();
-  }
-  return kept;
-}
-
-bool is_same_token(const Token& a, const Token& b) {
-  if (a.kind == b.kind && a.detail == b.detail && a.text == b.text) return true;
-  // NO is three capitals' name and "no" a word.
-  const auto is_letters = [](const Token& token) {
-    return token.kind == Kind::kWord || token.kind == Kind::kLetter;
-  };
-  return is_letters(a) && is_letters(b) && (a.kind == Kind::kWord || b.kind == Kind::kWord) &&
-         lowered(a.text) == lowered(b.text);
-}
-
-// \text{Tom} is a word, and Tom three letters.
-bool is_word_in_letters(const std::vector<const Token*>& word,
-                        const std::vector<const Token*>& letters) {
-  if (word.size() != 1 || word[0]->kind != Kind::kWord) return false;
-  std::string spelled;
-  for (const Token* token : letters) {
-    if (token->kind != Kind::kLetter || token->text.size() != 1) return false;
-    if (token->has_space_before && !spelled.empty()) return false;
-    spelled += token->text;
-  }
-  return lowered(spelled) == word[0]->text;
-}
 
 }  // namespace
 
 std::vector<Token> tokenize(std::string_view text, TokenOptions options) {
   return Tokenizer(with_ascii(text), options).run();
-}
-
-bool is_same_tokens(const std::vector<Token>& a, const std::vector<Token>& b) {
-  const auto kept_a = without_single_braces(a);
-  const auto kept_b = without_single_braces(b);
-  if (is_word_in_letters(kept_a, kept_b) || is_word_in_letters(kept_b, kept_a)) return true;
-  if (kept_a.size() != kept_b.size()) return false;
-  for (size_t i = 0; i < kept_a.size(); ++i) {
-    if (!is_same_token(*kept_a[i], *kept_b[i])) return false;
-    // "4 2" is not "42".
-    const bool is_number = kept_a[i]->kind == Kind::kNumber;
-    if (is_number && i > 0 && kept_a[i - 1]->kind == Kind::kNumber &&
-        kept_a[i]->has_space_before != kept_b[i]->has_space_before) {
-      return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace troupe::actors

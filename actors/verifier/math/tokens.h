@@ -11,7 +11,7 @@
 namespace troupe::actors {
 
 enum class TokenKind : uint8_t {
-  kNumber,    // text: digits, at most one point; "(36)" at the end repeats
+  kNumber,    // text: digits, at most one point; "(36)" at the end repeats, "[36]" before dots
   kLetter,    // text: a variable's name
   kWord,      // text: lower case
   kFunction,  // detail: FunctionId
@@ -48,7 +48,10 @@ enum class TokenKind : uint8_t {
   kRoot,
   kBinomial,
   kOver,
-  kSeries,  // detail: S(um) or P(roduct)
+  kChoose,  // n \choose k
+  kModulo,
+  kArrow,   // An answer may follow "therefore".
+  kSeries,  // detail: S(um), P(roduct) or I(ntegral)
   kWrap,    // text: overline, vec, ...
   kBegin,   // of a matrix; text: its environment
   kEnd,
@@ -91,6 +94,12 @@ enum FunctionId : char {
   kCeiling,
   kRe,
   kIm,
+  // Of several arguments.
+  kGcd,
+  kLcm,
+  kMaximum,
+  kMinimum,
+  kBinomialOf,
 };
 
 struct TokenOptions {
@@ -98,6 +107,8 @@ struct TokenOptions {
   bool has_thousands = true;
   // 1,25 is 1.25.
   bool has_decimal_comma = false;
+  // 3 h are three hours; otherwise a product.
+  bool has_unit_letters = false;
 };
 
 // At most as many tokens as bytes, give or take the synonyms of single characters.

@@ -25,17 +25,18 @@ enum class NodeKind : uint8_t {
   kMultiply,
   kDivide,
   kPower,
-  kFunction,   // detail: FunctionId; children: argument
+  kFunction,   // detail: FunctionId; children: argument, or several
   kLogarithm,  // children: base, argument
   kFactorial,
-  kBinomial,
+  kBinomial,   // detail: C where it is written C(n, k), which may be a point
   kPlusMinus,  // children: a, b or only b
   kMinusPlus,
   kPercent,
   kDegree,
   kQuantity,  // payload: units
   kBased,     // 204_5. payload: names, the digits and the base
-  kSeries,    // detail: S(um) or P(roduct); children: what stands below, above and behind it
+  kSeries,    // detail: S(um), P(roduct) or I(ntegral); children: what stands below, above and
+              // behind it, for integrals also the variable
   // Several values.
   kApplication,  // f(x + 1): of a function that is only a name. Children: name, argument
   kTuple,        // detail: '(' for (), '[' for [], 'l' for [), 'r' for (], '<' for angles
@@ -46,7 +47,7 @@ enum class NodeKind : uint8_t {
   kUnion,
   kIntersection,
   kSetMinus,
-  kRelation,  // payload: names, one letter per relation between the children
+  kRelation,  // payload: names, one letter per relation between the children; m is "mod"
 };
 
 struct Literal {
@@ -55,6 +56,7 @@ struct Literal {
   uint32_t num_repeating = 0;  // Of the decimals, those that repeat without end.
   int32_t exponent = 0;        // Of ten, from 1e-5.
   bool has_point = false;
+  bool has_dots = false;  // 0.333..., where dots say what repeats.
 };
 
 struct Node {

@@ -15,8 +15,13 @@ struct ParsedUnit {
   size_t end = 0;  // The token after it.
 };
 
-// Nothing when the words from `begin` on are no unit.
-std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t begin);
+// Nothing when the words from `begin` on are no unit. They stand below another one if `is_below`:
+// "hour" in dollars per hour.
+std::optional<ParsedUnit> parse_unit(const std::vector<Token>& tokens, size_t begin,
+                                     bool is_below = false);
+
+// Whether a unit with the prefix \mu begins at `at`.
+bool is_micro(const std::vector<Token>& tokens, size_t at);
 
 // \frac{\text{km}}{\text{h}}, whose \frac is at begin.
 std::optional<ParsedUnit> parse_unit_fraction(const std::vector<Token>& tokens, size_t begin);

@@ -9,31 +9,33 @@
 
 namespace troupe::actors {
 
-enum class Dimension : uint8_t { kLength, kTime, kMass, kMoney, kCount };
+// Of length, time, mass, money, electric current, months and amount of substance: {1, -1} is a
+// speed.
+using Powers = std::array<int8_t, 7>;
 
 struct Unit {
-  // Powers of the dimensions, e.g. {1, -1} for a speed.
-  std::array<int8_t, static_cast<size_t>(Dimension::kCount)> powers{};
-  // Of the base unit (metre, second, gram, dollar).
+  Powers powers{};
+  // Of the base unit (metre, second, gram, dollar, ampere, month, mole).
   uint64_t factor_numerator = 1;
   uint64_t factor_denominator = 1;
   // Words that are no known unit ("apple"), singular, sorted as written.
   std::string noun{};
 
   bool operator==(const Unit& other) const = default;
-  bool is_commensurable(const Unit& other) const {
-    return powers == other.powers && noun == other.noun;
-  }
+  // "Different ways" are ways: more words about one noun make it no other one.
+  bool is_commensurable(const Unit& other) const;
 };
 
-// A unit's name in any number ("hour", "hours", "h"); nothing for an unknown word.
+// A unit's name in any number ("hour", "hours") or its symbol ("h", "kWh"), which is as it is
+// written; nothing for an unknown word.
 std::optional<Unit> find_unit(std::string_view word);
 
 // unit * other^power; nothing when the factors leave their range.
 std::optional<Unit> times_power(const Unit& unit, const Unit& other, int power);
 
-// Newton, joule and the like: units whose symbol is one upright capital.
-bool is_unit_symbol(std::string_view letter);
+// Whether a word behind a number is a unit without \text around it: "5 cm" is, "5 nm" may be a
+// product.
+bool is_plain_unit(std::string_view word);
 
 // Words that say something about a value instead of being what is counted ("5 or maybe 6").
 bool is_never_unit(std::string_view word);

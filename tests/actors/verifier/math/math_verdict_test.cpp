@@ -258,7 +258,8 @@ TEST_CASE("math verdict: a named variable is not part of the value") {
       {"\\frac13", "x=\\frac13\\approx1.3", kEqual},
       {"1.3", "x=\\frac13\\approx1.3", kDifferent},
       {"1", "x+z=1", kDifferent},
-      {"1", "xy=1", kDifferent},
+      {"1", "xy=1", kEqual},  // As an answer to "Find xy".
+      {"1", "-x=1", kDifferent},
       {"(p,q)=(3,2)", "(3,2)", kEqual},
       {"5", "x<=5", kDifferent},
       {"5", "x\\ne5", kDifferent},

@@ -238,5 +238,115 @@ TEST_CASE("math metamorphic: numbers written in other ways stay, their neighbour
   CHECK(count.false_negatives == 0);
 }
 
+// A whole number in digits above the line.
+std::string superscript(int number) {
+  constexpr std::array<const char*, 10> kDigits = {
+      "\xE2\x81\xB0", "\xC2\xB9",     "\xC2\xB2",     "\xC2\xB3",     "\xE2\x81\xB4",
+      "\xE2\x81\xB5", "\xE2\x81\xB6", "\xE2\x81\xB7", "\xE2\x81\xB8", "\xE2\x81\xB9"};
+  std::string text = number < 0 ? "\xE2\x81\xBB" : "";
+  for (char c : std::to_string(std::abs(number))) text += kDigits[static_cast<size_t>(c - '0')];
+  return text;
+}
+
+std::string in_base(int number, int base) {
+  std::string digits;
+  for (; number > 0; number /= base)
+    digits.insert(digits.begin(), static_cast<char>('0' + number % base));
+  return digits;
+}
+
+TEST_CASE("math metamorphic: what surrounds a value changes nothing, another value does") {
+  constexpr std::array<const char*, 24> kForms = {"m+n = {}",
+                                                  "x^2+y^2 = {}",
+                                                  "|z|^2 = {}",
+                                                  "S = ab = {}",
+                                                  "N \\equiv {} \\pmod{{100000}}",
+                                                  "{} \\pmod{{100000}}",
+                                                  "\\approx {}",
+                                                  "= {}",
+                                                  "{{\\bf {}}}",
+                                                  "\\textcolor{{red}}{{{}}}",
+                                                  "\\hspace{{1cm}}{}",
+                                                  "\\begin{{aligned}} x &= {} \\end{{aligned}}",
+                                                  "\\text{{The value is }}{}",
+                                                  "The value of x is {}",
+                                                  "{} \\text{{ different ways}}",
+                                                  "{} (since it is so)",
+                                                  "{} \\quad \\text{{(Option B)}}",
+                                                  "\\gcd({0}, {0})",
+                                                  "\\max(1, {})",
+                                                  "{}th",
+                                                  "\\sum_{{k=1}}^{{{}}} 1",
+                                                  "\\int_0^{{{}}} dx",
+                                                  "\\binom{{{}}}{{1}}",
+                                                  "C({}, 1)"};
+  Random random(4);
+  Count count;
+  for (int i = 0; i < 4'000; ++i) {
+    const int value = 10 * random.between(1, 120) + random.between(4, 9);
+    const int other = value + 10 * random.between(1, 9);
+    const std::string form = kForms[static_cast<size_t>(i) % kForms.size()];
+    if (value % 100 > 10 && value % 100 < 14) continue;
+    const std::string gold = std::to_string(value);
+    count.expect(true, fmt::format(fmt::runtime(form), value), gold);
+    count.expect(false, fmt::format(fmt::runtime(form), other), gold);
+  }
+  count.print("surroundings");
+  CHECK(count.num_different_pairs > 3'000);
+  CHECK(count.false_positives == 0);
+  CHECK(count.false_negatives == 0);
+}
+
+TEST_CASE("math metamorphic: residues, bases, repeating decimals and units convert exactly") {
+  Random random(5);
+  Count count;
+  for (int i = 0; i < 3'000; ++i) {
+    const int modulus = random.between(2, 99);
+    const int residue = random.below(modulus);
+    const int shift = random.between(1, 9) * modulus;
+    const std::string congruence = fmt::format("x \\equiv {} \\pmod{{{}}}", residue, modulus);
+    count.expect(true, std::to_string(residue), congruence);
+    count.expect(true, fmt::format("{} (mod {})", residue + shift, modulus), congruence);
+    count.expect(true, fmt::format("x \\equiv {} \\mod {}", residue - shift, modulus), congruence);
+    count.expect(false, std::to_string(residue + shift), congruence);
+    count.expect(false, fmt::format("{} (mod {})", residue + 1, modulus), congruence);
+    count.expect(false, fmt::format("{} (mod {})", residue, modulus + 1), congruence);
+    count.expect(false, fmt::format("x = {}", residue), congruence);
+
+    const int base = random.between(2, 9);
+    const int number = random.between(base, 5'000);
+    const std::string digits = in_base(number, base);
+    count.expect(true, digits, fmt::format("{}_{{{}}}", digits, base));
+    count.expect(true, fmt::format("{}_{}", digits, base), std::to_string(number));
+    count.expect(false, std::to_string(number), fmt::format("{}_{{{}}}", digits, base));
+    count.expect(false, fmt::format("{}_{}", digits, base), digits);
+    count.expect(false, fmt::format("{}_{}", digits, base + 1), fmt::format("{}_{}", digits, base));
+
+    const int block = random.between(10, 98);
+    const std::string fraction = fmt::format("\\frac{{{}}}{{99}}", block);
+    if (block % 11 != 0) {
+      count.expect(true, fmt::format("0.{0}{0}...", block), fraction);
+      count.expect(true, fmt::format("0.({})", block), fraction);
+      count.expect(false, fmt::format("0.{0}{0}", block), fraction);
+      count.expect(false, fmt::format("0.{0}{0}...", block + 1), fraction);
+    }
+    const int exponent = random.between(-30, 30);
+    count.expect(true, "10" + superscript(exponent), fmt::format("10^{{{}}}", exponent));
+    count.expect(false, "10" + superscript(exponent + 1), fmt::format("10^{{{}}}", exponent));
+
+    const int speed = 5 * random.between(1, 99);
+    count.expect(true, fmt::format("{} km/h", speed * 18 / 5), fmt::format("{} m/s", speed));
+    count.expect(false, fmt::format("{} km/h", speed), fmt::format("{} m/s", speed));
+    count.expect(true, fmt::format("{} min", 60 * speed), fmt::format("{} h", speed));
+    count.expect(false, fmt::format("{} min", 60 * speed + 1), fmt::format("{} h", speed));
+    count.expect(true, fmt::format("{}00 \\text{{ cm}}", speed), fmt::format("{} m", speed));
+    count.expect(false, fmt::format("{} \\text{{ cm}}", speed), fmt::format("{} m", speed));
+  }
+  count.print("conversions");
+  CHECK(count.num_different_pairs > 20'000);
+  CHECK(count.false_positives == 0);
+  CHECK(count.false_negatives == 0);
+}
+
 }  // namespace
 }  // namespace troupe::actors
