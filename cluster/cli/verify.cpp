@@ -166,13 +166,37 @@ const std::string* text_of(const Value& object, std::string_view field) {
   return value && value->kind == Value::Kind::kText ? &value->text : nullptr;
 }
 
+// A text, a number, or a list of which any is right, as in data files.
+std::optional<std::string> gold_of(const Value& object) {
+  const Value* value = object.find("gold");
+  if (value == nullptr) return {};
+  const auto one = [](const Value& item) -> std::optional<std::string> {
+    if (item.kind == Value::Kind::kText || item.kind == Value::Kind::kInteger) return item.text;
+    if (item.kind == Value::Kind::kReal) return fmt::format("{}", item.real);
+    return {};
+  };
+  if (value->kind != Value::Kind::kList) return one(*value);
+  std::vector<std::string> texts;
+  for (const Value& item : value->items) {
+    const auto text = one(item);
+    if (!text) return {};
+    texts.push_back(*text);
+  }
+  if (texts.empty()) return {};
+  return texts.size() == 1
+             ? texts[0]
+             : nlohmann::json(texts).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 Result<std::string> judge_math(actors::Extraction extraction, const std::string& line) {
   auto object = actors::value_from_json(line);
   if (!object) return object.error();
-  const std::string* gold = text_of(*object, "gold");
+  const auto gold = gold_of(*object);
   const std::string* answer = text_of(*object, "answer");
   const std::string* response = text_of(*object, "response");
-  if (!gold) return invalid_argument("the field gold is missing, or no text");
+  if (!gold) {
+    return invalid_argument("the field gold is missing, or no text, number or list of them");
+  }
   if ((answer != nullptr) == (response != nullptr)) {
     return invalid_argument("one of the fields answer and response must be there, as text");
   }

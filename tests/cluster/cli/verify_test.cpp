@@ -57,6 +57,24 @@ TEST_CASE("verify math: one line for each, with all fields") {
   CHECK(lines[4]["score"].is_null());
 }
 
+TEST_CASE("verify math: a gold may be a number, or a list of which any is right") {
+  const Ended ended =
+      verify({"math"},
+             "{\"gold\": 123456789012345678901, \"answer\": \"123456789012345678901\"}\n"
+             "{\"gold\": 0.5, \"answer\": \"1/2\"}\n"
+             "{\"gold\": [\"7\", 8], \"answer\": \"8\"}\n"
+             "{\"gold\": [\"7\", 8], \"answer\": \"9\"}\n"
+             "{\"gold\": [], \"answer\": \"9\"}\n"
+             "{\"gold\": [[7]], \"answer\": \"7\"}");
+  CHECK(ended.exit_code == 2);
+  const auto lines = rows(ended.out);
+  REQUIRE(lines.size() == 6);
+  for (size_t i = 0; i < 3; ++i) CHECK(lines[i]["verdict"] == "equal");
+  CHECK(lines[3]["verdict"] == "different");
+  for (size_t i = 4; i < 6; ++i)
+    CHECK(lines[i]["error"].get<std::string>().find("gold") != std::string::npos);
+}
+
 TEST_CASE("verify math: many lines on many threads keep their order") {
   std::string input;
   for (int i = 0; i < 5000; ++i) {
