@@ -329,7 +329,11 @@ class Lexer {
 }  // namespace
 
 Error error_at(int line, std::string_view what) {
-  return invalid_argument(fmt::format("chat_template:{}: {}", line, what));
+  // Names and texts of the template may be in it, and a message is one line.
+  std::string shown(what.substr(0, 400));
+  std::replace_if(
+      shown.begin(), shown.end(), [](char c) { return static_cast<uint8_t>(c) < ' '; }, ' ');
+  return invalid_argument(fmt::format("chat_template:{}: {}", line, shown));
 }
 
 Result<std::vector<Token>> tokens_of(std::string_view source) {

@@ -45,10 +45,7 @@ Value Run::fail_undefined(int line, const Value& value) {
 }
 
 Value Run::raise(int line, std::string_view text) {
-  std::string shown(text.substr(0, 300));
-  std::replace_if(
-      shown.begin(), shown.end(), [](char c) { return static_cast<uint8_t>(c) < ' '; }, ' ');
-  return fail(line, "the template refuses this conversation: " + shown);
+  return fail(line, fmt::format("the template refuses this conversation: {}", text));
 }
 
 Value Run::list(int line, std::vector<Value> items, List::Flavour flavour) {
