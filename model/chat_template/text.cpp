@@ -1,20 +1,9 @@
 #include "model/chat_template/text.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 
 namespace troupe::model::chat_template {
 namespace {
-
-// Ends of the ranges in which letters have another case of several letters, or one that depends on
-// their place in the word.
-bool has_special_case(int32_t point) {
-  return point == 0xDF || point == 0x130 || point == 0x149 || point == 0x1F0 || point == 0x345 ||
-         point == 0x390 || point == 0x3A3 || point == 0x3B0 || point == 0x587 ||
-         (point >= 0x1E96 && point <= 0x1E9E) || (point >= 0x1F50 && point <= 0x1FFC) ||
-         (point >= 0xFB00 && point <= 0xFB17);
-}
 
 bool is_cut(int32_t point, std::string_view character, const std::string* characters) {
   if (characters == nullptr) return is_white_space(point);
@@ -48,15 +37,6 @@ Text Text::part(size_t begin, size_t count) const {
   made.append(*this, begin, count);
   made.is_markup = is_markup;
   return made;
-}
-
-int32_t first_point(std::string_view text, size_t& size) {
-  utf8proc_int32_t point = -1;
-  const auto count =
-      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                       static_cast<utf8proc_ssize_t>(std::min<size_t>(text.size(), 4)), &point);
-  size = count > 0 ? static_cast<size_t>(count) : std::min<size_t>(1, text.size());
-  return count > 0 ? point : -1;
 }
 
 std::vector<size_t> character_begins(std::string_view text) {
@@ -119,46 +99,6 @@ size_t trailing_bytes(std::string_view text, const std::string* characters) {
     end = begin;
   }
   return text.size() - end;
-}
-
-bool is_printable(int32_t point) {
-  if (point == ' ') return true;
-  if (point < 0) return false;
-  switch (utf8proc_category(point)) {
-    case UTF8PROC_CATEGORY_CC:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_CS:
-    case UTF8PROC_CATEGORY_CO:
-    case UTF8PROC_CATEGORY_CN:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_ZS:
-      return false;
-    default:
-      return true;
-  }
-}
-
-int32_t to_upper(int32_t point, bool& is_known) {
-  if (has_special_case(point)) is_known = false;
-  return utf8proc_toupper(point);
-}
-
-int32_t to_lower(int32_t point, bool& is_known) {
-  if (has_special_case(point)) is_known = false;
-  return utf8proc_tolower(point);
-}
-
-bool is_letter(int32_t point) {
-  if (point < 0) return false;
-  const auto category = utf8proc_category(point);
-  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
-}
-
-std::string utf8(int32_t point) {
-  utf8proc_uint8_t bytes[4];
-  const auto count = utf8proc_encode_char(point, bytes);
-  return {reinterpret_cast<const char*>(bytes), static_cast<size_t>(std::max<long>(count, 0))};
 }
 
 }  // namespace troupe::model::chat_template

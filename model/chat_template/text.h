@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/tokenizer/letters.h"
+
 namespace troupe::model::chat_template {
 
 class Text {
@@ -52,22 +54,8 @@ size_t num_characters(std::string_view text);
 bool is_white_space(int32_t point);
 bool is_line_end(int32_t point);
 
-// The first character; negative where it is no UTF-8. `size` are its bytes.
-int32_t first_point(std::string_view text, size_t& size);
-
 // How many bytes at the ends are white space or, where `characters` is given, one of them.
 size_t leading_bytes(std::string_view text, const std::string* characters = nullptr);
 size_t trailing_bytes(std::string_view text, const std::string* characters = nullptr);
-
-// Whether a text that Python would print as it is within quotes.
-bool is_printable(int32_t point);
-
-// A letter's other case. `is_known` becomes false for the few letters whose other case depends on
-// their place or is several letters.
-int32_t to_upper(int32_t point, bool& is_known);
-int32_t to_lower(int32_t point, bool& is_known);
-bool is_letter(int32_t point);
-
-std::string utf8(int32_t point);
 
 }  // namespace troupe::model::chat_template
