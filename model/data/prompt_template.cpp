@@ -6,6 +6,7 @@
 #include <span>
 
 #include "model/data/chat_format.h"
+#include "model/data/model_template.h"
 #include "model/tokenizer/unicode.h"
 #include "schemas/hash.h"
 #include "schemas/nearest.h"
@@ -88,24 +89,45 @@ std::vector<TextPart> parts_of(const ChatFormat& format, const Prompt& prompt) {
   return parts;
 }
 
-Status check_conversation(const ChatFormat& format, const Prompt& prompt,
-                          const Tokenizer& tokenizer) {
+Status check_roles(const Prompt& prompt) {
   for (const Message& message : prompt) {
     if (message.role == "system" && &message != &prompt.front()) {
       return invalid_argument("the system's message is not the first one of a prompt");
-    }
-    for (std::string_view mark : format.marks) {
-      if (tokenizer.find_marker(mark) || message.content.find(mark) == std::string::npos) continue;
-      return invalid_argument(fmt::format(
-          "a prompt contains {}, which would forge a turn; remove it or use another template than "
-          "{}",
-          mark, format.name));
     }
   }
   if (prompt.back().role != "user") {
     return invalid_argument("the last message of a prompt is not the user's");
   }
   return ok();
+}
+
+// A template's text as parts that are trusted or not. They point into `text`.
+std::vector<TextPart> parts_of(const chat_template::Text& text) {
+  std::vector<TextPart> parts;
+  const std::string_view bytes = text.bytes();
+  for (size_t begin = 0; begin < bytes.size();) {
+    size_t end = begin + 1;
+    while (end < bytes.size() && text.is_foreign(end) == text.is_foreign(begin)) ++end;
+    parts.push_back(
+        {.text = bytes.substr(begin, end - begin), .is_trusted = !text.is_foreign(begin)});
+    begin = end;
+  }
+  return parts;
+}
+
+// The format whose template this is, whatever white space is at its ends.
+const ChatFormat* recognised(std::string_view chat_template) {
+  std::string trimmed(chat_template.substr(0, trailing_white_space(chat_template)));
+  trimmed.erase(0, leading_white_space(trimmed));
+  // Published ones end with one newline or none.
+  for (const std::string& text : {trimmed, trimmed + "\n"}) {
+    const std::string digest = sha256_hex(std::as_bytes(std::span(text)));
+    for (const ChatFormat& format : chat_formats()) {
+      const auto& known = format.sha256;
+      if (std::find(known.begin(), known.end(), digest) != known.end()) return &format;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -128,19 +150,39 @@ Result<PromptTemplate> PromptTemplate::by_name(std::string_view name) {
 
 Result<PromptTemplate> PromptTemplate::find(std::string_view name, const PolicyText& text) {
   if (name != kOfModel) return by_name(name);
-  if (!text.prompt_template.empty()) return by_name(text.prompt_template);
+  if (!text.prompt_template.empty() && text.prompt_template != kOfModel) {
+    return by_name(text.prompt_template);
+  }
   if (text.chat_template.empty()) return by_name(kPlain);
-  const std::string digest = sha256_hex(std::as_bytes(std::span(text.chat_template)));
-  for (const ChatFormat& format : chat_formats()) {
-    const auto& known = format.sha256;
-    if (std::find(known.begin(), known.end(), digest) != known.end()) {
-      return PromptTemplate(format.name, &format);
+  if (const ChatFormat* format = recognised(text.chat_template)) {
+    return PromptTemplate(format->name, format);
+  }
+  auto own = ModelTemplate::make(text);
+  if (!own) {
+    return invalid_argument(
+        fmt::format("{}; name the template that it amounts to, with data.template or --template: "
+                    "{}",
+                    own.error().message, fmt::join(names(), ", ")));
+  }
+  PromptTemplate found(kOfModel, nullptr);
+  found.own_ = std::make_shared<const ModelTemplate>(std::move(*own));
+  return found;
+}
+
+Status PromptTemplate::check_no_forgery(const Prompt& prompt, const Tokenizer& tokenizer) const {
+  std::vector<std::string_view> marks;
+  if (format_ != nullptr) marks = format_->marks;
+  if (own_ != nullptr) marks.assign(own_->marks().begin(), own_->marks().end());
+  for (const Message& message : prompt) {
+    for (std::string_view mark : marks) {
+      if (tokenizer.find_marker(mark) || message.content.find(mark) == std::string::npos) continue;
+      return invalid_argument(fmt::format(
+          "a prompt contains {}, which would forge a turn; remove it or use another template than "
+          "{}",
+          mark, own_ != nullptr ? "the model's own" : name_));
     }
   }
-  return invalid_argument(fmt::format(
-      "the model's own chat template (SHA-256 {}) is not known; name the template that it amounts "
-      "to, with data.template or --template: {}",
-      digest, fmt::join(names(), ", ")));
+  return ok();
 }
 
 Result<std::vector<int32_t>> PromptTemplate::render(const Prompt& prompt,
@@ -152,20 +194,30 @@ Result<std::vector<int32_t>> PromptTemplate::render(const Prompt& prompt,
           "unknown role '{}' in a prompt; known: system, user, assistant", message.role));
     }
   }
+  const bool has_roles = format_ != nullptr || own_ != nullptr;
   std::vector<int32_t> ids;
   // The byte tokenizer has no text that begins a chat.
-  if (format_ == nullptr || tokenizer.is_bytes()) ids = tokenizer.prefix();
-  std::string text;
+  if (!has_roles || tokenizer.is_bytes()) ids = tokenizer.prefix();
+  std::string joined_text;
+  chat_template::Text own_text;
   std::vector<TextPart> parts;
+  if (has_roles) {
+    if (Status s = check_roles(prompt); !s) return s.error();
+    if (Status s = check_no_forgery(prompt, tokenizer); !s) return s.error();
+  }
   if (format_ != nullptr) {
-    if (Status s = check_conversation(*format_, prompt, tokenizer); !s) return s.error();
     parts = parts_of(*format_, prompt);
+  } else if (own_ != nullptr) {
+    auto rendered = own_->render(prompt);
+    if (!rendered) return rendered.error();
+    own_text = std::move(*rendered);
+    parts = parts_of(own_text);
   } else {
     auto whole = joined(prompt);
     if (!whole) return whole.error();
-    text = std::move(*whole);
+    joined_text = std::move(*whole);
     if (name_ == kR1Zero) parts.push_back({.text = kR1ZeroBefore, .is_trusted = true});
-    parts.push_back({.text = text});
+    parts.push_back({.text = joined_text});
     if (name_ == kR1Zero) parts.push_back({.text = kR1ZeroAfter, .is_trusted = true});
   }
   auto more = tokenizer.encode(parts);
@@ -177,6 +229,18 @@ Result<std::vector<int32_t>> PromptTemplate::render(const Prompt& prompt,
 Result<int32_t> PromptTemplate::end_token(const Tokenizer& tokenizer) const {
   if (format_ != nullptr) {
     if (const auto token = tokenizer.find_marker(format_->turn_end)) return *token;
+  }
+  if (own_ != nullptr) {
+    // What the template writes after an assistant's message, if it is a token.
+    std::string_view closing = own_->closing();
+    closing.remove_prefix(leading_white_space(closing));
+    const auto ids = tokenizer.encode_markup(closing);
+    if (ids && !ids->empty()) {
+      const std::string first =
+          tokenizer.decode(std::span(*ids).first(1), Tokenizer::Special::kShown);
+      const auto token = tokenizer.find_marker(first);
+      if (token && *token == ids->front()) return *token;
+    }
   }
   if (tokenizer.special().eos) return *tokenizer.special().eos;
   return invalid_argument(fmt::format(

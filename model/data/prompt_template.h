@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ struct Message {
 using Prompt = std::vector<Message>;
 
 struct ChatFormat;
+class ModelTemplate;
 
 class PromptTemplate {
  public:
@@ -37,10 +39,11 @@ class PromptTemplate {
   static Result<PromptTemplate> by_name(std::string_view name);
   static std::vector<std::string> names();
 
-  // The same, where kOfModel is the policy's own: the one it was saved with, else the one that goes
-  // with its chat template, recognised by SHA-256, else plain. kInvalidArgument, with what to do,
-  // for a chat template that is not known: to guess would be to train on prompts that the model
-  // never saw.
+  // The same, where kOfModel is the policy's own: the one it was saved with, else its chat
+  // template, else plain. A chat template is recognised by its SHA-256, for which white space at
+  // its ends does not count; any other one is run as it is, under the name kOfModel.
+  // kInvalidArgument, with the place and what to do, for one that cannot be run here: to guess
+  // would be to train on prompts that the model never saw.
   static constexpr std::string_view kOfModel = "model";
   static Result<PromptTemplate> find(std::string_view name, const PolicyText& text);
 
@@ -64,8 +67,12 @@ class PromptTemplate {
  private:
   PromptTemplate(std::string_view name, const ChatFormat* format) : name_(name), format_(format) {}
 
+  // Marks that are mere text to the tokenizer, in what somebody else wrote.
+  Status check_no_forgery(const Prompt& prompt, const Tokenizer& tokenizer) const;
+
   std::string_view name_ = "plain";     // Static.
-  const ChatFormat* format_ = nullptr;  // Static; none: a template without roles.
+  const ChatFormat* format_ = nullptr;  // Static; none: see own_, else a template without roles.
+  std::shared_ptr<const ModelTemplate> own_{};
 };
 
 }  // namespace troupe::model

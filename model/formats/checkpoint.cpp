@@ -10,10 +10,12 @@
 #include "model/formats/file.h"
 #include "model/formats/gguf_model.h"
 #include "model/formats/hf_config.h"
+#include "model/formats/other_weights.h"
 #include "model/formats/quantization.h"
 #include "model/formats/safetensors.h"
 #include "model/formats/sharded_safetensors.h"
 #include "model/formats/tensor_reading.h"
+#include "model/formats/weight_values.h"
 #include "model/formats/weights_hash.h"
 #include "schemas/check.h"
 #include "schemas/system_error.h"
@@ -71,6 +73,12 @@ Error foreign_tensor(const std::string& path, const std::string& name) {
 // Everything that can be said of a tensor without reading it; null: it is not there.
 Status check_tensor(const std::string& path, const TensorShape& shape,
                     const std::vector<int64_t>* found) {
+  if (found == nullptr && shape.name == "lm_head.weight") {
+    return invalid_argument(path +
+                            ": tensor lm_head.weight is missing, and config.json does not say "
+                            "\"tie_word_embeddings\": true; set that if the embeddings are the "
+                            "model's head too, else fetch or export the file again");
+  }
   if (found == nullptr) {
     return invalid_argument(path + ": tensor " + shape.name + " is missing");
   }
@@ -132,6 +140,7 @@ Result<std::vector<float>> read_values(const ShardedSafetensors& file,
     if (!status) return status.error();
   }
   if (Status status = check_no_others(file, config, layout); !status) return status.error();
+  if (Status status = check_tied_head(file, config, blocks); !status) return status.error();
   std::vector<float> values(static_cast<size_t>(layout.num_floats()));
   for (const auto& [shape, offset] : layout.by_name()) {
     const Status status =
@@ -167,7 +176,16 @@ Result<Checkpoint> load_gguf(const std::string& path) {
   for (const auto& [shape, offset] : layout.by_name()) {
     read_as_float(*model->find(shape.name), checkpoint.values.data() + offset);
   }
+  if (Status status = check_finite(path, layout, checkpoint.values); !status) {
+    return status.error();
+  }
   return checkpoint;
+}
+
+// Weights of another kind are told of before a config.json that may be missing beside them.
+Result<TransformerConfig> folder_config(const std::string& folder) {
+  if (const auto error = other_weights(folder)) return *error;
+  return load_hf_config(folder);
 }
 
 }  // namespace
@@ -186,7 +204,7 @@ Status write_policy_file(const std::string& path, const TransformerConfig& confi
 }
 
 Result<TransformerConfig> load_policy_config(const std::string& path) {
-  if (!is_file(path)) return load_hf_config(path);
+  if (!is_file(path)) return folder_config(path);
   const auto file = GgufFile::open(path);
   if (!file) return file.error();
   const auto model = describe_gguf(file->contents(), path);
@@ -196,8 +214,9 @@ Result<TransformerConfig> load_policy_config(const std::string& path) {
 
 Result<Checkpoint> load_checkpoint(const std::string& path) {
   if (is_file(path)) return load_gguf(path);
-  auto config = load_hf_config(path);
+  auto config = folder_config(path);
   if (!config) return config.error();
+  if (Status status = check_no_adapter(path); !status) return status.error();
   auto text = load_policy_text(path, *config);
   if (!text) return text.error();
   const auto blocks = load_quantization(path);
@@ -206,6 +225,9 @@ Result<Checkpoint> load_checkpoint(const std::string& path) {
   if (!file) return file.error();
   auto values = read_values(*file, *config, blocks->value_or(ScaleBlocks{}));
   if (!values) return values.error();
+  if (Status status = check_finite(file->path(), ParameterLayout(*config), *values); !status) {
+    return status.error();
+  }
   return Checkpoint{.config = *config, .values = std::move(*values), .text = std::move(*text)};
 }
 

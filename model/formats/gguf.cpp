@@ -10,8 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "model/formats/gguf_blocks.h"
 #include "model/formats/in_quotes.h"
-#include "model/formats/small_floats.h"
 #include "schemas/check.h"
 
 namespace troupe::model {
@@ -29,91 +29,6 @@ Number load(const std::byte* from) {
   return number;
 }
 
-float load_f16(const std::byte* from) { return f16_to_float(load<uint16_t>(from)); }
-
-// The elements of one block of a tensor's type, as ggml's reference computes them: in float, in
-// this order of operations.
-
-void f32_block(const std::byte* in, float* out) { *out = load<float>(in); }
-void f16_block(const std::byte* in, float* out) { *out = load_f16(in); }
-void bf16_block(const std::byte* in, float* out) { *out = bf16_to_float(load<uint16_t>(in)); }
-
-uint32_t at(const std::byte* bytes, size_t i) { return std::to_integer<uint32_t>(bytes[i]); }
-
-// f16 d, 16 bytes of two nibbles: the low ones are elements 0..15, the high ones 16..31.
-// x = d (q - 8).
-void q4_0_block(const std::byte* in, float* out) {
-  const float d = load_f16(in);
-  for (size_t i = 0; i < 16; ++i) {
-    const uint32_t q = at(in + 2, i);
-    out[i] = d * static_cast<float>(static_cast<int>(q & 0xf) - 8);
-    out[i + 16] = d * static_cast<float>(static_cast<int>(q >> 4) - 8);
-  }
-}
-
-// f16 d, f16 m, nibbles as in Q4_0. x = d q + m.
-void q4_1_block(const std::byte* in, float* out) {
-  const float d = load_f16(in);
-  const float m = load_f16(in + 2);
-  for (size_t i = 0; i < 16; ++i) {
-    const uint32_t q = at(in + 4, i);
-    out[i] = d * static_cast<float>(q & 0xf) + m;
-    out[i + 16] = d * static_cast<float>(q >> 4) + m;
-  }
-}
-
-// f16 d, 32 signed bytes. x = d q.
-void q8_0_block(const std::byte* in, float* out) {
-  const float d = load_f16(in);
-  for (size_t i = 0; i < 32; ++i) out[i] = d * static_cast<float>(load<int8_t>(in + 2 + i));
-}
-
-// f16 d, f16 m, eight pairs of 6-bit scale and minimum in 12 bytes, 128 bytes of two nibbles. Of
-// each 32 bytes the low nibbles are one group of 32 elements and the high ones the next.
-// x = (d scale) q - (m minimum).
-void q4_k_block(const std::byte* in, float* out) {
-  const float d = load_f16(in);
-  const float m = load_f16(in + 2);
-  const std::byte* packed = in + 4;
-  const std::byte* quants = in + 16;
-  for (size_t group = 0; group < 8; ++group) {
-    // The first four pairs are the low six bits of bytes 0..3 and 4..7. The last four have their
-    // low four bits in bytes 8..11 and the upper two on top of the first four.
-    uint32_t scale = 0;
-    uint32_t minimum = 0;
-    if (group < 4) {
-      scale = at(packed, group) & 63;
-      minimum = at(packed, group + 4) & 63;
-    } else {
-      scale = (at(packed, group + 4) & 0xf) | (at(packed, group - 4) >> 6) << 4;
-      minimum = at(packed, group + 4) >> 4 | (at(packed, group) >> 6) << 4;
-    }
-    const float group_scale = d * static_cast<float>(scale);
-    const float group_minimum = m * static_cast<float>(minimum);
-    const size_t shift = 4 * (group % 2);
-    for (size_t i = 0; i < 32; ++i) {
-      const uint32_t q = at(quants, 32 * (group / 2) + i) >> shift & 0xf;
-      out[32 * group + i] = group_scale * static_cast<float>(q) - group_minimum;
-    }
-  }
-}
-
-// 128 bytes with the low four bits, 64 with the upper two, 16 signed scales, f16 d. Each half of
-// 128 elements is four groups of 32: the low nibbles of 64 bytes, then their high ones; the upper
-// bits of the four groups are those of 32 bytes from low to high. x = (d scale) (q - 32), one scale
-// for 16 elements.
-void q6_k_block(const std::byte* in, float* out) {
-  const float d = load_f16(in + 208);
-  for (size_t i = 0; i < 256; ++i) {
-    const size_t half = i / 128;
-    const size_t group = i / 32 % 4;
-    const uint32_t low = at(in, 64 * half + i % 64) >> (group < 2 ? 0 : 4) & 0xf;
-    const uint32_t high = at(in + 128, 32 * half + i % 32) >> (2 * group) & 3;
-    const float scale = d * static_cast<float>(load<int8_t>(in + 192 + i / 16));
-    out[i] = scale * static_cast<float>(static_cast<int>(low | high << 4) - 32);
-  }
-}
-
 struct TypeFacts {
   uint32_t number = 0;
   const char* name = "";
@@ -127,14 +42,14 @@ constexpr std::array kTypes = {
     TypeFacts{1, "F16", 1, 2, f16_block},
     TypeFacts{2, "Q4_0", 32, 18, q4_0_block},
     TypeFacts{3, "Q4_1", 32, 20, q4_1_block},
-    TypeFacts{6, "Q5_0"},
-    TypeFacts{7, "Q5_1"},
+    TypeFacts{6, "Q5_0", 32, 22, q5_0_block},
+    TypeFacts{7, "Q5_1", 32, 24, q5_1_block},
     TypeFacts{8, "Q8_0", 32, 34, q8_0_block},
     TypeFacts{9, "Q8_1"},
-    TypeFacts{10, "Q2_K"},
-    TypeFacts{11, "Q3_K"},
+    TypeFacts{10, "Q2_K", 256, 84, q2_k_block},
+    TypeFacts{11, "Q3_K", 256, 110, q3_k_block},
     TypeFacts{12, "Q4_K", 256, 144, q4_k_block},
-    TypeFacts{13, "Q5_K"},
+    TypeFacts{13, "Q5_K", 256, 176, q5_k_block},
     TypeFacts{14, "Q6_K", 256, 210, q6_k_block},
     TypeFacts{15, "Q8_K"},
     TypeFacts{16, "IQ2_XXS"},
@@ -502,9 +417,10 @@ class GgufParser {
     const TypeFacts* type = find_type(number);
     if (type == nullptr) return bad_tensor(fmt::format("type {} is unknown", number));
     if (type->dequantise == nullptr) {
-      return invalid_argument(
-          fmt::format("tensor {} is {}; F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q4_K and Q6_K are read",
-                      in_quotes(tensor_name), type->name));
+      return invalid_argument(fmt::format(
+          "tensor {} is {}; F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 and Q2_K to Q6_K "
+          "are read; fetch the model in one of these, such as Q8_0",
+          in_quotes(tensor_name), type->name));
     }
     tensor.type = static_cast<GgufType>(number);
     if (tensor.cols() % type->block != 0) {

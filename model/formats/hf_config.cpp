@@ -93,8 +93,25 @@ std::vector<Format> make_formats() {
                         {"qk_rope_head_dim", &C::qk_rope_head_dim},
                         {"v_head_dim", &C::v_head_dim},
                     });
-  const std::vector<Fixed> fixed = {
-      {"hidden_act", "silu"}, {"attention_dropout", 0.0}, {"partial_rotary_factor", 1.0, false}};
+  // The last ones are of other families: transformers does not look at them in these, but who
+  // writes one here, for a program of his own, means another model.
+  const std::vector<Fixed> fixed = {{"hidden_act", "silu"},
+                                    {"attention_dropout", 0.0},
+                                    {"partial_rotary_factor", 1.0, false},
+                                    {"rotary_pct", 1.0, false},
+                                    {"attn_logit_softcapping", nullptr, false},
+                                    {"final_logit_softcapping", nullptr, false},
+                                    {"query_pre_attn_scalar", nullptr, false},
+                                    {"clip_qkv", nullptr, false},
+                                    {"logit_scale", 1.0, false},
+                                    {"logits_scaling", 1.0, false},
+                                    {"embedding_multiplier", 1.0, false},
+                                    {"residual_multiplier", 1.0, false},
+                                    {"scale_emb", 1.0, false},
+                                    {"parallel_attn", false, false},
+                                    {"use_parallel_residual", false, false},
+                                    {"alibi", false, false},
+                                    {"no_rope_layers", nullptr, false}};
   const std::vector<Fixed> unbiased = joined(fixed, {{"attention_bias", false}});
   const std::vector<Fixed> latent =
       joined(unbiased, {{"moe_layer_freq", 1}, {"pretraining_tp", 1}, {"mlp_bias", false, false}});

@@ -41,12 +41,15 @@ Result<nlohmann::json> object_in(const Files& files, const char* name, std::stri
 }
 
 // A token as tokenizer_config.json gives it: its text, or an object with it.
+const std::string* token_text(const nlohmann::json& config, const char* key) {
+  const auto* found = find_field(config, key);
+  if (found == nullptr) return nullptr;
+  return found->is_object() ? find_string(*found, "content") : found->get_ptr<const std::string*>();
+}
+
 std::optional<int32_t> named_token(const nlohmann::json& config, const char* key,
                                    const Tokenizer& tokenizer) {
-  const auto* found = find_field(config, key);
-  if (found == nullptr) return {};
-  const std::string* text =
-      found->is_object() ? find_string(*found, "content") : found->get_ptr<const std::string*>();
+  const std::string* text = token_text(config, key);
   return text == nullptr ? std::nullopt : tokenizer.find(*text);
 }
 
@@ -70,16 +73,49 @@ Result<std::vector<int32_t>> end_ids(const nlohmann::json& generation, std::stri
 }
 
 // tokenizer_config.json's chat_template: a text, or a list of named ones.
-std::string chat_template_in(const nlohmann::json& config) {
+Result<std::string> chat_template_in(const nlohmann::json& config, std::string_view origin) {
+  if (find_field(config, "chat_template") == nullptr) return std::string();
   if (const std::string* text = find_string(config, "chat_template")) return *text;
   const auto* list = find_array(config, "chat_template");
-  if (list == nullptr) return {};
+  if (list == nullptr) {
+    return invalid_argument(
+        fmt::format("{}: {}: chat_template is no text", origin, kTokenizerConfig));
+  }
   for (const auto& one : *list) {
     const std::string* name = find_string(one, "name");
     const std::string* text = find_string(one, "template");
     if (name != nullptr && text != nullptr && *name == "default") return *text;
   }
-  return {};
+  return invalid_argument(
+      fmt::format("{}: {}: chat_template has no template named \"default\"; give the one that is "
+                  "meant that name",
+                  origin, kTokenizerConfig));
+}
+
+// A token that only tokenizer_config.json has would get an id of its own in transformers, and would
+// be mere text here: a response that ends with it would never end.
+Status check_tokens_agree(const nlohmann::json& config, const Tokenizer& tokenizer,
+                          std::string_view origin) {
+  const auto bad = [&origin](const std::string& what) {
+    return invalid_argument(fmt::format("{}: {}: {}; save both files again with transformers",
+                                        origin, kTokenizerConfig, what));
+  };
+  for (const char* name : {"bos_token", "eos_token"}) {
+    const std::string* text = token_text(config, name);
+    if (text == nullptr || text->empty() || tokenizer.find(*text)) continue;
+    return bad(
+        fmt::format("{} is {}, which {} does not have", name, shown_name(*text), kTokenizer));
+  }
+  const auto* added = find_field(config, "added_tokens_decoder");
+  if (added == nullptr || !added->is_object()) return ok();
+  for (const auto& [id, token] : added->items()) {
+    const std::string* text = find_string(token, "content");
+    const auto found = text == nullptr ? std::nullopt : tokenizer.find(*text);
+    if (text == nullptr || (found && fmt::format("{}", *found) == id)) continue;
+    return bad(fmt::format("added_tokens_decoder says that {} is token {}, {} does not",
+                           shown_name(*text), shown_name(id), kTokenizer));
+  }
+  return ok();
 }
 
 Result<PolicyText> parse_files(Files files, const TransformerConfig& config,
@@ -88,13 +124,27 @@ Result<PolicyText> parse_files(Files files, const TransformerConfig& config,
   if (!tokenizer_config) return tokenizer_config.error();
   const auto generation = object_in(files, kGenerationConfig, origin);
   if (!generation) return generation.error();
+  const auto special_tokens = object_in(files, kSpecialTokens, origin);
+  if (!special_tokens) return special_tokens.error();
 
   PolicyText text;
+  for (const char* name : {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token",
+                           "cls_token", "mask_token"}) {
+    const std::string* token = token_text(*tokenizer_config, name);
+    if (token == nullptr) token = token_text(*special_tokens, name);
+    if (token != nullptr) text.special_tokens[name] = *token;
+  }
   if (const std::string* name = find_string(*tokenizer_config, kOwnTemplate)) {
     text.prompt_template = *name;
   }
   const auto jinja = files.find(kChatTemplate);
-  text.chat_template = jinja != files.end() ? jinja->second : chat_template_in(*tokenizer_config);
+  if (jinja != files.end()) {
+    text.chat_template = jinja->second;
+  } else {
+    auto chat_template = chat_template_in(*tokenizer_config, origin);
+    if (!chat_template) return chat_template.error();
+    text.chat_template = std::move(*chat_template);
+  }
 
   const auto found = files.find(kTokenizer);
   if (found == files.end()) {
@@ -109,6 +159,7 @@ Result<PolicyText> parse_files(Files files, const TransformerConfig& config,
   }
   auto tokenizer = Tokenizer::parse(found->second, fmt::format("{}: {}", origin, kTokenizer));
   if (!tokenizer) return tokenizer.error();
+  if (Status s = check_tokens_agree(*tokenizer_config, *tokenizer, origin); !s) return s.error();
   auto stop = end_ids(*generation, origin);
   if (!stop) return stop.error();
   SpecialIds ids{.bos = named_token(*tokenizer_config, "bos_token", *tokenizer),

@@ -16,6 +16,8 @@ struct PolicyText {
   Tokenizer tokenizer{};          // Bytes where the folder has no tokenizer.json.
   std::string prompt_template{};  // By its name; empty: what goes with chat_template.
   std::string chat_template{};    // The model's own, in Jinja; empty: it has none.
+  // bos_token, eos_token and their kin, as chat templates name them, where the files name them.
+  std::map<std::string, std::string> special_tokens{};
   // What to save with the weights, by the file's name: what was read, for other programs to find.
   std::map<std::string, std::string> files{};
 };

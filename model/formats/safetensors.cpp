@@ -239,7 +239,14 @@ Result<Safetensors> parse_safetensors(std::span<const std::byte> file) {
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   auto file = MappedFile::open(path);
   if (!file) return file.error();
-  auto contents = parse_safetensors(file->bytes());
+  constexpr std::string_view kPointer = "version https://git-lfs";
+  const auto bytes = file->bytes();
+  if (bytes.size() >= kPointer.size() &&
+      std::memcmp(bytes.data(), kPointer.data(), kPointer.size()) == 0) {
+    return invalid_argument(path +
+                            ": is a pointer of Git LFS, not the file; fetch it: git lfs pull");
+  }
+  auto contents = parse_safetensors(bytes);
   if (!contents) {
     return Error{contents.error().code, fmt::format("{}: {}; fetch or export the file again", path,
                                                     contents.error().message)};

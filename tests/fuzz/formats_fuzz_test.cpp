@@ -97,9 +97,9 @@ TEST_CASE("formats fuzz: damaged GGUF files are read within bounds or refused") 
     int count;
   };
   for (const Case& c :
-       {Case{"types.gguf", 2400, 8000}, Case{"llama/model.gguf", 3200, 2000},
-        Case{"qwen3moe/model.gguf", 3000, 2000}, Case{"deepseek_v3/model.gguf", 3800, 3000},
-        Case{"deepseek_v2/old.gguf", 3500, 2000}}) {
+       {Case{"types.gguf", 2400, 8000}, Case{"more_types.gguf", 500, 4000},
+        Case{"llama/model.gguf", 3200, 2000}, Case{"qwen3moe/model.gguf", 3000, 2000},
+        Case{"deepseek_v3/model.gguf", 3800, 3000}, Case{"deepseek_v2/old.gguf", 3500, 2000}}) {
     CAPTURE(c.file);
     const std::string original = golden(c.file);
     Damage damage(5, c.header_bytes);

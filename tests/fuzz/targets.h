@@ -37,4 +37,9 @@ namespace tokenizer_json {
 void fuzz_one(const uint8_t* data, size_t size);
 }  // namespace tokenizer_json
 
+namespace chat_template {
+// The bytes are a chat template, run on a conversation.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace chat_template
+
 }  // namespace troupe::fuzz

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -360,12 +361,139 @@ TEST_CASE("checkpoint: what published files hold beside the model is left out, n
   const Saved within;
   add(within, {"model.layers.1.eh_proj.weight"});
   CHECK(contains(within.refusal(), "model.layers.1.eh_proj.weight does not belong"));
-  // Here, the head of a model that has its embedding for one.
-  const Saved tied;
-  tied.configure("tie_word_embeddings", true);
-  const auto without = load_checkpoint(tied.folder);
-  REQUIRE_MESSAGE(without, without.error().message);
-  CHECK(without->values.size() == ParameterLayout(without->config).num_floats());
+}
+
+// What lm_head.weight of a tied model is in the file.
+enum class Head : uint8_t { kOther, kSame, kSameInFloat32, kOneOther, kTransposed };
+
+std::string tied_refusal(Head head) {
+  const Saved saved;
+  saved.configure("tie_word_embeddings", true);
+  std::vector<std::byte> bytes;
+  saved.rewrite([&](std::vector<TensorView>& tensors) {
+    const auto named = [&](const char* name) {
+      return std::find_if(tensors.begin(), tensors.end(),
+                          [&](const TensorView& tensor) { return tensor.name == name; });
+    };
+    const auto embeddings = named("model.embed_tokens.weight");
+    const auto tensor = named("lm_head.weight");
+    if (head == Head::kOther) return;
+    tensor->bytes = embeddings->bytes;
+    if (head == Head::kTransposed) std::swap(tensor->shape[0], tensor->shape[1]);
+    if (head == Head::kSameInFloat32) {
+      tensor->dtype = DType::kF32;
+      bytes.resize(2 * embeddings->bytes.size());
+      for (size_t i = 0; i < embeddings->bytes.size(); ++i) {
+        bytes[i / 2 * 4 + 2 + i % 2] = embeddings->bytes[i];
+      }
+      tensor->bytes = bytes;
+    }
+    if (head == Head::kOneOther) {
+      bytes.assign(embeddings->bytes.begin(), embeddings->bytes.end());
+      bytes[1] ^= std::byte{1};
+      tensor->bytes = bytes;
+    }
+  });
+  const auto loaded = load_checkpoint(saved.folder);
+  if (!loaded) return saved.refusal();
+  CHECK(loaded->values.size() == ParameterLayout(loaded->config).num_floats());
+  return "";
+}
+
+TEST_CASE("checkpoint: the head of a tied model is its embedding, whatever its type, or refused") {
+  for (const Head head : {Head::kOther, Head::kOneOther}) {
+    const std::string refusal = tied_refusal(head);
+    CHECK(contains(refusal, "\"tie_word_embeddings\": true, but lm_head.weight differs in"));
+    CHECK(contains(refusal, "values from model.embed_tokens.weight; set it to false in"));
+  }
+  CHECK(contains(tied_refusal(Head::kOneOther), "differs in 1 of "));
+  CHECK(contains(tied_refusal(Head::kTransposed), "lm_head.weight has another shape than"));
+  CHECK(tied_refusal(Head::kSame) == "");
+  CHECK(tied_refusal(Head::kSameInFloat32) == "");
+}
+
+TEST_CASE("checkpoint: a model that is not tied and has no head is told of both ways out") {
+  for (const nlohmann::json& said : {nlohmann::json(false), nlohmann::json()}) {
+    const Saved saved;
+    saved.configure("tie_word_embeddings", said);
+    saved.rewrite([](std::vector<TensorView>& tensors) {
+      std::erase_if(tensors, [](const TensorView& t) { return t.name == "lm_head.weight"; });
+    });
+    CHECK(contains(saved.refusal(), "lm_head.weight is missing, and config.json does not say"));
+  }
+}
+
+TEST_CASE("checkpoint: weights that are not a number or infinite are named, with their place") {
+  const auto refusal_with = [](const char* name, size_t index, uint16_t bits) {
+    const Saved saved;
+    std::vector<std::byte> bytes;
+    saved.rewrite([&](std::vector<TensorView>& tensors) {
+      for (TensorView& tensor : tensors) {
+        if (tensor.name != name) continue;
+        bytes.assign(tensor.bytes.begin(), tensor.bytes.end());
+        std::memcpy(bytes.data() + 2 * index, &bits, 2);
+        tensor.bytes = bytes;
+      }
+    });
+    return load_checkpoint(saved.folder) ? std::string() : saved.refusal();
+  };
+  const auto cols = static_cast<size_t>(tests::tiny_config().hidden_size);
+  for (const uint16_t bits : {0x7fc0, 0x7f80, 0xff80, 0xffff, 0x7f81}) {
+    const std::string refusal = refusal_with("model.norm.weight", 3, bits);
+    CHECK(contains(refusal, "tensor model.norm.weight: 1 of its "));
+    CHECK(contains(refusal, "values is not a number or infinite, the first at [3]; take an earl"));
+    CHECK(contains(refusal_with("model.embed_tokens.weight", 2 * cols + 1, bits), "at [2, 1];"));
+  }
+  // The largest finite ones are weights.
+  CHECK(refusal_with("model.norm.weight", 3, 0x7f7f) == "");
+  CHECK(refusal_with("model.norm.weight", 3, 0xff7f) == "");
+}
+
+TEST_CASE("checkpoint: weights in another form are told how to become those that are read") {
+  const auto refusal_of = [](const std::vector<std::string>& names) {
+    const Saved saved;
+    fs::remove(saved.path("model.safetensors"));
+    for (const std::string& name : names) saved.write(name, "x");
+    return saved.refusal();
+  };
+  const auto has = [&](const std::vector<std::string>& names, const std::string& part) {
+    const std::string refusal = refusal_of(names);
+    CAPTURE(refusal);
+    CHECK(contains(refusal, names[0] + " but no model.safetensors; "));
+    CHECK(contains(refusal, part));
+  };
+  has({"pytorch_model.bin", "adapter_model.bin"},
+      "python -c \"import transformers; transformers."
+      "AutoModelForCausalLM.from_pretrained('");
+  has({"pytorch_model-00001-of-00002.bin"}, "torch_dtype='auto').save_pretrained('");
+  has({"adapter_model.safetensors"}, "merge_and_unload().save_pretrained('");
+  has({"consolidated.00.pth"}, "fetch the files model*.safetensors of the same model");
+  has({"consolidated.safetensors"}, "other names for the tensors");
+  has({"model-00001-of-00002.safetensors"}, "fetch model.safetensors.index.json");
+  has({"flax_model.msgpack"}, "from_flax=True");
+  has({"tf_model.h5"}, "from_tf=True");
+  has({"model.pt"}, "safetensors.torch.save_file(");
+  has({"best.pth"}, "torch.load('");
+  has({"zero_to_fp32.py", "pytorch_model.bin"}, "--safe_serialization");
+  has({"tiny.gguf"}, "give the file instead of the folder: '");
+  has({"weights.safetensors"}, "rename it if it is the model: mv '");
+  has({"rust_model.ot"}, "fetch or export the model as model.safetensors");
+  CHECK(contains(refusal_of({"optimizer.bin", "training_args.bin"}), "model.safetensors"));
+  // Meta's own folders have no config.json either.
+  const Saved meta;
+  fs::remove(meta.path("model.safetensors"));
+  fs::remove(meta.path("config.json"));
+  meta.write("consolidated.00.pth", "x");
+  meta.write("params.json", "{}");
+  CHECK(contains(meta.refusal(), "consolidated.00.pth"));
+  CHECK(contains(load_policy_config(meta.folder).error().message, "consolidated.00.pth"));
+  // An adapter that would be left out, and a file that is none.
+  const Saved both;
+  both.write("adapter_model.safetensors", "x");
+  CHECK(contains(both.refusal(), "adapter_model.safetensors beside a whole model"));
+  const Saved pointer;
+  pointer.write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+  CHECK(contains(pointer.refusal(), "git lfs pull"));
 }
 
 }  // namespace

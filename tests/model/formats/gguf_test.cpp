@@ -67,13 +67,13 @@ void check_refused(const Writer& writer, const char* what,
   CHECK(parsed.error().message.find('\n') == std::string::npos);
 }
 
-TEST_CASE("gguf: every type of tensor is dequantised to the reference's bits") {
-  const auto file = GgufFile::open(kGolden + "types.gguf");
+void check_dequantised(const std::string& name, size_t num_tensors) {
+  const auto file = GgufFile::open(kGolden + name + ".gguf");
   REQUIRE_MESSAGE(file, file.error().message);
-  const auto expected = SafetensorsFile::open(kGolden + "types.safetensors");
+  const auto expected = SafetensorsFile::open(kGolden + name + ".safetensors");
   REQUIRE(expected);
   CHECK(file->contents().version == 3);
-  CHECK(file->contents().tensors.size() == 12);
+  CHECK(file->contents().tensors.size() == num_tensors);
   CHECK(file->contents().tensors.size() == expected->tensors().size());
   for (const GgufTensor& tensor : file->contents().tensors) {
     CAPTURE(tensor.name);
@@ -95,6 +95,14 @@ TEST_CASE("gguf: every type of tensor is dequantised to the reference's bits") {
       dequantise(tensor, at, at, nullptr);
     }
   }
+}
+
+TEST_CASE("gguf: every type of tensor is dequantised to the reference's bits") {
+  check_dequantised("types", 12);
+  // Random blocks of Q5_0, Q5_1, Q2_K, Q3_K and Q5_K, as PyPI's gguf 0.19 dequantises them.
+  check_dequantised("more_types", 5);
+  const auto file = GgufFile::open(kGolden + "types.gguf");
+  REQUIRE(file);
   CHECK(std::string(name(file->contents().find("random.Q4_K")->type)) == "Q4_K");
   CHECK(file->contents().find("stack")->shape == std::vector<int64_t>{2, 3, 32});
   CHECK(file->contents().find("stac") == nullptr);
@@ -150,7 +158,7 @@ TEST_CASE("gguf: other versions, byte orders and types are refused by name") {
   check_refused(Writer().begin(0, 0, 1), "version 1", kOther);
   check_refused(Writer().begin(0, 0, 4), "version 4", kOther);
   check_refused(Writer().begin(0, 0, 3u << 24), "big-endian", kOther);
-  check_refused(Writer().begin(1, 0).tensor("a", {256}, 13, 0).data(176), "\"a\" is Q5_K; F32",
+  check_refused(Writer().begin(1, 0).tensor("a", {256}, 15, 0).data(292), "\"a\" is Q8_K; F32",
                 kOther);
   check_refused(Writer().begin(1, 0).tensor("a", {256}, 16, 0).data(176), "IQ2_XXS", kOther);
   check_refused(Writer().begin(1, 0).tensor("a", {256}, 4, 0).data(176), "type 4 is unknown");
@@ -189,6 +197,16 @@ TEST_CASE("gguf: hostile headers are refused with what and where") {
                 "larger than the file");
   check_refused(Writer().begin(1, 0).tensor("a", {48}, 8, 0).data(64), "blocks of 32");
   check_refused(Writer().begin(1, 0).tensor("a", {128, 2}, 12, 0).data(144), "blocks of 256");
+  // Q5_0, Q5_1, Q2_K, Q3_K and Q5_K, whose 256 elements have this many bytes.
+  for (const auto& [type, bytes] :
+       {std::pair(6u, size_t{176}), {7u, 192}, {10u, 84}, {11u, 110}, {13u, 176}}) {
+    check_refused(Writer().begin(1, 0).tensor("a", {48}, type, 0).data(512), "are not blocks of");
+    check_refused(Writer().begin(1, 0).tensor("a", {uint64_t{1} << 62}, type, 0),
+                  "larger than the file");
+    check_refused(Writer().begin(1, 0).tensor("a", {256}, type, 0).data(bytes - 1),
+                  "and end behind the file's");
+    CHECK(Writer().begin(1, 0).tensor("a", {256}, type, 0).data(bytes).error() == "");
+  }
   check_refused(Writer().begin(1, 0).tensor("a", {2}, 0, 0).data(7), "behind the file's 7 bytes");
   check_refused(Writer().begin(1, 0).tensor("a", {1}, 0, 32).data(4), "behind the file's 4 bytes");
   check_refused(Writer().begin(1, 0).tensor("a", {1}, 0, UINT64_MAX - 31).data(4), "behind");

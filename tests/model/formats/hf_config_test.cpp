@@ -392,6 +392,32 @@ TEST_CASE("hf_config: every way to stretch rope's angles is read, and no other")
         std::string::npos);
 }
 
+TEST_CASE(
+    "hf_config: a field of another family's arithmetic is refused unless it changes nothing") {
+  const std::pair<const char*, std::pair<Json, Json>> fields[] = {
+      {"attn_logit_softcapping", {50.0, nullptr}},
+      {"final_logit_softcapping", {30.0, nullptr}},
+      {"query_pre_attn_scalar", {256, nullptr}},
+      {"clip_qkv", {8.0, nullptr}},
+      {"logit_scale", {0.0625, 1.0}},
+      {"logits_scaling", {8.0, 1}},
+      {"embedding_multiplier", {12.0, 1.0}},
+      {"residual_multiplier", {0.22, 1.0}},
+      {"scale_emb", {12, 1}},
+      {"rotary_pct", {0.25, 1.0}},
+      {"parallel_attn", {true, false}},
+      {"use_parallel_residual", {true, false}},
+      {"alibi", {true, false}},
+      {"no_rope_layers", {{1, 0}, nullptr}}};
+  for (const Family family : tests::kFamilies) {
+    for (const auto& [field, values] : fields) {
+      CAPTURE(field);
+      CHECK(error_with(family, field, values.first).find(field) != std::string::npos);
+      CHECK(accepted_with(family, field, values.second) == tests::tiny_config(family));
+    }
+  }
+}
+
 TEST_CASE("hf_config: whatever is in a field, it is accepted or refused in one line") {
   const Json strange[] = {nullptr,
                           true,

@@ -212,5 +212,38 @@ TEST_CASE("policy text: what is damaged or not supported is refused by its file"
   }
 }
 
+TEST_CASE("policy text: a chat template that is not one text, and tokens that only one file has") {
+  const Folder folder;
+  const auto refused = [&](const std::string& config, const std::string& what) {
+    folder.write("tokenizer_config.json", config);
+    const std::string refusal = folder.refusal();
+    CAPTURE(refusal);
+    CHECK(contains(refusal, "tokenizer_config.json: " + what));
+  };
+  refused(R"({"chat_template": 7})", "chat_template is no text");
+  refused(R"({"chat_template": [{"name": "tool_use", "template": "x"}]})",
+          "chat_template has no template named \"default\"");
+  refused(R"({"eos_token": "<|never|>"})", "eos_token is \"<|never|>\", which tokenizer.json does");
+  refused(R"({"bos_token": {"content": "<|never|>"}})", "bos_token is \"<|never|>\"");
+  refused(R"({"added_tokens_decoder": {"2": {"content": "<|never|>"}}})",
+          "added_tokens_decoder says that \"<|never|>\" is token \"2\", tokenizer.json does not");
+  refused(R"({"added_tokens_decoder": {"1": {"content": "<|im_end|>"}}})",
+          "added_tokens_decoder says that \"<|im_end|>\" is token \"1\"");
+  folder.write("special_tokens_map.json", "[]");
+  folder.write("tokenizer_config.json", "{}");
+  CHECK(contains(folder.refusal(), "special_tokens_map.json: is not a JSON object"));
+  folder.write("special_tokens_map.json", R"({"unk_token": "<|endoftext|>", "bos_token": "a"})");
+  folder.write("tokenizer_config.json",
+               R"({"chat_template": [{"name": "tool_use", "template": "x"},
+                                     {"name": "default", "template": "y"}],
+                   "added_tokens_decoder": {"2": {"content": "<|im_end|>"}},
+                   "eos_token": {"content": "<|im_end|>"}, "bos_token": "<|im_start|>"})");
+  const PolicyText text = folder.load();
+  CHECK(text.chat_template == "y");
+  CHECK(text.special_tokens == std::map<std::string, std::string>{{"bos_token", "<|im_start|>"},
+                                                                  {"eos_token", "<|im_end|>"},
+                                                                  {"unk_token", "<|endoftext|>"}});
+}
+
 }  // namespace
 }  // namespace troupe::model
