@@ -171,9 +171,9 @@ std::optional<std::string> gold_of(const Value& object) {
   const Value* value = object.find("gold");
   if (value == nullptr) return {};
   const auto one = [](const Value& item) -> std::optional<std::string> {
-    if (item.kind == Value::Kind::kText || item.kind == Value::Kind::kInteger) return item.text;
-    if (item.kind == Value::Kind::kReal) return fmt::format("{}", item.real);
-    return {};
+    const bool is_one = item.kind == Value::Kind::kText || item.kind == Value::Kind::kInteger ||
+                        item.kind == Value::Kind::kReal;
+    return is_one ? std::optional(item.text) : std::nullopt;
   };
   if (value->kind != Value::Kind::kList) return one(*value);
   std::vector<std::string> texts;
@@ -222,6 +222,11 @@ Result<std::string> judge_code(Sandbox& sandbox, const CodeTask& defaults,
   }
   auto task = actors::read_code_task(*object, defaults);
   if (!task) return task.error();
+  // Here the lines are the user's own; in a job the reward says it, and never the data.
+  const Value* packages = object->find("python_packages");
+  if (packages != nullptr && packages->kind == Value::Kind::kBool && packages->boolean) {
+    task->has_packages = true;
+  }
   const Stopwatch stopwatch;
   const CodeVerdict verdict = code ? actors::verify_code(sandbox, *task, *code)
                                    : actors::verify_code_response(sandbox, *task, *response);

@@ -139,8 +139,10 @@ Outcome limit_failure(const BoxResult& result) {
 
 Failure raised(std::string_view what) {
   const bool is_memory = what.starts_with("MemoryError");
+  const bool is_module = what.starts_with("ModuleNotFoundError");
   return {is_memory ? VerdictKind::kResourceLimit : VerdictKind::kRuntimeError,
-          "it raised " + shown(what)};
+          "it raised " + shown(what) +
+              (is_module ? " (installed packages are there with python_packages only)" : "")};
 }
 
 Failure died(const BoxResult& result) {
