@@ -18,9 +18,10 @@ struct Checkpoint {
 };
 
 // kInvalidArgument, in one line, when the folder or a file in it is missing, damaged, or does not
-// hold exactly the parameters of its configuration. Beside them published files may hold what no
-// forward pass here uses: the head of a model that is tied, tables of angles, and layers that
-// predict further tokens (DeepSeek-V3).
+// hold exactly the parameters of its configuration, all of them finite. Beside them published files
+// may hold what no forward pass here uses: the head of a model that is tied, if it has the values
+// of the embeddings, tables of angles, and layers that predict further tokens (DeepSeek-V3).
+// Weights in a form that is not read are told of with the command that converts them.
 Result<Checkpoint> load_checkpoint(const std::string& path);
 
 // Only its configuration.
