@@ -75,9 +75,6 @@ Found read_entry_point(const RowFields& fields) {
         std::pair{"entry_point", &task.function}}) {
     if (Status status = fields.text(field, *to, true); !status) return status.error();
   }
-  // How some sets call a method.
-  constexpr std::string_view kOfSolution = "Solution().";
-  if (task.function.starts_with(kOfSolution)) task.function.erase(0, kOfSolution.size());
   return Tests(std::move(found));
 }
 

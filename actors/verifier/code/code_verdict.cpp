@@ -92,6 +92,27 @@ std::string shown(std::string_view text) {
   return printable(text, kShownBytesMax);
 }
 
+// A function's body and no whole program.
+bool is_indented(std::string_view code) {
+  const size_t line = code.find_first_not_of("\r\n");
+  return line != code.npos && (code[line] == ' ' || code[line] == '\t');
+}
+
+// What a prompt that stops behind "def f(x):" wants before a whole program can follow it.
+std::string missing_body(std::string_view prompt) {
+  while (!prompt.empty()) {
+    const size_t begin = prompt.rfind('\n') == prompt.npos ? 0 : prompt.rfind('\n') + 1;
+    const std::string_view line = prompt.substr(begin);
+    const size_t first = line.find_first_not_of(" \t\r");
+    if (first != line.npos && line[first] != '#') {
+      if (line[line.find_last_not_of(" \t\r")] != ':') return {};
+      return "\n" + std::string(line.substr(0, first)) + "    pass\n";
+    }
+    prompt = prompt.substr(0, begin == 0 ? 0 : begin - 1);
+  }
+  return {};
+}
+
 // Python wants them before everything else, and a whole program comes after its prompt.
 std::string with_future_imports_first(std::string source) {
   constexpr std::string_view kFuture = "from __future__ import ";
@@ -446,6 +467,7 @@ class Trial {
     const char* form = is_humaneval                          ? "humaneval"
                        : task_.format == CodeFormat::kPytest ? "pytest"
                                                              : "mbpp";
+    if (is_humaneval && !is_indented(code)) source += missing_body(source);
     // A completion goes on where the prompt stops; a whole function comes after it.
     if (!source.empty() && source.back() != '\n' && !code.starts_with(' ')) source += '\n';
     source += code;

@@ -223,6 +223,8 @@ class SolutionModule(type(sys)):
     """What "from solution import f" takes names from."""
 
     def __getattr__(self, name):
+        if name == "__all__":  # "from solution import *"
+            return self.names_left()
         if name.startswith("__"):
             raise AttributeError(name)
         return Program(name)
@@ -240,6 +242,18 @@ def names_of_program(context, tests):
     if own or foreign:
         return own or foreign
     return [name for name in tests[0].co_names if hasattr(builtins, name)][:1] if tests else []
+
+
+def names_left(codes, scope):
+    """What tests without names after "import" mean by the program's: all that they mention and
+    nobody else has so far. Never a built-in, which tests judge with; nor a library, whose import
+    they forgot."""
+    import builtins
+
+    mentioned = sorted(set().union(*[names_in(code) for code in codes]))
+    return [name for name in mentioned if name not in scope and not hasattr(builtins, name) and
+            name not in sys.stdlib_module_names and name not in ("np", "pd", "pytest") and
+            not name.startswith("__")]
 
 
 def raised_error(text):
@@ -362,18 +376,31 @@ def main():
             scope[name] = Program(name)
     for code in [context] + codes:
         add_usual_names(code, scope)
+    is_guessed = False
+
+    def left():
+        nonlocal is_guessed
+        is_guessed = True
+        return names_left(codes, scope)
+
+    sys.modules["solution"].names_left = left
+    if form == "pytest" and not any("solution" in names_in(code) for code in codes):
+        for name in left():
+            scope[name] = Program(name)
     try:
         exec(context, scope)
+        if form == "humaneval":
+            # Before the tests the function has no body yet, and some tests call it by its name.
+            scope[entry_point] = Program(entry_point)
         if form != "mbpp":
             for code in codes:
                 exec(code, scope)
     except BaseException as error:
+        if is_asked and form == "humaneval" and type(error) is AssertionError:
+            finish(b"failed", 0, one_line(str(error)[:200]))  # Tests that end in check(f).
         if is_asked:
             finish(b"raised", 0, b"the program failed in what the tests prepare")
         finish(b"broken", 0, one_line(str(error)) if type(error) is Broken else describe(error))
-    if form == "humaneval":
-        # Before the tests the function has no body yet, and some tests call it by its name.
-        scope[entry_point] = Program(entry_point)
     try:
         for code in codes:
             if form == "humaneval":
@@ -383,6 +410,10 @@ def main():
                 check(Program(entry_point))
             elif form == "pytest":
                 run_tests(scope)
+                # They would pass any program: what they call is a built-in function's name, say.
+                if is_guessed and not is_asked:
+                    raise Broken("the tests call nothing of the program's; let them import it: "
+                                 "from solution import NAME")
             else:
                 exec(code, scope)
             passed += 1

@@ -359,7 +359,7 @@ def describe(error):
 # Names that solutions to well-known problem sets use without importing them.
 USUAL_MODULES = (
     "math", "re", "sys", "os", "collections", "itertools", "functools", "heapq", "bisect", "string",
-    "random", "copy", "operator", "statistics", "datetime", "json",
+    "random", "copy", "operator", "statistics", "datetime", "json", "asyncio", "cmath",
 )
 USUAL_NAMES = {
     "typing": ("List", "Dict", "Tuple", "Set", "Optional", "Union", "Any", "Callable", "Iterable",

@@ -185,6 +185,71 @@ TEST_CASE("code verdict: broken tests are not held against the program") {
                 "def f(x): return x") == VerdictKind::kGoldUnparseable);
 }
 
+TEST_CASE("code verdict: tests that import no names find the program's") {
+  if (!tests::test_sandbox()) return;
+  const auto pytest = [](const std::string& test) { return nlohmann::json{{"test", test}}.dump(); };
+  const std::string add = "def add(a, b): return a + b\n", bad = "def add(a, b): return a - b\n";
+  const std::string test = "def test_add():\n    assert add(1, 2) == 3\n";
+  const std::string rows =
+      "import pytest\nfrom solution import *\n@pytest.mark.parametrize('a, b', [(1, 2), (2, 3)])\n"
+      "def test_add(a, b):\n    assert add(a, b) == a + b\n";
+  const std::string star = "from solution import *\n";
+  const std::string unit =
+      "import unittest\nclass T(unittest.TestCase):\n  def test_add(self):\n"
+      "    self.assertEqual(add(1, 2), 3)\n";
+  for (const std::string& one : {star + test, test, rows, unit}) {
+    CHECK(verdict(pytest(one), bad) == VerdictKind::kWrongAnswer);
+    CHECK(verdict(pytest(one), "x = 1") == VerdictKind::kRuntimeError);
+    CHECK(verdict(pytest(one), add) == VerdictKind::kPassed);
+  }
+  // A built-in's name is the built-in, so that no program decides what its tests see: nothing of
+  // this program is tested. A forgotten import is the tests' fault.
+  const std::string judges = "def test_sum():\n    assert all([sum([1, 2]) == 3])\n";
+  for (const std::string& one : {star + judges, judges}) {
+    CHECK(verdict(pytest(one), "def sum(x): return 0\ndef all(x): return True") ==
+          VerdictKind::kGoldUnparseable);
+  }
+  CHECK(verdict(pytest("def test_add():\n    assert np.add(1, 2) == add(1, 2)\n"), add) ==
+        VerdictKind::kGoldUnparseable);
+  CHECK(verdict(pytest("def test_add():\n    assert add(1, 2) == 4\n    assert all([add(1, 2)])\n"),
+                bad + "def all(x): return True\ndef assert_(x): pass\n") ==
+        VerdictKind::kWrongAnswer);
+}
+
+TEST_CASE("code verdict: the shapes in which problems name and check a function") {
+  if (!tests::test_sandbox()) return;
+  const auto humaneval = [](const char* prompt, const char* test) {
+    return nlohmann::json{{"prompt", prompt}, {"test", test}, {"entry_point", "add"}}.dump();
+  };
+  const char* check = "def check(f):\n    assert f(1, 2) == 3\n";
+  const char* checked = "def check(f):\n    assert f(1, 2) == 3\n\ncheck(add)\n";
+  const std::string good = "def add(a, b): return a + b\n", bad = "def add(a, b): return a - b\n";
+  for (const char* prompt :
+       {"def add(a, b):\n", "def add(a, b):", "def add(a, b):\n    # Adds.\n\n",
+        "def add(a, b):\n    \"\"\"Adds.\"\"\"\n"}) {
+    for (const char* test : {check, checked}) {
+      CHECK(verdict(humaneval(prompt, test), bad) == VerdictKind::kWrongAnswer);
+      CHECK(verdict(humaneval(prompt, test), "pass\n") == VerdictKind::kWrongAnswer);
+      CHECK(verdict(humaneval(prompt, test), good) == VerdictKind::kPassed);
+    }
+  }
+  CHECK(verdict(humaneval("def add(a, b):\n", checked), "    return a - b\n") ==
+        VerdictKind::kWrongAnswer);
+  CHECK(verdict(humaneval("def add(a, b):\n", checked), "    return a + b\n") ==
+        VerdictKind::kPassed);
+  for (const char* name : {"Solution().add", "Solution.add", "add"}) {
+    const std::string task =
+        nlohmann::json{{"fn_name", name}, {"inputs", {{1, 2}}}, {"outputs", {3}}}.dump();
+    CHECK(verdict(task, "class Solution:\n  def add(self, a, b): return a - b\n") ==
+          VerdictKind::kWrongAnswer);
+    CHECK(verdict(task, "class Solution:\n  def add(self, a, b): return a + b\n") ==
+          VerdictKind::kPassed);
+  }
+  const char* run = R"j({"test_list": ["assert asyncio.run(add(1, 2)) == 3"]})j";
+  CHECK(verdict(run, "async def add(a, b): return a - b\n") == VerdictKind::kWrongAnswer);
+  CHECK(verdict(run, "async def add(a, b): return a + b\n") == VerdictKind::kPassed);
+}
+
 TEST_CASE("code verdict: what tests of code see is plain data, and objects by reference") {
   if (!tests::test_sandbox()) return;
   CHECK(verdict(R"j({"test_list": ["assert f(2) == {'a': (1, 2.5, None), 'b': {True}}"]})j",
