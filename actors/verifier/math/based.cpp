@@ -1,9 +1,11 @@
 #include "actors/verifier/math/based.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "actors/verifier/math/characters.h"
 #include "actors/verifier/math/exact.h"
 
 namespace troupe::actors {
@@ -28,6 +30,27 @@ std::string_view without_leading_zeros(std::string_view digits) {
 }
 
 }  // namespace
+
+bool is_based_text(Term gold, std::string_view text) {
+  constexpr size_t kBytesMax = 64;
+  const std::string& name = gold.tree->name(gold.root);
+  const std::string_view digits = std::string_view(name).substr(0, name.find('_'));
+  if (text.size() > kBytesMax || std::none_of(digits.begin(), digits.end(), is_capital)) {
+    return false;
+  }
+  std::string spelled;
+  for (const char c : text) {
+    const bool is_small = c >= 'a' && c <= 'z';
+    if (std::string_view(" {}$").find(c) != std::string_view::npos) continue;
+    spelled += is_small ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  for (const std::string_view wrapper : {"\\TEXT", "\\MATHRM"}) {
+    if (spelled.starts_with(wrapper)) spelled.erase(0, wrapper.size());
+  }
+  const bool is_sixteen = name.ends_with("_16");
+  if (is_sixteen && spelled.starts_with("0X")) spelled.erase(0, 2);
+  return spelled == name || spelled == digits;
+}
 
 Outcome compare_based(Term gold, Term candidate, Comparison& comparison) {
   if (gold.kind() == candidate.kind()) {

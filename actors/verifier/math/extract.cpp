@@ -290,6 +290,21 @@ ExtractedAnswer extract_answer(std::string_view response, bool is_list) {
   }
   if (text.find("<think>") != text.npos) return {{}, "the thinking is not closed", {}};
 
+  // Tags in capitals are the same tags. The copy has a tag, so nothing of it is handed out as
+  // unmarked text.
+  std::string with_small_tags;
+  if (text.find("<ANSWER>") != response.npos || text.find("<Answer>") != response.npos) {
+    with_small_tags = text;
+    for (const std::string_view tag : {"<ANSWER>", "</ANSWER>", "<Answer>", "</Answer>"}) {
+      const std::string_view small = tag[1] == '/' ? kAnswerClose : kAnswerOpen;
+      for (size_t at = with_small_tags.find(tag); at != std::string::npos;
+           at = with_small_tags.find(tag, at)) {
+        with_small_tags.replace(at, tag.size(), small);
+      }
+    }
+    text = with_small_tags;
+  }
+
   const size_t num_open = count(text, kAnswerOpen);
   const size_t num_close = count(text, kAnswerClose);
   const bool is_tagged = num_open + num_close > 0;

@@ -108,6 +108,22 @@ std::optional<size_t> value_behind_chinese(std::string_view text, size_t at) {
   return has_any ? std::optional(at) : std::nullopt;
 }
 
+// One or more of the letters A to H, which nothing but punctuation follows up to the line's end.
+bool is_choice_at(std::string_view text, size_t at) {
+  constexpr size_t kLineBytesMax = 32;
+  std::string_view line = text.substr(std::min(at, text.size()), kLineBytesMax);
+  line = line.substr(0, line.find('\n'));
+  size_t num_letters = 0;
+  for (const char c : line) {
+    if (c >= 'A' && c <= 'H') {
+      ++num_letters;
+    } else if (is_letter(c) || is_digit(c)) {
+      return false;
+    }
+  }
+  return num_letters > 0 && line.size() < kLineBytesMax;
+}
+
 // "wrong answer", "not the answer": what follows is none.
 bool is_denied(std::string_view text, size_t at) {
   constexpr size_t kBytes = 16;
@@ -123,12 +139,26 @@ std::optional<size_t> last_mark_end(std::string_view text) {
   constexpr std::string_view kChinese = "\xE7\xAD\x94\xE6\xA1\x88";
   // "Correct option."
   constexpr std::string_view kChineseOption = "\xE6\xAD\xA3\xE7\xA1\xAE\xE9\x80\x89\xE9\xA1\xB9";
+  constexpr std::string_view kChineseChoose = "\xE6\x95\x85\xE9\x80\x89";
   constexpr std::string_view kCorrect = "correct ";
   std::optional<size_t> found;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text.substr(i).starts_with("####")) {
       i += 3;
       found = i + 1;
+      continue;
+    }
+    // "Hence choose": what stands behind it is a choice's letters and nothing else.
+    if (text.substr(i).starts_with(kChineseChoose)) {
+      size_t value = i + kChineseChoose.size();
+      constexpr std::string_view kLonger = "\xE6\x8B\xA9";  // A longer word for the same.
+      if (text.substr(value).starts_with(kLonger)) value += kLonger.size();
+      for (const std::string_view colon : {kWideColon, std::string_view(":")}) {
+        value = skip_markdown(text, value);
+        if (text.substr(value).starts_with(colon)) value += colon.size();
+      }
+      if (is_choice_at(text, skip_markdown(text, value))) found = value;
+      i += kChineseChoose.size() - 1;
       continue;
     }
     const bool is_option = text.substr(i).starts_with(kChineseOption);
@@ -141,7 +171,7 @@ std::optional<size_t> last_mark_end(std::string_view text) {
     if (i > 0 && is_letter(text[i - 1])) continue;
     const bool is_correct = i >= kCorrect.size() &&
                             lowered(text.substr(i - kCorrect.size(), kCorrect.size())) == kCorrect;
-    for (const std::string_view word : {"answer", "answers", "option", "choice"}) {
+    for (const std::string_view word : {"answer", "answers", "ans", "option", "choice"}) {
       if ((word[0] != 'a' && !is_correct) || !has_word_at(text, i, word)) continue;
       const size_t end = i + word.size();
       if (is_denied(text, i)) break;
@@ -171,6 +201,18 @@ std::optional<std::string_view> closing_of(std::string_view line) {
     return is_closed ? std::nullopt : std::optional(close);
   }
   return {};
+}
+
+// What a policy's tokenizer writes at the end of a turn.
+std::string_view without_end_of_turn(std::string_view text) {
+  for (const std::string_view mark :
+       {"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "</s>", "<eos>", "<end_of_turn>"}) {
+    if (trimmed(text).ends_with(mark)) {
+      text = trimmed(text);
+      text.remove_suffix(mark.size());
+    }
+  }
+  return text;
 }
 
 // A value or a few: no word in it that is not a command's name.
@@ -285,6 +327,7 @@ std::string plain_answer(std::string_view text) {
 }
 
 std::optional<std::string> marked_answer(std::string_view text) {
+  text = without_end_of_turn(text);
   const auto mark = last_mark_end(text);
   if (!mark) return {};
   const std::string_view line = line_at(text, *mark);

@@ -8,8 +8,10 @@
 #include <optional>
 #include <utility>
 
+#include "actors/verifier/math/based.h"
 #include "actors/verifier/math/characters.h"
 #include "actors/verifier/math/choice.h"
+#include "actors/verifier/math/clock.h"
 #include "actors/verifier/math/compare.h"
 #include "actors/verifier/math/extract.h"
 #include "actors/verifier/math/gold.h"
@@ -139,6 +141,13 @@ bool has_unit_quotient(const std::vector<Token>& tokens) {
 // 180 minutes.
 void read_unit_letters(std::string_view gold, ParsedAnswer& wanted, std::string_view candidate,
                        ParsedAnswer& said) {
+  // "2 h 30 min" is a product only where the other side has no such measure.
+  if (wanted.is_compound != said.is_compound) {
+    ParsedAnswer& other = wanted.is_compound ? said : wanted;
+    ParsedAnswer letters =
+        parse_answer(wanted.is_compound ? candidate : gold, {.has_unit_letters = true});
+    if (letters.is_math && letters.is_compound) other = std::move(letters);
+  }
   const bool is_wanted = has_unit(wanted);
   const bool is_said = has_unit(said);
   if (is_wanted && is_said) return;
@@ -171,6 +180,14 @@ class Judge {
     }
     if (is_same_tokens(said.tokens, wanted_.tokens) || is_same_tokens(said.meant, wanted_.meant)) {
       return compared(VerdictKind::kEqual, "are written alike");
+    }
+    const bool is_based = wanted_.is_math && wanted_.term().kind() == NodeKind::kBased;
+    if (is_based && is_based_text(wanted_.term(), candidate_)) {
+      return compared(VerdictKind::kEqual, "have the same digits");
+    }
+    if (const auto is_same = is_same_clock_time(gold_.text, candidate_)) {
+      return *is_same ? compared(VerdictKind::kEqual, "are the same time of day")
+                      : compared(VerdictKind::kDifferent, "are different times of day");
     }
     if (const auto choice = compare_choices(said)) return *choice;
     if (may_be_list(wanted_, said, candidate_)) {
@@ -230,6 +247,13 @@ class Judge {
   }
 
   MathVerdict compare_math(const ParsedAnswer& said) {
+    // One unit may be left out, but no number stands for two.
+    const auto is_bare = [](const ParsedAnswer& answer) {
+      return is_scalar(answer.term()) && !is_measured(answer.term());
+    };
+    if ((wanted_.is_compound && is_bare(said)) || (said.is_compound && is_bare(wanted_))) {
+      return compared(VerdictKind::kDifferent, "are different: one has no units");
+    }
     Comparison comparison{
         .gold_text = gold_.text, .fuel = fuel_, .is_ordered = !gold_.words.empty()};
     const Outcome outcome = compare_terms(wanted_.term(), said.term(), comparison);

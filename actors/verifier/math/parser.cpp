@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "actors/verifier/math/characters.h"
+#include "actors/verifier/math/compound.h"
 #include "actors/verifier/math/form_parser.h"
 #include "actors/verifier/math/rewrite.h"
 #include "actors/verifier/math/unit_parser.h"
@@ -158,6 +159,11 @@ class Parser : FormParser {
   }
 
   void number(const Token& token) {
+    if (std::any_of(token.text.begin(), token.text.end(), is_capital)) {  // 1A_{16}
+      if (!expect_operand_) return fail();
+      ++at_;
+      return is_next(Kind::kUnderscore) ? base(token.text) : fail();
+    }
     if (!is_literal(token.text)) return fail();
     if (!expect_operand_) {
       const ParsedValue& left = values_.back();
@@ -552,6 +558,10 @@ ParsedAnswer parse_answer(std::string_view text, TokenOptions options) {
   ParsedAnswer answer;
   answer.tokens = tokenize(text, options);
   answer.meant = meant_tokens(answer.tokens);
+  if (std::vector<Token> quantity = single_quantity(answer.meant); !quantity.empty()) {
+    answer.meant = std::move(quantity);
+    answer.is_compound = true;
+  }
   answer.is_math = Parser(answer.meant).run(answer.tree, answer.root);
   if (answer.is_math || options.has_unit_letters) return answer;
   // "5 m/sec" is nothing else than a number with a unit.

@@ -16,6 +16,7 @@ struct ParsedAnswer {
 
   std::vector<Token> tokens{};
   std::vector<Token> meant{};  // Without what only surrounds the answer (see meant_tokens).
+  bool is_compound = false;    // Of several units: 5 ft 6 in.
   bool is_math = false;        // Otherwise a text: only its tokens count.
   Tree tree{};
   NodeIndex root = 0;

@@ -149,8 +149,16 @@ void drop_explanation(std::vector<Token>& tokens) {
     return is_word(token, {"since", "because", "as", "option", "choice", "by", "using", "from",
                            "due", "rounded", "exactly", "exact", "namely"});
   };
+  // A reason that goes on to another value is none: "42 since x > 0, but 43 otherwise".
+  const auto turns_after = [&](size_t begin) {
+    return std::any_of(
+        tokens.begin() + static_cast<std::ptrdiff_t>(begin), tokens.end(), [](const Token& token) {
+          return token.kind == Kind::kOr || is_word(token, {"but", "otherwise", "instead", "else",
+                                                            "maybe", "alternatively", "perhaps"});
+        });
+  };
   const size_t open = last_bracket(tokens);
-  if (open > 0 && open + 2 < tokens.size()) {
+  if (open > 0 && open + 2 < tokens.size() && !turns_after(open)) {
     const std::span<const Token> inside(tokens.data() + open + 1, tokens.size() - open - 2);
     const auto number = number_in_words(words_of(inside));
     const Token& before = tokens[open - 1];
@@ -162,6 +170,7 @@ void drop_explanation(std::vector<Token>& tokens) {
   for (size_t i = 1; i < tokens.size(); ++i) {
     depth += (tokens[i].kind == Kind::kOpen) - (tokens[i].kind == Kind::kClose);
     if (depth != 0 || !is_word(tokens[i], {"since", "because"})) continue;
+    if (turns_after(i)) return;
     const bool follows_comma = i > 1 && tokens[i - 1].kind == Kind::kComma;
     tokens.resize(follows_comma ? i - 1 : i);
     return;
@@ -205,6 +214,25 @@ bool is_no_solution(const std::vector<Token>& tokens) {
 
 void replace_no_solution(std::vector<Token>& tokens) {
   if (is_no_solution(tokens)) tokens = {{.kind = Kind::kEmptySet}};
+}
+
+// "All real numbers" is the set of them.
+void replace_all_reals(std::vector<Token>& tokens) {
+  constexpr size_t kWordsMax = 4;
+  if (tokens.size() > kWordsMax) return;
+  std::string words;
+  for (const Token& token : tokens) {
+    if (token.kind != Kind::kWord) return;
+    words += (words.empty() ? "" : " ") + token.text;
+  }
+  if (!is_one_of(words, {"all real numbers", "all reals", "all the real numbers", "all the reals",
+                         "any real number", "all real values", "every real number"})) {
+    return;
+  }
+  tokens = {{.kind = Kind::kWrap, .text = "mathbb"},
+            {.kind = Kind::kOpen, .detail = '{'},
+            {.kind = Kind::kLetter, .text = "R"},
+            {.kind = Kind::kClose, .detail = '{'}};
 }
 
 // 5 (cm): a unit in brackets behind a number.
@@ -400,6 +428,7 @@ std::vector<Token> meant_tokens(const std::vector<Token>& tokens) {
   drop_explanation(meant);
   drop_choice_letter(meant);
   replace_no_solution(meant);
+  replace_all_reals(meant);
   unwrap_brackets(meant);
   replace_small_words(meant);
   std::vector<Token> condition = set_condition(meant);

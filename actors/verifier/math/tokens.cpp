@@ -79,7 +79,9 @@ class Tokenizer {
         has_space_ = true;
         return;
       case '$':
-        return;  // A delimiter, or a currency sign that says no more than the number.
+        // A delimiter, unless it has no partner and a number behind it.
+        return is_digit(peek()) && has_single_dollar() ? emit(Kind::kCurrency, 0, "dollar")
+                                                       : void();
       case '{':
         open_brace(Brace::kPlain);
         return;
@@ -147,6 +149,18 @@ class Tokenizer {
     }
   }
 
+  bool has_single_dollar() const {
+    size_t num_dollars = 0;
+    for (size_t i = 0; i < text_.size() && num_dollars < 2; ++i) {
+      if (text_[i] == '\\') {
+        ++i;
+      } else if (text_[i] == '$') {
+        ++num_dollars;
+      }
+    }
+    return num_dollars == 1;
+  }
+
   void open_brace(Brace brace) {
     braces_.push_back(brace);
     if (brace == Brace::kUpright) ++num_upright_;
@@ -188,7 +202,31 @@ class Tokenizer {
     emit(Kind::kCaret);
   }
 
+  // 1A_{16}, FF_{16}: capitals among the digits, which the base must have. False for anything else.
+  bool digits_of_large_base() {
+    size_t end = at_;
+    size_t num_capitals = 0;
+    int largest = 0;
+    for (; end < text_.size() && (is_digit(text_[end]) || is_capital(text_[end])); ++end) {
+      const bool is_one = is_capital(text_[end]);
+      num_capitals += is_one ? 1 : 0;
+      largest = std::max(largest, is_one ? text_[end] - 'A' + 10 : text_[end] - '0');
+    }
+    const size_t mark = end + (is_upright() && rest(end).starts_with('}') ? 1 : 0);
+    if (num_capitals == 0 || end - at_ < 2 || !rest(mark).starts_with('_')) return false;
+    const bool is_braced = rest(mark + 1).starts_with('{');
+    const std::string_view base = rest(mark + (is_braced ? 2 : 1));
+    if (base.size() < 2 || !is_digit(base[0]) || !is_digit(base[1])) return false;
+    if (is_braced != base.substr(2).starts_with('}')) return false;
+    const int value = (base[0] - '0') * 10 + (base[1] - '0');
+    if (value > 36 || value <= 10 || largest >= value) return false;
+    emit(Kind::kNumber, 0, text_.substr(at_, end - at_));
+    at_ = end;
+    return true;
+  }
+
   void number() {
+    if (digits_of_large_base()) return;
     const bool is_in_list = depth_ > 0 || (!tokens_.empty() && tokens_.back().kind == Kind::kComma);
     const Numeral numeral =
         read_numeral(rest(at_), options_, {.is_in_list = is_in_list, .is_first = tokens_.empty()});
@@ -198,7 +236,40 @@ class Tokenizer {
     at_ += ordinal_suffix(numeral.text, rest(at_));
   }
 
+  // The x of "1.2 x 10^5": a sign between a number and a power of ten.
+  bool is_times_sign() const {
+    if (peek() != 'x' || is_letter(peek(1)) || tokens_.empty()) return false;
+    if (tokens_.back().kind != Kind::kNumber || !has_space_) return false;
+    const std::string_view after = rest(at_ + 1);
+    const std::string_view power = trimmed(after);
+    return after.size() > power.size() && (power.starts_with("10^") || power.starts_with("10**"));
+  }
+
+  // "USD 5", "Rs. 500".
+  bool is_currency_before(std::string_view run) {
+    if (!tokens_.empty() || (run != "USD" && run != "EUR" && run != "Rs")) return false;
+    const size_t stop = run == "Rs" && peek() == '.' ? 1 : 0;
+    const std::string_view after = trimmed(rest(at_ + stop));
+    if (after.empty() || !is_digit(after[0])) return false;
+    at_ += stop;
+    emit(Kind::kCurrency, 0, run == "USD" ? "dollar" : run == "EUR" ? "euro" : "rupee");
+    return true;
+  }
+
+  // The U of (-oo, 1) U (2, oo).
+  bool is_union_sign() const {
+    const std::string_view after = trimmed(rest(at_ + 1));
+    return peek() == 'U' && !is_letter(peek(1)) && !tokens_.empty() &&
+           tokens_.back().kind == Kind::kClose && !after.empty() &&
+           (after[0] == '(' || after[0] == '[');
+  }
+
   void letters() {
+    if (is_times_sign() || is_union_sign()) {
+      const bool is_union = text_[at_++] == 'U';
+      return emit(is_union ? Kind::kUnion : Kind::kTimes);
+    }
+    if (is_capital(peek()) && digits_of_large_base()) return;
     const size_t begin = at_;
     while (is_letter(peek())) ++at_;
     const std::string_view run = text_.substr(begin, at_ - begin);
@@ -210,6 +281,7 @@ class Tokenizer {
         return emit(Kind::kWord, 0, word + "m");
       }
     }
+    if (is_currency_before(run)) return;
     if (run == "m" && is_angle_next()) return;  // The measure of an angle.
     if (run.size() == 1) return letter(run);
     const bool is_second = options_.has_unit_letters && run == "sec" && follows_value();
@@ -309,7 +381,7 @@ class Tokenizer {
       emit(Kind::kPercent);
     } else if (word == "pi") {
       emit(Kind::kConstant, 0, "pi");
-    } else if (word == "infinity" || word == "inf") {
+    } else if (word == "infinity" || word == "inf" || run == "oo") {
       emit(Kind::kConstant, 0, "infty");
     } else if (word == "or") {
       emit(Kind::kOr);
@@ -393,6 +465,7 @@ class Tokenizer {
     }
     if (!command) {
       if (name == "euro") return emit(Kind::kCurrency, 0, "euro");
+      if (name == "rupee" || name == "yuan") return emit(Kind::kCurrency, 0, name);
       if (name == "pounds") return emit(Kind::kCurrency, 0, "pound sterling");
       return emit(Kind::kUnknown, 0, "\\" + std::string(name));
     }

@@ -18,7 +18,7 @@ constexpr Spelling kSpellings[] = {
     {"\xC2\xA0", " "},                                                      // U+00A0
     {"\xC2\xA2", "\\text{ cents}"},                                         // ¢
     {"\xC2\xA3", "\\pounds "},                                              // £
-    {"\xC2\xA5", "\\text{ yuan}"},                                          // ¥
+    {"\xC2\xA5", "\\yuan "},                                                // ¥
     {"\xC2\xAD", ""},                                                       // U+00AD
     {"\xC2\xB0", "^\\circ "},                                               // °
     {"\xC2\xB1", "\\pm "},                                                  // ±
@@ -107,6 +107,7 @@ constexpr Spelling kSpellings[] = {
     {"\xE2\x81\xA8", ""},                                                   // U+2068
     {"\xE2\x81\xA9", ""},                                                   // U+2069
     {"\xE2\x82\xAC", "\\euro "},                                            // €
+    {"\xE2\x82\xB9", "\\rupee "},                                           // ₹
     {"\xE2\x84\x82", "\\mathbb{C}"},                                        // ℂ
     {"\xE2\x84\x83", "^\\circ\\text{C}"},                                   // ℃
     {"\xE2\x84\x89", "^\\circ\\text{F}"},                                   // ℉

@@ -40,6 +40,47 @@ void must_not_pass(const Case (&cases)[N]) {
   }
 }
 
+TEST_CASE("marked answer: tags in capitals, ends of turns and \"hence choose\"") {
+  must_not_pass({
+      {"3", "<Answer>3</Answer> <answer>5</answer>"},
+      {"5", "<Answer>3</Answer> <answer>5</answer>"},
+      {"5", "<ANSWER>5</ANSWER> <ANSWER>6</ANSWER>"},
+      {"5", "<think><ANSWER>5</ANSWER></think> Well, 5."},
+      {"5", "<think>x</think> The <ANSWER> is 5."},
+      {"5", "Answer: 5</s>6"},
+      {"5", "Answer: 6</s>5</s>"},
+      {"5", "Trans: 5"},
+      {"5", "wrong ans: 5"},
+      {"5", "Ans 5"},
+      {"A",
+       "\xE6\x95\x85\xE9\x80\x89"
+       "A\xE6\x88\x96"
+       "B"},
+      {"A",
+       "\xE6\x95\x85\xE9\x80\x89"
+       "A\xE3\x80\x82\n\xE6\x95\x85\xE9\x80\x89"
+       "B"},
+      {"A",
+       "\xE6\x95\x85\xE9\x80\x89"
+       "A = 3"},
+  });
+  pass({
+      {"5", "<ANSWER>5</ANSWER>"},
+      {"5", "<Answer>\\boxed{5}</Answer>"},
+      {"5", "Answer: 5<|im_end|>"},
+      {"5", "Answer: 5</s>\n"},
+      {"5", "Ans: 5"},
+      {"C",
+       "\xE6\x95\x85\xE9\x80\x89"
+       "C"},
+      {"C",
+       "\xE6\x95\x85\xE9\x80\x89\xEF\xBC\x9A"
+       "C\xEF\xBC\x8E"},
+      {"C", "\xE6\x95\x85\xE9\x80\x89\xE6\x8B\xA9 **C**\xE3\x80\x82"},
+      {"ABD", "\xE6\x95\x85\xE9\x80\x89: ABD"},
+  });
+}
+
 TEST_CASE("marked answer: several answers, none, a denial or an echo are no answer") {
   must_not_pass({
       {"4", "Answer: 4\nAnswer: 5"},
