@@ -228,8 +228,12 @@ Result<std::string> judge_code(Sandbox& sandbox, const CodeTask& defaults,
     task->has_packages = true;
   }
   const Stopwatch stopwatch;
-  const CodeVerdict verdict = code ? actors::verify_code(sandbox, *task, *code)
-                                   : actors::verify_code_response(sandbox, *task, *response);
+  // No program begins with a fence: this is the block that a response has.
+  const size_t begin = code ? code->find_first_not_of(" \t\r\n") : std::string::npos;
+  const bool is_fenced = begin != std::string::npos && code->compare(begin, 3, "```") == 0;
+  const CodeVerdict verdict =
+      code && !is_fenced ? actors::verify_code(sandbox, *task, *code)
+                         : actors::verify_code_response(sandbox, *task, code ? *code : *response);
   return dumped({{"verdict", name(verdict.kind)},
                  {"score", score(verdict.kind, verdict.is_passed())},
                  {"tests", {{"passed", verdict.passed}, {"total", verdict.total}}},

@@ -64,8 +64,15 @@ Found read_test_list(const RowFields& fields) {
   return Tests(std::move(found));
 }
 
+// Test functions beside an entry point, and no check() for it.
+bool is_for_pytest(const RowFields& fields) {
+  const Value* test = fields.find("test");
+  if (!test || test->kind != Kind::kText || !has_test_functions(test->text)) return false;
+  return !fields.has("entry_point") || test->text.find("def check(") == std::string::npos;
+}
+
 Found read_entry_point(const RowFields& fields) {
-  if (!fields.has("entry_point")) return Tests();
+  if (!fields.has("entry_point") || is_for_pytest(fields)) return Tests();
   LaidOutTests found{.layout = "entry_point"};
   CodeTask& task = found.task;
   task.format = CodeFormat::kHumanEval;
@@ -79,12 +86,20 @@ Found read_entry_point(const RowFields& fields) {
 }
 
 Found read_test(const RowFields& fields) {
-  const Value* test = fields.find("test");
-  if (!test || fields.has("entry_point") || test->kind != Kind::kText) return Tests();
-  if (!has_test_functions(test->text)) return Tests();
+  if (!is_for_pytest(fields)) return Tests();
   LaidOutTests found{.layout = "test"};
-  found.task.format = CodeFormat::kPytest;
-  found.task.test_sources = {test->text};
+  CodeTask& task = found.task;
+  task.format = CodeFormat::kPytest;
+  task.test_sources = {fields.find("test")->text};
+  if (!fields.has("entry_point")) return Tests(std::move(found));
+  if (Status status = fields.text("entry_point", task.function, true); !status) {
+    return status.error();
+  }
+  // The prompt may be a question; where it is the beginning of the program, that may use it.
+  const Value* prompt = fields.find("prompt");
+  const bool is_code = prompt && prompt->kind == Kind::kText &&
+                       prompt->text.find("def " + task.function + "(") != std::string::npos;
+  if (is_code) task.prompt = prompt->text;
   return Tests(std::move(found));
 }
 

@@ -467,7 +467,7 @@ class Trial {
     const char* form = is_humaneval                          ? "humaneval"
                        : task_.format == CodeFormat::kPytest ? "pytest"
                                                              : "mbpp";
-    if (is_humaneval && !is_indented(code)) source += missing_body(source);
+    if (!is_indented(code)) source += missing_body(source);
     // A completion goes on where the prompt stops; a whole function comes after it.
     if (!source.empty() && source.back() != '\n' && !code.starts_with(' ')) source += '\n';
     source += code;

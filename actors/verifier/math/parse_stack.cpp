@@ -69,8 +69,16 @@ NodeIndex ParseStack::binary(Kind token, NodeIndex left, NodeIndex right) {
       return builder_.add(NodeKind::kBinomial, {left, right});
     case Kind::kCaret:
       return power(left, right);
-    case Kind::kUnion:
-      return builder_.add(NodeKind::kUnion, {left, right});
+    case Kind::kUnion: {
+      // {1, 2} and {3} are one set of values; with an interval it is a union.
+      const Tree& tree = builder_.tree();
+      if (tree[left].kind != NodeKind::kSet || tree[right].kind != NodeKind::kSet) {
+        return builder_.add(NodeKind::kUnion, {left, right});
+      }
+      std::vector<NodeIndex> items(tree.children(left).begin(), tree.children(left).end());
+      items.insert(items.end(), tree.children(right).begin(), tree.children(right).end());
+      return builder_.add(NodeKind::kSet, items);
+    }
     case Kind::kIntersection:
       return builder_.add(NodeKind::kIntersection, {left, right});
     case Kind::kSetMinus:

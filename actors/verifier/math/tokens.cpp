@@ -199,6 +199,17 @@ class Tokenizer {
       at_ = after + (is_braced ? 1 : 0);
       return emit(kind);
     }
+    // 60^o and 60^{\text{o}}: the letter stands for the sign.
+    if (!tokens_.empty() && tokens_.back().kind == Kind::kNumber) {
+      for (const std::string_view sign :
+           {"^o", "^{o}", "^{\\text{o}}", "^\\text{o}", "^{\\mathrm{o}}", "^\\mathrm{o}"}) {
+        if (!rest(at_ - 1).starts_with(sign)) continue;
+        const size_t after = at_ - 1 + sign.size();
+        if (after < text_.size() && is_letter(text_[after])) continue;
+        at_ = after;
+        return emit(Kind::kDegree);
+      }
+    }
     emit(Kind::kCaret);
   }
 
@@ -526,7 +537,11 @@ class Tokenizer {
           is_line_pending_ = true;
           return skip_row_distance();
         }
-        if (is_command_at(at_)) --at_;  // \\frac, escaped once too often.
+        if (is_command_at(at_)) {
+          --at_;  // \\frac, escaped once too often.
+        } else if (is_between_equations()) {
+          is_line_pending_ = true;  // x = 2 \\ y = 3, without an environment around it.
+        }
         has_space_ = true;
         return;
       case '!':
@@ -544,6 +559,14 @@ class Tokenizer {
       default:
         return emit(Kind::kUnknown, 0, "\\" + std::string(1, c));
     }
+  }
+
+  bool is_between_equations() const {
+    const auto is_equals = [](const Token& token) {
+      return token.kind == Kind::kRelation && token.detail == '=';
+    };
+    return depth_ == 0 && rest(at_).find('=') != std::string_view::npos &&
+           std::any_of(tokens_.begin(), tokens_.end(), is_equals);
   }
 
   // \\ or \\[4pt]

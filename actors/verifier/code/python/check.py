@@ -387,6 +387,8 @@ def main():
     if form == "pytest" and not any("solution" in names_in(code) for code in codes):
         for name in left():
             scope[name] = Program(name)
+    if form == "pytest" and entry_point:
+        scope[entry_point] = Program(entry_point)  # Also where a built-in has that name.
     try:
         exec(context, scope)
         if form == "humaneval":

@@ -216,6 +216,34 @@ TEST_CASE("code verdict: tests that import no names find the program's") {
         VerdictKind::kWrongAnswer);
 }
 
+TEST_CASE("code verdict: test functions beside an entry point") {
+  if (!tests::test_sandbox()) return;
+  const auto task = [](const char* name, const char* prompt, const std::string& test) {
+    nlohmann::json row{{"test", test}, {"entry_point", name}};
+    if (prompt != nullptr) row["prompt"] = prompt;
+    return row.dump();
+  };
+  const std::string unit =
+      "import unittest\nclass TestCases(unittest.TestCase):\n    def test_case_1(self):\n"
+      "        self.assertEqual(twice(2), 4)\n";
+  const char* header = "def twice(x):\n";
+  for (const char* prompt : {static_cast<const char*>(nullptr), header, "Write twice(x)."}) {
+    CHECK(verdict(task("twice", prompt, unit), "def twice(x): return x") ==
+          VerdictKind::kWrongAnswer);
+    CHECK(verdict(task("twice", prompt, unit), "def other(x): return 2 * x") ==
+          (prompt == header ? VerdictKind::kWrongAnswer : VerdictKind::kRuntimeError));
+    CHECK(verdict(task("twice", prompt, unit), "def twice(x): return 2 * x") ==
+          VerdictKind::kPassed);
+  }
+  CHECK(verdict(task("twice", header, unit), "    return 2 * x\n") == VerdictKind::kPassed);
+  // A function with a built-in's name is the program's all the same.
+  const std::string sums = "def test_sum():\n    assert sum([1, 2]) == 3\n    assert one() == 1\n";
+  CHECK(verdict(task("sum", nullptr, sums), "def sum(x): return 0\ndef one(): return 1\n") ==
+        VerdictKind::kWrongAnswer);
+  CHECK(verdict(task("sum", nullptr, sums), "def sum(x): return 3\ndef one(): return 1\n") ==
+        VerdictKind::kPassed);
+}
+
 TEST_CASE("code verdict: the shapes in which problems name and check a function") {
   if (!tests::test_sandbox()) return;
   const auto humaneval = [](const char* prompt, const char* test) {
