@@ -137,17 +137,27 @@ bool has_unit_quotient(const std::vector<Token>& tokens) {
   return false;
 }
 
+// Beside a quantity "2 h 30 min" is no product, and beside one in several units "5 ft, 6 in" no
+// list.
+void read_measures(std::string_view gold, ParsedAnswer& wanted, std::string_view candidate,
+                   ParsedAnswer& said) {
+  const auto read = [](std::string_view text, ParsedAnswer& one, const ParsedAnswer& other) {
+    if (one.is_compound || (!other.is_compound && !has_unit(other))) return;
+    std::string without_commas(text);
+    if (other.is_compound) std::replace(without_commas.begin(), without_commas.end(), ',', ' ');
+    ParsedAnswer measure = parse_answer(without_commas, {.has_unit_letters = true});
+    if (measure.is_math && measure.is_compound) one = std::move(measure);
+  };
+  read(gold, wanted, said);
+  read(candidate, said, wanted);
+  read(gold, wanted, said);
+}
+
 // What both sides are where letters may be units: 3 h is a product beside 3h and three hours beside
 // 180 minutes.
 void read_unit_letters(std::string_view gold, ParsedAnswer& wanted, std::string_view candidate,
                        ParsedAnswer& said) {
-  // "2 h 30 min" is a product only where the other side has no such measure.
-  if (wanted.is_compound != said.is_compound) {
-    ParsedAnswer& other = wanted.is_compound ? said : wanted;
-    ParsedAnswer letters =
-        parse_answer(wanted.is_compound ? candidate : gold, {.has_unit_letters = true});
-    if (letters.is_math && letters.is_compound) other = std::move(letters);
-  }
+  read_measures(gold, wanted, candidate, said);
   const bool is_wanted = has_unit(wanted);
   const bool is_said = has_unit(said);
   if (is_wanted && is_said) return;

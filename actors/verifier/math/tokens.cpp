@@ -79,7 +79,7 @@ class Tokenizer {
         has_space_ = true;
         return;
       case '$':
-        // A delimiter, unless it has no partner and a number behind it.
+        // A delimiter, unless it has no partner and a number behind it and nothing else.
         return is_digit(peek()) && has_single_dollar() ? emit(Kind::kCurrency, 0, "dollar")
                                                        : void();
       case '{':
@@ -158,7 +158,8 @@ class Tokenizer {
         ++num_dollars;
       }
     }
-    return num_dollars == 1;
+    return num_dollars == 1 &&
+           std::none_of(text_.begin() + static_cast<std::ptrdiff_t>(at_), text_.end(), is_letter);
   }
 
   void open_brace(Brace brace) {

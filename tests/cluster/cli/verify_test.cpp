@@ -129,6 +129,18 @@ TEST_CASE("verify code: languages by their usual names, and packages by a flag")
   CHECK(rows(verify({"code", "--python-packages"}, line).out).at(0)["verdict"] == "passed");
 }
 
+TEST_CASE("verify code: a program in a fence is what is inside") {
+  if (!tests::test_sandbox()) return;
+  const auto verdict_of = [](const char* code) {
+    const json line{{"code", code}, {"inputs", {"1"}}, {"outputs", {"2"}}};
+    return rows(verify({"code"}, line.dump() + "\n").out).at(0)["verdict"];
+  };
+  CHECK(verdict_of("```python\nprint(3)\n```") == "wrong_answer");
+  CHECK(verdict_of("```python\nprint(2)") == "no_answer");
+  CHECK(verdict_of("x = 1\n```python\nprint(2)\n```") == "compile_error");
+  CHECK(verdict_of("\n```python\nprint(2)\n```\n") == "passed");
+}
+
 TEST_CASE("verify code: one line for each, with all fields") {
   if (!tests::test_sandbox()) return;
   const Ended ended = verify(

@@ -69,7 +69,7 @@ TEST_CASE("math pairs: every pair has the verdict that is wanted, within its fue
     ++num_per_category[pair.category];
   }
   CHECK(num_unreadable < 20);
-  CHECK(num_per_category.size() == 52);
+  CHECK(num_per_category.size() == 53);
   CHECK(read_pairs("agreed_pairs.tsv").size() == 107);
   CHECK(read_pairs("more_pairs.tsv").size() >= 380);
   CHECK(read_pairs("form_pairs.tsv").size() >= 800);
