@@ -142,6 +142,14 @@ size_t last_bracket(const std::vector<Token>& tokens) {
   return 0;
 }
 
+// A reason that goes on to another answer is none: "42 since x > 0, but 43 otherwise".
+bool turns(std::span<const Token> reason) {
+  return std::any_of(reason.begin(), reason.end(), [](const Token& token) {
+    return token.kind == Kind::kOr || is_word(token, {"or", "but", "otherwise", "unless", "except",
+                                                      "else", "however", "instead", "rather"});
+  });
+}
+
 // "(since 6 * 7 = 42)", "(Option B)", "(forty-two)" and "because of ..." explain what stands before
 // them.
 void drop_explanation(std::vector<Token>& tokens) {
@@ -156,12 +164,13 @@ void drop_explanation(std::vector<Token>& tokens) {
     const Token& before = tokens[open - 1];
     const bool is_same =
         number && before.kind == Kind::kNumber && before.text == std::to_string(*number);
-    if (explains(inside[0]) || is_same) tokens.resize(open);
+    if ((explains(inside[0]) || is_same) && !turns(inside)) tokens.resize(open);
   }
   int depth = 0;
   for (size_t i = 1; i < tokens.size(); ++i) {
     depth += (tokens[i].kind == Kind::kOpen) - (tokens[i].kind == Kind::kClose);
     if (depth != 0 || !is_word(tokens[i], {"since", "because"})) continue;
+    if (turns(std::span(tokens).subspan(i))) return;
     const bool follows_comma = i > 1 && tokens[i - 1].kind == Kind::kComma;
     tokens.resize(follows_comma ? i - 1 : i);
     return;
