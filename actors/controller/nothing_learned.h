@@ -1,5 +1,5 @@
-// Why a run taught the policy nothing, where it did not: the numbers say it, but nobody reads all of
-// them.
+// Why a run taught the policy nothing, where it did not: the numbers say it, but nobody reads all
+// of them.
 #pragma once
 
 #include <cstdint>

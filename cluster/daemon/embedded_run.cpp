@@ -144,6 +144,10 @@ Status write_recording(ReplayStore& store, uint64_t epoch, const Recording& reco
 
 Status check_home(const RunOptions& options) {
   const std::string& home = options.home;
+  std::error_code not_there;
+  if (!options.replays.empty() && fs::equivalent(home, options.replays, not_there)) {
+    return invalid_argument("a replay needs a --home of its own, not " + options.replays);
+  }
   const auto none = [&] {
     return invalid_argument(
         fmt::format("{} holds no job to go on with; leave out --resume to begin one", home));
@@ -203,10 +207,6 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
 
   std::optional<Recording> recording;
   if (!options.replays.empty()) {
-    std::error_code ignored;
-    if (fs::equivalent(options.home, options.replays, ignored)) {
-      return invalid_argument("a replay needs a --home of its own, not " + options.replays);
-    }
     auto read = read_recording(options.replays, specification);
     if (!read) return read.error();
     recording = std::move(*read);

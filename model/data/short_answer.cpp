@@ -43,10 +43,8 @@ std::optional<Box> last_box(std::string_view text) {
   return last;
 }
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         (static_cast<unsigned char>(c) >= 0x80);
-}
+// Of words: signs such as those for "at least" and "in" are no letters.
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // Words that are not part of a formula or of a command.
 int64_t count_words(std::string_view text) {

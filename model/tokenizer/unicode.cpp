@@ -7,28 +7,20 @@
 #include <cstring>
 #include <memory>
 
+#include "model/tokenizer/letters.h"
 #include "schemas/check.h"
 
 namespace troupe::model {
 namespace {
 
-// The first character, or the last one; negative where it is no valid UTF-8. `size` are its bytes.
-int32_t first_character(std::string_view text, size_t& size) {
-  utf8proc_int32_t point = -1;
-  const auto count =
-      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                       static_cast<utf8proc_ssize_t>(std::min<size_t>(text.size(), 4)), &point);
-  size = count > 0 ? static_cast<size_t>(count) : std::min<size_t>(1, text.size());
-  return count > 0 ? point : -1;
-}
-
+// The last character; negative where it is no valid UTF-8. `size` are its bytes.
 int32_t last_character(std::string_view text, size_t& size) {
   size_t begin = text.size();
   while (begin > 0 && text.size() - begin < 4) {
     --begin;
     if ((static_cast<unsigned char>(text[begin]) & 0xC0) != 0x80) break;
   }
-  const int32_t point = first_character(text.substr(begin), size);
+  const int32_t point = first_point(text.substr(begin), size);
   if (point >= 0 && begin + size == text.size()) return point;
   size = std::min<size_t>(1, text.size());
   return -1;
@@ -92,7 +84,7 @@ size_t valid_utf8_prefix(std::string_view text) {
       }
     }
     size_t size = 0;
-    if (first_character(text.substr(at), size) < 0) return at;
+    if (first_point(text.substr(at), size) < 0) return at;
     at += size;
   }
   return at;
@@ -100,7 +92,7 @@ size_t valid_utf8_prefix(std::string_view text) {
 
 size_t character_bytes(std::string_view text) {
   size_t size = 0;
-  static_cast<void>(first_character(text, size));
+  static_cast<void>(first_point(text, size));
   return size;
 }
 
@@ -130,7 +122,7 @@ size_t leading_white_space(std::string_view text) {
   size_t at = 0;
   while (at < text.size()) {
     size_t size = 0;
-    if (!is_white_space(first_character(text.substr(at), size))) break;
+    if (!is_white_space(first_point(text.substr(at), size))) break;
     at += size;
   }
   return at;
@@ -143,7 +135,7 @@ bool ends_with_word(std::string_view text) {
 
 bool begins_with_word(std::string_view text) {
   size_t size = 0;
-  return is_word(first_character(text, size));
+  return is_word(first_point(text, size));
 }
 
 }  // namespace troupe::model

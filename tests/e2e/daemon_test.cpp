@@ -58,7 +58,9 @@ class Served {
 
 // What `troupe run` gives for the same job.
 std::string alone(const ShortJob& job, const std::vector<std::string>& set) {
-  const Ended ended = tests::troupe(job.run("alone", set));
+  tests::Invocation invocation = job.run("alone", set);
+  invocation.arguments.push_back("--overwrite");
+  const Ended ended = tests::troupe(invocation);
   REQUIRE_MESSAGE(ended.exit_code == 0, ended.error);
   return json::parse(ended.out)["weights_sha256"];
 }

@@ -160,8 +160,8 @@ TEST_CASE("output that cannot be written is an error of every command that print
           std::string::npos);
   }
   // Who reads goes away: the run is finished all the same, and its result was not delivered.
-  CHECK(code_of("{ " + run + " --home " + job.file("pipe") +
-                "; echo $? > " + job.file("code") + "; } | true") == 0);
+  CHECK(code_of("{ " + run + " --home " + job.file("pipe") + "; echo $? > " + job.file("code") +
+                "; } | true") == 0);
   CHECK(tests::contents(job.file("code")) == "1\n");
   CHECK(complaint().find("standard output could not be written: Broken pipe") != std::string::npos);
   CHECK(tests::troupe(Invocation{.arguments = {"run", job.job(), "--json", "--resume", "--home",

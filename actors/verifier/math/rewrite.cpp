@@ -142,6 +142,14 @@ size_t last_bracket(const std::vector<Token>& tokens) {
   return 0;
 }
 
+// A reason that goes on to another answer is none: "42 since x > 0, but 43 otherwise".
+bool turns(std::span<const Token> reason) {
+  return std::any_of(reason.begin(), reason.end(), [](const Token& token) {
+    return token.kind == Kind::kOr || is_word(token, {"or", "but", "otherwise", "unless", "except",
+                                                      "else", "however", "instead", "rather"});
+  });
+}
+
 // "(since 6 * 7 = 42)", "(Option B)", "(forty-two)" and "because of ..." explain what stands before
 // them.
 void drop_explanation(std::vector<Token>& tokens) {
@@ -149,28 +157,20 @@ void drop_explanation(std::vector<Token>& tokens) {
     return is_word(token, {"since", "because", "as", "option", "choice", "by", "using", "from",
                            "due", "rounded", "exactly", "exact", "namely"});
   };
-  // A reason that goes on to another value is none: "42 since x > 0, but 43 otherwise".
-  const auto turns_after = [&](size_t begin) {
-    return std::any_of(
-        tokens.begin() + static_cast<std::ptrdiff_t>(begin), tokens.end(), [](const Token& token) {
-          return token.kind == Kind::kOr || is_word(token, {"but", "otherwise", "instead", "else",
-                                                            "maybe", "alternatively", "perhaps"});
-        });
-  };
   const size_t open = last_bracket(tokens);
-  if (open > 0 && open + 2 < tokens.size() && !turns_after(open)) {
+  if (open > 0 && open + 2 < tokens.size()) {
     const std::span<const Token> inside(tokens.data() + open + 1, tokens.size() - open - 2);
     const auto number = number_in_words(words_of(inside));
     const Token& before = tokens[open - 1];
     const bool is_same =
         number && before.kind == Kind::kNumber && before.text == std::to_string(*number);
-    if (explains(inside[0]) || is_same) tokens.resize(open);
+    if ((explains(inside[0]) || is_same) && !turns(inside)) tokens.resize(open);
   }
   int depth = 0;
   for (size_t i = 1; i < tokens.size(); ++i) {
     depth += (tokens[i].kind == Kind::kOpen) - (tokens[i].kind == Kind::kClose);
     if (depth != 0 || !is_word(tokens[i], {"since", "because"})) continue;
-    if (turns_after(i)) return;
+    if (turns(std::span(tokens).subspan(i))) return;
     const bool follows_comma = i > 1 && tokens[i - 1].kind == Kind::kComma;
     tokens.resize(follows_comma ? i - 1 : i);
     return;

@@ -76,7 +76,7 @@ TEST_CASE("job data: prompts carry their gold, and are read for the stages that 
   CHECK(data->train[1].tokens ==
         std::vector<int32_t>{ByteTokenizer::kBos, '2', '+', '2', '=', '?'});
   CHECK(data->held_out.size() == 1);
-  CHECK(data->notes.empty());
+  CHECK(data->notes.size() == 2);  // What was taken of each file; nothing was left out.
 
   files.job.data.train = files.dir.file("none");  // Not asked for by a job without GRPO.
   files.job.grpo.steps = 0;
@@ -111,7 +111,7 @@ TEST_CASE("job data: what is wrong in a file is named by file and line") {
   {
     Files files;
     files.write("train.jsonl", "{\"prompt\":\"1\",\"gold\":\"3\"}\n{\"prompt\":\n");
-    CHECK(files.refusal().find("train.jsonl:2: ") != std::string::npos);
+    CHECK(files.refusal().find("train.jsonl:2:11: not JSON") != std::string::npos);
   }
   {
     Files files;

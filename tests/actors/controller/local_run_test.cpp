@@ -642,7 +642,10 @@ TEST_CASE("run: steps without a finite gradient are skipped, and too many in a r
   REQUIRE(sink.steps.size() >= 4);
   CHECK_FALSE(sink.steps[0].was_skipped);
   CHECK(sink.steps.back().was_skipped);
-  CHECK(sink.notes.size() == 3);
+  const auto skips = std::count_if(sink.notes.begin(), sink.notes.end(), [](const auto& note) {
+    return note.find("finite") != std::string::npos;
+  });
+  CHECK(skips == 3);
 }
 
 void sum_wrongly(kernels::Stream* stream, kernels::Device<double> sums, kernels::Device<float> x,

@@ -97,7 +97,7 @@ TEST_CASE("verify: a bad line is told in its place, and the others are judged") 
                              "{\"answer\": \"5\"}\n"
                              "{\"gold\": \"5\"}\n"
                              "{\"gold\": \"5\", \"answer\": \"5\", \"response\": \"5\"}\n"
-                             "{\"gold\": 5, \"answer\": \"5\"}\n"
+                             "{\"gold\": {}, \"answer\": \"5\"}\n"
                              "{\"gold\": \"5\", \"answer\": \"5\"}\n");
   CHECK(ended.exit_code == 2);
   CHECK(ended.error.find("5 lines") != std::string::npos);

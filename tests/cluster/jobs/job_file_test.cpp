@@ -408,6 +408,39 @@ TEST_CASE("job_file: the specification hash sees what decides the history, and n
   }
 }
 
+TEST_CASE(
+    "job_file: columns are named in a table of their own, and change the job where they are") {
+  const auto with = [](std::string_view columns) {
+    std::string text = kSmall;
+    const size_t at = text.find("[data]\n") + 7;
+    return text.insert(at, columns);
+  };
+  const std::string hash = specification_hash(parsed(kSmall));
+  for (const char* columns : {"columns = { prompt = \"q\", answer = \"a b\" }\n",
+                              "columns.prompt = \"q\"\ncolumns.answer = \"a b\"\n"}) {
+    const JobSpec job = parsed(with(columns));
+    CHECK(job.data.prompt_column == "q");
+    CHECK(job.data.answer_column == "a b");
+    CHECK(specification_hash(job) != hash);
+    CHECK(specification_hash(parsed(to_toml(job))) == specification_hash(job));
+  }
+  CHECK(parsed(kSmall, {"data.columns.answer=7"}).data.answer_column == "7");
+  CHECK(error_of(with("columns = { question = \"q\" }\n"))
+            .find("unknown key data.columns.question") != std::string::npos);
+  CHECK(error_of(with("columns = \"q\"\n")).find("unknown key data.columns") != std::string::npos);
+  CHECK(error_of(with("columns = { prompt = 1 }\n")).find("data.columns.prompt must be a string") !=
+        std::string::npos);
+}
+
+TEST_CASE("job_file: keys that differ are named with both values") {
+  const JobSpec job = parsed(kSmall);
+  CHECK(differences(parsed(kSmall, {"seed=2", "eval.every_steps=3"}), job) ==
+        "seed is 2, there it is 1");
+  CHECK(differences(parsed(kSmall, {"rewards.accuracy.weight=2"}), job)
+            .starts_with("rewards.accuracy is { verifier = \"math\", weight = 2.0 }, there it is"));
+  CHECK(differences(job, job).find("another version") != std::string::npos);
+}
+
 TEST_CASE("job_file: what is written is read as the same job") {
   for (const std::string& text : {kFull, kSmall}) {
     JobSpec job = parsed(text, {"sft.balance_bias_rate=0.25", "eval.temperature=0.5"});

@@ -103,8 +103,8 @@ TEST_CASE("row file: a list says what is wrong between its objects") {
 }
 
 TEST_CASE("row file: the digits of a number are kept as they are written") {
-  const Read got = read(
-      R"({"a": 123456789012345678901234567890, "b": 0.10, "c": -7, "d": 1e3, "e": 18446744073709551615})");
+  const Read got = read(R"({"a": 123456789012345678901234567890, "b": 0.10, "c": -7, "d": 1e3,)"
+                        R"( "e": 18446744073709551615})");
   REQUIRE(got.rows.size() == 1);
   const json& row = got.rows[0];
   CHECK(number_text(row["a"]) == "123456789012345678901234567890");

@@ -20,7 +20,8 @@ TEST_CASE("short answer: an answer is itself, whatever it looks like") {
   for (const char* text :
        {"7", "x = 3", "\\frac{1}{2}", "$\\boxed{7}$", "Monday", "no solution", "12 different ways",
         "x \\in (-\\infty, 1] \\text{ or } x \\ge 2", "3 hours 20 minutes", "\\text{Yes, it is.}",
-        "\\begin{pmatrix}\n1 & 2\\\\\n3 & 4\n\\end{pmatrix}", "1 或 2", "A, B, D"}) {
+        "\\begin{pmatrix}\n1 & 2\\\\\n3 & 4\n\\end{pmatrix}", "1 或 2", "A, B, D",
+        "α ∈ ℝ, β ≠ 0, γ ≥ 1, δ ≤ 2, ε → 0, ζ ⊂ η, θ ∪ ι"}) {
     CAPTURE(text);
     const ShortAnswer answer = short_answer(text);
     CHECK(answer.text == text);

@@ -21,6 +21,12 @@ class Raised(Exception):
 ask = None  # How a Remote asks the program; set by main().
 
 
+# Questions of plain values whose answer is what a test asserts: "f(x).startswith('ab')".
+DECISIVE = frozenset(("startswith", "endswith", "issubset", "issuperset", "isdisjoint", "equals",
+                      "isclose", "allclose", "__eq__", "__ne__", "__contains__", "__lt__",
+                      "__le__", "__gt__", "__ge__"))
+
+
 class Remote:
     """Something that stays in the program's box. What is asked of it is answered there; but whether
     it equals anything is never left to the program."""
@@ -56,6 +62,12 @@ class Remote:
         return result
 
     def __getattr__(self, name):
+        if name in DECISIVE and self._reference[0] != b"p":
+            if self._is_of_tests:
+                raise Broken("a test asks the program's own object for " + name +
+                             "(), so the program would decide")
+            raise Absent("the program returned an object of type " + self._name +
+                         ", whose " + name + "() only it could answer")
         result = ask("get", self, name)
         if isinstance(result, Remote):
             object.__setattr__(result, "_is_of_tests", self._reference[0] == b"p")  # Color.RED.

@@ -83,6 +83,7 @@ TEST_CASE("code objects: a hostile object decides no comparison") {
                            "assert f(1) == f(2)",
                            "assert f(1).x == f(2).x",
                            "assert str(f(1)) == '5'",
+                           "assert 5 in f(1)",
                            "import math\nassert math.isclose(f(1), 5)",
                            "assert round(f(1), 2) == 5.0",
                            "import pytest\nassert f(1) == pytest.approx(5)",
@@ -90,6 +91,14 @@ TEST_CASE("code objects: a hostile object decides no comparison") {
                            "import unittest\nunittest.TestCase().assertAlmostEqual(f(1), 5)"}) {
     fails({test}, any);
   }
+  const std::string yes =
+      "class Yes:\n  def startswith(self, *a): return True\n"
+      "  issubset = equals = isclose = startswith\ndef f(*a): return Yes()\n";
+  for (const char* test : {"assert f(1).startswith('ab')", "assert f(1).issubset({1, 2})",
+                           "assert f(1).equals(5)", "assert f(1).isclose(5)"}) {
+    fails({test}, yes);
+  }
+  CHECK(verdict(asserts({"assert Yes().equals(5)"}), yes) == VerdictKind::kGoldUnparseable);
   // Both sides are made by the program, so it is nobody's to say: never paid.
   const std::string point =
       "class Point:\n  made = None\n  def __new__(cls, *a):\n"
