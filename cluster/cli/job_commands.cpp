@@ -8,6 +8,7 @@
 #include "cluster/cli/command.h"
 #include "cluster/cli/door.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/number_checks.h"
 #include "cluster/monitor/text.h"
 #include "cluster/monitor/top_page.h"
 
@@ -25,7 +26,9 @@ struct JobCommand {
 
 std::shared_ptr<JobCommand> add_job_options(CLI::App& command) {
   auto state = std::make_shared<JobCommand>();
-  command.add_option("id", state->id, "The job's id, as troupe jobs prints it")->required();
+  command.add_option("id", state->id, "The job's id, as troupe jobs prints it")
+      ->required()
+      ->check(check_whole_number);
   add_server_option(command, state->server);
   return state;
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cluster/cli/command.h"
+#include "cluster/cli/number_checks.h"
 #include "model/data/arithmetic.h"
 #include "model/data/programs.h"
 
@@ -93,6 +94,7 @@ void add_arithmetic(CLI::App& make_data, int& exit_code) {
   command->add_option("--out", state->out, "Folder for the files; created if missing")->required();
   command->add_flag("--overwrite", state->overwrites, "Replace files that are there");
   command->add_option("--seed", options.seed, "The files are a function of it and the options")
+      ->check(check_whole_number)
       ->capture_default_str();
   command->add_option("--task", options.task, "mod10: + - * modulo 10; natural: + - within 0..99")
       ->check(CLI::IsMember({"mod10", "natural"}))
@@ -128,6 +130,7 @@ void add_programs(CLI::App& make_data, int& exit_code) {
   command->add_option("--out", state->out, "Folder for the files; created if missing")->required();
   command->add_flag("--overwrite", state->overwrites, "Replace files that are there");
   command->add_option("--seed", options.seed, "The files are a function of it and the options")
+      ->check(check_whole_number)
       ->capture_default_str();
   command->add_option("--steps", state->steps, "How many steps a specification has")
       ->capture_default_str();

@@ -16,9 +16,11 @@
 #include "cluster/cli/command.h"
 #include "cluster/cli/input_lines.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/number_checks.h"
 #include "cluster/jobs/job_file.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
+#include "model/data/json_row.h"
 #include "model/data/prompt_template.h"
 #include "model/loaded_policy.h"
 
@@ -136,14 +138,18 @@ Status eval(const PolicyCommand& command) {
       return invalid_argument(command.rewards + ": " + status.error().message);
     }
   }
+  const int64_t context = (*policy)->config().max_position_embeddings;
+  if (command.max_response_tokens >= context) {
+    return invalid_argument(
+        fmt::format("--max-response-tokens {} leaves no room for a prompt in the model's {} tokens",
+                    command.max_response_tokens, context));
+  }
   std::vector<std::string> notes;
-  auto problems =
-      actors::load_prompts(command.data, *format,
-                           {.max_prompt_tokens = (*policy)->config().max_position_embeddings -
-                                                 command.max_response_tokens,
-                            .rewards = rewards,
-                            .columns = *columns},
-                           notes);
+  auto problems = actors::load_prompts(command.data, *format,
+                                       {.max_prompt_tokens = context - command.max_response_tokens,
+                                        .rewards = rewards,
+                                        .columns = *columns},
+                                       notes);
   if (!problems) return problems.error();
   for (const auto& note : notes) fmt::print(stderr, "{}\n", note);
   if (rewards.empty()) {
@@ -268,8 +274,12 @@ Status generate(const PolicyCommand& command) {
 }
 
 Result<std::vector<int32_t>> parse_tokens(const std::string& line, int64_t number) {
-  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   const std::string where = fmt::format("standard input:{}: ", number);
+  nlohmann::json json;
+  // A key that is there twice is a fault for this reader.
+  if (const auto fault = model::read_json(line, json); fault && json.is_object()) {
+    return invalid_argument(where + "not JSON: " + fault->what);
+  }
   if (!json.is_object() || !json.contains("tokens") || !json["tokens"].is_array()) {
     return invalid_argument(where + "wanted a JSON object with a list \"tokens\"");
   }
@@ -325,6 +335,7 @@ std::shared_ptr<PolicyCommand> add_common(CLI::App* command) {
       ->capture_default_str();
   command->add_option("--temperature", state->temperature, "0: the likeliest token each time")
       ->check(CLI::Range(0.0, 100.0))
+      ->check(check_is_number)
       ->capture_default_str();
   return state;
 }
@@ -336,11 +347,14 @@ void add_sampling(CLI::App* command, PolicyCommand& state) {
       ->capture_default_str();
   command->add_option("--top-p", state.top_p, "Share of probability that may be sampled")
       ->check(CLI::Range(1e-6, 1.0))
+      ->check(check_is_number)
       ->capture_default_str();
   command->add_option("--max-response-tokens", state.max_response_tokens, "Then a response is cut")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  command->add_option("--seed", state.seed, "Of the samples")->capture_default_str();
+  command->add_option("--seed", state.seed, "Of the samples")
+      ->check(check_whole_number)
+      ->capture_default_str();
   command->add_flag("--json", state.is_json, "JSON on standard output");
 }
 

@@ -11,6 +11,7 @@
 
 #include "cluster/cli/command.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/number_checks.h"
 #include "cluster/cli/outcome.h"
 #include "cluster/daemon/embedded_run.h"
 #include "cluster/jobs/embedded_jobs.h"
@@ -163,6 +164,7 @@ void add_quickstart(CLI::App& program, int& exit_code) {
   command->add_option("--home", state->home, "Folder for data, job file and checkpoints")
       ->capture_default_str();
   command->add_option("--seed", state->seed, "Of the data, the weights and the samples")
+      ->check(check_whole_number)
       ->capture_default_str();
   command->add_option("--set", state->overrides, "table.key=value, over what the job says")
       ->expected(1)

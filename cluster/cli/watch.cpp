@@ -7,6 +7,7 @@
 #include "cluster/cli/command.h"
 #include "cluster/cli/door.h"
 #include "cluster/cli/interrupt.h"
+#include "cluster/cli/number_checks.h"
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
 
@@ -73,7 +74,9 @@ void add_watch(CLI::App& program, int& exit_code) {
       "it was cancelled or paused.\n"
       "Example:\n  troupe watch 1");
   auto state = std::make_shared<WatchCommand>();
-  command->add_option("id", state->id, "The job's id, as troupe jobs prints it")->required();
+  command->add_option("id", state->id, "The job's id, as troupe jobs prints it")
+      ->required()
+      ->check(check_whole_number);
   add_server_option(*command, state->server);
   command->add_flag("--json", state->is_json, "The job as one JSON object at the end");
   command->callback([state, &exit_code] {

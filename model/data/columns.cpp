@@ -8,6 +8,7 @@
 #include <deque>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -33,8 +34,18 @@ constexpr std::string_view kSolutions[] = {"solution"};
 constexpr std::string_view kResponses[] = {"response", "completion", "output"};
 constexpr std::string_view kResponsesElse[] = {"answer", "solution"};
 // What a person would read with the question, and the policy would not see.
-constexpr std::string_view kOptions[] = {"choices", "options"};
+constexpr std::string_view kOptions[] = {"choices",        "options",         "candidates",
+                                         "answer_choices", "multiple_choice", "endings"};
 constexpr std::string_view kPassages[] = {"context", "passage", "body"};
+// Those names also stand for a file's or a table's name: only running text counts.
+constexpr std::string_view kPassagesOfWords[] = {"article",   "story",    "paragraph", "document",
+                                                 "documents", "contexts", "table"};
+constexpr std::string_view kInputs[] = {"input"};
+constexpr std::string_view kPictures[] = {"image",  "images", "image_1", "video",
+                                          "videos", "audio",  "audios"};
+constexpr std::string_view kTools[] = {"tools", "functions"};
+// A column for each choice: of a name, those with the letters or the numbers of the choices.
+constexpr std::string_view kOptionStems[] = {"option_", "option", "choice_", "choice", "op", ""};
 
 constexpr size_t kAlternativesMax = 64;
 
@@ -144,6 +155,12 @@ class Row {
   mutable std::deque<json> opened_{};  // Of texts; columns point into it.
 };
 
+struct Answer {
+  std::string gold{};  // Empty: a worked solution that does not say where its answer is.
+  std::string column{};
+  bool is_any_of = false;  // A list of answers, of which each is right.
+};
+
 // ---- Prompts.
 
 // A carriage return is no part of a text that people wrote: it comes from the system it was on.
@@ -214,6 +231,25 @@ Result<Prompt> messages_in(const Row& row, const Column& column) {
   return prompt;
 }
 
+// Python's own way of writing a list of messages, which is not JSON: as a prompt, it would be taken
+// to the letter.
+bool is_python_messages(std::string_view text) {
+  text = trimmed(text);
+  if (text.starts_with("array(")) text.remove_prefix(6);
+  if (!text.starts_with("[")) return false;
+  text = trimmed(text.substr(1));
+  if (!text.starts_with("{'")) return false;
+  const std::string_view key = text.substr(2, text.find('\'', 2) - 2);
+  return key == "role" || key == "content" || key == "from" || key == "value";
+}
+
+Error python_messages(const Row& row, const Column& column) {
+  return row.error(
+      fmt::format("column {} is a list of messages as Python prints it, not as JSON; write it with "
+                  "json.dumps, or the file as JSON lines",
+                  name_of(column.name)));
+}
+
 // A table has lists as text.
 const json& as_list(const json& value, json& storage) {
   if (!value.is_string()) return value;
@@ -232,6 +268,7 @@ Result<Prompt> prompt_in(const Row& row, const Column& column) {
   const json& value = as_list(*column.value, storage);
   if (value.is_array()) return messages_in(row, {column.name, &value});
   if (!value.is_string()) return row.wrong_type(column, "text or a list of messages");
+  if (is_python_messages(value.get_ref<const std::string&>())) return python_messages(row, column);
   return Prompt{{"user", without_returns(value.get_ref<const std::string&>())}};
 }
 
@@ -291,8 +328,7 @@ Result<NamedPrompt> read_prompt(const Row& row, std::string_view by_hand) {
     }
   };
   if (folded(found[0].name) == "instruction") {
-    constexpr std::string_view kInput[] = {"input"};
-    add_text(kInput, [&](const std::string& text) { read.prompt.back().content += "\n" + text; });
+    add_text(kInputs, [&](const std::string& text) { read.prompt.back().content += "\n" + text; });
   }
   if (read.prompt.front().role != "system") {
     add_text(kSystems, [&](const std::string& text) {
@@ -302,38 +338,202 @@ Result<NamedPrompt> read_prompt(const Row& row, std::string_view by_hand) {
   return read;
 }
 
-// What belongs to the question and does not stand in the prompt.
-Status check_whole(const Row& row, const Prompt& prompt) {
-  const std::string text = text_of(prompt);
-  for (const Column& column : row.columns(kOptions)) {
-    if (!column.value->is_array()) continue;
-    for (const json& option : *column.value) {
-      if (option.is_string() && !holds(text, option.get_ref<const std::string&>())) {
-        return row.error(
-            fmt::format("the choices in {} do not stand in the prompt, so no policy could know "
-                        "them; write them into it, and the right letter into the answer, or name "
-                        "the prompt with [data] columns",
-                        name_of(column.name)));
-      }
+// Calls `use` with every text and number in a value that may hold others. Of an object whose values
+// belong to labels, the labels are no texts.
+template <class Use>
+void for_each_text(const json& value, const Use& use) {
+  if (value.is_string()) return use(value.get_ref<const std::string&>());
+  if (const auto number = number_text(value)) return use(*number);
+  if (!value.is_structured()) return;
+  for (const auto& [key, item] : value.items()) {
+    const std::string name = value.is_object() ? folded(key) : "";
+    if (name != "label" && name != "labels" && name != "key" && name != "id") {
+      for_each_text(item, use);
     }
   }
-  for (const Column& column : row.columns(kPassages)) {
-    if (column.value->is_string() && !holds(text, column.value->get_ref<const std::string&>())) {
-      return row.error(
-          fmt::format("the text in {} does not stand in the prompt, so no policy could know it; "
-                      "write it into the prompt, or name the prompt with [data] columns",
-                      name_of(column.name)));
+}
+
+// A value, or what a text holds as JSON: a table has lists as text.
+const json& opened(const json& value, json& storage) {
+  if (!value.is_string()) return value;
+  const std::string_view text = trimmed(value.get_ref<const std::string&>());
+  if (!text.starts_with("[") && !text.starts_with("{")) return value;
+  return read_json(text, storage) ? value : storage;
+}
+
+bool is_of_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+template <class Use>
+void for_each_word(std::string_view text, const Use& use) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const size_t begin = i;
+    while (i < text.size() && is_of_word(text[i])) ++i;
+    if (i > begin) use(folded(text.substr(begin, i - begin)));
+  }
+}
+
+// Whether other texts stand in a prompt: as they are, or else all their words. "A)21" stands in
+// "(A) 21".
+class PromptWords {
+ public:
+  explicit PromptWords(const Prompt& prompt) : text_(text_of(prompt)) {}
+
+  bool hold(std::string_view part) const {
+    if (holds(text_, part)) return true;
+    if (words_.empty()) {
+      for_each_word(text_, [&](std::string word) { words_.insert(std::move(word)); });
     }
+    bool has_words = false, are_there = true;
+    for_each_word(part, [&](const std::string& word) {
+      has_words = true;
+      are_there = are_there && words_.count(word) > 0;
+    });
+    return has_words && are_there;
+  }
+
+  bool hold_all(const json& value) const {
+    json storage;
+    bool are_there = true;
+    for_each_text(opened(value, storage), [&](std::string_view text) {
+      are_there = are_there && (trimmed(text).empty() || hold(text));
+    });
+    return are_there;
+  }
+
+ private:
+  std::string text_;
+  mutable std::set<std::string> words_{};  // Few rows need them.
+};
+
+// More than a name: several words, or a script that does not part them.
+bool is_running_text(const json& value) {
+  bool is_running = false;
+  for_each_text(value, [&](std::string_view text) {
+    is_running =
+        is_running || std::any_of(text.begin(), text.end(), [](char c) {
+          return c == ' ' || c == '\n' || c == '|' || static_cast<unsigned char>(c) >= 0x80;
+        });
+  });
+  return is_running;
+}
+
+// Null, or an object of which all is null: a place for a picture without one.
+bool has_picture(const json& value) {
+  if (value.is_object() || value.is_array()) {
+    return std::any_of(value.begin(), value.end(), has_picture);
+  }
+  return value.is_string();
+}
+
+bool is_choice_letter(std::string_view gold) {
+  return gold.size() == 1 && folded(gold)[0] >= 'a' && folded(gold)[0] <= 'j';
+}
+
+// The columns of a row that has one for each of its choices; none otherwise. "A" and "B" alone are
+// choices where the answer is such a letter.
+std::vector<Column> choice_columns(const Row& row, std::string_view gold) {
+  for (std::string_view stem : kOptionStems) {
+    if (stem.empty() && !is_choice_letter(gold)) continue;
+    for (char first : {'a', '1'}) {
+      if (first == '1' && stem.size() < 3) continue;
+      std::vector<Column> found;
+      for (int i = 0; i < 10; ++i) {
+        const std::string name = std::string(stem) + static_cast<char>(first + i);
+        auto column = row.columns(std::array{std::string_view(name)});
+        if (column.empty()) break;
+        found.push_back(std::move(column[0]));
+      }
+      if (found.size() >= 2) return found;
+    }
+  }
+  return {};
+}
+
+constexpr std::string_view kWriteItThere =
+    "write it into the prompt, name a column that has it with [data] columns, or take this column "
+    "out of the file";
+
+// What belongs to the question and does not stand in the prompt. `gold`: empty of a demonstration.
+Status check_whole(const Row& row, const Prompt& asked, std::string_view gold) {
+  const PromptWords prompt(asked);
+  std::vector<Column> options = row.columns(kOptions);
+  for (Column& column : choice_columns(row, gold)) options.push_back(std::move(column));
+  for (const Column& column : options) {
+    if (column.value->is_boolean() || prompt.hold_all(*column.value)) continue;
+    return row.error(
+        fmt::format("the choices in {} do not stand in the prompt, so no policy could know them; "
+                    "write them into it, and the right letter into the answer; name a column that "
+                    "has them with [data] columns, or take this column out of the file",
+                    name_of(column.name)));
+  }
+  const auto is_missing = [&](const Column& column) {
+    return !column.value->is_boolean() && !prompt.hold_all(*column.value);
+  };
+  const auto missing = [&](const Column& column) {
+    return row.error(
+        fmt::format("the text in {} does not stand in the prompt, so no policy could know it; {}",
+                    name_of(column.name), kWriteItThere));
+  };
+  for (const Column& column : row.columns(kPassages)) {
+    if (is_missing(column)) return missing(column);
+  }
+  for (const Column& column : row.columns(kPassagesOfWords)) {
+    if (is_running_text(*column.value) && is_missing(column)) return missing(column);
+  }
+  for (const Column& column : row.columns(kInputs)) {
+    if (column.value->is_string() && is_missing(column)) return missing(column);
+  }
+  return ok();
+}
+
+// Pictures and tools, which no prompt has.
+Status check_text_only(const Row& row) {
+  for (const Column& column : row.columns(kPictures)) {
+    if (!has_picture(*column.value)) continue;
+    return row.error(
+        fmt::format("column {} has pictures or sounds, which no policy here is shown; leave the "
+                    "row out, or take the column out of the file where the text is enough",
+                    name_of(column.name)));
+  }
+  for (const Column& column : row.columns(kTools)) {
+    json storage;
+    const json& tools = opened(*column.value, storage);
+    if (!tools.is_array() || tools.empty()) continue;
+    return row.error(
+        fmt::format("column {} has tools, which no policy here can call; leave the row out, or "
+                    "take the column out of the file where the text is enough",
+                    name_of(column.name)));
+  }
+  return ok();
+}
+
+// The position of the right choice in place of its letter or its text: nobody who reads the prompt
+// knows where it is counted from.
+Status check_no_position(const Row& row, const Answer& answer) {
+  const std::string_view gold = answer.gold;
+  if (gold.empty() || gold.size() > 2 || gold.find_first_not_of("0123456789") != gold.npos) {
+    return ok();
+  }
+  for (const Column& column : row.columns(kOptions)) {
+    json storage;
+    const json& choices = opened(*column.value, storage);
+    bool is_a_choice = false;
+    for_each_text(choices, [&](std::string_view text) {
+      for_each_word(text, [&](const std::string& word) { is_a_choice |= word == gold; });
+    });
+    if (!choices.is_structured() || is_a_choice) continue;
+    return row.error(fmt::format(
+        "the answer {} in {} is none of the choices in {}, it is the position of one, and a prompt "
+        "does not say where it is counted from; write the right letter into the answer",
+        gold, name_of(answer.column), name_of(column.name)));
   }
   return ok();
 }
 
 // ---- References.
-
-struct Answer {
-  std::string gold{};  // Empty: a worked solution that does not say where its answer is.
-  std::string column{};
-};
 
 std::optional<std::string> one_answer(const json& value) {
   if (value.is_string()) return std::string(trimmed(value.get_ref<const std::string&>()));
@@ -359,7 +559,9 @@ Result<Answer> answer_in(const Row& row, const Column& column, bool is_short) {
     auto text = one_answer(item);
     if (!text) return row.wrong_type(column, "text, a number or a list of them");
     ShortAnswer shortened = short_answer(*text);
-    if (!shortened.how.empty()) read.column = column.name + ", " + std::string(shortened.how);
+    if (!shortened.how.empty() && !shortened.text.empty()) {
+      read.column = column.name + ", " + std::string(shortened.how);
+    }
     const bool is_kept_whole = !is_short && shortened.how != kAfterMark;
     answers.push_back(is_kept_whole ? *text : std::move(shortened.text));
     if (is_kept_whole) read.column = column.name;
@@ -373,6 +575,7 @@ Result<Answer> answer_in(const Row& row, const Column& column, bool is_short) {
   if (answers.size() > 1) {
     read.gold = json(answers).dump();
     read.column = column.name + ", any of its values";
+    read.is_any_of = true;
   }
   return read;
 }
@@ -394,6 +597,12 @@ bool is_alike(std::string_view a, std::string_view b) {
   return number(x) && number(x) == number(y);
 }
 
+// A truth value beside a completion says whether that is a good one, and answers nothing.
+bool is_mark_of_completion(const Row& row, const Column& column) {
+  return column.value->is_boolean() && folded(column.name) == "label" &&
+         !row.columns(kResponses).empty();
+}
+
 // The row's answer; one without a gold where there is none that can be used.
 Result<std::optional<Answer>> find_answer(const Row& row, bool is_short, std::string_view by_hand) {
   const std::string name = folded(by_hand);
@@ -409,6 +618,7 @@ Result<std::optional<Answer>> find_answer(const Row& row, bool is_short, std::st
   for (const Column& column : found) {
     // Tests that are called an answer are for whoever runs them.
     if (is_test_column(*column.value)) continue;
+    if (by_hand.empty() && is_mark_of_completion(row, column)) continue;
     auto answer = answer_in(row, column, is_short);
     if (!answer) return answer.error();
     if (!first || (first->gold.empty() && !answer->gold.empty())) {
@@ -436,6 +646,25 @@ std::optional<std::string> split_last_answer(const std::string& column, Prompt& 
 constexpr std::string_view kNothingToCompareWith =
     "is a worked solution that does not say where its answer is, with #### or \\boxed{}";
 
+// What data sets write where they have no answer. As a gold it would be paid to whoever says so.
+bool is_no_answer(std::string_view gold) {
+  constexpr std::string_view kNone[] = {"proof", "not found", "nan", "n/a", "null", "<na>"};
+  std::string text(trimmed(gold));
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return std::find(std::begin(kNone), std::end(kNone), text) != std::end(kNone);
+}
+
+// Some data sets say of a list of answers that a response must give each of them.
+bool wants_all(const Row& row) {
+  constexpr std::string_view kAll[] = {"is_multiple_answer"};
+  for (const Column& column : row.columns(kAll)) {
+    if (*column.value == true || *column.value == "True" || *column.value == "true") return true;
+  }
+  return false;
+}
+
 ProblemRow unusable(std::string reason) { return {.unusable = {std::move(reason)}}; }
 
 }  // namespace
@@ -445,6 +674,7 @@ Result<ProblemRow> read_problem(const std::string& path, const FileRow& file_row
   const Row row(path, file_row);
   auto prompt = read_prompt(row, columns.prompt);
   if (!prompt) return prompt.error();
+  if (Status is_text = check_text_only(row); !is_text) return is_text.error();
   ProblemRow read{
       .problem = {.prompt = std::move(prompt->prompt), .prompt_column = std::move(prompt->column)}};
   ReadProblem& problem = read.problem;
@@ -486,7 +716,20 @@ Result<ProblemRow> read_problem(const std::string& path, const FileRow& file_row
     return read;
   }
   if (has_answer && wants_answer) {
-    if (Status whole = check_whole(row, problem.prompt); !whole) return whole.error();
+    if (wanted != WantedReference::kAny && is_no_answer((*answer)->gold)) {
+      return unusable(fmt::format("column {} says '{}', which is no answer",
+                                  name_of((*answer)->column), trimmed((*answer)->gold)));
+    }
+    if (Status is_whole = check_whole(row, problem.prompt, (*answer)->gold); !is_whole) {
+      return is_whole.error();
+    }
+    if (Status is_told = check_no_position(row, **answer); !is_told) return is_told.error();
+    if ((*answer)->is_any_of && wants_all(row)) {
+      return unusable(
+          fmt::format("column {} has several answers, of which all are wanted; write "
+                      "them as one text",
+                      name_of((*answer)->column)));
+    }
     problem.gold = std::move((*answer)->gold);
     problem.reference_column = std::move((*answer)->column);
     return read;
@@ -505,6 +748,13 @@ Result<ProblemRow> read_problem(const std::string& path, const FileRow& file_row
   }
   if (*answer && !(*answer)->column.empty()) {
     return unusable(fmt::format("column {} {}", name_of((*answer)->column), kNothingToCompareWith));
+  }
+  constexpr std::string_view kMarks[] = {"label"};
+  for (const Column& column : row.columns(kMarks)) {
+    if (!columns.answer.empty() || !is_mark_of_completion(row, column)) continue;
+    return row.error(fmt::format(
+        "column {} says whether a completion is a good one, which is no answer to compare with",
+        name_of(column.name)));
   }
   // Known columns with nothing in them are a gap in the data; without one, the layout is unknown.
   const std::string empty = empty_reference_column(row.object());
@@ -526,6 +776,17 @@ Result<ReadDemonstration> read_demonstration(const std::string& path, const File
   const Row row(path, file_row);
   auto prompt = read_prompt(row, "");
   if (!prompt) return prompt.error();
+  if (Status is_text = check_text_only(row); !is_text) return is_text.error();
+  if (Status is_whole = check_whole(row, prompt->prompt, ""); !is_whole) return is_whole.error();
+  constexpr std::string_view kMarks[] = {"label"};
+  for (const Column& mark : row.columns(kMarks)) {
+    if (*mark.value == false || *mark.value == "False" || *mark.value == "false") {
+      return row.error(
+          fmt::format("column {} marks the response as a bad one, and a demonstration is learned; "
+                      "leave such rows out",
+                      name_of(mark.name)));
+    }
+  }
   ReadDemonstration read{.prompt = std::move(prompt->prompt)};
   std::vector<Column> found = row.columns(kResponses);
   if (found.empty()) {
@@ -552,7 +813,19 @@ Result<ReadDemonstration> read_demonstration(const std::string& path, const File
     }
     return row.missing("response", {kResponses, kResponsesElse});
   }
-  const Column& column = found[0];
+  for (const Column& other : found) {
+    if (*other.value != *found[0].value) {
+      return row.error(
+          fmt::format("the response may be in {} or in {}; keep the one that is to be learned",
+                      name_of(found[0].name), name_of(other.name)));
+    }
+  }
+  json storage;
+  const Column column{found[0].name, &as_list(*found[0].value, storage)};
+  if (column.value->is_string() &&
+      is_python_messages(column.value->get_ref<const std::string&>())) {
+    return python_messages(row, column);
+  }
   if (column.value->is_array()) {
     auto messages = messages_in(row, column);
     if (!messages) return messages.error();

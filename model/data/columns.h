@@ -66,6 +66,8 @@ struct ProblemRow {
 //            it is written.
 // Names are compared without regard to case; null, empty texts and empty lists are as if absent.
 // Columns of one line of the table that are there together must agree, or one holds the other.
+// Choices, passages and an input that do not stand in the prompt of an answer, pictures and tools
+// are an error; what data sets write where they have no answer ("proof", "nan") is unusable.
 Result<ProblemRow> read_problem(const std::string& path, const FileRow& row, WantedReference wanted,
                                 const ColumnNames& columns);
 
@@ -78,6 +80,7 @@ struct ReadDemonstration {
 //   response   response | completion | output, else answer | solution: text, or for completion a
 //              list of one assistant's message; or messages | conversations that end with the
 //              assistant's
+// What belongs to the prompt and is not in it is an error, as of a problem.
 Result<ReadDemonstration> read_demonstration(const std::string& path, const FileRow& row);
 
 }  // namespace troupe::model

@@ -331,14 +331,25 @@ Result<std::optional<RowFile::Cell>> RowFile::next_cell(size_t& bytes) {
       } else {
         is_quoted = false;
       }
-    } else if (**c == '"' && cell.text.empty() && !was_quoted) {
+    } else if (**c == '"' && !was_quoted && trimmed(cell.text).empty()) {
+      if (!cell.text.empty()) {
+        return error(line, "a space stands before a cell's first \"; take it out");
+      }
       is_quoted = was_quoted = true;
     } else if (**c == separator_) {
       break;
     } else if (**c == '\n') {
       cell.is_last = true;
       break;
-    } else if (**c != '\r') {
+    } else if (**c == '\r') {
+      auto following = peek();
+      if (!following) return following.error();
+      if (*following && **following != '\n') {
+        return error(line,
+                     "a carriage return stands alone; as the end of a line, write it as one: "
+                     "tr '\\r' '\\n'");
+      }
+    } else {
       if (was_quoted) return error(line, "something stands between a cell's last \" and its end");
       cell.text += **c;
     }
@@ -353,8 +364,11 @@ Status RowFile::begin_table() {
   const std::string_view first = rest.substr(0, rest.find('\n'));
   // Whatever separates most of the header's names: spreadsheets of some countries write semicolons.
   const auto number_of = [&](char c) { return std::count(first.begin(), first.end(), c); };
-  for (char candidate : {';', '\t'}) {
+  for (char candidate : {';', '\t', '|'}) {
     if (number_of(candidate) > number_of(separator_)) separator_ = candidate;
+  }
+  if (trimmed(first).starts_with("{\"") || trimmed(first).starts_with("[{")) {
+    return error(1, "is JSON in a file that is called a table; call it .jsonl");
   }
   size_t bytes = 0;
   while (true) {

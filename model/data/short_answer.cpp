@@ -65,6 +65,40 @@ int64_t count_words(std::string_view text) {
   return words;
 }
 
+// "1,234" and "$1,234,567.50" are one number: without its commas. Any other comma stands between
+// several answers, also the one in (1,200).
+std::string without_thousands_commas(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789";
+  const size_t begin = std::min(text.find_first_of(kDigits), text.size());
+  const size_t end = std::min(text.find_first_not_of("0123456789,.", begin), text.size());
+  const std::string_view number = text.substr(begin, end - begin);
+  const auto is_more = [](std::string_view part) {
+    return part.find_first_of("0123456789,()[]{}") != part.npos;
+  };
+  if (is_more(text.substr(0, begin)) || is_more(text.substr(end))) return std::string(text);
+  const std::string_view whole = number.substr(0, number.find('.'));
+  size_t digits = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    digits = whole[i] == ',' ? 0 : digits + 1;
+    const bool is_group_end = i + 1 == whole.size() || whole[i + 1] == ',';
+    const bool is_first_group = whole.find(',') > i;
+    if (digits > 3 || (is_group_end && (is_first_group ? digits == 0 : digits != 3))) {
+      return std::string(text);
+    }
+  }
+  if (number.substr(whole.size()).find(',') != number.npos) return std::string(text);
+  std::string bare(text);
+  std::erase(bare, ',');
+  return bare;
+}
+
+// What stands behind a mark is its answer. A heading of Markdown looks alike, and the text under it
+// goes on.
+bool is_marked_answer(std::string_view text) {
+  const bool goes_on = text.find('\n') != text.npos && count_words(text) >= 1;
+  return !goes_on && !is_prose(text);
+}
+
 }  // namespace
 
 bool is_prose(std::string_view text) {
@@ -89,11 +123,11 @@ ShortAnswer short_answer(std::string_view text) {
   text = trimmed(text);
   constexpr std::string_view kMark = "####";
   if (const size_t mark = text.rfind(kMark); mark != text.npos) {
-    ShortAnswer answer{std::string(trimmed(text.substr(mark + kMark.size()))), kAfterMark};
-    std::erase(answer.text, ',');
-    return answer;
+    const std::string_view marked = trimmed(text.substr(mark + kMark.size()));
+    if (is_marked_answer(marked)) return {without_thousands_commas(marked), kAfterMark};
+  } else if (!is_prose(text)) {
+    return {std::string(text), {}};
   }
-  if (!is_prose(text)) return {std::string(text), {}};
   const auto box = last_box(text);
   return {std::string(box ? trimmed(box->content) : std::string_view()), kInBox};
 }

@@ -14,8 +14,9 @@ struct ShortAnswer {
   std::string_view how{};  // kAfterMark, kInBox; empty: the text as it is.
 };
 
-// What stands behind the last ####, without thousands commas; of a worked solution (is_prose) the
-// content of its last \boxed{}; else the text itself, trimmed.
+// What stands behind the last ####, without thousands commas, unless that is a heading with text
+// under it; of a worked solution (is_prose) the content of its last \boxed{}; else the text itself,
+// trimmed.
 ShortAnswer short_answer(std::string_view text);
 
 // Several lines, or a sentence: more than an answer that could be compared with another.

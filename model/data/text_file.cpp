@@ -51,6 +51,12 @@ std::string refusal(std::string_view begin, const std::string& path) {
     return fmt::format("is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {} > x.jsonl",
                        for_a_shell(path, "FILE"));
   }
+  if (is("version https://g")) {
+    return "is the pointer of Git LFS, not the file itself; fetch it: git lfs pull";
+  }
+  if (is("<!DOCTYPE") || is("<!doctype") || is("<html")) {
+    return "is a web page; fetch the file itself";
+  }
   if (is("SQLite format 3")) return "is an SQLite data base; export its table as JSON lines";
   return {};
 }
@@ -229,11 +235,14 @@ Result<TextFile> TextFile::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return failed(fmt::format("cannot be opened for reading: {}", std::strerror(errno)));
   auto file = std::make_unique<Descriptor>(path, fd);
-  auto begin = file->peek(16);
+  auto begin = file->peek(32);
   if (!begin) return begin.error();
   if (const std::string what = refusal(*begin, path); !what.empty()) return failed(what);
   const bool is_gzip = begin->starts_with("\x1F\x8B");
-  const bool is_zstd = begin->starts_with("\x28\xB5\x2F\xFD");
+  // Parallel compressors begin with a frame that has no data.
+  const bool is_skipped = begin->size() >= 4 && ((*begin)[0] & 0xF0) == 0x50 &&
+                          begin->substr(1).starts_with("\x2A\x4D\x18");
+  const bool is_zstd = is_skipped || begin->starts_with("\x28\xB5\x2F\xFD");
   if (is_gzip) return TextFile(std::make_unique<Gzip>(std::move(file)));
   if (is_zstd) return TextFile(std::make_unique<Zstd>(std::move(file)));
   return TextFile(std::make_unique<Plain>(std::move(file)));

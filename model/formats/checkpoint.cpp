@@ -153,8 +153,19 @@ Result<std::vector<float>> read_values(const ShardedSafetensors& file,
   return values;
 }
 
+// One of the files of a folder is no model.
+Result<GgufFile> open_gguf(const std::string& path) {
+  const fs::path name(path);
+  if (name.extension() == ".safetensors" || name.extension() == ".json") {
+    const std::string folder = name.parent_path().string();
+    return invalid_argument(fmt::format("{}: is one file of a model; give its folder instead: {}",
+                                        path, folder.empty() ? "." : folder));
+  }
+  return GgufFile::open(path);
+}
+
 Result<Checkpoint> load_gguf(const std::string& path) {
-  const auto file = GgufFile::open(path);
+  const auto file = open_gguf(path);
   if (!file) return file.error();
   const auto model = describe_gguf(file->contents(), path);
   if (!model) return model.error();
@@ -179,11 +190,21 @@ Result<Checkpoint> load_gguf(const std::string& path) {
   if (Status status = check_finite(path, layout, checkpoint.values); !status) {
     return status.error();
   }
+  if (Status status = check_filled(path, layout, checkpoint.values); !status) {
+    return status.error();
+  }
   return checkpoint;
 }
 
 // Weights of another kind are told of before a config.json that may be missing beside them.
 Result<TransformerConfig> folder_config(const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) {
+    return invalid_argument(
+        fmt::format("{}: no such folder or file; a model is not fetched by its name, download it "
+                    "first",
+                    folder));
+  }
   if (const auto error = other_weights(folder)) return *error;
   return load_hf_config(folder);
 }
@@ -205,7 +226,7 @@ Status write_policy_file(const std::string& path, const TransformerConfig& confi
 
 Result<TransformerConfig> load_policy_config(const std::string& path) {
   if (!is_file(path)) return folder_config(path);
-  const auto file = GgufFile::open(path);
+  const auto file = open_gguf(path);
   if (!file) return file.error();
   const auto model = describe_gguf(file->contents(), path);
   if (!model) return model.error();
@@ -225,9 +246,9 @@ Result<Checkpoint> load_checkpoint(const std::string& path) {
   if (!file) return file.error();
   auto values = read_values(*file, *config, blocks->value_or(ScaleBlocks{}));
   if (!values) return values.error();
-  if (Status status = check_finite(file->path(), ParameterLayout(*config), *values); !status) {
-    return status.error();
-  }
+  const ParameterLayout layout(*config);
+  if (Status status = check_finite(file->path(), layout, *values); !status) return status.error();
+  if (Status status = check_filled(file->path(), layout, *values); !status) return status.error();
   return Checkpoint{.config = *config, .values = std::move(*values), .text = std::move(*text)};
 }
 

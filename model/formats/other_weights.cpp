@@ -124,6 +124,16 @@ std::optional<Error> other_weights(const std::string& folder) {
     return invalid_argument(
         fmt::format("{}: has {} but no model.safetensors; {}", folder, name, what));
   };
+  for (const std::string& name : names) {
+    // A cache has links to the files; clearing it may leave them behind.
+    std::error_code ignored;
+    const std::string path = folder + "/" + name;
+    if (name.ends_with(".safetensors") && fs::is_symlink(path, ignored) &&
+        !fs::exists(path, ignored)) {
+      return invalid_argument(
+          fmt::format("{}: is a link to a file that is not there; fetch the model again", path));
+    }
+  }
   // What is surely the model comes before what only may be it.
   for (const auto is_first :
        {+[](std::string_view name) { return name == "zero_to_fp32.py"; },

@@ -70,6 +70,23 @@ Status check_finite(const std::string& path, const ParameterLayout& layout,
   return ok();
 }
 
+Status check_filled(const std::string& path, const ParameterLayout& layout,
+                    std::span<const float> values) {
+  for (const auto& [shape, offset] : layout.by_name()) {
+    if (!shape.name.ends_with("norm.weight") && shape.name != kEmbeddings) continue;
+    const auto of_tensor =
+        values.subspan(static_cast<size_t>(offset), static_cast<size_t>(shape.size()));
+    const bool is_blank =
+        std::all_of(of_tensor.begin(), of_tensor.end(), [](float value) { return value == 0.0f; });
+    if (!is_blank) continue;
+    return invalid_argument(fmt::format(
+        "{}: tensor {}: all of its {} values are zero, so the file was not written or fetched to "
+        "its end; fetch or export it again",
+        path, shape.name, shape.size()));
+  }
+  return ok();
+}
+
 Status check_tied_head(const ShardedSafetensors& file, const TransformerConfig& config,
                        const ScaleBlocks& blocks) {
   const TensorView* head = file.find(kHead);

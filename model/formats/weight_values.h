@@ -17,6 +17,11 @@ namespace troupe::model {
 Status check_finite(const std::string& path, const ParameterLayout& layout,
                     std::span<const float> values);
 
+// kInvalidArgument for norms or embeddings that are zero in all of their values: no training ends
+// there, but a download that kept room for the file and did not fill it does.
+Status check_filled(const std::string& path, const ParameterLayout& layout,
+                    std::span<const float> values);
+
 // A model that is tied takes its embeddings for its head. kInvalidArgument when the file has a head
 // with other values, because then one of the two is not what was trained.
 Status check_tied_head(const ShardedSafetensors& file, const TransformerConfig& config,

@@ -179,6 +179,7 @@ TEST_CASE("score: wrong input is named by its line") {
       {"{\"tokens\":[1,4294967297]}", "token ids"},
       {"{\"tokens\":[1,18446744073709551615]}", "token ids"},
       {"{\"tokens\":[1.5]}", "token ids"},
+      {"{\"tokens\":[1,2],\"tokens\":[3,4]}", "is there twice"},
       {"{\"tokens\":[]}", "standard input:1"},
       {"{\"tokens\":5}", "standard input:1"}};
   for (const auto& [input, what] : wrongs) {

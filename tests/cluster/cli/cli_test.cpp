@@ -153,6 +153,24 @@ TEST_CASE("cli: a job id that is no number is wrong usage, a wrong job file is n
   CHECK(troupe("submit " + dir.file("missing.toml") + " --server " + dir.path()).exit_code == 2);
 }
 
+TEST_CASE("cli: a number that the parser would take for another one is wrong usage") {
+  const std::string generate = "generate --model . --prompt a ";
+  for (const std::string& arguments :
+       {generate + "--temperature nan", generate + "--top-p nan", generate + "--top-p NAN",
+        generate + "--seed -1", generate + "--seed 18446744073709551616", generate + "--seed +1",
+        generate + "--seed 0x1", std::string("quickstart --home /dev/null/x --seed -1"),
+        std::string("make-data arithmetic --out /dev/null/x --seed -1"), std::string("show -- -1"),
+        std::string("cancel 18446744073709551616"), std::string("watch -- -1")}) {
+    CAPTURE(arguments);
+    const Outcome outcome = troupe(arguments);
+    CHECK(outcome.exit_code == 2);
+    CHECK(outcome.output.find("; see: troupe ") != std::string::npos);
+  }
+  // The largest seed is one.
+  const Outcome largest = troupe(generate + "--seed 18446744073709551615");
+  CHECK(largest.output.find("; see: troupe ") == std::string::npos);
+}
+
 TEST_CASE("init: writes a job file that is a job, and never overwrites") {
   const tests::TempDir dir;
   const std::string path = dir.file("job.toml");

@@ -77,6 +77,96 @@ TEST_CASE("columns: what belongs to the question and is not in the prompt is not
         "A");
 }
 
+TEST_CASE("columns: choices that no policy is shown are refused in every shape") {
+  for (const char* choices :
+       {R"("choices": {"text": ["red", "blue"], "label": ["A", "B"]})",
+        R"("options": {"A": "red", "B": "blue"})", R"("choices": "['red', 'blue']")",
+        R"("options": "a ) red , b ) blue")", R"("options": "[\"red\", \"blue\"]")",
+        R"("choices": [{"label": "A", "text": "red"}, {"label": "B", "text": "blue"}])",
+        R"("choices": [1, 2.5])", R"("A": "red", "B": "blue", "C": "green")",
+        R"("option_a": "red", "option_b": "blue")", R"("optionA": "red", "optionB": "blue")",
+        R"("opa": "red", "opb": "blue")", R"("Option 1": "red", "Option 2": "blue")"}) {
+    const std::string columns = std::string(", ") + choices + R"(, "answer": "B"})";
+    CHECK(refusal(R"({"question": "Which?")" + columns).starts_with("the choices in '"));
+    CHECK(problem(R"({"question": "Which? (A) red 1 (B) blue 2.5 (C) green")" + columns).gold ==
+          "B");
+  }
+  // The same names with something else in them.
+  CHECK(problem(R"({"question": "Add a and b.", "a": 2, "b": 3, "answer": "5"})").gold == "5");
+  CHECK(problem(R"({"question": "1+2?", "options": false, "answer": "3"})").gold == "3");
+}
+
+TEST_CASE("columns: a choice's position is not taken for its letter") {
+  const std::string question = R"({"question": "Which? A. red B. blue", "choices": ["red","blue"])";
+  CHECK(refusal(question + R"(, "answer": 1})")
+            .starts_with("the answer 1 in 'answer' is none of the choices in 'choices'"));
+  CHECK(refusal(question + R"(, "answer": "0"})").starts_with("the answer 0 in 'answer' is none"));
+  CHECK(problem(question + R"(, "answer": "B"})").gold == "B");
+  CHECK(problem(R"({"question": "1+1? A. 1 B. 2", "choices": ["1", "2"], "answer": 2})").gold ==
+        "2");
+  CHECK(problem(R"({"question": "1+1? A. 1 m B. 2 m", "choices":["1 m", "2 m"], "answer": 2})")
+            .gold == "2");
+}
+
+TEST_CASE("columns: a passage, an input, pictures and tools are not left away") {
+  for (const char* passage :
+       {R"("article": "Ann was here.")", R"("story": "Ann was here.")",
+        R"("paragraph": "Ann was here.")", R"("document": "Ann was here.")",
+        R"("documents": ["Ann was here."])", R"("contexts": ["Ann was here."])",
+        R"("context": {"title": ["Ann"], "sentences": [["Ann was here."]]})",
+        R"("context": ["Ann was here."])", R"("table": "a|b\n1|2")", R"("input": "x = 3")"}) {
+    const std::string row = std::string(R"({"question": "Who?", )") + passage;
+    CHECK(refusal(row + R"(, "answer": "Ann"})").starts_with("the text in '"));
+  }
+  CHECK(problem(R"({"question": "Ann was here. Who?", "context": ["Ann was here."],
+                    "answer": "Ann"})")
+            .gold == "Ann");
+  CHECK(problem(R"({"question": "1+2?", "table": "t1", "document": "d-7", "answer": 3})").gold ==
+        "3");
+  CHECK(problem(R"({"prompt": "Add.\nx = 3", "input": "x = 3", "answer": 3})").gold == "3");
+  CHECK(refusal(R"({"problem": "<image>Find x", "images": [{"path": "a.png"}], "answer": 4})")
+            .starts_with("column 'images' has pictures"));
+  CHECK(refusal(R"({"problem": "Find x", "image": "1.png", "answer": 4})")
+            .starts_with("column 'image' has pictures"));
+  CHECK(refusal(R"({"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function"}],
+                    "answer": 4})")
+            .starts_with("column 'tools' has tools"));
+  CHECK(problem(R"({"problem": "Find x", "images": [], "image": {"bytes": null, "path": null},
+                    "image_1": null, "tools": "[]", "answer": 4})")
+            .gold == "4");
+}
+
+TEST_CASE("columns: what a data set writes in place of an answer is no gold") {
+  for (const char* none : {"proof", "Proof", "not found", "nan", "NaN", "N/A", "null", "<NA>"}) {
+    const std::string row = std::string(R"({"problem": "a", "answer": ")") + none + "\"}";
+    CHECK(unusable(row, Wanted::kShortAnswer).ends_with("which is no answer"));
+    CHECK(problem(row, Wanted::kAny).gold == none);
+  }
+  CHECK(problem(R"({"problem": "a", "answer": "None"})").gold == "None");
+  CHECK(unusable(R"({"question": "a", "final_answer": ["2", "5"], "is_multiple_answer": true})",
+                 Wanted::kShortAnswer)
+            .find("of which all are wanted") != std::string::npos);
+  CHECK(
+      problem(R"({"question": "a", "final_answer": ["2, 5"], "is_multiple_answer": true})").gold ==
+      "2, 5");
+  CHECK(problem(R"({"question": "a", "final_answer": ["2", "5"], "is_multiple_answer": false})")
+            .gold == R"(["2","5"])");
+  CHECK(refusal(R"({"prompt": "a", "completion": "b", "label": true})")
+            .find("whether a completion is a good one") != std::string::npos);
+  CHECK(problem(R"({"prompt": "a", "label": true})").gold == "true");
+}
+
+TEST_CASE("columns: messages as Python prints them are not a prompt's text") {
+  for (const char* text :
+       {"[{'role': 'user', 'content': 'a'}]", "[{'content': 'a', 'role': 'user'}]",
+        "[ {'from': 'human', 'value': 'a'}]",
+        "array([{'role': 'user', 'content': 'a'}], dtype=object)"}) {
+    CHECK(refusal(std::string(R"({"prompt": ")") + text + R"(", "answer": "1"})")
+              .find("as Python prints it") != std::string::npos);
+  }
+  CHECK(problem(R"({"prompt": "[{'a': 1}] is a list. Its length?", "answer": "1"})").gold == "1");
+}
+
 TEST_CASE("columns: wrong types and unknown layouts are refused in words") {
   CHECK(refusal(R"({"prompt": "a", "comment": "b"})") ==
         "no answer column gold | reward_model.ground_truth | ground_truth | expected_answer | "
@@ -120,6 +210,9 @@ TEST_CASE("columns: rows with nothing to judge by are left out, with the reason"
             .find("has tests in 'test_list'") != std::string::npos);
   CHECK(unusable(R"({"question": "q", "answer": "1"})", Wanted::kTests)
             .find("has an answer in 'answer' and no tests") != std::string::npos);
+  // Published sets of programs have rows without tests.
+  CHECK(unusable(R"({"question": "q", "input_output": "", "starter_code": ""})", Wanted::kTests) ==
+        "column 'input_output' is empty");
 }
 
 TEST_CASE("columns: prompts of every known layout") {
@@ -245,6 +338,33 @@ TEST_CASE("columns: a row with a program's tests is the gold, as it is written")
       R"j({"question_content": "q", "starter_code": "def f(x):",
            "public_test_cases": [{"input": "1", "output": "2"}]})j");
   CHECK(called.prompt[0].content == "q\n\ndef f(x):");
+}
+
+TEST_CASE("columns: a demonstration that would teach something else is refused") {
+  const auto refused = [](std::string_view text) {
+    FileRow row{.line = 3, .text = std::string(text)};
+    REQUIRE_MESSAGE(!read_json(text, row.object), std::string(text));
+    const auto demonstration = read_demonstration("f", row);
+    return demonstration ? "read: " + demonstration->response : demonstration.error().message;
+  };
+  CHECK(refused(R"({"instruction": "Who?", "context": "Ann was here.", "response": "Ann"})")
+            .find("the text in 'context'") != std::string::npos);
+  CHECK(refused(R"({"question": "Add.", "input": "x = 3", "response": "4"})")
+            .find("the text in 'input'") != std::string::npos);
+  CHECK(refused(R"({"prompt": "a", "response": "b", "completion": "c"})")
+            .find("the response may be in 'response' or in 'completion'") != std::string::npos);
+  CHECK(refused(R"({"prompt": "a", "completion": "b", "label": false})").find("a bad one") !=
+        std::string::npos);
+  CHECK(refused(R"({"prompt": "a", "images": ["a.png"], "response": "b"})").find("pictures") !=
+        std::string::npos);
+  CHECK(refused(R"({"prompt": "a", "completion": "[{'role': 'assistant', 'content': 'b'}]"})")
+            .find("as Python prints it") != std::string::npos);
+  CHECK(
+      refused(R"({"prompt": "a", "completion": "[{\"role\":\"assistant\",\"content\":\"b\"}]"})") ==
+      "read: b");
+  CHECK(refused(R"({"prompt": "a", "completion": "b", "label": true})") == "read: b");
+  CHECK(refused(R"({"prompt": "a", "response": "b", "completion": "b"})") == "read: b");
+  CHECK(refused(R"({"instruction": "Add.", "input": "x = 3", "output": "4"})") == "read: 4");
 }
 
 TEST_CASE("columns: demonstrations of every known layout") {

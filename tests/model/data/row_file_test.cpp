@@ -136,6 +136,24 @@ TEST_CASE("row file: a table has a header, cells in quotes and texts only") {
   CHECK(read("", "data.csv").rows.empty());
 }
 
+TEST_CASE("row file: a table of another dialect is refused, not read in part") {
+  const char* alone =
+      ":1: a carriage return stands alone; as the end of a line, write it as one: "
+      "tr '\\r' '\\n'";
+  CHECK(read("prompt,gold\rQ,7\rR,8\r", "data.csv").error == alone);
+  CHECK(read("prompt,gold\nQ\rR,8\n", "data.csv").error.find("stands alone") != std::string::npos);
+  const char* space = ":2: a space stands before a cell's first \"; take it out";
+  CHECK(read("prompt, gold\n\"Q\", \"7, 8\"\n", "data.csv").error == space);
+  CHECK(read("prompt, gold\nQ, \"7\"\n", "data.csv").error == space);
+  CHECK(read("{\"prompt\":\"Q\",\"gold\":\"7\"}\n", "data.csv").error ==
+        ":1: is JSON in a file that is called a table; call it .jsonl");
+  CHECK(read("[{\"prompt\":\"Q\"}]", "data.csv").error.find("call it .jsonl") != std::string::npos);
+  CHECK(read("prompt|gold\nQ, R|7\n", "data.csv").rows ==
+        std::vector<json>{{{"prompt", "Q, R"}, {"gold", "7"}}});
+  CHECK(read("prompt,gold\r\n\"a\rb\",7\r", "data.csv").rows ==
+        std::vector<json>{{{"prompt", "a\rb"}, {"gold", "7"}}});
+}
+
 TEST_CASE("row file: a row may have the largest length and not a byte more") {
   std::string line = R"({"a": ""})";
   line.insert(line.size() - 2, kDatasetLineBytesMax - line.size(), 'y');

@@ -16,6 +16,27 @@ TEST_CASE("short answer: what is worked out and says no answer gives none") {
   }
 }
 
+TEST_CASE("short answer: several numbers behind a mark do not become one") {
+  for (const char* text : {"(1,2)", "1, 2", "3,5", "(1,200)", "1,200, 3", "1,2,3", "[1,234]",
+                           "1,23,456", "1.5,2", "12,34", "1,2345", "{1,234}", "x=1,y=2", ","}) {
+    CAPTURE(text);
+    CHECK(short_answer("We add.\n#### " + std::string(text)).text == text);
+  }
+}
+
+TEST_CASE("short answer: a heading with text under it is no mark of an answer") {
+  CHECK(short_answer("#### Solution\nThe numbers are two and three\nSo it is five").text.empty());
+  CHECK(short_answer("#### 1\nWe add two and three.").text.empty());
+  CHECK(short_answer("Intro\n#### The sum of the two is what we want.").text.empty());
+  for (const char* text : {"We add.\n#### Step 1\nTwo and three.\nIt is $\\boxed{5}$.",
+                           "We add things.\n#### Final Answer\n$\\boxed{5}$",
+                           "The box is \\boxed{5}.\n#### Remark\nThere are other ways."}) {
+    CAPTURE(text);
+    CHECK(short_answer(text).text == "5");
+    CHECK(short_answer(text).how == kInBox);
+  }
+}
+
 TEST_CASE("short answer: an answer is itself, whatever it looks like") {
   for (const char* text :
        {"7", "x = 3", "\\frac{1}{2}", "$\\boxed{7}$", "Monday", "no solution", "12 different ways",
@@ -32,6 +53,10 @@ TEST_CASE("short answer: an answer is itself, whatever it looks like") {
 
 TEST_CASE("short answer: behind the last mark, in the last box of a solution") {
   CHECK(short_answer("so #### 1\n#### 1,234 ").text == "1234");
+  CHECK(short_answer("#### $1,234,567.50").text == "$1234567.50");
+  CHECK(short_answer("#### 1,234 dollars.").text == "1234 dollars.");
+  CHECK(short_answer("#### -12,000").text == "-12000");
+  CHECK(short_answer("#### 1234567").text == "1234567");
   CHECK(short_answer("so #### ").text.empty());
   CHECK(short_answer("#### 5").how == kAfterMark);
   const ShortAnswer boxed = short_answer(

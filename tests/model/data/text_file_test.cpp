@@ -75,6 +75,9 @@ TEST_CASE("text file: plain, gzip and zstd give the same text, whatever the file
   // One behind the other, as pigz and zstd -T write.
   CHECK(*read_all(folder.write("e", gzip("a\n") + gzip("") + gzip(text))) == "a\n" + text);
   CHECK(*read_all(folder.write("f", zstd(text) + zstd("z"))) == text + "z");
+  // pzstd writes a frame without data before each.
+  const std::string skipped("\x50\x2A\x4D\x18\x04\0\0\0abcd", 12);
+  CHECK(*read_all(folder.write("i", skipped + zstd(text) + skipped + zstd("z"))) == text + "z");
   CHECK(*read_all(folder.write("g", "")) == "");
   CHECK(*read_all(folder.write("h", gzip(""))) == "");
 }
@@ -126,6 +129,9 @@ TEST_CASE("text file: what is no text is refused with what to do") {
             .find("xz -dk") != std::string::npos);
   CHECK(refusal("a.bz2", "BZh9").find("bzip2 -dk") != std::string::npos);
   CHECK(refusal("a.txt", "\xFF\xFE{\0").find("iconv -f UTF-16") != std::string::npos);
+  CHECK(refusal("a.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:a\n")
+            .find("git lfs pull") != std::string::npos);
+  CHECK(refusal("b.jsonl", "<!DOCTYPE html>\n").find("is a web page") != std::string::npos);
   CHECK(read_all(folder.dir.file("none")).error().message ==
         folder.dir.file("none") + ": no such file");
   CHECK(read_all(folder.dir.path()).error().message ==

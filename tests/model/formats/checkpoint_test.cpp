@@ -449,6 +449,47 @@ TEST_CASE("checkpoint: weights that are not a number or infinite are named, with
   CHECK(refusal_with("model.norm.weight", 3, 0xff7f) == "");
 }
 
+TEST_CASE("checkpoint: norms or embeddings of zeros only are a file that was not filled") {
+  const auto refusal_with = [](const char* name, size_t filled) {
+    const Saved saved;
+    std::vector<std::byte> bytes;
+    saved.rewrite([&](std::vector<TensorView>& tensors) {
+      for (TensorView& tensor : tensors) {
+        if (tensor.name != name) continue;
+        bytes.assign(tensor.bytes.size(), std::byte{0});
+        std::fill_n(bytes.begin(), filled, std::byte{0x3c});
+        tensor.bytes = bytes;
+      }
+    });
+    return load_checkpoint(saved.folder) ? std::string() : saved.refusal();
+  };
+  for (const char* name : {"model.norm.weight", "model.embed_tokens.weight"}) {
+    CHECK(contains(refusal_with(name, 0), std::string("tensor ") + name + ": all of its "));
+    CHECK(contains(refusal_with(name, 0), "fetch or export it again"));
+    CHECK(refusal_with(name, 2) == "");
+  }
+  // Others may begin at zero.
+  CHECK(refusal_with("lm_head.weight", 0) == "");
+}
+
+TEST_CASE("checkpoint: a path that is no model's folder says what it is") {
+  const Saved saved;
+  const auto refusal = [](const std::string& path) {
+    const auto loaded = load_checkpoint(path);
+    REQUIRE(!loaded);
+    CHECK(!load_policy_config(path));
+    return loaded.error().message;
+  };
+  CHECK(contains(refusal(saved.path("model.safetensors")),
+                 "give its folder instead: " + saved.folder));
+  CHECK(contains(refusal(saved.path("config.json")), "is one file of a model"));
+  CHECK(contains(refusal("owner/name"), "owner/name: no such folder or file; a model is not"));
+  fs::remove(saved.path("model.safetensors"));
+  fs::create_symlink("../blobs/gone", saved.path("model.safetensors"));
+  CHECK(
+      contains(refusal(saved.folder), "model.safetensors: is a link to a file that is not there"));
+}
+
 TEST_CASE("checkpoint: weights in another form are told how to become those that are read") {
   const auto refusal_of = [](const std::vector<std::string>& names) {
     const Saved saved;
