@@ -48,7 +48,9 @@ int run_command(int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help
-    return program.exit(success);
+    const int done = program.exit(success);
+    const Status written = flush_output();
+    return written ? done : report("--help", written.error());
   } catch (const CLI::ParseError& error) {
     const std::string command = chosen_command(program);
     std::fprintf(stderr, "troupe%s: %s; see: troupe%s --help\n", command.c_str(), error.what(),
