@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/data/json_row.h"
+#include "model/data/row.h"
 
 namespace troupe::model {
 namespace {
@@ -10,14 +11,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kLevelsMax = 3;  // JSON in a text in JSON ...
-
-// A value, or what a text holds as JSON.
-const json& opened(const json& value, json& storage) {
-  if (!value.is_string()) return value;
-  const std::string_view text = trimmed(value.get_ref<const std::string&>());
-  if (!text.starts_with("{") && !text.starts_with("[")) return value;
-  return read_json(text, storage) ? value : storage;
-}
 
 const json* find(const json& row, const char* name) {
   const auto found = row.find(name);
