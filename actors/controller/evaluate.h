@@ -26,7 +26,7 @@ struct EvaluateOptions {
 
 struct Evaluation {
   EvalMetrics metrics{};
-  int64_t num_cut = 0;  // Responses that reached max_response_tokens.
+  int64_t num_cut = 0;          // Responses that reached max_response_tokens.
   std::vector<Trace> traces{};  // Of the first problems.
 };
 
