@@ -26,9 +26,9 @@ struct Quickstart {
   // The weights' hash; empty where the machine lacks the instruction set.
   std::string run(const std::string& cpu, std::vector<std::string> set, int threads = 1) const {
     set.push_back("resources.threads_per_worker=" + std::to_string(threads));
-    tests::Invocation invocation{
-        .arguments = {"run", dir.file("job.toml"), "--json", "--home", dir.file("home")},
-        .environment = {{"TROUPE_CPU", cpu}}};
+    tests::Invocation invocation{.arguments = {"run", dir.file("job.toml"), "--json", "--overwrite",
+                                               "--home", dir.file("home")},
+                                 .environment = {{"TROUPE_CPU", cpu}}};
     for (const auto& one : set) {
       invocation.arguments.push_back("--set");
       invocation.arguments.push_back(one);
