@@ -297,15 +297,21 @@ TEST_CASE("export: the same bits, in a folder that was not there") {
         model::load_checkpoint(ran().model)->values);
 }
 
-TEST_CASE("generate: an unknown chat template is refused with its hash and the way out") {
+TEST_CASE("generate: a chat template is run, or refused by what cannot be done and its line") {
   const ShortJob job;
   const std::string folder = job.file("policy");
   fs::copy(ran().model, folder);
-  write_text(folder + "/tokenizer_config.json", R"({"chat_template": "{{ messages }}"})");
   const std::vector<std::string> command = {"generate", "--model", folder, "--prompt", "1+1=?"};
+  write_text(folder + "/tokenizer_config.json",
+             R"({"chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}"})");
+  CHECK(troupe(command).exit_code == 0);
+  write_text(
+      folder + "/tokenizer_config.json",
+      R"({"chat_template": "{% for m in messages %}\n{{ m.content | urlize }}{% endfor %}"})");
   const Ended refused = troupe(command);
   CHECK(refused.exit_code == 2);
-  CHECK(refused.error.find("SHA-256") != std::string::npos);
+  CHECK(refused.error.find("chat_template:2: the filter 'urlize' is not known") !=
+        std::string::npos);
   auto named = command;
   named.insert(named.end(), {"--template", "plain"});
   CHECK(troupe(named).exit_code == 0);

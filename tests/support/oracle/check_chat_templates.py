@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares tests/model/golden/chat_templates with transformers, or with --write fills in what it
-says: the digests of published.json's renders, and the texts of expressions.json. Needs transformers.
+says: the digests of published.json's renders, and the texts of expressions.json.
 
-    python3 tests/support/oracle/check_chat_templates.py [--write]
+    python3 tests/support/oracle/check_chat_templates.py [--write]      (needs transformers)
 
 A template of published.json says which package of PyPI has it (all are under Apache-2.0 or MIT). A
 new one is added with "name", "from" and "template"; --write adds its renders.
