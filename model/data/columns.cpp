@@ -25,6 +25,7 @@ constexpr std::string_view kAnswers[] = {
     "answer", "reference_answer",          "correct_answer", "gold_answer",     "golden_answers"};
 constexpr std::string_view kAnswersElse[] = {"label", "target"};
 constexpr std::string_view kSolutions[] = {"solution"};
+constexpr std::string_view kTests[] = {"inputs", "outputs", "input_output", "test_list"};
 constexpr std::string_view kResponses[] = {"response", "completion", "output"};
 constexpr std::string_view kResponsesElse[] = {"answer", "solution"};
 
@@ -44,10 +45,9 @@ std::optional<std::string> one_answer(const json& value) {
 
 // A list in a text, as in "[\"7\"]": some data sets write all their answers so.
 const json& as_texts(const json& value, json& storage) {
-  if (!value.is_string()) return value;
-  const std::string_view text = trimmed(value.get_ref<const std::string&>());
-  if (!text.starts_with("[\"") || read_json(text, storage) || !storage.is_array()) return value;
-  return storage;
+  const json& list = opened(value, storage);
+  const bool is_of_texts = list.is_array() && !list.empty() && list.front().is_string();
+  return is_of_texts ? list : value;
 }
 
 Result<Answer> answer_in(const Row& row, const Column& column, bool is_short) {
@@ -261,7 +261,11 @@ Result<ProblemRow> read_problem(const std::string& path, const FileRow& file_row
         name_of(column.name)));
   }
   // Known columns with nothing in them are a gap in the data; without one, the layout is unknown.
-  const std::string empty = empty_reference_column(row.object());
+  std::string empty;
+  for (ColumnList names : {ColumnList(kAnswers), ColumnList(kAnswersElse), ColumnList(kSolutions),
+                           ColumnList(kTests)}) {
+    if (empty.empty()) empty = row.empty_column(names);
+  }
   if (!empty.empty() && columns.answer.empty()) {
     return unusable(fmt::format("column {} is empty", name_of(empty)));
   }
@@ -312,8 +316,8 @@ Result<ReadDemonstration> read_demonstration(const std::string& path, const File
                                  name_of(prompt->column)));
   }
   if (found.empty()) {
-    for (const char* known : {"response", "completion", "output", "answer", "solution"}) {
-      if (row.object().contains(known)) return row.error("the response is empty");
+    if (!row.empty_column(kResponses).empty() || !row.empty_column(kResponsesElse).empty()) {
+      return row.error("the response is empty");
     }
     return row.missing("response", {kResponses, kResponsesElse});
   }

@@ -116,15 +116,9 @@ Error python_messages(const Row& row, const Column& column) {
 }
 
 const json& as_list(const json& value, json& storage) {
-  if (!value.is_string()) return value;
-  const std::string& text = value.get_ref<const std::string&>();
-  const std::string_view begin = trimmed(text);
-  const bool may_be = begin.starts_with("[") && begin.ends_with("]");
-  if (may_be && !read_json(text, storage) && storage.is_array() && !storage.empty() &&
-      storage.front().is_object()) {
-    return storage;
-  }
-  return value;
+  const json& list = opened(value, storage);
+  const bool is_of_messages = list.is_array() && !list.empty() && list.front().is_object();
+  return is_of_messages ? list : value;
 }
 
 std::string text_of(const Prompt& prompt) {

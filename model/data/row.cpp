@@ -66,7 +66,16 @@ Error Row::missing(std::string_view what, std::initializer_list<ColumnList> name
 std::vector<Column> Row::columns(ColumnList names) const {
   std::vector<Column> found;
   for (std::string_view name : names) find(row_.object, "", name, found);
+  std::erase_if(found, [](const Column& column) { return is_absent(*column.value); });
   return found;
+}
+
+std::string Row::empty_column(ColumnList names) const {
+  std::vector<Column> found;
+  for (std::string_view name : names) find(row_.object, "", name, found);
+  const auto empty = std::find_if(found.begin(), found.end(),
+                                  [](const Column& column) { return is_absent(*column.value); });
+  return empty == found.end() ? "" : empty->name;
 }
 
 std::string Row::names_found() const {
@@ -83,19 +92,11 @@ void Row::find(const json& object, const std::string& before, std::string_view n
   const size_t dot = name.find('.');
   for (const auto& [key, value] : object.items()) {
     const std::string spelled = folded(key);
-    if (spelled == name && !is_absent(value)) found.push_back({before + key, &value});
+    if (spelled == name) found.push_back({before + key, &value});
     if (dot != name.npos && spelled == name.substr(0, dot)) {
-      find(as_object(value), before + key + ".", name.substr(dot + 1), found);
+      find(opened(value, opened_.emplace_back()), before + key + ".", name.substr(dot + 1), found);
     }
   }
-}
-
-const json& Row::as_object(const json& value) const {
-  if (!value.is_string() || !trimmed(value.get_ref<const std::string&>()).starts_with("{")) {
-    return value;
-  }
-  json& object = opened_.emplace_back();
-  return read_json(value.get_ref<const std::string&>(), object) ? value : object;
 }
 
 }  // namespace troupe::model

@@ -52,12 +52,14 @@ class Row {
   // into an object, also where a table has it as text. Valid as long as this.
   std::vector<Column> columns(ColumnList names) const;
 
+  // The first of the names that is there with nothing in it; empty: there is none.
+  std::string empty_column(ColumnList names) const;
+
   std::string names_found() const;
 
  private:
   void find(const nlohmann::json& object, const std::string& before, std::string_view name,
             std::vector<Column>& found) const;
-  const nlohmann::json& as_object(const nlohmann::json& value) const;
 
   const std::string& path_;
   const FileRow& row_;

@@ -126,13 +126,4 @@ void add_starter_code(const json& row, Prompt& prompt) {
   if (content.find(trimmed(code)) == content.npos) content += "\n\n" + code;
 }
 
-std::string empty_reference_column(const json& row) {
-  for (const char* name : {"gold", "ground_truth", "expected_answer", "final_answer", "answer",
-                           "label", "target", "solution", "outputs", "test_list", "input_output",
-                           "public_test_cases", "verification_info", "test_cases", "tests"}) {
-    if (row.contains(name)) return name;
-  }
-  return {};
-}
-
 }  // namespace troupe::model

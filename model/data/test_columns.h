@@ -26,7 +26,4 @@ bool is_test_column(const nlohmann::json& value);
 // stand in the prompt is put behind it.
 void add_starter_code(const nlohmann::json& row, Prompt& prompt);
 
-// A column that would be a reference and is there without a value; empty: none is there.
-std::string empty_reference_column(const nlohmann::json& row);
-
 }  // namespace troupe::model

@@ -199,6 +199,10 @@ TEST_CASE("columns: wrong types and unknown layouts are refused in words") {
 TEST_CASE("columns: rows with nothing to judge by are left out, with the reason") {
   CHECK(unusable(R"({"prompt": "a", "answer": null})", Wanted::kShortAnswer) ==
         "column 'answer' is empty");
+  CHECK(unusable(R"({"prompt": "a", "golden_answers": []})", Wanted::kShortAnswer) ==
+        "column 'golden_answers' is empty");
+  CHECK(unusable(R"({"prompt": "a", "reward_model": {"ground_truth": null}})",
+                 Wanted::kShortAnswer) == "column 'reward_model.ground_truth' is empty");
   CHECK(unusable(R"({"prompt": "a", "answer": "so ####  "})", Wanted::kShortAnswer)
             .find("worked solution") != std::string::npos);
   CHECK(unusable(R"({"prompt": [{"role": "user", "content": ""}], "answer": "1"})",
