@@ -122,7 +122,7 @@ std::vector<RewardSpec> rewards_for(model::ReferenceKind kind) {
 Result<std::vector<PromptTokens>> load_prompts(const std::string& path, const PromptFormat& format,
                                                const PromptOptions& options,
                                                std::vector<std::string>& notes) {
-  const std::vector<RewardSpec> rewards(options.rewards.begin(), options.rewards.end());
+  const std::vector<RewardSpec>& rewards = options.rewards;
   auto file = model::load_problems(
       path, {.wanted = rewards.empty() ? model::WantedReference::kShortAnswerOrTests
                                        : wanted_reference(rewards),

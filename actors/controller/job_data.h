@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,7 +62,7 @@ std::vector<RewardSpec> rewards_for(model::ReferenceKind kind);
 struct PromptOptions {
   int64_t max_prompt_tokens = 0;
   // Empty: a row is judged by what it has, as rewards_for says.
-  std::span<const RewardSpec> rewards{};
+  std::vector<RewardSpec> rewards{};
   model::ColumnNames columns{};
 };
 

@@ -31,23 +31,27 @@ int report(const std::string& command, const Error& error) {
   return exit_code(error);
 }
 
+namespace {
+
+Error output_lost(int error) {
+  std::string message = "standard output could not be written";
+  if (error != 0) message += std::string(": ") + std::strerror(error);
+  return {ErrorCode::kInternal, message + "; what was printed is incomplete"};
+}
+
+}  // namespace
+
 Status flush_output() {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return ok();
-  std::string message = "standard output could not be written";
-  if (errno != 0) message += std::string(": ") + std::strerror(errno);
-  return Error{ErrorCode::kInternal, message + "; what was printed is incomplete"};
+  return output_lost(errno);
 }
 
 Status print_line(std::string_view line) {
   errno = 0;
   const bool is_taken = std::fwrite(line.data(), 1, line.size(), stdout) == line.size() &&
                         std::fputc('\n', stdout) >= 0;
-  const int error = errno;
-  Status written = flush_output();
-  if (is_taken || error == 0) return written;
-  return Error{ErrorCode::kInternal, std::string("standard output could not be written: ") +
-                                         std::strerror(error) + "; what was printed is incomplete"};
+  return is_taken ? flush_output() : output_lost(errno);
 }
 
 }  // namespace troupe::cluster

@@ -59,13 +59,14 @@ bool says_nothing_more(std::string_view text) {
 
 // True where the words of a reason go on to another value.
 bool has_turn(std::string_view text) {
-  constexpr std::array<std::string_view, 7> kTurns = {
-      "or", "but", "otherwise", "instead", "alternatively", "maybe", "perhaps"};
+  std::string before;
   for (size_t i = 0; i < text.size(); ++i) {
     if (!is_letter(text[i])) continue;
     const std::string word = word_at(text, i);
-    if (is_one_of(kTurns, word)) return true;
+    const bool is_nothing_else = word == "else" && before == "nothing";
+    if (is_turn(word) && !is_nothing_else) return true;
     i += word.size() - 1;
+    before = word;
   }
   return false;
 }
@@ -90,6 +91,13 @@ std::string_view without_pair(std::string_view text, std::string_view open,
 }
 
 }  // namespace
+
+bool is_turn(std::string_view word) {
+  constexpr std::array<std::string_view, 12> kTurns = {
+      "or",      "but",    "otherwise", "instead", "alternatively", "maybe",
+      "perhaps", "unless", "except",    "else",    "however",       "rather"};
+  return is_one_of(kTurns, word);
+}
 
 std::string_view without_markdown(std::string_view text) {
   text = trimmed(text);

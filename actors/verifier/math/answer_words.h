@@ -24,6 +24,10 @@ std::string_view without_later_sentences(std::string_view text);
 // "(forty-two)", "(since 6*7=42)", "because ...".
 std::string_view without_reason(std::string_view text);
 
+// "or", "but", "otherwise": a reason with such a word goes on to another answer and is none. In
+// lower case.
+bool is_turn(std::string_view word);
+
 // "not 5".
 bool is_denial(std::string_view text);
 

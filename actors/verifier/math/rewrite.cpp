@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "actors/verifier/math/answer_words.h"
 #include "actors/verifier/math/number_words.h"
 #include "actors/verifier/math/unit_parser.h"
 
@@ -145,8 +146,7 @@ size_t last_bracket(const std::vector<Token>& tokens) {
 // A reason that goes on to another answer is none: "42 since x > 0, but 43 otherwise".
 bool turns(std::span<const Token> reason) {
   return std::any_of(reason.begin(), reason.end(), [](const Token& token) {
-    return token.kind == Kind::kOr || is_word(token, {"or", "but", "otherwise", "unless", "except",
-                                                      "else", "however", "instead", "rather"});
+    return token.kind == Kind::kOr || (token.kind == Kind::kWord && is_turn(token.text));
   });
 }
 

@@ -137,6 +137,7 @@ TEST_CASE("marked answer: several answers, none, a denial or an echo are no answ
       {"A", "The correct answer is A number that nobody knows"},
       {"42", "Answer: it is not 42"},
       {"42", "Answer: 42 since x>0, but 43 otherwise"},
+      {"42", "Answer: 42 since x>0, else 43"},
       {"42", "Answer: 42 (since x>0, or 43)"},
       {"42", "The wrong answer is: 42"},
       {"42", "This is not the answer: 42"},
