@@ -10,7 +10,7 @@
 #include "actors/controller/prepared_job.h"
 #include "actors/replay/replay_store.h"
 #include "cluster/daemon/head.h"
-#include "cluster/jobs/job_file.h"
+#include "cluster/jobs/specification.h"
 #include "cluster/monitor/metrics_log.h"
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"

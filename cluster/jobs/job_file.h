@@ -25,15 +25,6 @@ Result<JobSpec> load_job(const std::string& path, std::span<const std::string> o
 // run the job. For jobs that were made in a program.
 Status validate(const JobSpec& job);
 
-// SHA-256 of everything that decides the history of the job: all keys but [resources], [eval],
-// [prices], how often checkpoints are written and kept, and where files lie; what is in them has a
-// digest of its own.
-std::string specification_hash(const JobSpec& job);
-
-// The keys that decide the history and differ, with both values: "seed is 2, there it is 1". Says
-// what else may differ where no key does.
-std::string differences(const JobSpec& job, const JobSpec& there);
-
 // A complete, commented job file that parse_job reads back as `job` (paths apart, which become
 // absolute). Optional keys that are not set are there as comments.
 std::string to_toml(const JobSpec& job);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cluster/jobs/job_keys.h"
+#include "cluster/jobs/specification.h"
 #include "model/formats/file.h"
 #include "tests/support/temp_dir.h"
 
