@@ -12,7 +12,8 @@ std::string printable(std::string_view text, size_t bytes_max) {
     // U+0080 to U+009F are control characters too.
     const auto byte = static_cast<unsigned char>(text[0]);
     const bool is_control =
-        byte < 0x20 || byte == 0x7F || (byte == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0);
+        byte < 0x20 || byte == 0x7F ||
+        (byte == 0xC2 && text.size() > 1 && static_cast<unsigned char>(text[1]) < 0xA0);
     if (character.script == Script::kInvalid || is_control) {
       shown += '?';
     } else {

@@ -18,42 +18,17 @@ namespace troupe::model::chat_template {
 class Value;
 struct Statement;
 
-struct List {
-  enum class Flavour : uint8_t {
-    kList,
-    kTuple,
-    kRange,
-    kView,      // Of a dict: has a length, but no elements by number.
-    kIterator,  // What map, select and their kin give: can be gone through once.
-  };
+struct List;
+struct Dict;
+struct Namespace;
+struct Loop;
 
-  std::vector<Value> items{};
-  Flavour flavour = Flavour::kList;
-  int depth = 1;
-  size_t weight = 1;
-  mutable size_t num_taken = 0;  // Of an iterator.
-};
-
-struct Dict {
-  std::vector<std::pair<Value, Value>> items{};  // In the order in which they were put.
-  int depth = 1;
-  size_t weight = 1;
-
-  const Value* find(const Value& key) const;
-};
-
-// Lives as long as the rendering.
-struct Namespace {
-  std::vector<std::pair<std::string, Value>> attributes{};
-
-  Value* find(std::string_view name);
-};
-
-struct Loop {
-  std::vector<Value> items{};
-  size_t index = 0;
-  int depth = 1;    // Of the items.
-  int nesting = 0;  // Loops around this one.
+enum class ListFlavour : uint8_t {
+  kList,
+  kTuple,
+  kRange,
+  kView,      // Of a dict: has a length, but no elements by number.
+  kIterator,  // What map, select and their kin give: can be gone through once.
 };
 
 // A value's own function, by name.
@@ -81,7 +56,7 @@ class Value {
   static Value number(double value) { return Value(State(value)); }
   static Value text(Text value);
   static Value own(std::string_view bytes) { return text(Text::own(bytes)); }
-  static Value list(std::vector<Value> items, List::Flavour flavour = List::Flavour::kList);
+  static Value list(std::vector<Value> items, ListFlavour flavour = ListFlavour::kList);
   static Value dict(std::vector<std::pair<Value, Value>> items);
   static Value of(Namespace* space) { return Value(State(space)); }
   static Value of(std::shared_ptr<Loop> loop) { return Value(State(std::move(loop))); }
@@ -123,6 +98,38 @@ class Value {
   explicit Value(State state) : state_(std::move(state)) {}
 
   State state_{};
+};
+
+struct List {
+  using Flavour = ListFlavour;
+
+  std::vector<Value> items{};
+  Flavour flavour = Flavour::kList;
+  int depth = 1;
+  size_t weight = 1;
+  mutable size_t num_taken = 0;  // Of an iterator.
+};
+
+struct Dict {
+  std::vector<std::pair<Value, Value>> items{};  // In the order in which they were put.
+  int depth = 1;
+  size_t weight = 1;
+
+  const Value* find(const Value& key) const;
+};
+
+// Lives as long as the rendering.
+struct Namespace {
+  std::vector<std::pair<std::string, Value>> attributes{};
+
+  Value* find(std::string_view name);
+};
+
+struct Loop {
+  std::vector<Value> items{};
+  size_t index = 0;
+  int depth = 1;    // Of the items.
+  int nesting = 0;  // Loops around this one.
 };
 
 struct Method {

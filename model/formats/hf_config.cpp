@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/formats/file.h"
+#include "model/formats/hf_formats.h"
 #include "model/formats/quantization.h"
 #include "model/tokenizer/json_fields.h"
 #include "schemas/check.h"
@@ -21,192 +22,6 @@ using OrderedJson = nlohmann::ordered_json;
 
 constexpr size_t kConfigBytesMax = 1 << 20;
 constexpr size_t kEosMax = 64;
-
-using Member = std::variant<int64_t TransformerConfig::*, double TransformerConfig::*,
-                            bool TransformerConfig::*>;
-
-struct Field {
-  const char* name;
-  Member member;
-  Json missing{};          // What transformers takes a missing field for; null: it must be there.
-  const char* alias = "";  // Another name that transformers reads and writes it under.
-};
-
-// What the mathematics here is, said the way the file says it. A file with another value asks for
-// another model. A missing one means this value in transformers too.
-struct Fixed {
-  const char* name;
-  Json value;
-  bool is_written = true;
-};
-
-// One model_type: which of its fields are which of ours.
-struct Format {
-  Family family;
-  const char* model_type;
-  const char* architecture;
-  // transformers' values for missing fields that are read apart from the table.
-  int32_t bos_token_id = -1;
-  int32_t eos_token_id = -1;
-  int64_t num_key_value_heads = 0;  // 0: as many as num_attention_heads.
-  int64_t head_dim = 0;             // 0: hidden_size / num_attention_heads.
-  int64_t sliding_window = 0;       // 0: none.
-  double rope_theta = 10000;
-  std::vector<Field> fields{};
-  std::vector<Fixed> fixed{};
-};
-
-std::vector<Field> joined(std::vector<Field> first, const std::vector<Field>& second) {
-  first.insert(first.end(), second.begin(), second.end());
-  return first;
-}
-
-std::vector<Fixed> joined(std::vector<Fixed> first, const std::vector<Fixed>& second) {
-  first.insert(first.end(), second.begin(), second.end());
-  return first;
-}
-
-// In the order of the file.
-std::vector<Format> make_formats() {
-  using C = TransformerConfig;
-  const auto common = [](double rms_norm_eps) {
-    return std::vector<Field>{
-        {"vocab_size", &C::vocab_size},
-        {"hidden_size", &C::hidden_size},
-        {"num_hidden_layers", &C::num_hidden_layers},
-        {"num_attention_heads", &C::num_attention_heads},
-        {"max_position_embeddings", &C::max_position_embeddings},
-        {"rms_norm_eps", &C::rms_norm_eps, rms_norm_eps},
-        {"tie_word_embeddings", &C::tie_word_embeddings, false},
-    };
-  };
-  const std::vector<Field> dense =
-      joined(common(1e-6), {{"intermediate_size", &C::intermediate_size}});
-  const std::vector<Field> deepseek =
-      joined(dense, {
-                        {"moe_intermediate_size", &C::moe_intermediate_size},
-                        {"n_routed_experts", &C::n_routed_experts, {}, "num_local_experts"},
-                        {"n_shared_experts", &C::n_shared_experts},
-                        {"num_experts_per_tok", &C::num_experts_per_tok},
-                        {"kv_lora_rank", &C::kv_lora_rank},
-                        {"qk_nope_head_dim", &C::qk_nope_head_dim},
-                        {"qk_rope_head_dim", &C::qk_rope_head_dim},
-                        {"v_head_dim", &C::v_head_dim},
-                    });
-  // The last ones are of other families: transformers does not look at them in these, but who
-  // writes one here, for a program of his own, means another model.
-  const std::vector<Fixed> fixed = {{"hidden_act", "silu"},
-                                    {"attention_dropout", 0.0},
-                                    {"partial_rotary_factor", 1.0, false},
-                                    {"rotary_pct", 1.0, false},
-                                    {"attn_logit_softcapping", nullptr, false},
-                                    {"final_logit_softcapping", nullptr, false},
-                                    {"query_pre_attn_scalar", nullptr, false},
-                                    {"clip_qkv", nullptr, false},
-                                    {"logit_scale", 1.0, false},
-                                    {"logits_scaling", 1.0, false},
-                                    {"embedding_multiplier", 1.0, false},
-                                    {"residual_multiplier", 1.0, false},
-                                    {"scale_emb", 1.0, false},
-                                    {"parallel_attn", false, false},
-                                    {"use_parallel_residual", false, false},
-                                    {"alibi", false, false},
-                                    {"no_rope_layers", nullptr, false}};
-  const std::vector<Fixed> unbiased = joined(fixed, {{"attention_bias", false}});
-  const std::vector<Fixed> latent =
-      joined(unbiased, {{"moe_layer_freq", 1}, {"pretraining_tp", 1}, {"mlp_bias", false, false}});
-  return {
-      {.family = Family::kDeepseekV3,
-       .model_type = "deepseek_v3",
-       .architecture = "DeepseekV3ForCausalLM",
-       .bos_token_id = 0,
-       .eos_token_id = 1,
-       .fields = joined(deepseek, {{"first_k_dense_replace", &C::first_k_dense_replace, 3},
-                                   {"n_group", &C::n_group, 8},
-                                   {"topk_group", &C::topk_group, 4},
-                                   {"norm_topk_prob", &C::norm_topk_prob, true},
-                                   {"routed_scaling_factor", &C::routed_scaling_factor, 2.5}}),
-       .fixed = joined(
-           latent,
-           {{"scoring_func", "sigmoid"}, {"topk_method", "noaux_tc"}, {"rope_interleave", true}})},
-      // Groups are apart, in read_groups. transformers has norm_topk_prob and computes without it,
-      // DeepSeek's own program computes with it; where it is false they agree.
-      {.family = Family::kDeepseekV2,
-       .model_type = "deepseek_v2",
-       .architecture = "DeepseekV2ForCausalLM",
-       .bos_token_id = 1,
-       .eos_token_id = 2,
-       .fields = joined(deepseek, {{"first_k_dense_replace", &C::first_k_dense_replace, 0},
-                                   {"routed_scaling_factor", &C::routed_scaling_factor, 1.0}}),
-       .fixed = joined(latent, {{"scoring_func", "softmax"}, {"norm_topk_prob", false}})},
-      {.family = Family::kLlama,
-       .model_type = "llama",
-       .architecture = "LlamaForCausalLM",
-       .bos_token_id = 1,
-       .eos_token_id = 2,
-       .fields = dense,
-       .fixed = joined(unbiased, {{"mlp_bias", false}, {"pretraining_tp", 1}})},
-      {.family = Family::kMistral,
-       .model_type = "mistral",
-       .architecture = "MistralForCausalLM",
-       .bos_token_id = 1,
-       .eos_token_id = 2,
-       .num_key_value_heads = 8,
-       .sliding_window = 4096,
-       .fields = dense,
-       .fixed = unbiased},
-      {.family = Family::kQwen2,
-       .model_type = "qwen2",
-       .architecture = "Qwen2ForCausalLM",
-       .num_key_value_heads = 32,
-       .sliding_window = 4096,
-       .fields = dense,
-       .fixed = joined(fixed, {{"use_mrope", false, false}})},
-      {.family = Family::kQwen3,
-       .model_type = "qwen3",
-       .architecture = "Qwen3ForCausalLM",
-       .num_key_value_heads = 32,
-       .head_dim = 128,
-       .sliding_window = 4096,
-       .fields = dense,
-       .fixed = unbiased},
-      {.family = Family::kQwen3Moe,
-       .model_type = "qwen3_moe",
-       .architecture = "Qwen3MoeForCausalLM",
-       .num_key_value_heads = 4,
-       .sliding_window = 4096,
-       .fields = joined(dense, {{"moe_intermediate_size", &C::moe_intermediate_size},
-                                {"num_experts", &C::n_routed_experts, {}, "num_local_experts"},
-                                {"num_experts_per_tok", &C::num_experts_per_tok},
-                                {"norm_topk_prob", &C::norm_topk_prob, false}}),
-       .fixed = joined(unbiased, {{"decoder_sparse_step", 1}})},
-      {.family = Family::kMixtral,
-       .model_type = "mixtral",
-       .architecture = "MixtralForCausalLM",
-       .bos_token_id = 1,
-       .eos_token_id = 2,
-       .num_key_value_heads = 8,
-       .rope_theta = 1000000,
-       .fields =
-           joined(common(1e-5), {{"intermediate_size", &C::moe_intermediate_size},
-                                 {"num_local_experts", &C::n_routed_experts, {}, "num_experts"},
-                                 {"num_experts_per_tok", &C::num_experts_per_tok}}),
-       .fixed = joined(unbiased, {{"router_jitter_noise", 0.0}})},
-  };
-}
-
-const std::vector<Format>& formats() {
-  static const std::vector<Format> all = make_formats();
-  return all;
-}
-
-const Format& format_of(Family family) {
-  const auto& all = formats();
-  const auto found = std::find_if(all.begin(), all.end(),
-                                  [&](const Format& format) { return format.family == family; });
-  TROUPE_CHECK(found != all.end());
-  return *found;
-}
 
 std::string shown(const Json& value) {
   std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -285,7 +100,7 @@ class Parser {
   Status find_format() {
     const Json* type = find(json_, "model_type");
     std::string supported;
-    for (const Format& format : formats()) {
+    for (const ConfigFormat& format : config_formats()) {
       if (type != nullptr && *type == format.model_type) format_ = &format;
       supported += fmt::format("{}\"{}\"", supported.empty() ? "" : ", ", format.model_type);
     }
@@ -303,7 +118,7 @@ class Parser {
     if (architectures != nullptr && *architectures != wanted) {
       return unsupported("architectures", *architectures, shown(wanted));
     }
-    for (const Fixed& fixed : format_->fixed) {
+    for (const FixedField& fixed : format_->fixed) {
       const Json* value = find(json_, fixed.name);
       if (value != nullptr && *value != fixed.value) {
         return unsupported(fixed.name, *value, shown(fixed.value));
@@ -315,7 +130,7 @@ class Parser {
   }
 
   Status read_fields() {
-    for (const Field& field : format_->fields) {
+    for (const ConfigField& field : format_->fields) {
       const char* name = field.name;
       const Json* value = find(json_, name);
       if (value == nullptr && *field.alias != '\0') {
@@ -604,7 +419,7 @@ class Parser {
 
   const Json& json_;
   std::string_view origin_;
-  const Format* format_ = nullptr;
+  const ConfigFormat* format_ = nullptr;
   TransformerConfig config_{};
   const char* rope_name_ = "";  // The object that rope's parameters are in.
 };
@@ -696,13 +511,13 @@ Result<TransformerConfig> load_hf_config(const std::string& folder) {
 }
 
 std::string to_hf_config(const TransformerConfig& config, std::string_view torch_dtype) {
-  const Format& format = format_of(config.family);
+  const ConfigFormat& format = config_format_of(config.family);
   OrderedJson json = {{"architectures", OrderedJson::array({format.architecture})},
                       {"model_type", format.model_type}};
-  for (const Fixed& fixed : format.fixed) {
+  for (const FixedField& fixed : format.fixed) {
     if (fixed.is_written) json[fixed.name] = fixed.value;
   }
-  for (const Field& field : format.fields) {
+  for (const ConfigField& field : format.fields) {
     std::visit([&](auto member) { json[field.name] = config.*member; }, field.member);
   }
   add_variants(config, json);
