@@ -140,9 +140,14 @@ Status write_recording(ReplayStore& store, uint64_t epoch, const Recording& reco
   return ok();
 }
 
-}  // namespace
+// What a home holds, while nobody else can have it.
+struct Home {
+  std::unique_ptr<ReplayStore> store{};
+  std::optional<JobRecord> known{};
+};
 
-Status check_home(const RunOptions& options) {
+// As check_home.
+Result<Home> open_home(const RunOptions& options) {
   const std::string& home = options.home;
   std::error_code not_there;
   if (!options.replays.empty() && fs::equivalent(home, options.replays, not_there)) {
@@ -167,14 +172,14 @@ Status check_home(const RunOptions& options) {
                       "take another --home, or say --overwrite",
                       path));
     }
-    return ok();
+    return Home{};
   }
   auto store = ReplayStore::open(folder);
   if (!store) return store.error();
   auto known = find_job(**store);
   if (!known) return known.error();
-  if (!*known) return options.resumes ? none() : ok();
-  if (options.resumes) return ok();
+  if (!*known && options.resumes) return none();
+  if (!*known || options.resumes) return Home{std::move(*store), std::move(*known)};
   const bool has_ended =
       (*known)->state == JobState::kFinished || (*known)->state == JobState::kCancelled;
   if (!has_ended) {
@@ -183,11 +188,18 @@ Status check_home(const RunOptions& options) {
                     "--home, or remove the folder",
                     home, progress_of(**store, **known)));
   }
-  if (options.overwrites) return ok();
+  if (options.overwrites) return Home{std::move(*store), std::move(*known)};
   return invalid_argument(fmt::format(
       "{} holds a {} job ({}) and its checkpoints; take another --home, say --overwrite to replace "
       "them, or --resume with a larger grpo.steps to go on",
       home, name((*known)->state), progress_of(**store, **known)));
+}
+
+}  // namespace
+
+Status check_home(const RunOptions& options) {
+  auto home = open_home(options);
+  return home ? ok() : Status(home.error());
 }
 
 Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
@@ -195,7 +207,6 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   const double began = seconds_now();
   const std::string folder = store_folder(options.home);
   if (Status status = check_home(options); !status) return status.error();
-  const bool has_store = fs::exists(folder);
   // Bounds of what can be written down.
   if (Status writable = troupe::validate(job); !writable) {
     return invalid_argument(writable.error().message);
@@ -211,16 +222,10 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     if (!read) return read.error();
     recording = std::move(*read);
   }
-  std::unique_ptr<ReplayStore> store;
-  std::optional<JobRecord> known;
-  if (has_store) {
-    auto opened = ReplayStore::open(folder);
-    if (!opened) return opened.error();
-    store = std::move(*opened);
-    auto found = find_job(*store);
-    if (!found) return found.error();
-    known = std::move(*found);
-  }
+  // Again: another run may have begun here since.
+  auto home = open_home(options);
+  if (!home) return home.error();
+  auto& [store, known] = *home;
   bool goes_on_longer = false;
   if (!options.resumes) {
     store.reset();
@@ -232,11 +237,10 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     goes_on_longer = known->spec.grpo.steps > 0 && job.grpo.steps > known->spec.grpo.steps;
     if (goes_on_longer) as_known.grpo.steps = known->spec.grpo.steps;
     if (known->specification_hash != specification_hash(as_known)) {
-      return invalid_argument(
-          fmt::format("the job is not the one that {} holds: {}; only [resources], [eval], "
-                      "[prices], paths, how "
-                      "often checkpoints are written and a larger grpo.steps may change",
-                      options.home, differences(as_known, known->spec)));
+      return invalid_argument(fmt::format(
+          "the job is not the one that {} holds: {}; only [resources], [eval], "
+          "[prices], paths, how often checkpoints are written and a larger grpo.steps may change",
+          options.home, differences(as_known, known->spec)));
     }
     if (!known->data_sha256.empty() && known->data_sha256 != prepared->data_sha256) {
       return invalid_argument(
