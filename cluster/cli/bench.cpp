@@ -156,6 +156,11 @@ void bench_ceilings(Bench& bench) {
   constexpr int64_t kRounds = 100000;
   if (has("avx2")) peak("avx2", [](int) { return cpu::fma_loop_avx2(kRounds); });
   if (has("avx512")) peak("avx512", [](int) { return cpu::fma_loop_avx512(kRounds); });
+  if (has("avx512bf16")) {
+    const double best = bench.measure("ceiling.dot.avx512bf16", "registers", "GFLOP/s", 0,
+                                      [](int) { return cpu::dot_loop_avx512bf16(kRounds); });
+    if (used == "avx512bf16") bench.product_bound = best;
+  }
 
   struct Level {
     const char* name;
