@@ -281,10 +281,11 @@ void bench_products(Bench& bench) {
   struct Shape {
     int64_t M, K, N;
   };
-  constexpr Shape kShapes[] = {{256, 512, 256}, {256, 256, 512}, {256, 512, 512}, {64, 512, 256},
-                               {64, 256, 512},  {8, 512, 512},   {8, 512, 2048},  {1, 512, 512},
-                               {1, 512, 2048},  {256, 64, 64},   {17, 100, 100}, {512, 576, 1536},
-                               {512, 1536, 576}, {512, 576, 49152}, {48, 576, 1536}, {48, 1536, 576}, {48, 576, 49152}};
+  constexpr Shape kShapes[] = {
+      {256, 512, 256}, {256, 256, 512},  {256, 512, 512},  {64, 512, 256},    {64, 256, 512},
+      {8, 512, 512},   {8, 512, 2048},   {1, 512, 512},    {1, 512, 2048},    {256, 64, 64},
+      {17, 100, 100},  {512, 576, 1536}, {512, 1536, 576}, {512, 576, 49152}, {48, 576, 1536},
+      {48, 1536, 576}, {48, 576, 49152}};
   if (!bench.is_wanted("gemm.forward") && !bench.is_wanted("gemm.dx") &&
       !bench.is_wanted("gemm.dw")) {
     return;
@@ -341,7 +342,10 @@ void bench_policies(Bench& bench) {
       bench.add({name + ".rest", "", 100 * rest / speed.seconds, 0, "% time", 0});
     };
     if (config == "bench-135m") {
-      run(fmt::format("decode.{}.b48.ctx96", config), [](PolicyBench& at) { return at.decode(48, 96); });
+      for (const int64_t batch : {24, 48}) {
+        run(fmt::format("decode.{}.b{}.ctx96", config, batch),
+            [&](PolicyBench& at) { return at.decode(batch, 96); });
+      }
     }
     for (const int64_t context : {192, 1024, 4096}) {
       if (config == "bench-135m") break;
