@@ -27,6 +27,7 @@ struct ChainTile {
   int64_t step_bytes;  // From a Left to the next one of the same row.
   const uint32_t* panels;
   int64_t panel_words;  // From a panel to the next one.
+  int64_t ahead;        // From a word to one that is wanted soon, and asked for meanwhile.
   int64_t num_blocks;   // Whole ones.
   int64_t links_left;   // Of each chain in the block behind them.
   bool is_first;        // Of the parts of the inner axis: sums begin at zero.
@@ -59,8 +60,11 @@ template <bool kIsOdd, int R, int V>
     Chain weight[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
-      weight[v] = chain_weight<kIsOdd>(words + v / kVectorsOfPanel * tile.panel_words +
-                                       v % kVectorsOfPanel * Chain::kWidth);
+      const uint32_t* at_word = words + v / kVectorsOfPanel * tile.panel_words;
+      weight[v] = chain_weight<kIsOdd>(at_word + v % kVectorsOfPanel * Chain::kWidth);
+      if constexpr (!kIsOdd || Links::kOddWord > 0) {  // Otherwise the even links have asked.
+        if (v % kVectorsOfPanel == 0) __builtin_prefetch(at_word + tile.ahead, 0, 2);
+      }
     }
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
@@ -193,6 +197,7 @@ inline void multiply_part(const LaidOut& left, int64_t m0, int64_t rows, const u
                  .step_bytes = left.step * kBytes,
                  .panels = panels,
                  .panel_words = panel_words,
+                 .ahead = 0,
                  .num_blocks = K / kPadK,
                  .links_left = (K % kPadK + kElements - 1) / kElements,
                  .is_first = is_first};
@@ -209,6 +214,8 @@ inline void multiply_part(const LaidOut& left, int64_t m0, int64_t rows, const u
         tile.c = sums + m * kPartColumns + (n - n0);
         tile.ldc = kPartColumns;
       }
+      // Panels come from far away when there are few rows: the next ones are asked for early.
+      tile.ahead = i == 0 ? tile_panels * panel_words : 0;
       run_tile_of(R, tile_panels, tile);
       for (int64_t r = 0; is_last && r < R; ++r) {
         for (int64_t p = 0; p < tile_panels; ++p) {
