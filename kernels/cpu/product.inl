@@ -187,12 +187,16 @@ inline void pack_rows(Bf16, uint32_t* panels, int64_t N, int64_t K, int64_t pane
     for (int64_t p0 = 0; p0 < pairs; p0 += 16) {
       for (int64_t i = 0; i < 16; ++i) {
         uint32_t* to = rows + i * 16;
-        const int64_t count = K - 2 * p0 < 32 ? K - 2 * p0 : 32;
-        if (n0 + i >= N || count < 32) std::memset(to, 0, 64);
-        if (n0 + i < N && count > 0) {
-          std::memcpy(to, row(n0 + i) + 2 * p0, static_cast<size_t>(count) * sizeof(uint16_t));
-          order_words(to);
+        const int64_t count = K - 2 * p0;
+        if (n0 + i < N && count >= kPadK) {
+          std::memcpy(to, row(n0 + i) + 2 * p0, 64);
+        } else {
+          std::memset(to, 0, 64);
+          if (n0 + i < N && count > 0) {
+            std::memcpy(to, row(n0 + i) + 2 * p0, static_cast<size_t>(count) * sizeof(uint16_t));
+          }
         }
+        order_words(to);
       }
       transpose_words(panel + p0 * 16, rows, 16);
     }
