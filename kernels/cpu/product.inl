@@ -138,6 +138,47 @@ struct IntoStored {
   }
 };
 
+// Rows of outputs that will be written next, `width` of each. Their lines are asked for while
+// products run: a store that misses waits for its line, and so does everything behind many requests
+// at a time.
+struct OutputRows {
+  const char* at = nullptr;
+  int64_t stride_bytes = 0;
+  int64_t count = 0;
+  int64_t bytes = 0;  // Of a row.
+
+  void ask(int64_t rows) {
+    for (; rows > 0 && count > 0; --rows, --count, at += stride_bytes) {
+      for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(at + line, 1, 2);
+    }
+  }
+};
+template <class Emit>
+inline OutputRows output_rows(const Emit&, int64_t, int64_t, int64_t, int64_t) {
+  return {};
+}
+template <class Element>
+inline OutputRows rows_of(const Element* y, int64_t ld, int64_t m, int64_t rows, int64_t n,
+                          int64_t width) {
+  constexpr int64_t kBytes = sizeof(Element);
+  return {.at = reinterpret_cast<const char*>(y + m * ld + n),
+          .stride_bytes = ld * kBytes,
+          .count = rows,
+          .bytes = width * kBytes};
+}
+inline OutputRows output_rows(const IntoFloats& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t width) {
+  return rows_of(to.y, to.ld, m, rows, n, width);
+}
+inline OutputRows output_rows(const AddToFloats& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t width) {
+  return rows_of(to.y, to.ld, m, rows, n, width);
+}
+inline OutputRows output_rows(const IntoStored<Bf16>& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t width) {
+  return rows_of(to.y, to.ld, m, rows, n, width);
+}
+
 // multiply(s, workspace, left, M, panels, N, K, panel_blocks, emit): all outputs of M rows of a
 // left operand against the panels of a right one with N outputs, over the first K elements of the
 // inner axis; the panels are zero from there to the end of the block, or meet a left operand that

@@ -216,6 +216,8 @@ inline void multiply_part(const LaidOut& left, int64_t m0, int64_t rows, const u
       }
       // Panels come from far away when there are few rows: the next ones are asked for early.
       tile.ahead = i == 0 ? tile_panels * panel_words : 0;
+      const int64_t width = N - n < tile_panels * 16 ? N - n : tile_panels * 16;
+      if (is_last) output_rows(emit, m0 + m, R, n, width).ask(R);
       run_tile_of(R, tile_panels, tile);
       for (int64_t r = 0; is_last && r < R; ++r) {
         for (int64_t p = 0; p < tile_panels; ++p) {
