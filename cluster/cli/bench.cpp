@@ -156,6 +156,11 @@ void bench_ceilings(Bench& bench) {
   constexpr int64_t kRounds = 100000;
   if (has("avx2")) peak("avx2", [](int) { return cpu::fma_loop_avx2(kRounds); });
   if (has("avx512")) peak("avx512", [](int) { return cpu::fma_loop_avx512(kRounds); });
+  if (has("avx512bf16")) {
+    const double best = bench.measure("ceiling.dot.avx512bf16", "registers", "GFLOP/s", 0,
+                                      [](int) { return cpu::dot_loop_avx512bf16(kRounds); });
+    if (used == "avx512bf16") bench.product_bound = best;
+  }
 
   struct Level {
     const char* name;
@@ -212,7 +217,7 @@ class LinearLayer {
         dw_(backend, N * K),
         w_(backend, backend.packed_bytes(Precision::kBf16, N, K)),
         w_transposed_(backend, backend.packed_bytes(Precision::kBf16, K, N)) {
-    const model::DeviceBuffer<float> source(backend, std::max({M, K, N}) * std::max(K, N));
+    const model::DeviceBuffer<float> source(backend, std::max(K * N, M * std::max(K, N)));
     kernels::RandomStream random(1, kernels::StreamId::kInit);
     std::vector<float> values(static_cast<size_t>(source.count()));
     for (float& value : values) value = static_cast<float>(random.uniform() - 0.5);
@@ -276,9 +281,11 @@ void bench_products(Bench& bench) {
   struct Shape {
     int64_t M, K, N;
   };
-  constexpr Shape kShapes[] = {{256, 512, 256}, {256, 256, 512}, {256, 512, 512}, {64, 512, 256},
-                               {64, 256, 512},  {8, 512, 512},   {8, 512, 2048},  {1, 512, 512},
-                               {1, 512, 2048},  {256, 64, 64},   {17, 100, 100}};
+  constexpr Shape kShapes[] = {
+      {256, 512, 256}, {256, 256, 512},  {256, 512, 512},  {64, 512, 256},    {64, 256, 512},
+      {8, 512, 512},   {8, 512, 2048},   {1, 512, 512},    {1, 512, 2048},    {256, 64, 64},
+      {17, 100, 100},  {512, 576, 1536}, {512, 1536, 576}, {512, 576, 49152}, {48, 576, 1536},
+      {48, 1536, 576}, {48, 576, 49152}};
   if (!bench.is_wanted("gemm.forward") && !bench.is_wanted("gemm.dx") &&
       !bench.is_wanted("gemm.dw")) {
     return;
@@ -334,7 +341,14 @@ void bench_policies(Bench& bench) {
       }
       bench.add({name + ".rest", "", 100 * rest / speed.seconds, 0, "% time", 0});
     };
+    if (config == "bench-135m") {
+      for (const int64_t batch : {24, 48}) {
+        run(fmt::format("decode.{}.b{}.ctx96", config, batch),
+            [&](PolicyBench& at) { return at.decode(batch, 96); });
+      }
+    }
     for (const int64_t context : {192, 1024, 4096}) {
+      if (config == "bench-135m") break;
       for (const int64_t batch : {1, 8, 32, 64}) {
         run(fmt::format("decode.{}.b{}.ctx{}", config, batch, context), [&](PolicyBench& at) {
           return at.has_memory_for(batch, context) ? at.decode(batch, context) : PolicySpeed{};

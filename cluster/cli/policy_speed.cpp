@@ -30,6 +30,18 @@ model::TransformerConfig bench_config(std::string_view name) {
     c.head_dim = 64;
     return c;
   }
+  if (name == "bench-135m") {
+    c.family = model::Family::kLlama;
+    c.vocab_size = 49152;
+    c.hidden_size = 576;
+    c.num_hidden_layers = c.first_k_dense_replace = 30;
+    c.intermediate_size = 1536;
+    c.num_attention_heads = 9;
+    c.num_key_value_heads = 3;
+    c.head_dim = 64;
+    c.tie_word_embeddings = true;
+    return c;
+  }
   TROUPE_CHECK(name == "bench-moe");
   c.family = model::Family::kDeepseekV3;
   c.first_k_dense_replace = 1;
@@ -48,7 +60,13 @@ model::TransformerConfig bench_config(std::string_view name) {
 namespace {
 
 constexpr int64_t kPrefillTokens = 512;
-constexpr int64_t kTrainSequences = 32, kTrainTokens = 256, kTrainPromptTokens = 64;
+// A GRPO step: fewer and shorter sequences for a policy of many weights.
+struct TrainCase {
+  int64_t sequences, tokens, prompt_tokens;
+};
+TrainCase train_case(const model::TransformerConfig& c) {
+  return c.vocab_size > 8192 ? TrainCase{16, 96, 32} : TrainCase{32, 256, 64};
+}
 constexpr int64_t kMicrobatchTokens = 1024;
 
 // Weights that every token meets, and those of one routed expert in all layers that have them.
@@ -59,7 +77,8 @@ struct WeightCounts {
 WeightCounts count_weights(const model::TransformerConfig& c) {
   WeightCounts counts;
   for (const auto& tensor : model::parameters(c)) {
-    if (!tensor.is_matrix() || tensor.name == "model.embed_tokens.weight") continue;
+    const bool is_embedding = tensor.name == "model.embed_tokens.weight";
+    if (!tensor.is_matrix() || (is_embedding && !c.tie_word_embeddings)) continue;
     const bool is_routed = tensor.name.find(".experts.") != std::string::npos;
     (is_routed ? counts.expert : counts.shared) += static_cast<double>(tensor.size());
   }
@@ -292,35 +311,37 @@ PolicySpeed PolicyBench::prefill() {
 }
 
 PolicySpeed PolicyBench::train() {
+  const auto [num_sequences, num_tokens, prompt_tokens] = train_case(config_);
+  const auto length = static_cast<size_t>(num_tokens);
   std::vector<std::vector<int32_t>> tokens;
-  std::vector<uint8_t> mask(kTrainTokens, 0);
-  std::fill(mask.begin() + kTrainPromptTokens, mask.end(), uint8_t{1});
-  const std::vector<float> logprobs(kTrainTokens, -9.0f);
-  for (int64_t i = 0; i < kTrainSequences; ++i) {
-    tokens.push_back(random_tokens(static_cast<uint64_t>(i), kTrainTokens, config_.vocab_size));
+  std::vector<uint8_t> mask(length, 0);
+  std::fill(mask.begin() + prompt_tokens, mask.end(), uint8_t{1});
+  const std::vector<float> logprobs(length, -9.0f);
+  for (int64_t i = 0; i < num_sequences; ++i) {
+    tokens.push_back(random_tokens(static_cast<uint64_t>(i), num_tokens, config_.vocab_size));
   }
   std::vector<model::LearnSequence> minibatch;
-  constexpr int64_t kLearned = kTrainSequences * (kTrainTokens - kTrainPromptTokens);
-  for (int64_t i = 0; i < kTrainSequences; ++i) {
+  const int64_t learned = num_sequences * (num_tokens - prompt_tokens);
+  for (int64_t i = 0; i < num_sequences; ++i) {
     minibatch.push_back({.tokens = tokens[static_cast<size_t>(i)],
                          .loss_mask = mask,
                          .rollout_logprobs = logprobs,
                          .advantage = i % 2 == 0 ? 1.0 : -1.0,
-                         .token_weight = 1.0 / static_cast<double>(kLearned)});
+                         .token_weight = 1.0 / static_cast<double>(learned)});
   }
   model::Learner learner(
       table_, config_, layout_, threads_, initial_,
-      {.microbatch_tokens = kMicrobatchTokens, .context_max = kTrainTokens, .gradient_lanes = 2});
+      {.microbatch_tokens = kMicrobatchTokens, .context_max = num_tokens, .gradient_lanes = 2});
   const model::StepOptions options{.grpo = model::GrpoObjective{}, .learning_rate = 1e-5};
   PolicySpeed speed;
-  speed.shape = fmt::format("{} sequences of {}", kTrainSequences, kTrainTokens);
+  speed.shape = fmt::format("{} sequences of {}", num_sequences, num_tokens);
   // Backward is the products of forward twice, once for each operand. AdamW reads four numbers of
   // each weight and writes three.
-  speed.flops_per_token = 3 * forward_flops(config_, static_cast<double>(kTrainTokens + 1) / 2);
+  speed.flops_per_token = 3 * forward_flops(config_, static_cast<double>(num_tokens + 1) / 2);
   speed.working_set_bytes = 28.0 * static_cast<double>(layout_.num_floats());
-  constexpr double kTokens = static_cast<double>(kTrainSequences * kTrainTokens);
-  speed.bytes_per_token = speed.working_set_bytes / kTokens;
-  measure(speed, kTokens, [&] { learner.step(minibatch, options); });
+  const auto all_tokens = static_cast<double>(num_sequences * num_tokens);
+  speed.bytes_per_token = speed.working_set_bytes / all_tokens;
+  measure(speed, all_tokens, [&] { learner.step(minibatch, options); });
   return speed;
 }
 

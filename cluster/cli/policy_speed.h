@@ -1,9 +1,10 @@
 // How fast a policy decodes, reads prompts and learns here, what bounds it, and where the time
 // goes.
 //
-// The policies are the two that were measured in other programs: `bench-llama` (dense, one key and
+// Two policies are those that were measured in other programs: `bench-llama` (dense, one key and
 // value per head) and `bench-moe` (latent attention, 16 experts of which 4), 8 layers of width 512
-// and a vocabulary of 8192 each, with random weights and random tokens.
+// and a vocabulary of 8192 each. `bench-135m` has the shape of a small model that people train:
+// SmolLM2's 135 million weights, a third of them its vocabulary's. Weights and tokens are random.
 //
 // A run is bounded by the larger of two times: its multiplications and additions at the ceiling of
 // the instruction set, and the bytes that it cannot but read at that of the memory that holds them.
@@ -27,7 +28,7 @@
 
 namespace troupe::cluster {
 
-// "bench-llama" or "bench-moe".
+// One of PolicyBench::kConfigs.
 model::TransformerConfig bench_config(std::string_view name);
 
 struct PolicySpeed {
@@ -43,7 +44,7 @@ struct PolicySpeed {
 
 class PolicyBench {
  public:
-  static constexpr std::string_view kConfigs[] = {"bench-llama", "bench-moe"};
+  static constexpr std::string_view kConfigs[] = {"bench-llama", "bench-moe", "bench-135m"};
 
   // `config` is one of kConfigs.
   PolicyBench(const kernels::Backend& backend, std::string_view config, int num_threads);
@@ -52,7 +53,7 @@ class PolicyBench {
   PolicySpeed decode(int64_t batch, int64_t context);
   // A prompt of 512 tokens per thread.
   PolicySpeed prefill();
-  // GRPO steps on 32 sequences of 256 tokens, in micro-batches of 512.
+  // GRPO steps, in micro-batches of 1024 tokens.
   PolicySpeed train();
 
   // Whether the keys and values of all threads leave half of the memory free.

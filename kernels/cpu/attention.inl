@@ -17,6 +17,14 @@ struct CachePart {
   }
 };
 
+// Asks for what will be read soon: rows of a cache are lines from memory, few at a place.
+template <class Element>
+inline void ask_for(const Element* row, int64_t width) {
+  for (int64_t i = 0; i < width; i += 64 / static_cast<int64_t>(sizeof(Element))) {
+    __builtin_prefetch(row + i, 0, 3);
+  }
+}
+
 // Queries of one group's heads: row i of a tile is head i % heads of token i / heads.
 struct GroupRows {
   int64_t first;  // Row of the tile's first query among all (N, H).
@@ -189,8 +197,21 @@ void attention_of_group(S s, Workspace scratch, const Attention& args, int64_t s
   const CachePart<S> value{cache + args.row.value_offset, blocks, args.row.width};
   auto* key_panels = scratch.take<Word>(packed_words<S>(context, W));
   auto* value_panels = scratch.take<Word>(packed_words<S>(V, context));
-  pack_rows(s, key_panels, context, W, W / kPadK, key);
-  pack_columns(s, value_panels, V, context, depth / kPadK, value);
+  // The next group's keys, or those of the next sequence.
+  CachePart<S> next_key{cache + args.row.group_stride, blocks, args.row.width};
+  int64_t next_context = context;
+  if (group + 1 == args.row.groups) {
+    next_key = {at(s, args.cache), blocks + batch.blocks_max, args.row.width};
+    next_context = sequence + 1 < batch.S ? at(batch.context)[sequence + 1] : 0;
+  }
+  pack_rows(s, key_panels, context, W, W / kPadK, [&](int64_t j) {
+    ask_for(value(j), V);
+    return key(j);
+  });
+  pack_columns(s, value_panels, V, context, depth / kPadK, [&](int64_t j) {
+    if (j < next_context) ask_for(next_key(j), W);
+    return value(j);
+  });
   float* z = scratch.take<float>(kQueryTile * heads * depth);
   auto* p = scratch.take<Element>(kQueryTile * heads * depth);
   float* maxima = scratch.take<float>(kQueryTile * heads);

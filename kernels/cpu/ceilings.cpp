@@ -41,6 +41,21 @@ __attribute__((target("avx512f"))) double fma_loop_avx512(int64_t rounds) {
   return static_cast<double>(rounds) * kChains * 16 * 2;
 }
 
+__attribute__((target("avx512f,avx512bf16"))) double dot_loop_avx512bf16(int64_t rounds) {
+  constexpr int kChains = 24;
+  __m512 c[kChains];
+  for (int i = 0; i < kChains; ++i) c[i] = _mm512_set1_ps(static_cast<float>(i));
+  __m512i a = _mm512_set1_epi32(0x3f003f00), b = _mm512_set1_epi32(0x3e803e80);  // 0.5, 0.25
+  for (int64_t round = 0; round < rounds; ++round) {
+    asm volatile("" : "+v"(a), "+v"(b));
+#pragma GCC unroll 24
+    for (int i = 0; i < kChains; ++i) c[i] = _mm512_dpbf16_ps(c[i], (__m512bh)a, (__m512bh)b);
+  }
+  for (int i = 1; i < kChains; ++i) c[0] = _mm512_add_ps(c[0], c[i]);
+  sink = _mm512_cvtss_f32(c[0]);
+  return static_cast<double>(rounds) * kChains * 16 * 4;
+}
+
 namespace {
 
 constexpr double kTileFlops = 16.0 * 16 * 32 * 2;

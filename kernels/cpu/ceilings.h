@@ -10,9 +10,11 @@ namespace troupe::kernels::cpu {
 // operations, or bytes read. The caller takes the time. `rounds` scales the work.
 //
 // Multiply-adds on registers alone; two operations each. The instruction set must be there
-// ("avx2", "avx512", "amx").
+// ("avx2", "avx512", "avx512bf16", "amx").
 double fma_loop_avx2(int64_t rounds);
 double fma_loop_avx512(int64_t rounds);
+// Pairs of bf16 products added to a float; four operations to a lane.
+double dot_loop_avx512bf16(int64_t rounds);
 // Tile products on registers alone, and two by two with every tile loaded from `memory`, at least
 // `bytes` (a multiple of 4096) of it.
 double tile_loop_amx(int64_t rounds);

@@ -1,4 +1,4 @@
-// The CPU's backends: one arithmetic, `cpu-1`, in four instruction sets with the same bits.
+// The CPU's backends: one arithmetic, `cpu-1`, in five instruction sets with the same bits.
 #pragma once
 
 #include <string_view>
@@ -9,8 +9,8 @@
 
 namespace troupe::kernels {
 
-// Those that this machine can run, best first: "amx", "avx512", "avx2", "portable". Portable is
-// always there.
+// Those that this machine can run, best first: "amx", "avx512bf16" and "avx512" with the faster one
+// first, "avx2", "portable". Portable is always there.
 const std::vector<const Backend*>& cpu_backends();
 
 // The one named by the environment variable TROUPE_CPU, else the best. kInvalidArgument when the

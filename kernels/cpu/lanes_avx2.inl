@@ -103,9 +103,8 @@ inline float fold_max(F16 x) {
 struct Chain {
   static constexpr int kWidth = 8;
   static constexpr int kRows = 6;
-  static constexpr int kVectors = 1;
-  static constexpr int kFewRows = 1;  // Up to so many rows take kVectorsOfFew instead.
-  static constexpr int kVectorsOfFew = 2;
+  // Of a tile: 12 chains at most, beside weights and an element.
+  static constexpr int panels(int rows) { return rows > 2 ? 1 : 2; }
   __m256 v;
 };
 inline Chain chain_zero() { return {_mm256_setzero_ps()}; }
@@ -115,11 +114,12 @@ inline Chain chain_fma(float a, Chain b, Chain c) {
 inline Chain chain_add(Chain a, Chain b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Chain chain_load(const float* p) { return {_mm256_loadu_ps(p)}; }
 inline void chain_store(float* p, Chain x) { _mm256_storeu_ps(p, x.v); }
-inline void chain_pairs(const uint32_t* p, Chain& even, Chain& odd) {
-  const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  even.v = _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
-  odd.v = _mm256_castsi256_ps(
-      _mm256_and_si256(words, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+template <bool kIsOdd>
+inline Chain chain_weight(const uint32_t* words) {
+  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+  if constexpr (!kIsOdd) return {_mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16))};
+  return {_mm256_castsi256_ps(
+      _mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 
 inline void transpose_words_8(uint32_t* to, const uint32_t* from, int64_t ldfrom) {

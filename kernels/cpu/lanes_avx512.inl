@@ -77,25 +77,27 @@ inline float fold_max(F16 x) {
 
 struct Chain {
   static constexpr int kWidth = 16;
-  static constexpr int kRows = 6;
-  static constexpr int kVectors = 2;
-  static constexpr int kFewRows = 2;  // Up to so many rows take kVectorsOfFew instead.
-  static constexpr int kVectorsOfFew = 4;
+  static constexpr int kRows = 12;
+  // Of a tile: 24 chains at most, beside weights and an element.
+  static constexpr int panels(int rows) { return rows > 8 ? 2 : rows > 6 ? 3 : rows > 3 ? 4 : 8; }
   __m512 v;
 };
 inline Chain chain_zero() { return {_mm512_setzero_ps()}; }
-inline Chain chain_fma(float a, Chain b, Chain c) {
-  return {_mm512_fmadd_ps(_mm512_set1_ps(a), b.v, c.v)};
-}
 inline Chain chain_add(Chain a, Chain b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Chain chain_load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline void chain_store(float* p, Chain x) { _mm512_storeu_ps(p, x.v); }
-inline void chain_pairs(const uint32_t* p, Chain& even, Chain& odd) {
-  const __m512i words = _mm512_loadu_si512(p);
-  even.v = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
-  odd.v = _mm512_castsi512_ps(
-      _mm512_and_si512(words, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+inline Chain chain_fma(float a, Chain b, Chain c) {
+  return {_mm512_fmadd_ps(_mm512_set1_ps(a), b.v, c.v)};
 }
+#if !defined(TROUPE_DOT)
+template <bool kIsOdd>
+inline Chain chain_weight(const uint32_t* words) {
+  const __m512i pairs = _mm512_loadu_si512(words);
+  if constexpr (!kIsOdd) return {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16))};
+  return {_mm512_castsi512_ps(
+      _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+}
+#endif
 
 inline void transpose_words(uint32_t* to, const uint32_t* from, int64_t ldfrom) {
   __m512i r[16], t[16];

@@ -112,10 +112,8 @@ inline float fold_max(F16 x) {
 // A vector of independent multiply-add chains, whose operands hold bf16 values.
 struct Chain {
   static constexpr int kWidth = 16;
-  static constexpr int kRows = 2;  // Register tile of the product kernel, in rows and vectors.
-  static constexpr int kVectors = 1;
-  static constexpr int kFewRows = 1;  // Up to so many rows take kVectorsOfFew instead.
-  static constexpr int kVectorsOfFew = 1;
+  static constexpr int kRows = 2;                 // Of a product's tile, at most,
+  static constexpr int panels(int) { return 1; }  // and its panels with so many rows.
   F16 v;
 };
 inline Chain chain_zero() { return {splat(0.0f)}; }
@@ -128,12 +126,12 @@ inline Chain chain_fma(float a, Chain b, Chain c) {
 inline Chain chain_add(Chain a, Chain b) { return {a.v + b.v}; }
 inline Chain chain_load(const float* p) { return {load(p)}; }
 inline void chain_store(float* p, Chain x) { store(p, x.v); }
-// From packed pairs: the even and the odd element of each 32-bit word.
-inline void chain_pairs(const uint32_t* p, Chain& even, Chain& odd) {
-  TROUPE_EACH_LANE {
-    even.v.v[i] = bits_to_float(p[i] << 16);
-    odd.v.v[i] = bits_to_float(p[i] & 0xffff0000u);
-  }
+// Of packed pairs: the even or the odd element of each word.
+template <bool kIsOdd>
+inline Chain chain_weight(const uint32_t* words) {
+  Chain weight;
+  TROUPE_EACH_LANE weight.v.v[i] = bits_to_float(kIsOdd ? words[i] & 0xffff0000u : words[i] << 16);
+  return weight;
 }
 
 // to[c * 16 + r] = from_row_r[c] for 16 rows of 16 words.

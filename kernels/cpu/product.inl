@@ -4,12 +4,38 @@
 //
 // Left operands are read where they are stored, by rows or by columns (LeftRows, LeftColumns),
 // right operands are panels of 16 outputs:
-//   bf16   panel[pair][16]  32-bit words, the even element of the pair in the low half
+//   bf16   panel[word][16]  32-bit words of two elements each, sixteen words to a block: those that
+//                           low_of_word() and high_of_word() name
 //   float  panel[k][16]     floats
 // both with the inner axis zero-padded to whole blocks.
 
-constexpr int64_t kRowBlock = 96;  // Rows of the left operand that are expanded at a time.
-constexpr int64_t kPairsOfBlock = kPadK / 2;
+#if defined(TROUPE_DOT)
+// A word is two successive links of one chain, the first of them in its upper half: eight words of
+// the even chain, then eight of the odd one.
+constexpr int64_t low_of_word(int64_t word) { return 4 * (word % 8) + 2 + word / 8; }
+constexpr int64_t high_of_word(int64_t word) { return 4 * (word % 8) + word / 8; }
+inline __m512i ordered_words(__m512i elements) {  // A block as it lies, as words.
+  alignas(64) static constexpr auto kOrder = [] {
+    struct {
+      uint16_t at[32];
+    } order{};
+    for (int64_t word = 0; word < 16; ++word) {
+      order.at[2 * word] = static_cast<uint16_t>(low_of_word(word));
+      order.at[2 * word + 1] = static_cast<uint16_t>(high_of_word(word));
+    }
+    return order;
+  }();
+  return _mm512_permutexvar_epi16(_mm512_load_si512(&kOrder), elements);
+}
+inline void order_words(uint32_t* block) {
+  _mm512_storeu_si512(block, ordered_words(_mm512_loadu_si512(block)));
+}
+#else
+// A word is a link of the even chain and one of the odd chain.
+constexpr int64_t low_of_word(int64_t word) { return 2 * word; }
+constexpr int64_t high_of_word(int64_t word) { return 2 * word + 1; }
+inline void order_words(uint32_t*) {}
+#endif
 
 constexpr int64_t blocks_of(int64_t K) { return (K + kPadK - 1) / kPadK; }
 
@@ -79,89 +105,6 @@ inline void expand_row(float* to, const Element* from, int64_t n) {
   }
 }
 
-// One register tile: R rows of A (element (r, k) at a[r * sm + k * sk]) times V vectors of outputs.
-// The pairs that would only fill the last block are left out: adding +0 to a chain gives what they
-// would, whose only effect is that a -0 becomes +0.
-template <int R, int V>
-[[gnu::always_inline]] inline void tile_bf16(float* tile, const float* a, int64_t sm, int64_t sk,
-                                             const uint32_t* const* b, int64_t num_pairs) {
-  for (int i = 0; i < R * V; ++i) chain_store(tile + i * Chain::kWidth, chain_zero());
-  // Inlined twice, so that a whole block has a known length and the chains stay in registers.
-  const auto add_block = [&](int64_t first, int64_t count, bool is_whole)
-      __attribute__((always_inline)) {
-    Chain even[R][V], odd[R][V];
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < V; ++v) even[r][v] = odd[r][v] = chain_zero();
-    }
-    for (int64_t pair = first; pair < first + count; ++pair) {
-      Chain w_even[V], w_odd[V];
-      for (int v = 0; v < V; ++v) chain_pairs(b[v] + pair * 16, w_even[v], w_odd[v]);
-      const float* at = a + 2 * pair * sk;
-      for (int r = 0; r < R; ++r) {
-        for (int v = 0; v < V; ++v) {
-          even[r][v] = chain_fma(at[r * sm], w_even[v], even[r][v]);
-          odd[r][v] = chain_fma(at[r * sm + sk], w_odd[v], odd[r][v]);
-        }
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < V; ++v) {
-        if (!is_whole) {
-          even[r][v] = chain_add(even[r][v], chain_zero());
-          odd[r][v] = chain_add(odd[r][v], chain_zero());
-        }
-        float* c = tile + (r * V + v) * Chain::kWidth;
-        chain_store(c, chain_add(chain_load(c), chain_add(even[r][v], odd[r][v])));
-      }
-    }
-  };
-  int64_t first = 0;
-  for (; first + kPairsOfBlock <= num_pairs; first += kPairsOfBlock) {
-    add_block(first, kPairsOfBlock, true);
-  }
-  if (first < num_pairs) add_block(first, num_pairs - first, false);
-}
-
-// A number that is known when compiling.
-template <int N>
-struct Count {
-  static constexpr int value = N;
-};
-
-// Calls emit(m, n, values, count) for each row m and run of `count` <= 16 outputs from n on.
-template <int V, class Emit>
-inline void rows_bf16(const float* a, int64_t sm, int64_t sk, int64_t M, const uint32_t* const* b,
-                      int64_t num_pairs, int64_t n0, int64_t N, Emit&& emit) {
-  constexpr int kRows = V > Chain::kVectors ? Chain::kFewRows : Chain::kRows;
-  alignas(64) float tile[kRows * V * Chain::kWidth];
-  for (int64_t m = 0; m < M; m += kRows) {
-    const int R = static_cast<int>(M - m < kRows ? M - m : kRows);
-    const float* at = a + m * sm;
-    const auto run = [&](auto rows) {
-      tile_bf16<decltype(rows)::value, V>(tile, at, sm, sk, b, num_pairs);
-    };
-    if constexpr (kRows >= 6) {
-      if (R == 6) run(Count<6>{});
-      if (R == 5) run(Count<5>{});
-    }
-    if constexpr (kRows >= 4) {
-      if (R == 4) run(Count<4>{});
-      if (R == 3) run(Count<3>{});
-    }
-    if constexpr (kRows >= 2) {
-      if (R == 2) run(Count<2>{});
-    }
-    if (R == 1) run(Count<1>{});
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < V; ++v) {
-        const int64_t n = n0 + v * Chain::kWidth;
-        const int64_t count = N - n < Chain::kWidth ? N - n : Chain::kWidth;
-        if (count > 0) emit(m + r, n, tile + (r * V + v) * Chain::kWidth, count);
-      }
-    }
-  }
-}
-
 // What a product does with a run of `count` <= 16 outputs of row m from n on. Where whole tiles of
 // 16 x 16 may be written without looking at them, tile_place() says where that is.
 struct IntoFloats {
@@ -195,102 +138,83 @@ struct IntoStored {
   }
 };
 
+// Rows of outputs that will be written next, `width` of each. Their lines are asked for while
+// products run: a store that misses waits for its line, and so does everything behind many requests
+// at a time.
+struct OutputRows {
+  const char* at = nullptr;
+  int64_t stride_bytes = 0;
+  int64_t count = 0;
+  int64_t bytes = 0;  // Of a row.
+
+  void ask(int64_t rows) {
+    for (; rows > 0 && count > 0; --rows, --count, at += stride_bytes) {
+      for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(at + line, 1, 2);
+    }
+  }
+};
+template <class Emit>
+inline OutputRows output_rows(const Emit&, int64_t, int64_t, int64_t, int64_t) {
+  return {};
+}
+template <class Element>
+inline OutputRows rows_of(const Element* y, int64_t ld, int64_t m, int64_t rows, int64_t n,
+                          int64_t width) {
+  constexpr int64_t kBytes = sizeof(Element);
+  return {.at = reinterpret_cast<const char*>(y + m * ld + n),
+          .stride_bytes = ld * kBytes,
+          .count = rows,
+          .bytes = width * kBytes};
+}
+inline OutputRows output_rows(const IntoFloats& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t width) {
+  return rows_of(to.y, to.ld, m, rows, n, width);
+}
+inline OutputRows output_rows(const AddToFloats& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t width) {
+  return rows_of(to.y, to.ld, m, rows, n, width);
+}
+inline OutputRows output_rows(const IntoStored<Bf16>& to, int64_t m, int64_t rows, int64_t n,
+                              int64_t width) {
+  return rows_of(to.y, to.ld, m, rows, n, width);
+}
+
 // multiply(s, workspace, left, M, panels, N, K, panel_blocks, emit): all outputs of M rows of a
 // left operand against the panels of a right one with N outputs, over the first K elements of the
 // inner axis; the panels are zero from there to the end of the block, or meet a left operand that
 // is. `panel_blocks` is how many blocks the panels were packed with. Calls emit(m, n, values,
 // count).
 
-// Rows of a left operand as floats, zero from K to the end of the block: element (m, k) is
-// a[m * sm + k * sk].
-struct Expanded {
-  const float* a;
-  int64_t sm, sk;
-};
-template <class Row>
-inline Expanded expand(const LeftRows<Row>& left, float* a, int64_t m0, int64_t M, int64_t K) {
-  for (int64_t m = 0; m < M; ++m) expand_row(a + m * padded(K), left.row(m0 + m), K);
-  return {a, padded(K), 1};
-}
-template <class Column>
-inline Expanded expand(const LeftColumns<Column>& left, float* a, int64_t m0, int64_t M,
-                       int64_t K) {
-  for (int64_t k = 0; k < padded(K); ++k) {
-    for (int64_t m = 0; m < M; m += 16) {
-      store(a + k * kRowBlock + m,
-            k < K ? load_stored_n(left.column(k) + m0 + m, M - m) : splat(0.0f));
-    }
-  }
-  return {a, 1, kRowBlock};
-}
-template <class S, class Left, class Emit>
-inline void multiply_expanded(S s, Workspace workspace, const Left& left, int64_t M,
-                              const typename S::Word* panels, int64_t N, int64_t K,
-                              int64_t panel_blocks, const Emit& emit) {
-  float* a = workspace.take<float>(kRowBlock * padded(K));
-  for (int64_t m0 = 0; m0 < M; m0 += kRowBlock) {
-    const int64_t rows = M - m0 < kRowBlock ? M - m0 : kRowBlock;
-    multiply_block(s, expand(left, a, m0, rows, K), rows, panels, N, K, panel_blocks,
-                   [&](int64_t m, int64_t n, const float* values, int64_t count) {
-                     emit(m0 + m, n, values, count);
-                   });
-  }
-}
-
 #if defined(TROUPE_AMX)
 #include "kernels/cpu/product_amx.inl"
 #else
-template <class Emit>
-inline void multiply_block(Bf16, const Expanded& left, int64_t M, const uint32_t* panels, int64_t N,
-                           int64_t K, int64_t panel_blocks, const Emit& emit) {
-  constexpr int64_t kWidth = Chain::kWidth;
-  const int64_t num_pairs = (K + 1) / 2;
-  const auto vector_at = [&](int64_t n) {
-    return panels + n / 16 * (panel_blocks * 16 * 16) + n % 16;
-  };
-  int64_t n = 0;
-  const auto columns = [&](auto vectors) {
-    constexpr int V = decltype(vectors)::value;
-    for (; n + (V - 1) * kWidth < N; n += V * kWidth) {
-      const uint32_t* b[V];
-      for (int v = 0; v < V; ++v) b[v] = vector_at(n + v * kWidth);
-      rows_bf16<V>(left.a, left.sm, left.sk, M, b, num_pairs, n, N, emit);
-    }
-  };
-  // Few rows have few chains: more vectors side by side hide the latency of an addition.
-  if (M <= Chain::kFewRows) columns(Count<Chain::kVectorsOfFew>{});
-  columns(Count<Chain::kVectors>{});
-  columns(Count<1>{});
-}
-template <class Left, class Emit>
-inline void multiply(Bf16 s, Workspace workspace, const Left& left, int64_t M,
-                     const uint32_t* panels, int64_t N, int64_t K, int64_t panel_blocks,
-                     const Emit& emit) {
-  multiply_expanded(s, workspace, left, M, panels, N, K, panel_blocks, emit);
-}
+#include "kernels/cpu/product_chains.inl"
 #endif
 
 // The checking arithmetic: one chain of multiplications and additions along the inner axis.
-template <class Emit>
-inline void multiply_block(Fp32, const Expanded& left, int64_t M, const float* panels, int64_t N,
-                           int64_t K, int64_t panel_blocks, const Emit& emit) {
+template <class Row>
+inline void widen_left(float* a, const LeftRows<Row>& left, int64_t m, int64_t K) {
+  expand_row(a, left.row(m), K);
+}
+template <class Column>
+inline void widen_left(float* a, const LeftColumns<Column>& left, int64_t m, int64_t K) {
+  for (int64_t k = 0; k < padded(K); ++k) a[k] = k < K ? widen(left.column(k)[m]) : 0.0f;
+}
+template <class Left, class Emit>
+inline void multiply(Fp32, Workspace workspace, const Left& left, int64_t M, const float* panels,
+                     int64_t N, int64_t K, int64_t panel_blocks, const Emit& emit) {
+  float* a = workspace.take<float>(padded(K));
   alignas(64) float tile[16];
-  for (int64_t n = 0; n < N; n += 16) {
-    const float* b = panels + n / 16 * (panel_blocks * kPadK * 16);
-    for (int64_t m = 0; m < M; ++m) {
+  for (int64_t m = 0; m < M; ++m) {
+    widen_left(a, left, m, K);
+    for (int64_t n = 0; n < N; n += 16) {
+      const float* b = panels + n / 16 * (panel_blocks * kPadK * 16);
       F16 c = splat(0.0f);
-      for (int64_t k = 0; k < padded(K); ++k) {
-        c = c + splat(left.a[m * left.sm + k * left.sk]) * load(b + k * 16);
-      }
+      for (int64_t k = 0; k < padded(K); ++k) c = c + splat(a[k]) * load(b + k * 16);
       store(tile, c);
       emit(m, n, tile, N - n < 16 ? N - n : 16);
     }
   }
-}
-template <class Left, class Emit>
-inline void multiply(Fp32 s, Workspace workspace, const Left& left, int64_t M, const float* panels,
-                     int64_t N, int64_t K, int64_t panel_blocks, const Emit& emit) {
-  multiply_expanded(s, workspace, left, M, panels, N, K, panel_blocks, emit);
 }
 
 // Panels of a right operand given by its outputs' rows: row(n) points to K elements.
@@ -304,11 +228,16 @@ inline void pack_rows(Bf16, uint32_t* panels, int64_t N, int64_t K, int64_t pane
     for (int64_t p0 = 0; p0 < pairs; p0 += 16) {
       for (int64_t i = 0; i < 16; ++i) {
         uint32_t* to = rows + i * 16;
-        const int64_t count = K - 2 * p0 < 32 ? K - 2 * p0 : 32;
-        if (n0 + i >= N || count < 32) std::memset(to, 0, 64);
-        if (n0 + i < N && count > 0) {
-          std::memcpy(to, row(n0 + i) + 2 * p0, static_cast<size_t>(count) * sizeof(uint16_t));
+        const int64_t count = K - 2 * p0;
+        if (n0 + i < N && count >= kPadK) {
+          std::memcpy(to, row(n0 + i) + 2 * p0, 64);
+        } else {
+          std::memset(to, 0, 64);
+          if (n0 + i < N && count > 0) {
+            std::memcpy(to, row(n0 + i) + 2 * p0, static_cast<size_t>(count) * sizeof(uint16_t));
+          }
         }
+        order_words(to);
       }
       transpose_words(panel + p0 * 16, rows, 16);
     }
@@ -338,8 +267,8 @@ inline void pack_columns(Bf16, uint32_t* panels, int64_t N, int64_t K, int64_t p
     for (int64_t n = 0; n < N; n += 16) {
       uint32_t* to = panels + (n / 16 * panel_blocks + block) * 256;
       for (int64_t pair = 0; pair < 16; ++pair, to += 16) {
-        const uint16_t* low = rows[2 * pair];
-        const uint16_t* high = rows[2 * pair + 1];
+        const uint16_t* low = rows[low_of_word(pair)];
+        const uint16_t* high = rows[high_of_word(pair)];
         if (N - n >= 16) {
           interleave_halves(to, low != nullptr ? low + n : kNothing,
                             high != nullptr ? high + n : kNothing);

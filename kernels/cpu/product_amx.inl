@@ -87,46 +87,6 @@ inline TilePlace tile_place(const IntoScratch& into, int64_t m, int64_t n) {
   return {into.y + m * into.ld + n, into.ld};
 }
 
-// Rows of outputs that will be written next. Their lines are asked for while products run, a few
-// with each block: a store that misses waits for its line, and so does everything behind many
-// requests at a time.
-struct OutputRows {
-  const char* at = nullptr;
-  int64_t stride_bytes = 0;
-  int64_t count = 0;
-  int64_t bytes = 0;  // Of a row.
-
-  void ask(int64_t rows) {
-    for (; rows > 0 && count > 0; --rows, --count, at += stride_bytes) {
-      for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(at + line, 1, 2);
-    }
-  }
-};
-template <class Emit>
-inline OutputRows output_rows(const Emit&, int64_t, int64_t, int64_t, int64_t) {
-  return {};
-}
-template <class Element>
-inline OutputRows rows_of(const Element* y, int64_t ld, int64_t m, int64_t rows, int64_t n,
-                          int64_t N) {
-  constexpr int64_t kBytes = sizeof(Element);
-  return {.at = reinterpret_cast<const char*>(y + m * ld + n),
-          .stride_bytes = ld * kBytes,
-          .count = rows,
-          .bytes = (N - n < 32 ? N - n : 32) * kBytes};
-}
-inline OutputRows output_rows(const IntoFloats& to, int64_t m, int64_t rows, int64_t n, int64_t N) {
-  return rows_of(to.y, to.ld, m, rows, n, N);
-}
-inline OutputRows output_rows(const AddToFloats& to, int64_t m, int64_t rows, int64_t n,
-                              int64_t N) {
-  return rows_of(to.y, to.ld, m, rows, n, N);
-}
-inline OutputRows output_rows(const IntoStored<Bf16>& to, int64_t m, int64_t rows, int64_t n,
-                              int64_t N) {
-  return rows_of(to.y, to.ld, m, rows, n, N);
-}
-
 // One accumulator's way out: straight to its place, or by way of `buffer`.
 template <class Emit>
 class TileOut {
@@ -312,9 +272,10 @@ inline void multiply_tiles(const uint32_t* tiles, int64_t m0, int64_t rows, cons
       const int64_t m = i * kStripRows;
       OutputRows outputs;
       if (waiting.is_last && i + 1 < num_strips) {
-        outputs = output_rows(emit, m0 + m + kStripRows, rows_from(m + kStripRows), n, N);
+        outputs = output_rows(emit, m0 + m + kStripRows, rows_from(m + kStripRows), n,
+                              N - n < 32 ? N - n : 32);
       } else if (waiting.is_last && n + 32 < N) {
-        outputs = output_rows(emit, m0, rows_from(0), n + 32, N);
+        outputs = output_rows(emit, m0, rows_from(0), n + 32, N - n < 64 ? N - n - 32 : 32);
       }
       const int64_t ahead = i * num_blocks * lines * 16, half = num_blocks * 256;
       if (sums != nullptr) waiting.sums = sums + m * kCutColumns + (n - n0);

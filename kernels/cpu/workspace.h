@@ -53,6 +53,10 @@ void sort_by_probability(int32_t* order, const float* p, int64_t V);
 Backend portable_operations();
 Backend avx2_operations();
 Backend avx512_operations();
+Backend avx512bf16_operations();
+// Whether this processor's VDPBF16PS is two successive links of a chain of `cpu-1`, tried on some
+// thousands of operands. Needs AVX512_BF16.
+bool dot_is_two_links();
 Backend amx_operations();
 
 }  // namespace troupe::kernels::cpu

@@ -23,6 +23,8 @@ struct Feed {
   std::vector<std::vector<Response>>* results = nullptr;
   std::atomic<size_t> next{0};
   std::atomic<int64_t> finished{0};
+  std::atomic<int64_t> samples_left{0};  // Begun or not.
+  int64_t num_engines = 1;
   std::atomic<bool> is_stopping{false};
   std::atomic<bool> is_pausing{false};
   uint32_t num_updates = 0;                        // Changes while no engine runs.
@@ -32,10 +34,15 @@ struct Feed {
 
   void finish_one(size_t request) {
     finished.fetch_add(1);
+    samples_left.fetch_sub(1);
     if (unfinished[request].fetch_sub(1) > 1 || !observer->group_finished) return;
     const std::lock_guard lock(observing);
     observer->group_finished(request, std::move((*results)[request]));
   }
+
+  // An engine with as many rows begins no more: who came first would take what fits, and leave the
+  // others without work. As long as something is not begun, some engine has fewer.
+  int64_t fair_share() const { return (samples_left.load() + num_engines - 1) / num_engines; }
 
   void goes_on(size_t request, int32_t sample, const Response& response) {
     const int64_t every = observer->segment_tokens;
@@ -189,7 +196,7 @@ class Generator::Engine {
       const auto length = static_cast<int64_t>(request.prompt.size());
       const bool fits = rows + request.num_samples <= options_.sequences_max &&
                         pool_.num_free() >= blocks_for(length) + request.num_samples;
-      if (!fits && !running_.empty()) return;
+      if ((!fits || rows >= feed.fair_share()) && !running_.empty()) return;
       if (!feed.next.compare_exchange_strong(index, index + 1)) continue;
       (*feed.results)[index].resize(static_cast<size_t>(request.num_samples));
       Sequence prompt;
@@ -488,7 +495,11 @@ std::vector<std::vector<Response>> Generator::generate(const PolicyWeights& weig
   feed.results = &results;
   feed.observer = &observer;
   feed.unfinished = std::vector<std::atomic<int32_t>>(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) feed.unfinished[i] = requests[i].num_samples;
+  feed.num_engines = static_cast<int64_t>(engines_.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    feed.unfinished[i] = requests[i].num_samples;
+    feed.samples_left.fetch_add(requests[i].num_samples);
+  }
   for (const auto& request : requests) {
     TROUPE_CHECK(!request.prompt.empty());
     TROUPE_CHECK(request.num_samples <= options_.sequences_max);

@@ -82,7 +82,7 @@ TEST_CASE("run: the same weights for one and two threads and every instruction s
   const std::vector<std::string> job = {"sft.steps=2",
                                         "data.cold_start=data/cold_start_clean.jsonl"};
   std::string first;
-  for (const char* cpu : {"amx", "avx512", "avx2"}) {
+  for (const char* cpu : {"amx", "avx512bf16", "avx512", "avx2"}) {
     for (const char* threads : {"1", "2"}) {
       CAPTURE(cpu);
       auto invocation = ran().job.run("other", job);

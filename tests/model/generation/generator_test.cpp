@@ -6,6 +6,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
@@ -285,6 +290,33 @@ TEST_CASE("generator: the prompt of a group is computed once") {
   CHECK(run.statistics.tokens_computed == 70 + 8 * 9);
   CHECK(run.statistics.blocks_copied == 7);  // The last owner writes into the original.
   CHECK(run.statistics.sequences_evicted == 0);
+}
+
+TEST_CASE("generator: two engines share groups that one could take alone") {
+  World world(*kernels::cpu_backends().front(), tests::tiny_config(), 8, kernels::Precision::kBf16);
+  kernels::RandomStream random(13, kernels::StreamId::kMakeData);
+  auto requests = random_requests(random, 5, 1);
+  for (auto& request : requests) request.num_samples = 8;
+  Threads threads(2);
+  auto generator = Generator::create(world.backend, world.config, threads,
+                                     {.precision = world.precision, .context_max = kContextMax});
+  REQUIRE(generator);
+  std::mutex mutex;
+  std::condition_variable both_are_there;
+  std::map<std::thread::id, int> steps;
+  GenerationObserver observer;
+  observer.stepped = [&] {
+    std::unique_lock lock(mutex);
+    ++steps[std::this_thread::get_id()];
+    both_are_there.notify_all();
+    CHECK(
+        both_are_there.wait_for(lock, std::chrono::seconds(30), [&] { return steps.size() == 2; }));
+  };
+  constexpr int kTokens = 10;
+  (*generator)
+      ->generate(world.learner.weights(), requests, {.max_response_tokens = kTokens}, observer);
+  REQUIRE(steps.size() == 2);
+  for (const auto& [thread, count] : steps) CHECK(count >= kTokens);
 }
 
 TEST_CASE("generator: a sample is named by its key, so keys that differ give other samples") {
