@@ -569,10 +569,10 @@ Status run_bench(const BenchCommand& command) {
 
 }  // namespace
 
-void add_bench(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("bench", "Measure this machine and our kernels on it");
+void add_bench(Command& program, int& exit_code) {
+  Command command = program.add_command("bench", "Measure this machine and our kernels on it");
   auto state = std::make_shared<BenchCommand>();
-  command->footer(
+  command.footer(
       "Each line: what was measured, its median, half the spread, and the part of its bound.\n"
       "  ceiling.*     this machine: multiply-adds, and reading from each level of memory\n"
       "  gemm.*        products by shape; bounded by multiply-adds and the operands' bytes\n"
@@ -592,14 +592,14 @@ void add_bench(CLI::App& program, int& exit_code) {
       "Examples:\n"
       "  troupe bench --only gemm.\n"
       "  troupe bench --only decode.bench-moe.b64.ctx192 --threads 2 --operations");
-  command->add_option("--only", state->only, "Only what starts so, e.g. ceiling. or gemm.forward");
-  command->add_option("--threads", state->threads, "Threads that work at the same time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command->add_flag("--json", state->is_json, "One JSON array instead of a table");
-  command->add_flag("--operations", state->shows_operations,
-                    "Also the share of each operation in a policy's time");
-  command->callback([state, &exit_code] {
+  command.add_option("--only", state->only, "Only what starts so, e.g. ceiling. or gemm.forward");
+  command.add_option("--threads", state->threads, "Threads that work at the same time")
+      .range(1, 1024)
+      .show_default();
+  command.add_flag("--json", state->is_json, "One JSON array instead of a table");
+  command.add_flag("--operations", state->shows_operations,
+                   "Also the share of each operation in a policy's time");
+  command.callback([state, &exit_code] {
     const Status status = run_bench(*state);
     exit_code = status ? 0 : report("bench", status.error());
   });

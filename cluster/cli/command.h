@@ -2,11 +2,10 @@
 // code. main.cpp lists them; nothing registers itself.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <string>
 #include <string_view>
 
+#include "cluster/cli/command_line.h"
 #include "schemas/result.h"
 
 namespace troupe::cluster {
@@ -23,26 +22,26 @@ Status flush_output();
 // One line of results and its end, sent on its way.
 Status print_line(std::string_view line);
 
-void add_run(CLI::App& program, int& exit_code);
-void add_quickstart(CLI::App& program, int& exit_code);
-void add_make_data(CLI::App& program, int& exit_code);
-void add_init(CLI::App& program, int& exit_code);
-void add_eval(CLI::App& program, int& exit_code);
-void add_generate(CLI::App& program, int& exit_code);
-void add_score(CLI::App& program, int& exit_code);
-void add_export(CLI::App& program, int& exit_code);
-void add_bench(CLI::App& program, int& exit_code);
-void add_verify(CLI::App& program, int& exit_code);
-void add_doctor(CLI::App& program, int& exit_code);
+void add_run(Command& program, int& exit_code);
+void add_quickstart(Command& program, int& exit_code);
+void add_make_data(Command& program, int& exit_code);
+void add_init(Command& program, int& exit_code);
+void add_eval(Command& program, int& exit_code);
+void add_generate(Command& program, int& exit_code);
+void add_score(Command& program, int& exit_code);
+void add_export(Command& program, int& exit_code);
+void add_bench(Command& program, int& exit_code);
+void add_verify(Command& program, int& exit_code);
+void add_doctor(Command& program, int& exit_code);
 // Started by a head, not by people, and not in the help.
-void add_worker(CLI::App& program, int& exit_code);
+void add_worker(Command& program, int& exit_code);
 // At a daemon.
-void add_submit(CLI::App& program, int& exit_code);
-void add_jobs(CLI::App& program, int& exit_code);
-void add_job_changes(CLI::App& program, int& exit_code);  // show, cancel, pause, resume
-void add_logs(CLI::App& program, int& exit_code);
-void add_watch(CLI::App& program, int& exit_code);
-void add_top(CLI::App& program, int& exit_code);
+void add_submit(Command& program, int& exit_code);
+void add_jobs(Command& program, int& exit_code);
+void add_job_changes(Command& program, int& exit_code);  // show, cancel, pause, resume
+void add_logs(Command& program, int& exit_code);
+void add_watch(Command& program, int& exit_code);
+void add_top(Command& program, int& exit_code);
 
 // The whole command line of the daemon; returns the exit code.
 int run_trouped(int argc, char** argv);

@@ -35,15 +35,15 @@ void print_table(const actors::BoxSupport& support) {
 
 }  // namespace
 
-void add_doctor(CLI::App& program, int& exit_code) {
-  CLI::App* command =
-      program.add_subcommand("doctor", "Try what this machine needs to run untrusted programs");
-  command->footer(
+void add_doctor(Command& program, int& exit_code) {
+  Command command =
+      program.add_command("doctor", "Try what this machine needs to run untrusted programs");
+  command.footer(
       "Exit codes: 0 everything needed is there, 1 something is missing.\n\n"
       "Example:\n  troupe doctor --json");
   auto is_json = std::make_shared<bool>(false);
-  command->add_flag("--json", *is_json, "One JSON object instead of a table");
-  command->callback([is_json, &exit_code] {
+  command.add_flag("--json", *is_json, "One JSON object instead of a table");
+  command.callback([is_json, &exit_code] {
     const actors::BoxSupport support = actors::probe_box_support();
     if (*is_json) {
       print_json(support);

@@ -36,7 +36,7 @@ std::string default_door_folder() {
   return {};
 }
 
-void add_server_option(CLI::App& command, std::string& folder) {
+void add_server_option(Command& command, std::string& folder) {
   folder = default_door_folder();
   command.add_option("--server", folder,
                      "The daemon's folder; default $TROUPE_SERVER, $XDG_RUNTIME_DIR/troupe or "

@@ -1,13 +1,13 @@
 // What the commands that talk to a daemon share: where it is, how a job is shown and followed.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "cluster/cli/command_line.h"
 #include "cluster/gateway/front_door_client.h"
 #include "cluster/monitor/metrics_feed.h"
 #include "schemas/control.h"
@@ -21,7 +21,7 @@ std::string default_door_folder();
 Status check_door_folder(const std::string& folder);
 
 // --server, whose default is the above.
-void add_server_option(CLI::App& command, std::string& folder);
+void add_server_option(Command& command, std::string& folder);
 
 Result<std::unique_ptr<FrontDoorClient>> connect_to(const std::string& folder);
 

@@ -36,22 +36,21 @@ Status run_export(const ExportCommand& command) {
 
 }  // namespace
 
-void add_export(CLI::App& program, int& exit_code) {
-  CLI::App* command =
-      program.add_subcommand("export", "A policy as a folder that transformers loads");
-  command->footer(
+void add_export(Command& program, int& exit_code) {
+  Command command = program.add_command("export", "A policy as a folder that transformers loads");
+  command.footer(
       "transformers.AutoModelForCausalLM.from_pretrained(FOLDER) and AutoTokenizer read it.\n"
       "Example:\n  troupe export --model SmolLM2-135M-Instruct.Q4_1.gguf --out smollm2");
   auto state = std::make_shared<ExportCommand>();
   command
-      ->add_option("--model", state->model,
-                   "Folder with config.json and safetensors, or a GGUF file")
-      ->required();
-  command->add_option("--out", state->out, "Folder to write; must not exist")->required();
-  command->add_option("--dtype", state->dtype, "What the values are stored as")
-      ->check(CLI::IsMember({"bfloat16", "float32"}))
-      ->capture_default_str();
-  command->callback([state, &exit_code] {
+      .add_option("--model", state->model,
+                  "Folder with config.json and safetensors, or a GGUF file")
+      .required();
+  command.add_option("--out", state->out, "Folder to write; must not exist").required();
+  command.add_option("--dtype", state->dtype, "What the values are stored as")
+      .one_of({"bfloat16", "float32"})
+      .show_default();
+  command.callback([state, &exit_code] {
     const Status status = run_export(*state);
     exit_code = status ? 0 : report("export", status.error());
   });

@@ -33,12 +33,12 @@ Status write_job_file(const std::string& path) {
 
 }  // namespace
 
-void add_init(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("init", "Write a commented job file to start from");
-  command->footer("Example:\n  troupe make-data arithmetic --out data\n  troupe init my-job.toml");
+void add_init(Command& program, int& exit_code) {
+  Command command = program.add_command("init", "Write a commented job file to start from");
+  command.footer("Example:\n  troupe make-data arithmetic --out data\n  troupe init my-job.toml");
   auto path = std::make_shared<std::string>("job.toml");
-  command->add_option("file", *path, "Where to write it; never overwritten")->capture_default_str();
-  command->callback([path, &exit_code] {
+  command.add_option("file", *path, "Where to write it; never overwritten").show_default();
+  command.callback([path, &exit_code] {
     const Status status = write_job_file(*path);
     if (!status) {
       exit_code = report("init", status.error());

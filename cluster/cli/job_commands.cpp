@@ -24,11 +24,11 @@ struct JobCommand {
   bool is_following = false;
 };
 
-std::shared_ptr<JobCommand> add_job_options(CLI::App& command) {
+std::shared_ptr<JobCommand> add_job_options(Command& command) {
   auto state = std::make_shared<JobCommand>();
   command.add_option("id", state->id, "The job's id, as troupe jobs prints it")
-      ->required()
-      ->check(check_whole_number);
+      .required()
+      .check(check_whole_number);
   add_server_option(command, state->server);
   return state;
 }
@@ -115,13 +115,13 @@ Status print_logs(const JobCommand& command) {
 }
 
 template <class Request>
-void add_change(CLI::App& program, int& exit_code, const std::string& verb, const char* what,
+void add_change(Command& program, int& exit_code, const std::string& verb, const char* what,
                 const char* more) {
-  CLI::App* command = program.add_subcommand(verb, what);
-  command->footer(fmt::format("{}\nExample:\n  troupe {} 1", more, verb));
-  auto state = add_job_options(*command);
-  command->add_flag("--json", state->is_json, "The job as one JSON object");
-  command->callback([state, verb, &exit_code] {
+  Command command = program.add_command(verb, what);
+  command.footer(fmt::format("{}\nExample:\n  troupe {} 1", more, verb));
+  auto state = add_job_options(command);
+  command.add_flag("--json", state->is_json, "The job as one JSON object");
+  command.callback([state, verb, &exit_code] {
     const Status done = ask_about<Request>(*state);
     exit_code = done ? 0 : report(verb, done.error());
   });
@@ -129,31 +129,31 @@ void add_change(CLI::App& program, int& exit_code, const std::string& verb, cons
 
 }  // namespace
 
-void add_jobs(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("jobs", "List the daemon's jobs");
-  command->footer("Example:\n  troupe jobs\n  troupe jobs --json");
+void add_jobs(Command& program, int& exit_code) {
+  Command command = program.add_command("jobs", "List the daemon's jobs");
+  command.footer("Example:\n  troupe jobs\n  troupe jobs --json");
   auto state = std::make_shared<JobCommand>();
-  add_server_option(*command, state->server);
-  command->add_flag("--json", state->is_json, "A JSON array of the jobs");
-  command->callback([state, &exit_code] {
+  add_server_option(command, state->server);
+  command.add_flag("--json", state->is_json, "A JSON array of the jobs");
+  command.callback([state, &exit_code] {
     const Status done = print_jobs(*state);
     exit_code = done ? 0 : report("jobs", done.error());
   });
 }
 
-void add_logs(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("logs", "Print a job's log");
-  command->footer("Example:\n  troupe logs 1 --follow");
-  auto state = add_job_options(*command);
-  command->add_flag("--follow", state->is_following, "Go on until the job is over");
-  command->add_flag("--json", state->is_json, "A JSON object per line");
-  command->callback([state, &exit_code] {
+void add_logs(Command& program, int& exit_code) {
+  Command command = program.add_command("logs", "Print a job's log");
+  command.footer("Example:\n  troupe logs 1 --follow");
+  auto state = add_job_options(command);
+  command.add_flag("--follow", state->is_following, "Go on until the job is over");
+  command.add_flag("--json", state->is_json, "A JSON object per line");
+  command.callback([state, &exit_code] {
     const Status done = print_logs(*state);
     exit_code = done ? 0 : report("logs", done.error());
   });
 }
 
-void add_job_changes(CLI::App& program, int& exit_code) {
+void add_job_changes(Command& program, int& exit_code) {
   add_change<ShowJob>(program, exit_code, "show", "Show one job",
                       "Its state, how far it is, what it cost and where its files are.");
   add_change<CancelJob>(program, exit_code, "cancel", "End a job for good",

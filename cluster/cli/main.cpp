@@ -14,18 +14,11 @@ bool is_daemon_name(std::string_view path) {
   return name.size() >= 7 && name.substr(name.size() - 7) == "trouped";
 }
 
-// The command that was being read when reading failed, so that its own help can be named.
-std::string chosen_command(const CLI::App& program) {
-  const auto chosen = program.get_subcommands();
-  return chosen.empty() ? "" : " " + chosen.front()->get_name();
-}
-
 int run_command(int argc, char** argv) {
-  CLI::App program{"Troupe trains reasoning language models by reinforcement learning.", "troupe"};
+  Program program("Troupe trains reasoning language models by reinforcement learning.", "troupe");
   program.footer(
       "Example:\n  troupe quickstart\n\n"
       "Exit codes: 0 done, 1 failed, 2 wrong input or usage, 3 stopped by the user.");
-  program.require_subcommand(0, 1);
   int code = 0;
   add_quickstart(program, code);
   add_run(program, code);
@@ -45,25 +38,18 @@ int run_command(int argc, char** argv) {
   add_logs(program, code);
   add_watch(program, code);
   add_top(program, code);
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::Success& success) {  // --help
-    const int done = program.exit(success);
+  if (const auto ended = program.read(argc, argv)) {
+    if (*ended != 0) return *ended;
     const Status written = flush_output();
-    return written ? done : report("--help", written.error());
-  } catch (const CLI::ParseError& error) {
-    const std::string command = chosen_command(program);
-    std::fprintf(stderr, "troupe%s: %s; see: troupe%s --help\n", command.c_str(), error.what(),
-                 command.c_str());
-    return 2;
+    return written ? 0 : report("--help", written.error());
   }
-  if (program.get_subcommands().empty()) {
+  if (program.chosen_command().empty()) {
     std::fputs(program.help().c_str(), stderr);
     return 2;
   }
   // Results that did not arrive are no results.
   if (const Status written = flush_output(); !written && code == 0) {
-    return report(chosen_command(program).substr(1), written.error());
+    return report(program.chosen_command(), written.error());
   }
   return code;
 }

@@ -83,82 +83,80 @@ void run(Command& command, int& exit_code) {
   exit_code = 0;
 }
 
-void add_arithmetic(CLI::App& make_data, int& exit_code) {
-  CLI::App* command = make_data.add_subcommand(
+void add_arithmetic(Command& make_data, int& exit_code) {
+  Command command = make_data.add_command(
       "arithmetic", "Digits joined by operators, worked out from left to right");
-  command->footer(
+  command.footer(
       "Writes train.jsonl, cold_start_clean.jsonl, cold_start_noisy.jsonl and held_out.jsonl.\n"
       "Example:\n  troupe make-data arithmetic --out data --task mod10 --operands 3-5");
   auto state = std::make_shared<ArithmeticCommand>();
   model::ArithmeticOptions& options = state->options;
-  command->add_option("--out", state->out, "Folder for the files; created if missing")->required();
-  command->add_flag("--overwrite", state->overwrites, "Replace files that are there");
-  command->add_option("--seed", options.seed, "The files are a function of it and the options")
-      ->check(check_whole_number)
-      ->capture_default_str();
-  command->add_option("--task", options.task, "mod10: + - * modulo 10; natural: + - within 0..99")
-      ->check(CLI::IsMember({"mod10", "natural"}))
-      ->capture_default_str();
-  command->add_option("--operands", state->operands, "How many digits a problem has")
-      ->capture_default_str();
-  command->add_option("--tail", options.tail, "How likely one more digit is, against one less")
-      ->capture_default_str();
-  command->add_option("--train", options.train, "Problems to learn from")->capture_default_str();
-  command->add_option("--cold-start-clean", options.cold_start_clean, "Right demonstrations")
-      ->capture_default_str();
-  command->add_option("--cold-start-noisy", options.cold_start_noisy, "Imperfect demonstrations")
-      ->capture_default_str();
-  command->add_option("--held-out", options.held_out, "Problems that occur in no other file")
-      ->capture_default_str();
-  command->add_option("--share-guess", options.share_guess, "Noisy: share without any working")
-      ->capture_default_str();
+  command.add_option("--out", state->out, "Folder for the files; created if missing").required();
+  command.add_flag("--overwrite", state->overwrites, "Replace files that are there");
+  command.add_option("--seed", options.seed, "The files are a function of it and the options")
+      .check(check_whole_number)
+      .show_default();
+  command.add_option("--task", options.task, "mod10: + - * modulo 10; natural: + - within 0..99")
+      .one_of({"mod10", "natural"})
+      .show_default();
+  command.add_option("--operands", state->operands, "How many digits a problem has").show_default();
+  command.add_option("--tail", options.tail, "How likely one more digit is, against one less")
+      .show_default();
+  command.add_option("--train", options.train, "Problems to learn from").show_default();
+  command.add_option("--cold-start-clean", options.cold_start_clean, "Right demonstrations")
+      .show_default();
+  command.add_option("--cold-start-noisy", options.cold_start_noisy, "Imperfect demonstrations")
+      .show_default();
+  command.add_option("--held-out", options.held_out, "Problems that occur in no other file")
+      .show_default();
+  command.add_option("--share-guess", options.share_guess, "Noisy: share without any working")
+      .show_default();
   command
-      ->add_option("--share-wrong", options.share_wrong,
-                   "Noisy: share of the rest with one wrong step")
-      ->capture_default_str();
-  command->callback([state, &exit_code] { run(*state, exit_code); });
+      .add_option("--share-wrong", options.share_wrong,
+                  "Noisy: share of the rest with one wrong step")
+      .show_default();
+  command.callback([state, &exit_code] { run(*state, exit_code); });
 }
 
-void add_programs(CLI::App& make_data, int& exit_code) {
-  CLI::App* command = make_data.add_subcommand(
+void add_programs(Command& make_data, int& exit_code) {
+  Command command = make_data.add_command(
       "programs", "One-line Python functions from a specification in words, with hidden tests");
-  command->footer(
+  command.footer(
       "Writes train.jsonl, cold_start_clean.jsonl, cold_start_noisy.jsonl and held_out.jsonl.\n"
       "Example:\n  troupe make-data programs --out data --steps 2-3");
   auto state = std::make_shared<ProgramsCommand>();
   model::ProgramsOptions& options = state->options;
-  command->add_option("--out", state->out, "Folder for the files; created if missing")->required();
-  command->add_flag("--overwrite", state->overwrites, "Replace files that are there");
-  command->add_option("--seed", options.seed, "The files are a function of it and the options")
-      ->check(check_whole_number)
-      ->capture_default_str();
-  command->add_option("--steps", state->steps, "How many steps a specification has")
-      ->capture_default_str();
-  command->add_option("--tests", options.tests, "Hidden tests of a problem")->capture_default_str();
-  command->add_option("--train", options.train, "Problems to learn from")->capture_default_str();
-  command->add_option("--cold-start-clean", options.cold_start_clean, "Right demonstrations")
-      ->capture_default_str();
-  command->add_option("--cold-start-noisy", options.cold_start_noisy, "Careless demonstrations")
-      ->capture_default_str();
+  command.add_option("--out", state->out, "Folder for the files; created if missing").required();
+  command.add_flag("--overwrite", state->overwrites, "Replace files that are there");
+  command.add_option("--seed", options.seed, "The files are a function of it and the options")
+      .check(check_whole_number)
+      .show_default();
+  command.add_option("--steps", state->steps, "How many steps a specification has").show_default();
+  command.add_option("--tests", options.tests, "Hidden tests of a problem").show_default();
+  command.add_option("--train", options.train, "Problems to learn from").show_default();
+  command.add_option("--cold-start-clean", options.cold_start_clean, "Right demonstrations")
+      .show_default();
+  command.add_option("--cold-start-noisy", options.cold_start_noisy, "Careless demonstrations")
+      .show_default();
   command
-      ->add_option("--held-out", options.held_out,
-                   "Problems whose compositions of steps occur in no other file")
-      ->capture_default_str();
+      .add_option("--held-out", options.held_out,
+                  "Problems whose compositions of steps occur in no other file")
+      .show_default();
   command
-      ->add_option("--share-careless", options.share_careless,
-                   "Noisy: share of demonstrations that leave out brackets")
-      ->capture_default_str();
-  command->callback([state, &exit_code] { run(*state, exit_code); });
+      .add_option("--share-careless", options.share_careless,
+                  "Noisy: share of demonstrations that leave out brackets")
+      .show_default();
+  command.callback([state, &exit_code] { run(*state, exit_code); });
 }
 
 }  // namespace
 
-void add_make_data(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("make-data", "Write problems to train on");
-  command->footer("Example:\n  troupe make-data arithmetic --out data");
-  command->require_subcommand(1);
-  add_arithmetic(*command, exit_code);
-  add_programs(*command, exit_code);
+void add_make_data(Command& program, int& exit_code) {
+  Command command = program.add_command("make-data", "Write problems to train on");
+  command.footer("Example:\n  troupe make-data arithmetic --out data");
+  command.require_command();
+  add_arithmetic(command, exit_code);
+  add_programs(command, exit_code);
 }
 
 }  // namespace troupe::cluster

@@ -1,8 +1,6 @@
 // Checks of numbers on the command line, for what the parser itself would take for another number.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <cctype>
 #include <cmath>
 #include <cstdint>

@@ -322,101 +322,99 @@ Status score(const PolicyCommand& command) {
   }
 }
 
-std::shared_ptr<PolicyCommand> add_common(CLI::App* command) {
+std::shared_ptr<PolicyCommand> add_common(Command& command) {
   auto state = std::make_shared<PolicyCommand>();
   command
-      ->add_option("--model", state->model,
-                   "Folder with config.json and safetensors, or a GGUF file")
-      ->required();
-  command->add_option("--threads", state->threads, "0: all cores of this machine")
-      ->check(CLI::Range(0, 1024));
-  command->add_option("--precision", state->precision, "bf16, or fp32 for checks")
-      ->check(CLI::IsMember({"bf16", "fp32"}))
-      ->capture_default_str();
-  command->add_option("--temperature", state->temperature, "0: the likeliest token each time")
-      ->check(CLI::Range(0.0, 100.0))
-      ->check(check_is_number)
-      ->capture_default_str();
+      .add_option("--model", state->model,
+                  "Folder with config.json and safetensors, or a GGUF file")
+      .required();
+  command.add_option("--threads", state->threads, "0: all cores of this machine").range(0, 1024);
+  command.add_option("--precision", state->precision, "bf16, or fp32 for checks")
+      .one_of({"bf16", "fp32"})
+      .show_default();
+  command.add_option("--temperature", state->temperature, "0: the likeliest token each time")
+      .range(0.0, 100.0)
+      .check(check_is_number)
+      .show_default();
   return state;
 }
 
-void add_sampling(CLI::App* command, PolicyCommand& state) {
+void add_sampling(Command& command, PolicyCommand& state) {
   command
-      ->add_option("--template", state.prompt_template,
-                   "How a prompt is put; model: as the policy's own files say")
-      ->capture_default_str();
-  command->add_option("--top-p", state.top_p, "Share of probability that may be sampled")
-      ->check(CLI::Range(1e-6, 1.0))
-      ->check(check_is_number)
-      ->capture_default_str();
-  command->add_option("--max-response-tokens", state.max_response_tokens, "Then a response is cut")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command->add_option("--seed", state.seed, "Of the samples")
-      ->check(check_whole_number)
-      ->capture_default_str();
-  command->add_flag("--json", state.is_json, "JSON on standard output");
+      .add_option("--template", state.prompt_template,
+                  "How a prompt is put; model: as the policy's own files say")
+      .show_default();
+  command.add_option("--top-p", state.top_p, "Share of probability that may be sampled")
+      .range(1e-6, 1.0)
+      .check(check_is_number)
+      .show_default();
+  command.add_option("--max-response-tokens", state.max_response_tokens, "Then a response is cut")
+      .range(1, 1 << 20)
+      .show_default();
+  command.add_option("--seed", state.seed, "Of the samples")
+      .check(check_whole_number)
+      .show_default();
+  command.add_flag("--json", state.is_json, "JSON on standard output");
 }
 
 }  // namespace
 
-void add_eval(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("eval", "pass@1 of a policy on a file of problems");
-  command->footer(
+void add_eval(Command& program, int& exit_code) {
+  Command command = program.add_command("eval", "pass@1 of a policy on a file of problems");
+  command.footer(
       "Example:\n  troupe eval --model runs/quickstart/checkpoints/step_2560 "
       "--data runs/quickstart/data/held_out.jsonl --temperature 1 --json");
   auto state = add_common(command);
   command
-      ->add_option("--data", state->data,
-                   "Problems with an answer or with tests: JSON lines, a JSON list or CSV, also "
-                   "compressed with gzip or zstd")
-      ->required();
-  command->add_option("--rewards", state->rewards,
-                      "A job file whose [rewards] judge; without it answers are compared as by "
-                      "\"math\" and tests run as by \"code\"");
+      .add_option("--data", state->data,
+                  "Problems with an answer or with tests: JSON lines, a JSON list or CSV, also "
+                  "compressed with gzip or zstd")
+      .required();
+  command.add_option("--rewards", state->rewards,
+                     "A job file whose [rewards] judge; without it answers are compared as by "
+                     "\"math\" and tests run as by \"code\"");
   command
-      ->add_option("--columns", state->columns,
-                   "prompt=NAME,answer=NAME where the file's columns are not known by name")
-      ->delimiter(',');
-  command->add_option("--problems", state->problems, "The first so many of the file")
-      ->check(CLI::Range(1, 1'000'000'000))
-      ->capture_default_str();
+      .add_option("--columns", state->columns,
+                  "prompt=NAME,answer=NAME where the file's columns are not known by name")
+      .separated_by(',');
+  command.add_option("--problems", state->problems, "The first so many of the file")
+      .range(1, 1'000'000'000)
+      .show_default();
   add_sampling(command, *state);
-  command->callback([state, &exit_code] {
+  command.callback([state, &exit_code] {
     const Status status = eval(*state);
     exit_code = status ? 0 : report("eval", status.error());
   });
 }
 
-void add_generate(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("generate", "Responses of a policy to prompts");
-  command->footer(
+void add_generate(Command& program, int& exit_code) {
+  Command command = program.add_command("generate", "Responses of a policy to prompts");
+  command.footer(
       "Prompts come from --prompt or, one a line, from standard input.\n"
       "Example:\n  troupe generate --model runs/quickstart/checkpoints/step_2560 "
       "--prompt '7*4+3+4=?'");
   auto state = add_common(command);
-  command->add_option("--prompt", state->prompts, "A prompt; may be given several times")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--samples", state->samples, "Responses to each prompt")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+  command.add_option("--prompt", state->prompts, "A prompt; may be given several times")
+      .may_repeat();
+  command.add_option("--samples", state->samples, "Responses to each prompt")
+      .range(1, 4096)
+      .show_default();
   add_sampling(command, *state);
-  command->callback([state, &exit_code] {
+  command.callback([state, &exit_code] {
     const Status status = generate(*state);
     exit_code = status ? 0 : report("generate", status.error());
   });
 }
 
-void add_score(CLI::App& program, int& exit_code) {
-  CLI::App* command =
-      program.add_subcommand("score", "Log-probabilities of given tokens under a policy");
-  command->footer(
+void add_score(Command& program, int& exit_code) {
+  Command command =
+      program.add_command("score", "Log-probabilities of given tokens under a policy");
+  command.footer(
       "Reads {\"tokens\":[...]} a line, writes {\"logprobs\":[...]} for all but the "
       "first token.\n"
       "Example:\n  echo '{\"tokens\":[257,55,43,52,61,63]}' | troupe score --model DIR");
   auto state = add_common(command);
-  command->callback([state, &exit_code] {
+  command.callback([state, &exit_code] {
     const Status status = score(*state);
     exit_code = status ? 0 : report("score", status.error());
   });

@@ -153,27 +153,26 @@ Result<JobState> quickstart(const QuickstartCommand& command) {
 
 }  // namespace
 
-void add_quickstart(CLI::App& program, int& exit_code) {
-  CLI::App* command =
-      program.add_subcommand("quickstart", "The whole thing on this machine, in minutes");
-  command->footer(
+void add_quickstart(Command& program, int& exit_code) {
+  Command command =
+      program.add_command("quickstart", "The whole thing on this machine, in minutes");
+  command.footer(
       "Makes the data, starts from random weights, imitates mediocre demonstrations, then learns\n"
       "from verdicts. Leaves HOME/job.toml, HOME/data and HOME/checkpoints.\n"
       "Example:\n  troupe quickstart --seed 7");
   auto state = std::make_shared<QuickstartCommand>();
-  command->add_option("--home", state->home, "Folder for data, job file and checkpoints")
-      ->capture_default_str();
-  command->add_option("--seed", state->seed, "Of the data, the weights and the samples")
-      ->check(check_whole_number)
-      ->capture_default_str();
-  command->add_option("--set", state->overrides, "table.key=value, over what the job says")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_flag("--resume", state->resumes, "Go on with an unfinished quickstart in HOME");
-  command->add_flag("--overwrite", state->overwrites,
-                    "Replace the ended job in HOME, checkpoints included");
-  command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
-  command->callback([state, &exit_code] {
+  command.add_option("--home", state->home, "Folder for data, job file and checkpoints")
+      .show_default();
+  command.add_option("--seed", state->seed, "Of the data, the weights and the samples")
+      .check(check_whole_number)
+      .show_default();
+  command.add_option("--set", state->overrides, "table.key=value, over what the job says")
+      .may_repeat();
+  command.add_flag("--resume", state->resumes, "Go on with an unfinished quickstart in HOME");
+  command.add_flag("--overwrite", state->overwrites,
+                   "Replace the ended job in HOME, checkpoints included");
+  command.add_flag("--json", state->is_json, "One JSON object on standard output at the end");
+  command.callback([state, &exit_code] {
     const auto ended = quickstart(*state);
     exit_code = !ended                          ? report("quickstart", ended.error())
                 : *ended == JobState::kFinished ? 0

@@ -112,32 +112,29 @@ nlohmann::ordered_json to_json(const RunOutcome& outcome) {
           {"seconds", outcome.seconds}};
 }
 
-void add_run(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("run", "Run a job on this machine");
-  command->footer(
+void add_run(Command& program, int& exit_code) {
+  Command command = program.add_command("run", "Run a job on this machine");
+  command.footer(
       "Workers are processes of their own; killing any of them, or all, costs time and nothing\n"
       "else. A live view on a terminal, plain lines otherwise. Checkpoints go to "
       "HOME/checkpoints,\n"
       "as Hugging Face folders, metrics to HOME/metrics.jsonl, the history to HOME/replay.\n"
       "Example:\n  troupe run job.toml --set grpo.steps=100 --set resources.threads_per_worker=2");
   auto state = std::make_shared<RunCommand>();
-  command->add_option("job", state->job, "The job file")->required();
-  command->add_option("--home", state->home, "Folder for what the run leaves; default runs/NAME");
-  command->add_option("--set", state->overrides, "table.key=value, over what the file says")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  add_trusted_verifier_option(*command, state->trusted_verifiers);
-  command->add_option(
-      "--replay", state->replays,
-      "The home of a finished run of this job that kept its groups: nothing is "
-      "generated, what it learned is learned again, and other weights are an error");
-  command->add_flag(
-      "--resume", state->resumes,
-      "Go on with the job in HOME; --set grpo.steps=N with a larger N goes on longer");
-  command->add_flag("--overwrite", state->overwrites,
-                    "Replace the ended job in HOME, checkpoints included");
-  command->add_flag("--json", state->is_json, "One JSON object on standard output at the end");
-  command->callback([state, &exit_code] {
+  command.add_option("job", state->job, "The job file").required();
+  command.add_option("--home", state->home, "Folder for what the run leaves; default runs/NAME");
+  command.add_option("--set", state->overrides, "table.key=value, over what the file says")
+      .may_repeat();
+  add_trusted_verifier_option(command, state->trusted_verifiers);
+  command.add_option("--replay", state->replays,
+                     "The home of a finished run of this job that kept its groups: nothing is "
+                     "generated, what it learned is learned again, and other weights are an error");
+  command.add_flag("--resume", state->resumes,
+                   "Go on with the job in HOME; --set grpo.steps=N with a larger N goes on longer");
+  command.add_flag("--overwrite", state->overwrites,
+                   "Replace the ended job in HOME, checkpoints included");
+  command.add_flag("--json", state->is_json, "One JSON object on standard output at the end");
+  command.callback([state, &exit_code] {
     const auto ended = run(*state);
     exit_code = !ended ? report("run", ended.error()) : *ended == JobState::kFinished ? 0 : 3;
   });

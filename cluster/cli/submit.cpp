@@ -66,21 +66,20 @@ Result<JobSummary> submit(const SubmitCommand& command) {
 
 }  // namespace
 
-void add_submit(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("submit", "Give a job to the daemon");
-  command->footer(
+void add_submit(Command& program, int& exit_code) {
+  Command command = program.add_command("submit", "Give a job to the daemon");
+  command.footer(
       "Prints the job's id once the job is durable. The same request id is the same job, however\n"
       "often it is sent.\n"
       "Example:\n  troupe submit job.toml --set grpo.steps=100\n  troupe watch 1");
   auto state = std::make_shared<SubmitCommand>();
-  command->add_option("job", state->job, "The job file")->required();
-  add_server_option(*command, state->server);
-  command->add_option("--set", state->overrides, "table.key=value, over what the file says")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--request-id", state->request_id, "Name of this submit; default: random");
-  command->add_flag("--json", state->is_json, "The job as one JSON object");
-  command->callback([state, &exit_code] {
+  command.add_option("job", state->job, "The job file").required();
+  add_server_option(command, state->server);
+  command.add_option("--set", state->overrides, "table.key=value, over what the file says")
+      .may_repeat();
+  command.add_option("--request-id", state->request_id, "Name of this submit; default: random");
+  command.add_flag("--json", state->is_json, "The job as one JSON object");
+  command.callback([state, &exit_code] {
     const auto job = submit(*state);
     if (!job) {
       exit_code = report("submit", job.error());

@@ -82,15 +82,15 @@ Status top(const std::string& server) {
 
 }  // namespace
 
-void add_top(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("top", "Watch the whole cluster");
-  command->footer(
+void add_top(Command& program, int& exit_code) {
+  Command command = program.add_command("top", "Watch the whole cluster");
+  command.footer(
       "The jobs, and the page of the one that runs. Ctrl-C leaves it. Once, as plain lines, when\n"
       "standard output is no terminal.\n"
       "Example:\n  troupe top");
   auto server = std::make_shared<std::string>();
-  add_server_option(*command, *server);
-  command->callback([server, &exit_code] {
+  add_server_option(command, *server);
+  command.callback([server, &exit_code] {
     const Status done = top(*server);
     exit_code = done ? 0 : report("top", done.error());
   });

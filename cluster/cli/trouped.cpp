@@ -42,8 +42,8 @@ Status serve(DaemonOptions options, const std::vector<std::string>& trusted_veri
 }  // namespace
 
 int run_trouped(int argc, char** argv) {
-  CLI::App program{"The Troupe daemon: takes jobs, runs one after another, survives being killed.",
-                   "trouped"};
+  Program program("The Troupe daemon: takes jobs, runs one after another, survives being killed.",
+                  "trouped");
   program.footer(
       "Users talk to it with troupe submit, jobs, show, watch, logs, cancel, pause, resume and "
       "top.\nSIGTERM stops it after the step under way; its jobs go on with the next daemon.\n"
@@ -52,19 +52,11 @@ int run_trouped(int argc, char** argv) {
   options.home = default_home();
   bool is_head = false;
   program.add_flag("--head", is_head, "This host is the head of the cluster, as it always is yet");
-  program.add_option("--home", options.home, "Folder of the store and of the jobs")
-      ->capture_default_str();
+  program.add_option("--home", options.home, "Folder of the store and of the jobs").show_default();
   add_server_option(program, options.server);
   std::vector<std::string> trusted_verifiers;
   add_trusted_verifier_option(program, trusted_verifiers);
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::Success& success) {  // --help
-    return program.exit(success);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "trouped: %s; see: trouped --help\n", error.what());
-    return 2;
-  }
+  if (const auto ended = program.read(argc, argv)) return *ended;
   const Status served = serve(std::move(options), trusted_verifiers);
   if (served) return 0;
   std::fprintf(stderr, "trouped: %s\n", served.error().message.c_str());

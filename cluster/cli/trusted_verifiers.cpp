@@ -8,12 +8,11 @@
 
 namespace troupe::cluster {
 
-void add_trusted_verifier_option(CLI::App& command, std::vector<std::string>& values) {
+void add_trusted_verifier_option(Command& command, std::vector<std::string>& values) {
   command
       .add_option("--trusted-verifier", values,
                   "NAME=PROGRAM: a reward may say trusted = \"NAME\"; runs without a sandbox")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      .may_repeat();
 }
 
 Result<std::vector<TrustedProgram>> read_trusted_verifiers(const std::vector<std::string>& values) {

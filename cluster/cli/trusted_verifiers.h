@@ -1,17 +1,16 @@
 // The flag with which whoever runs a head names programs that verify without a sandbox.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <string>
 #include <vector>
 
+#include "cluster/cli/command_line.h"
 #include "schemas/result.h"
 #include "schemas/work.h"
 
 namespace troupe::cluster {
 
-void add_trusted_verifier_option(CLI::App& command, std::vector<std::string>& values);
+void add_trusted_verifier_option(Command& command, std::vector<std::string>& values);
 
 // From NAME=PROGRAM. kInvalidArgument for what is not that, a name that is there twice, and a
 // program that cannot be executed.

@@ -301,21 +301,21 @@ constexpr const char* kCodeExample =
 
 }  // namespace
 
-void add_verify(CLI::App& program, int& exit_code) {
-  auto* verify = program.add_subcommand(
+void add_verify(Command& program, int& exit_code) {
+  Command verify = program.add_command(
       "verify", "Verdicts for given answers: JSON lines from standard input, in their order");
-  verify->require_subcommand(1);
+  verify.require_command();
   auto command = std::make_shared<VerifyCommand>();
 
-  auto* math = verify->add_subcommand(
+  Command math = verify.add_command(
       "math", "Is an answer the gold? {\"gold\", \"answer\"} or {\"gold\", \"response\"}");
-  math->add_option("--jobs", command->jobs, "Threads; 0: one per core")->check(CLI::Range(0, 1024));
-  math->add_option("--extraction", command->extraction,
-                   "last_number: where a response marks no answer, its last number")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"marked", "last_number"}));
-  math->footer(kMathExample);
-  math->callback([command, &exit_code] {
+  math.add_option("--jobs", command->jobs, "Threads; 0: one per core").range(0, 1024);
+  math.add_option("--extraction", command->extraction,
+                  "last_number: where a response marks no answer, its last number")
+      .show_default()
+      .one_of({"marked", "last_number"});
+  math.footer(kMathExample);
+  math.callback([command, &exit_code] {
     const auto extraction =
         actors::extraction_of(command->extraction).value_or(actors::Extraction::kMarked);
     exit_code =
@@ -323,24 +323,23 @@ void add_verify(CLI::App& program, int& exit_code) {
                   [extraction](const std::string& line) { return judge_math(extraction, line); });
   });
 
-  auto* code = verify->add_subcommand(
+  Command code = verify.add_command(
       "code", "Does a program pass its tests? {\"code\" or \"response\", \"language\", tests}");
-  code->add_option("--jobs", command->jobs, "Programs at a time; 0: one per core")
-      ->check(CLI::Range(0, 1024));
-  code->add_option("--seconds", command->seconds, "CPU seconds per test where a line has none")
-      ->capture_default_str()
-      ->check(CLI::Range(0.01, actors::kCodeSecondsMax));
-  code->add_option("--memory-mb", command->memory_mb, "Memory where a line has no memory_mb")
-      ->capture_default_str()
-      ->check(CLI::Range(actors::kCodeMemoryMbMin, actors::kCodeMemoryMbMax));
-  code->add_option("--sandbox", command->sandbox,
-                   "The isolation that must be there; see troupe doctor")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"full", "namespaces_only"}));
-  code->add_flag("--python-packages", command->has_packages,
-                 "Programs may import the Python packages that are installed here");
-  code->footer(kCodeExample);
-  code->callback([command, &exit_code] {
+  code.add_option("--jobs", command->jobs, "Programs at a time; 0: one per core").range(0, 1024);
+  code.add_option("--seconds", command->seconds, "CPU seconds per test where a line has none")
+      .show_default()
+      .range(0.01, actors::kCodeSecondsMax);
+  code.add_option("--memory-mb", command->memory_mb, "Memory where a line has no memory_mb")
+      .show_default()
+      .range(actors::kCodeMemoryMbMin, actors::kCodeMemoryMbMax);
+  code.add_option("--sandbox", command->sandbox,
+                  "The isolation that must be there; see troupe doctor")
+      .show_default()
+      .one_of({"full", "namespaces_only"});
+  code.add_flag("--python-packages", command->has_packages,
+                "Programs may import the Python packages that are installed here");
+  code.footer(kCodeExample);
+  code.callback([command, &exit_code] {
     auto sandbox =
         Sandbox::open(command->sandbox == "full" ? BoxLevel::kFull : BoxLevel::kNamespacesOnly);
     if (!sandbox) {

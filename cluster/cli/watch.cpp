@@ -66,20 +66,20 @@ int exit_code_of(JobState state) {
 
 }  // namespace
 
-void add_watch(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("watch", "Watch a job as it runs");
-  command->footer(
+void add_watch(Command& program, int& exit_code) {
+  Command command = program.add_command("watch", "Watch a job as it runs");
+  command.footer(
       "The page that troupe run shows, of a job at the daemon, from its beginning. Ctrl-C stops\n"
       "the watching and not the job. Exit code 0 when the job finished, 1 when it failed, 3 when\n"
       "it was cancelled or paused.\n"
       "Example:\n  troupe watch 1");
   auto state = std::make_shared<WatchCommand>();
-  command->add_option("id", state->id, "The job's id, as troupe jobs prints it")
-      ->required()
-      ->check(check_whole_number);
-  add_server_option(*command, state->server);
-  command->add_flag("--json", state->is_json, "The job as one JSON object at the end");
-  command->callback([state, &exit_code] {
+  command.add_option("id", state->id, "The job's id, as troupe jobs prints it")
+      .required()
+      .check(check_whole_number);
+  add_server_option(command, state->server);
+  command.add_flag("--json", state->is_json, "The job as one JSON object at the end");
+  command.callback([state, &exit_code] {
     const auto job = watch(*state);
     if (!job) {
       exit_code = report("watch", job.error());

@@ -28,16 +28,16 @@ Status work(actors::WorkerOptions options) {
 
 }  // namespace
 
-void add_worker(CLI::App& program, int& exit_code) {
-  CLI::App* command = program.add_subcommand("worker", "Plays roles for a head");
-  command->group("");
-  command->footer("Example:\n  troupe run job.toml   # starts its own workers");
+void add_worker(Command& program, int& exit_code) {
+  Command command = program.add_command("worker", "Plays roles for a head");
+  command.hide();
+  command.footer("Example:\n  troupe run job.toml   # starts its own workers");
   auto options = std::make_shared<actors::WorkerOptions>();
-  command->add_option("--job", options->job)->required();
-  command->add_option("--slot", options->slot)->required();
-  command->add_option("--port", options->port)->required();
-  command->add_option("--credentials", options->credentials_folder)->required();
-  command->callback([options, &exit_code] {
+  command.add_option("--job", options->job).required();
+  command.add_option("--slot", options->slot).required();
+  command.add_option("--port", options->port).required();
+  command.add_option("--credentials", options->credentials_folder).required();
+  command.callback([options, &exit_code] {
     const Status ended = work(*options);
     exit_code = ended ? 0 : report("worker", ended.error());
   });
