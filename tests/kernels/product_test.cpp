@@ -213,7 +213,8 @@ void check_weight_gradient(const Backend& backend, Regime regime, int64_t rows, 
   for (int64_t t = 0; t < T; ++t) reversed.push_back(static_cast<int32_t>(T - 1 - t));
   for (const bool is_gathered : {false, true}) {
     CAPTURE(is_gathered);
-    OnDevice device(backend);
+    OnDevice device(backend, Precision::kBf16,
+                    {.tokens_max = std::max<int64_t>(256, T), .width_max = 256});
     const int64_t lddy = rows + 3, ldx = cols + 1, ldw = cols + 2;
     const std::vector<float> canary(static_cast<size_t>((rows + 1) * ldw), 7.0f);
     WeightGradient args{.T = T, .rows = rows, .cols = cols, .ldw = ldw, .lddy = lddy, .ldx = ldx};
@@ -278,6 +279,33 @@ TEST_CASE("product: dw += dy^T x has the bits of the definition for any shape") 
     check_weight_gradient(*backend, Regime::kOrdinary, 200, 17, 64);
     check_weight_gradient(*backend, Regime::kOrdinary, 31, 33, 32);
     check_weight_gradient(*backend, Regime::kOrdinary, 2, 16, 100);
+  }
+}
+
+TEST_CASE("product: a long inner axis is cut, and has the bits of the definition") {
+  for (const Backend* backend : cpu_backends()) {
+    check_weight_gradient(*backend, Regime::kOrdinary, 14, 20, 3333);
+    check_weight_gradient(*backend, Regime::kTiny, 3, 5, 1600);
+    CAPTURE(backend->name);
+    constexpr int64_t kLong = 3333, M = 14, N = 20;
+    const auto x = operand(M * kLong, 1, Regime::kOrdinary);
+    const auto w = operand(N * kLong, 2, Regime::kOrdinary);
+    std::vector<float> want;
+    for (int64_t m = 0; m < M; ++m) {
+      for (int64_t n = 0; n < N; ++n) {
+        want.push_back(definition(&x[static_cast<size_t>(m * kLong)],
+                                  &w[static_cast<size_t>(n * kLong)], kLong, 0, false));
+      }
+    }
+    OnDevice device(*backend, Precision::kBf16, {.tokens_max = M, .width_max = kLong});
+    const Device<float> y = device.filled(M * N, 7.0f);
+    device->gemm(device.stream(), {.y = y,
+                                   .x = device.send_stored(x),
+                                   .w = device.pack(w, N, kLong),
+                                   .M = M,
+                                   .ldy = N,
+                                   .ldx = kLong});
+    require_same(device.receive(y, M * N), want);
   }
 }
 
