@@ -6,6 +6,7 @@
 #include "kernels/cpu/workspace.h"
 #include "kernels/elementary.h"
 
+#define TROUPE_LANES "kernels/cpu/lanes_avx512.inl"
 #define TROUPE_AMX
 #define TROUPE_TILE_ZERO(tile) _tile_zero(tile)
 #define TROUPE_TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
@@ -16,9 +17,6 @@
 
 namespace troupe::kernels::cpu {
 namespace {
-
-inline float bits_to_float(uint32_t bits) { return __builtin_bit_cast(float, bits); }
-inline uint32_t float_to_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
 
 // All eight tiles are 16 rows of 64 bytes. Constant data, because GCC 12 believes that loading a
 // configuration reads its first eight bytes only and may drop what is stored behind them.
@@ -40,14 +38,7 @@ inline void configure_tiles() {
   is_configured = true;
 }
 
-// Each is written in terms of those before it.
-// clang-format off
-#include "kernels/cpu/lanes_avx512.inl"
-#include "kernels/cpu/product.inl"
-#include "kernels/cpu/ops.inl"
-#include "kernels/cpu/attention.inl"
-#include "kernels/cpu/operations.inl"
-// clang-format on
+#include "kernels/cpu/isa.inl"
 
 }  // namespace
 

@@ -88,12 +88,7 @@ template <int R, int P>
   const uint32_t* words = tile.panels;
   float* c = tile.c;
   alignas(64) float even[R * V * kWidth];
-  if (tile.is_first) {
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < V; ++v) chain_store(c + r * tile.ldc + v * kWidth, chain_zero());
-    }
-  }
-  const auto add_block = [&](int64_t links) __attribute__((always_inline)) {
+  const auto add_block = [&](int64_t links, bool is_first) __attribute__((always_inline)) {
     Chain chain[R][V];
     // Links that would only fill the block are left out: adding +0 to a chain gives what they
     // would, whose only effect is that a -0 becomes +0.
@@ -112,20 +107,27 @@ template <int R, int P>
     }
     run_links<true>(chain, left, tile, words, links);
     fill();
+    const auto sum = [&](auto&& before) __attribute__((always_inline)) {
 #pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
+      for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) {
-        float* to = c + r * tile.ldc + v * kWidth;
-        const Chain both = chain_add(chain_load(even + (r * V + v) * kWidth), chain[r][v]);
-        chain_store(to, chain_add(chain_load(to), both));
+        for (int v = 0; v < V; ++v) {
+          float* to = c + r * tile.ldc + v * kWidth;
+          const Chain both = chain_add(chain_load(even + (r * V + v) * kWidth), chain[r][v]);
+          chain_store(to, chain_add(before(to), both));
+        }
       }
+    };
+    if (is_first) {
+      sum([](const float*) { return chain_zero(); });
+    } else {
+      sum([](const float* sums) { return chain_load(sums); });
     }
   };
   for (int64_t block = 0; block <= tile.num_blocks; ++block) {
     const int64_t links = block < tile.num_blocks ? Links::kCount : tile.links_left;
     if (links == 0) break;
-    add_block(links);
+    add_block(links, tile.is_first && block == 0);
     left += tile.step_bytes * Links::kLeftOfBlock;
     words += 16 * 16;
   }
