@@ -1,5 +1,5 @@
-// The messages of work.capnp, each written and read side by side, in the schema's order: one file, as
-// long as the schema is, so that a field that is written and not read is seen.
+// The messages of work.capnp, each written and read side by side, in the schema's order: one file,
+// as long as the schema is, so that a field that is written and not read is seen.
 #include "schemas/work_codec.h"
 
 #include <fmt/format.h>

@@ -109,6 +109,8 @@ double in_decimal(double value) {
   return read;
 }
 
+// What a file says of its model. One class in one file, longer than others: each step reads what
+// the steps before it found, and each family's names stand beside the shapes that they must have.
 class Describer {
  public:
   Describer(const Gguf& file, std::string_view origin) : file_(file), origin_(origin) {}
