@@ -58,12 +58,14 @@ rocksdb::Options store_options(const StoreSizes& sizes) {
   // A loss of power may leave any blocks of what was not synced yet, so the log ends where it
   // cannot be read. Whether what was acknowledged lies behind that place, the mark says.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  // A crash can leave several logs. The mark only sees that the last one is whole; of those before
-  // it the manifest says that they must be there, and how long they are.
-  options.track_and_verify_wals_in_manifest = true;
-  options.write_buffer_size = sizes.table_bytes;
+  // One log has all records that are in no table: the writer makes tables itself, between two
+  // groups of commits, and never comes near this size. So the mark, which knows the last commit,
+  // sees that the log is whole. (RocksDB could track several logs in its manifest, but version 7.8
+  // then demands some that it has removed.)
+  options.write_buffer_size = sizes.table_bytes + kGroupBytesMax * 32;
+  // Space is set aside for this much.
+  options.max_total_wal_size = sizes.table_bytes + sizes.table_bytes / 10;
   options.max_manifest_file_size = sizes.manifest_bytes;
-  options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
   options.max_open_files = 256;
   options.compression = rocksdb::kLZ4Compression;
@@ -124,14 +126,28 @@ Error from_rocksdb(const rocksdb::Status& status, const std::string& path) {
 struct Manifest {
   std::string name{};
   uint64_t num_bytes = 0;
-  bool operator==(const Manifest&) const = default;
 
+  // Of a closed database: what the folder has.
   static Manifest of(const std::string& path) {
     Manifest manifest;
     std::getline(std::ifstream(path + "/CURRENT"), manifest.name);
     std::error_code missing;
     const auto num_bytes = fs::file_size(path + "/" + manifest.name, missing);
     if (!missing) manifest.num_bytes = num_bytes;
+    return manifest;
+  }
+
+  // Of an open one: what it has appended and synced. The file may be longer, by what is on its way
+  // or by a part of what could not be written, which is cut off again.
+  static Result<Manifest> synced(rocksdb::DB& database, const std::string& path) {
+    Manifest manifest;
+    std::vector<std::string> files;
+    const rocksdb::Status status =
+        database.GetLiveFiles(files, &manifest.num_bytes, /*flush_memtable=*/false);
+    if (!status.ok()) return from_rocksdb(status, path);
+    for (const std::string& file : files) {
+      if (file.starts_with("/MANIFEST-")) manifest.name = file.substr(1);
+    }
     return manifest;
   }
 };
@@ -416,15 +432,9 @@ class ReplayStore::Implementation {
     return std::optional<StoredRecord>(*std::move(record));
   }
 
-  // Log, its sync, mark; then the commits of the group may be acknowledged.
+  // Then the commits of the group may be acknowledged.
   Status write(Group& group) {
-    if (Status status = sync_manifest(); !status) return status;
-    rocksdb::WriteOptions options;
-    options.sync = true;
-    const rocksdb::Status status = database_->Write(options, group.sealed(manifest_));
-    ++num_syncs_;
-    Status result = status.ok() ? mark_.write(group.commit()) : from_rocksdb(status, path());
-    if (result && num_syncs_ % kWritesPerMarkSync == 0) result = mark_.sync();
+    Status result = append(group);
     if (result) {
       commit_ = group.commit();
     } else {
@@ -434,32 +444,23 @@ class ReplayStore::Implementation {
     return result;
   }
 
-  // What a commit says of the manifest must be on the disk before it: a flush may have appended to
-  // it and not synced it yet.
-  Status sync_manifest() {
-    Manifest now = Manifest::of(path());
-    if (now == manifest_) return ok();
-    if (now.name.empty()) return system_error("cannot read " + path() + "/CURRENT", errno);
-    const std::string file_path = path() + "/" + now.name;
-    if (now.name != manifest_.name) {
-      manifest_file_ = Descriptor(::open(file_path.c_str(), O_RDONLY | O_CLOEXEC));
-      if (manifest_file_.get() < 0) {
-        if (is_exhaustion(errno)) return system_error("cannot open " + file_path, errno);
-        // Replaced at this very moment: the next commit names the new one.
-        manifest_ = {};
-        return ok();
-      }
-      manifest_ = {.name = now.name};
+  // A table where it is time for one; log, its sync, mark.
+  Status append(Group& group) {
+    uint64_t num_bytes = 0;
+    database_->GetIntProperty(rocksdb::DB::Properties::kCurSizeActiveMemTable, &num_bytes);
+    if (num_bytes >= sizes_.table_bytes) {
+      const rocksdb::Status status = database_->Flush({});
+      if (!status.ok()) return from_rocksdb(status, path());
     }
-    if (::fdatasync(manifest_file_.get()) != 0) {
-      const int reason = errno;
-      // The next sync would succeed and mean nothing: the system forgets what it could not write.
-      // Opening again makes a new list.
-      is_writable_ = false;
-      return system_error("cannot sync " + file_path, reason);
-    }
-    manifest_ = std::move(now);
-    return ok();
+    const auto manifest = Manifest::synced(*database_, path());
+    if (!manifest) return manifest.error();
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    const rocksdb::Status status = database_->Write(options, group.sealed(*manifest));
+    ++num_syncs_;
+    if (!status.ok()) return from_rocksdb(status, path());
+    if (Status written = mark_.write(group.commit()); !written) return written;
+    return num_syncs_ % kWritesPerMarkSync == 0 ? mark_.sync() : ok();
   }
 
   // After a failed write the log may end in half a record, and what is appended behind that is lost
@@ -517,9 +518,6 @@ class ReplayStore::Implementation {
   MarkFile mark_;
   mutable std::shared_mutex mutex_{};      // Held by readers, and where database_ is replaced.
   std::unique_ptr<rocksdb::DB> database_;  // Null when it could not be opened again.
-  Manifest manifest_{};                    // As far as it is known to be on the disk.
-  // Held open: when the database's sync of it fails, the system tells only those who have it open.
-  Descriptor manifest_file_{};
   std::map<uint64_t, uint64_t> epochs_{};  // Those looked up since the database was opened.
   std::atomic<uint64_t> commit_;           // The last that was acknowledged.
   std::atomic<uint64_t> num_syncs_ = 0;

@@ -8,8 +8,8 @@
 // Damage is detected: a commit counter in the database is written again, with a checksum, to one of
 // two slots of a mark file after the log is synced and before anyone is told. A database that is
 // behind its mark has lost what was acknowledged and is refused, untouched. The mark only knows the
-// last commit. That nothing before it is gone is seen by two lengths: of each closed log, in the
-// database's manifest, and of that manifest, in each commit.
+// last commit. Nothing before it is gone, because what is in no table is in one log, whose end that
+// commit is; and each commit says how long the manifest was, the database's list of its tables.
 //
 // An answer waits for one sync, the log's. The mark is there for whoever opens the store next, also
 // after kill -9, and is synced when the store rests, or with every kWritesPerMarkSync-th write. So
