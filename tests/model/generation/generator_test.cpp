@@ -301,16 +301,20 @@ TEST_CASE("generator: two engines share groups that one could take alone") {
   auto generator = Generator::create(world.backend, world.config, threads,
                                      {.precision = world.precision, .context_max = kContextMax});
   REQUIRE(generator);
+  // Told before each step, the first before anything is begun: who has done a step waits until the
+  // other has done one too.
   std::mutex mutex;
-  std::condition_variable both_are_there;
+  std::condition_variable both_have_begun;
   std::map<std::thread::id, int> steps;
   GenerationObserver observer;
   observer.stepped = [&] {
     std::unique_lock lock(mutex);
-    ++steps[std::this_thread::get_id()];
-    both_are_there.notify_all();
-    CHECK(
-        both_are_there.wait_for(lock, std::chrono::seconds(30), [&] { return steps.size() == 2; }));
+    if (++steps[std::this_thread::get_id()] != 2) return;
+    both_have_begun.notify_all();
+    CHECK(both_have_begun.wait_for(lock, std::chrono::seconds(30), [&] {
+      return steps.size() == 2 && std::all_of(steps.begin(), steps.end(),
+                                              [](const auto& one) { return one.second >= 2; });
+    }));
   };
   constexpr int kTokens = 10;
   (*generator)
