@@ -31,6 +31,7 @@ struct ChainTile {
   int64_t num_blocks;   // Whole ones.
   int64_t links_left;   // Of each chain in the block behind them.
   bool is_first;        // Of the parts of the inner axis: sums begin at zero.
+  bool is_added;        // The inner axis is one block, whose sums are added to `c`.
 };
 
 // No tile has more outputs.
@@ -107,21 +108,25 @@ template <int R, int P>
     }
     run_links<true>(chain, left, tile, words, links);
     fill();
-    const auto sum = [&](auto&& before) __attribute__((always_inline)) {
+    const auto sum = [&](auto&& result) __attribute__((always_inline)) {
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
           float* to = c + r * tile.ldc + v * kWidth;
           const Chain both = chain_add(chain_load(even + (r * V + v) * kWidth), chain[r][v]);
-          chain_store(to, chain_add(before(to), both));
+          chain_store(to, result(to, both));
         }
       }
     };
-    if (is_first) {
-      sum([](const float*) { return chain_zero(); });
+    if (tile.is_added) {
+      sum([](const float* to, Chain both) {
+        return chain_add(chain_load(to), chain_add(chain_zero(), both));
+      });
+    } else if (is_first) {
+      sum([](const float*, Chain both) { return chain_add(chain_zero(), both); });
     } else {
-      sum([](const float* sums) { return chain_load(sums); });
+      sum([](const float* to, Chain both) { return chain_add(chain_load(to), both); });
     }
   };
   for (int64_t block = 0; block <= tile.num_blocks; ++block) {
@@ -179,6 +184,21 @@ inline LaidOut lay_out(const LeftColumns<Column>& left, Links::Left* a, int64_t 
   return {a - blocks_of(K) * Links::kLeftOfBlock * kRowBlock, 1, kRowBlock};
 }
 
+// Where sums lie, row by row.
+struct Sums {
+  float* at = nullptr;
+  int64_t ld = 0;
+};
+// Outputs from (m, n) on, where they are sums that products are added to; few links are added there
+// without a tile between.
+template <class Emit>
+inline Sums sums_of(const Emit&, int64_t, int64_t) {
+  return {};
+}
+inline Sums sums_of(const AddToFloats& to, int64_t m, int64_t n) {
+  return {to.y + m * to.ld + n, to.ld};
+}
+
 // Rows [m0, m0 + rows), laid out over one part of the inner axis, against outputs [n0, N) of which
 // the sums lie at `sums`, row by row, or in a tile of their own where the part is the whole.
 template <class Emit>
@@ -202,7 +222,8 @@ inline void multiply_part(const LaidOut& left, int64_t m0, int64_t rows, const u
                  .ahead = 0,
                  .num_blocks = K / kPadK,
                  .links_left = (K % kPadK + kElements - 1) / kElements,
-                 .is_first = is_first};
+                 .is_first = is_first,
+                 .is_added = false};
   for (int64_t n = n0; n < N; n += tile_panels * 16) {
     const int64_t panels_left = (N - n + 15) / 16;
     if (panels_left < tile_panels)
@@ -211,17 +232,20 @@ inline void multiply_part(const LaidOut& left, int64_t m0, int64_t rows, const u
     for (int64_t i = 0, m = 0; i < num_tiles; ++i) {
       const int64_t R = (rows - m + num_tiles - i - 1) / (num_tiles - i);
       tile.left = reinterpret_cast<const char*>(left.a + m * left.row_stride);
-      tile.ldc = tile_panels * 16;
-      if (sums != nullptr) {
-        tile.c = sums + m * kPartColumns + (n - n0);
-        tile.ldc = kPartColumns;
-      }
       // Panels come from far away when there are few rows: the next ones are asked for early.
       tile.ahead = i == 0 ? tile_panels * panel_words : 0;
       const int64_t width = N - n < tile_panels * 16 ? N - n : tile_panels * 16;
+      const Sums outputs = sums_of(emit, m0 + m, n);
+      tile.is_added =
+          outputs.at != nullptr && is_first && is_last && K <= kPadK && width == tile_panels * 16;
+      const Sums to = tile.is_added     ? outputs
+                      : sums != nullptr ? Sums{sums + m * kPartColumns + (n - n0), kPartColumns}
+                                        : Sums{own, tile_panels * 16};
+      tile.c = to.at;
+      tile.ldc = to.ld;
       if (is_last) output_rows(emit, m0 + m, R, n, width).ask(R);
       run_tile_of(R, tile_panels, tile);
-      for (int64_t r = 0; is_last && r < R; ++r) {
+      for (int64_t r = 0; is_last && !tile.is_added && r < R; ++r) {
         for (int64_t p = 0; p < tile_panels; ++p) {
           const int64_t at = n + p * 16;
           if (at < N)
