@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -18,6 +19,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 
 // Sanitizers keep notes per thread, which two at a time would spoil.
 #define TROUPE_BARE __attribute__((no_sanitize("thread", "address", "undefined")))
@@ -156,10 +158,26 @@ TROUPE_BARE void place_descriptors(Birth& birth) {
         birth, ::syscall(SYS_fcntl, descriptors[static_cast<size_t>(i)], F_DUPFD, kLowestScratch),
         "duplicating a descriptor"));
   }
+  const auto parent_file =
+      static_cast<int>(must(birth, ::syscall(SYS_fcntl, birth.parent_file, F_DUPFD, kLowestScratch),
+                            "duplicating a descriptor"));
   for (int i = 0; i < count; ++i) {
     must(birth, ::syscall(SYS_dup3, birth.scratch[i], i, 0), "placing a descriptor");
   }
-  must(birth, ::syscall(SYS_close_range, count, ~0U, 0), "closing descriptors");
+  // Behind those of the program, until that is executed.
+  must(birth, ::syscall(SYS_dup3, parent_file, count, O_CLOEXEC), "placing a descriptor");
+  must(birth, ::syscall(SYS_close_range, count + 1, ~0U, 0), "closing descriptors");
+}
+
+// The launcher may have been killed before process 1 followed it. Process 1 cannot ask for its
+// parent, whose number is 0 in the new process namespace, dead or alive.
+TROUPE_BARE void check_parent_lives(Birth& birth) {
+  pollfd parent = {
+      .fd = static_cast<int>(birth.launch->descriptors.size()), .events = POLLIN, .revents = 0};
+  const timespec now = {};
+  const long ended =
+      must(birth, ::syscall(SYS_ppoll, &parent, 1, &now, nullptr, 8), "asking for the parent");
+  if (ended != 0) give_up(birth, "finding the parent", "");
 }
 
 TROUPE_BARE void limit(Birth& birth, int resource, const rlimit& value) {
@@ -298,6 +316,7 @@ TROUPE_BARE void be_process_1(Birth& birth) {
   limit_processes(birth, launch.box_processes);
   must(birth, ::syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "refusing new privileges");
   drop_capabilities(birth);
+  check_parent_lives(birth);
   const uint64_t none = 0;
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
   ::syscall(SYS_umask, 022);

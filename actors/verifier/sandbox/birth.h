@@ -21,6 +21,7 @@ struct Birth {
   char* stack = nullptr;   // Of the second half.
   size_t stack_bytes = 0;
   pid_t parent = -1;
+  int parent_file = -1;  // A pidfd of it, which the halves know by other numbers.
 
   pid_t process_1 = -1;  // A child of the launcher's process, by its number there.
   const char* failed = nullptr;

@@ -44,13 +44,16 @@ Result<Launched> start(const Launch& launch, char* stack) {
   const auto argv = pointers(launch.argv);
   const auto environment = pointers(launch.environment);
   std::vector<int> scratch(launch.descriptors.size());
+  const Descriptor parent(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  if (!parent) return Error{.message = fmt::format("pidfd_open: {}", std::strerror(errno))};
   Birth birth{.launch = &launch,
               .argv = argv.data(),
               .environment = environment.data(),
               .scratch = scratch.data(),
               .stack = stack + kStackBytes,
               .stack_bytes = kStackBytes,
-              .parent = ::getpid()};
+              .parent = ::getpid(),
+              .parent_file = parent.get()};
   const long builder = start_builder(birth, stack, kStackBytes);
   if (builder < 0) {
     return Error{.message = fmt::format("clone3: {}", std::strerror(static_cast<int>(-builder)))};

@@ -343,7 +343,10 @@ TEST_CASE("box: who is killed while making boxes leaves none") {
     if (owner == 0) {
       ::setpgid(0, 0);
       auto sandbox = Sandbox::open(BoxLevel::kNamespacesOnly);
-      if (!sandbox) ::_exit(1);
+      if (!sandbox) {
+        std::fprintf(stderr, "%s\n", sandbox.error().message.c_str());
+        ::_exit(1);
+      }
       BoxProgram program = python("import signal\nsignal.pause()");
       program.argv.push_back(word);
       const auto make = [&] {
