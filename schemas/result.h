@@ -19,6 +19,7 @@ enum class ErrorCode : uint8_t {
   kOverloaded = 6,       // A bound was reached: ask again later.
   kUnknownOutcome = 7,   // No answer in time; the request may have been done. Ask with the same id.
   kExhausted = 8,        // A disk is full or no more files may be open: wait until there is room.
+  kUnavailable = 9,      // A rank of the team is gone, silent or has given up: form the team again.
 };
 
 struct Error {

@@ -17,7 +17,7 @@ inline void to_wire(wire::Failure::Builder to, const Error& from) {
 inline Error from_wire(wire::Failure::Reader from, FieldReader& fields) {
   const uint8_t code = from.getCode();
   const bool is_known = code >= static_cast<uint8_t>(ErrorCode::kInternal) &&
-                        code <= static_cast<uint8_t>(ErrorCode::kExhausted);
+                        code <= static_cast<uint8_t>(ErrorCode::kUnavailable);
   return {
       .code = is_known ? static_cast<ErrorCode>(code) : ErrorCode::kInternal,
       .message = fields.text(from.getMessage(), kTextBytesMax, "message"),

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/cli/collective_speed.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/data_speed.h"
 #include "cluster/cli/kernel_cases.h"
@@ -380,10 +381,44 @@ void bench_submissions(Bench& bench) {
   }
 }
 
+// Bytes between ranks: what each rank sends per second, and how much longer than the median the
+// longest operation took.
+void bench_collectives(Bench& bench) {
+  struct Size {
+    const char* name;
+    int64_t bytes;
+  };
+  constexpr Size kSizes[] = {{"4kb", 4 << 10}, {"1mb", 1 << 20}, {"64mb", 64 << 20}};
+  constexpr double kSecondsMax = 0.25;  // Of each; there are many.
+  for (const std::string_view transport : {"loopback", "ipc", "tcp"}) {
+    for (const int num_ranks : {2, 4}) {
+      for (const Size& size : kSizes) {
+        const std::string name =
+            fmt::format("collective.all_to_all.{}.r{}.{}", transport, num_ranks, size.name);
+        const std::string longest = name + ".longest";
+        if (!bench.is_wanted(name) && !bench.is_wanted(longest)) continue;
+        const auto seconds = measure_all_to_all(
+            {.transport = transport, .num_ranks = num_ranks, .bytes = size.bytes}, kSecondsMax);
+        if (!seconds) {
+          fmt::print(stderr, "bench: {}\n", seconds.error().message);
+          return;
+        }
+        const size_t count = seconds->size();
+        const double median = (*seconds)[count / 2];
+        const double spread = ((*seconds)[count * 3 / 4] - (*seconds)[count / 4]) / median;
+        const std::string shape = fmt::format("{} turns of {:.4g} ms", count, median * 1e3);
+        bench.add(
+            {name, shape, static_cast<double>(size.bytes) / median * 1e-9, spread, "GB/s", 0});
+        bench.add({longest, shape, seconds->back() / median, 0, "medians", 0});
+      }
+    }
+  }
+}
+
 // Everything that is measured, in order: the limits come first.
 constexpr void (*kBenchmarks[])(Bench&) = {
     bench_ceilings,  bench_products,   bench_attention,   bench_policies,
-    bench_tokenizer, bench_checkpoint, bench_submissions,
+    bench_tokenizer, bench_checkpoint, bench_submissions, bench_collectives,
 };
 
 struct BenchCommand {
@@ -438,6 +473,10 @@ void add_bench(Command& program, int& exit_code) {
       "  submissions.* jobs accepted by a daemon from c clients that each wait for the answer, "
       "and\n"
       "                how long they wait, beside fdatasync of 4 KiB in the same folder\n"
+      "  collective.*  an all_to_all of r ranks that each send so many bytes to all others "
+      "together:\n"
+      "                what a rank sends per second, and the longest turn in medians; ranks are\n"
+      "                threads, and tcp is with CURVE\n"
       "bench-llama and bench-moe are policies of 34 and 40 million weights, 8 layers of width\n"
       "512, dense and with 16 experts of which 4. Their bound is the slower of two: all\n"
       "multiply-adds at ceiling.amx (or ceiling.chain.*), and all weights of the experts asked\n"

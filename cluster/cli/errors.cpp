@@ -14,6 +14,7 @@ int exit_code(const Error& error) {
     case ErrorCode::kOverloaded:
     case ErrorCode::kUnknownOutcome:
     case ErrorCode::kExhausted:
+    case ErrorCode::kUnavailable:
       return 1;
     case ErrorCode::kInvalidArgument:
       return 2;

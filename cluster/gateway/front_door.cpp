@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,7 +15,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -28,6 +26,7 @@
 #include "schemas/check.h"
 #include "schemas/control_codec.h"
 #include "schemas/descriptor.h"
+#include "schemas/private_folder.h"
 
 // libzmq ends the process when no descriptor is left for a connection. In this program such a
 // connection waits instead, and is taken when the door has let go of others.
@@ -50,30 +49,6 @@ constexpr int kBacklog = 64;
 constexpr int kBatchMax = 256;  // Messages that are taken in before answers go out again.
 
 std::string reason() { return std::generic_category().message(errno); }
-
-// The folder is there, ours, and closed to everybody else. Its name is resolved once more by each
-// use, but nobody else can change what lies in it, and who can rename it can do anything as us.
-Status make_private_folder(const std::string& folder) {
-  std::error_code error;
-  const auto parent = std::filesystem::path(folder).parent_path();
-  if (!parent.empty()) std::filesystem::create_directories(parent, error);
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    return invalid_argument(fmt::format("cannot make the folder {}: {}", folder, reason()));
-  }
-  struct stat about {};
-  if (::lstat(folder.c_str(), &about) != 0) {
-    return invalid_argument(fmt::format("cannot look at {}: {}", folder, reason()));
-  }
-  if (!S_ISDIR(about.st_mode)) return invalid_argument(folder + " is not a folder");
-  if (about.st_uid != ::geteuid()) {
-    return invalid_argument(folder + " belongs to another user; name a folder of your own");
-  }
-  if ((about.st_mode & 077) != 0) {
-    return invalid_argument(
-        fmt::format("{} is open to other users; close it with: chmod 700 {}", folder, folder));
-  }
-  return ok();
-}
 
 // Held for as long as the descriptor is open; the system lets go of it when the process ends.
 Result<Descriptor> lock_folder(const std::string& folder) {

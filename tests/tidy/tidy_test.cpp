@@ -151,7 +151,7 @@ TEST_CASE("tidy: libraries stay where they belong") {
       {"acb", {"actors/verifier/math/"}},
       {"seccomp", {"actors/verifier/sandbox/"}},
       {"caf/", {"actors/", "cluster/"}},
-      {"zmq", {"cluster/"}},
+      {"zmq", {"kernels/collective/", "cluster/"}},
       {"toml++/", {"cluster/"}},
       {"CLI/", {"cluster/cli/command_line.cpp"}},
   };
