@@ -97,7 +97,9 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
     initial = std::move(checkpoint->values);
   }
   role->learner_.emplace(backend, role->config_, role->layout_, role->threads_, initial, options);
-  if (state) role->learner_->set_state(*state);
+  if (state) {
+    if (Status set = role->learner_->set_state(*state); !set) return set.error();
+  }
   return role;
 }
 
@@ -195,7 +197,9 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
         is_token_mean ? 1.0 / static_cast<double>(tokens)
                       : 1.0 / (static_cast<double>(batch.size()) * static_cast<double>(length));
   }
-  const model::StepResult result = learner_->step(batch, options);
+  const auto stepped = learner_->step(batch, options);
+  if (!stepped) return stepped.error();
+  const model::StepResult& result = *stepped;
   if (step.refreshes_reference) learner_->refresh_reference();
   if (step.stage == Stage::kGrpo) {
     add_off_policy_metrics(trajectories_of_batch, version_, result.sequences, has_correction(),

@@ -341,7 +341,7 @@ PolicySpeed PolicyBench::train() {
   speed.working_set_bytes = 28.0 * static_cast<double>(layout_.num_floats());
   const auto all_tokens = static_cast<double>(num_sequences * num_tokens);
   speed.bytes_per_token = speed.working_set_bytes / all_tokens;
-  measure(speed, all_tokens, [&] { learner.step(minibatch, options); });
+  measure(speed, all_tokens, [&] { TROUPE_CHECK(learner.step(minibatch, options)); });
   return speed;
 }
 

@@ -1,6 +1,12 @@
 // The learner: owns the fp32 masters and the optimizer's moments, and turns a minibatch into one
 // step. Results do not depend on the number of threads: micro-batches are dealt to fixed lanes,
 // each lane adds up in order, lanes are folded as a tree, and norms are sums over fixed chunks.
+//
+// Nor do they depend on the number of ranks. Each rank of a team works its lanes of the same
+// minibatch, and owns a shard of masters and moments:
+//
+//   own lanes ──▶ sum of own lanes ──▶ own shard of the sum ──▶ AdamW ──▶ all values ──▶ published
+//                                all to all                          gather
 #pragma once
 
 #include <cstdint>
@@ -10,22 +16,12 @@
 #include <string>
 #include <vector>
 
+#include "model/parallel/team_exchange.h"
+#include "model/training/microbatch.h"
 #include "model/training/objective.h"
 #include "model/transformer/transformer.h"
 
 namespace troupe::model {
-
-// A sequence to learn from. T tokens; entry t of the lists speaks of token t.
-struct LearnSequence {
-  std::span<const int32_t> tokens{};          // (T)
-  std::span<const uint8_t> loss_mask{};       // (T)  1 = learned; the first token never is.
-  std::span<const float> rollout_logprobs{};  // (T)  GRPO only
-  // (T)  GRPO with a correction only: by the policy that the round's learning began with. Empty:
-  // that policy is the current one.
-  std::span<const float> old_logprobs{};
-  double advantage = 0;     //      GRPO only
-  double token_weight = 0;  // Of each learned token in the loss.
-};
 
 struct StepOptions {
   std::optional<GrpoObjective> grpo{};  // Absent: SFT.
@@ -63,10 +59,11 @@ struct StepResult {
   std::vector<SequenceResult> sequences{};  // GRPO: by sequence.
 };
 
-// Everything that the steps to come depend on. N = floats of the layout.
+// Everything that the steps to come depend on. N = floats of the layout, S = of the rank's shard,
+// which is N where there is one rank.
 struct LearnerState {
-  std::vector<float> masters{};    // (N)
-  std::vector<float> m{}, v{};     // (N)
+  std::vector<float> masters{};    // (S)
+  std::vector<float> m{}, v{};     // (S)
   std::vector<float> reference{};  // (N)  As published; empty without a reference.
   double beta1_power = 1;
   double beta2_power = 1;
@@ -81,6 +78,7 @@ class Learner {
     int64_t gradient_lanes = 4;
     bool recomputes = false;  // As Transformer's.
     bool has_reference = false;
+    Seat seat{};  // Its team's ranks divide gradient_lanes.
   };
 
   // What a learner will hold in parameters and activations, the greater part of its memory; to be
@@ -89,6 +87,7 @@ class Learner {
                               const ParameterLayout& layout, int num_threads,
                               const Options& options);
 
+  // `initial` has the layout's floats, the same on all ranks.
   Learner(const kernels::Backend& backend, const TransformerConfig& config,
           const ParameterLayout& layout, Threads& threads, std::span<const float> initial,
           Options options);
@@ -100,16 +99,26 @@ class Learner {
   // The published values by layout, on the host.
   std::vector<float> published() const;
 
-  // A learner that is given the state of another goes on as that one would, bit for bit. The sizes
-  // and the presence of a reference must be this learner's.
-  LearnerState state() const;
-  void set_state(const LearnerState& state);
+  // This rank's floats of masters and moments.
+  FloatRange shard() const { return shards_.range_of(options_.seat.rank()); }
 
-  // One optimizer update, published before it returns.
-  StepResult step(std::span<const LearnSequence> minibatch, const StepOptions& options);
+  // A learner that is given the state of another goes on as that one would, bit for bit. The sizes
+  // and the presence of a reference must be this learner's. All ranks set theirs together; errors
+  // are the communicator's.
+  LearnerState state() const;
+  Status set_state(const LearnerState& state);
+
+  // Whether this rank learns a sequence of a minibatch with these lengths; of the others it needs
+  // only the length.
+  std::vector<bool> own_sequences(std::span<const int64_t> lengths) const;
+
+  // One optimizer update, published before it returns. All ranks step together, with the same
+  // minibatch, and have the same result. Errors are the communicator's, kInternal where another
+  // rank's part has another size; the learner is of no use then.
+  Result<StepResult> step(std::span<const LearnSequence> minibatch, const StepOptions& options);
 
   // ln p of every token with loss_mask 1 under the current version, by the training forward; zeros
-  // elsewhere. By sequence.
+  // elsewhere. By sequence, this rank's own.
   std::vector<std::vector<float>> score(std::span<const LearnSequence> sequences,
                                         float temperature);
 
@@ -119,26 +128,35 @@ class Learner {
   void refresh_reference();
 
  private:
-  struct Microbatch;
-  class Lane;
-
-  std::vector<Microbatch> make_microbatches(std::span<const LearnSequence> sequences) const;
-  double gradient_norm();
+  std::vector<Microbatch> own_microbatches(std::span<const LearnSequence> sequences) const;
+  int64_t first_lane() const { return team_.first_lane(options_.seat.rank()); }
+  void learn(Microbatch& m, GradientLane& lane, Transformer& worker,
+             std::span<const LearnSequence> minibatch, const StepOptions& options,
+             std::vector<SequenceResult>& by_sequence) const;
+  Status add_parts_of_all(std::vector<Microbatch>& microbatches, StepResult& result);
+  void add_own_lanes();
+  Result<double> gradient_norm();
+  void update_shard(const StepOptions& options, double gradient_norm);
   void update_bias(const StepOptions& options, StepResult& result);
+  Status publish();
 
   const kernels::Backend& backend_;
   const TransformerConfig config_;
   const ParameterLayout& layout_;
   Threads& threads_;
   const Options options_;
+  const TeamLayout team_;
+  const ShardMap shards_;
+  TeamExchange exchange_;
 
-  DeviceBuffer<float> masters_, m_, v_;
+  DeviceBuffer<float> masters_, m_, v_;  // Of the shard.
   PolicyWeights weights_;
   std::optional<PolicyWeights> reference_;
-  std::vector<std::unique_ptr<Lane>> lanes_;           // Gradient of each lane.
+  std::vector<std::unique_ptr<GradientLane>> lanes_;   // This rank's.
   std::vector<std::unique_ptr<Transformer>> workers_;  // One per thread.
   std::vector<kernels::Stream*> streams_;
-  DeviceBuffer<double> square_sums_;
+  DeviceBuffer<double> square_sums_;    // Of the shard's chunks.
+  std::vector<int64_t> expert_counts_;  // Of all ranks, of the last step.
   double beta1_power_ = 1;
   double beta2_power_ = 1;
 };

@@ -539,7 +539,7 @@ TEST_CASE("generator: weights change in flight, and each token is by those that 
                         .update =
                             [&] {
                               is_changed = true;
-                              changing.learner.set_state(second.learner.state());
+                              REQUIRE(changing.learner.set_state(second.learner.state()));
                             }});
     REQUIRE(is_changed);
     size_t before = 0, across = 0, after = 0;

@@ -12,6 +12,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
 #include "model/formats/checkpoint.h"
+#include "tests/support/learn_batch.h"
 #include "tests/support/tiny_policy.h"
 #include "tests/support/training_batch.h"
 
@@ -19,52 +20,12 @@ namespace troupe::model {
 namespace {
 
 using kernels::Precision;
+using tests::grpo_options;
+using tests::random_batch;
+using tests::sft_options;
+using Batch = tests::LearnBatch;
 
 const kernels::Backend& best_backend() { return *kernels::cpu_backends().front(); }
-
-// Sequences with everything that a step may want to know of them.
-struct Batch {
-  struct Row {
-    std::vector<int32_t> tokens{};
-    std::vector<uint8_t> loss_mask{};
-    std::vector<float> rollout_logprobs{};
-    std::vector<float> old_logprobs{};
-    double advantage = 0;
-    double token_weight = 0;
-  };
-  std::vector<Row> rows{};
-
-  std::vector<LearnSequence> view() const {
-    std::vector<LearnSequence> all;
-    for (const auto& row : rows) {
-      all.push_back({.tokens = row.tokens,
-                     .loss_mask = row.loss_mask,
-                     .rollout_logprobs = row.rollout_logprobs,
-                     .old_logprobs = row.old_logprobs,
-                     .advantage = row.advantage,
-                     .token_weight = row.token_weight});
-    }
-    return all;
-  }
-};
-
-// `count` sequences of 2 .. length_max tokens, the first third of each a prompt.
-Batch random_batch(uint64_t seed, size_t count, uint64_t length_max = 40) {
-  kernels::RandomStream random(seed, kernels::StreamId::kMakeData);
-  Batch batch;
-  for (size_t i = 0; i < count; ++i) {
-    auto& row = batch.rows.emplace_back();
-    const size_t T = 2 + random.below(length_max - 1);
-    for (size_t t = 0; t < T; ++t) {
-      row.tokens.push_back(static_cast<int32_t>(random.below(48)));
-      row.loss_mask.push_back(t > 0 && t >= T / 3 ? 1 : 0);
-      row.rollout_logprobs.push_back(static_cast<float>(-3.9 + random.uniform() - 0.5));
-    }
-    row.advantage = random.uniform() * 4 - 2;
-    row.token_weight = 1.0 / static_cast<double>(count * (T - std::max<size_t>(1, T / 3)));
-  }
-  return batch;
-}
 
 struct Setup {
   const kernels::Backend* backend = kernels::cpu_backends().front();
@@ -94,21 +55,17 @@ struct Policy {
                  .has_reference = setup.has_reference}) {}
 
   std::string hash() const { return tests::digest(learner.published()); }
+  StepResult step(std::span<const LearnSequence> minibatch, const StepOptions& options) {
+    auto result = learner.step(minibatch, options);
+    REQUIRE_MESSAGE(result, (result ? "" : result.error().message));
+    return *std::move(result);
+  }
 
   TransformerConfig config;
   ParameterLayout layout;
   Threads threads;
   Learner learner;
 };
-
-StepOptions sft_options() { return {.learning_rate = 1e-3, .balance_bias_rate = 0.01}; }
-StepOptions grpo_options() {
-  StepOptions options = sft_options();
-  options.grpo = GrpoObjective{.kl_coef = 0.05};
-  options.temperature = 0.8f;
-  options.weight_decay = 0.1;
-  return options;
-}
 
 struct GoldenCase {
   GoldenCase() {
@@ -149,7 +106,7 @@ TEST_CASE("learner: ten steps of AdamW give the reference's losses") {
                               .epsilon = train["eps"],
                               .gradient_clip = 0};
     for (size_t i = 0; i < want.size(); ++i) {
-      const StepResult step = policy.learner.step(golden.batch.view(), options);
+      const StepResult step = policy.step(golden.batch.view(), options);
       CAPTURE(i);
       // Float against double: 4e-6 at most was seen; a wrong step is off by 1e-2.
       CHECK(std::fabs(step.loss - want[i]) < 5e-5);
@@ -162,7 +119,7 @@ TEST_CASE("learner: ten steps of AdamW give the reference's losses") {
     }
     StepOptions still = options;
     still.learning_rate = 0;
-    CHECK(std::fabs(policy.learner.step(golden.batch.view(), still).loss -
+    CHECK(std::fabs(policy.step(golden.batch.view(), still).loss -
                     golden.json["train_final_loss"].get<double>()) < 5e-5);
   }
 }
@@ -188,7 +145,7 @@ TEST_CASE("learner: the loss is of the tokens that the mask names, weighed as th
         ++learned;
       }
     }
-    const StepResult step = policy.learner.step(golden.batch.view(), {.learning_rate = 0});
+    const StepResult step = policy.step(golden.batch.view(), {.learning_rate = 0});
     CHECK(step.tokens_learned == learned);
     CHECK(std::fabs(step.loss - want) < 1e-4);
   }
@@ -207,8 +164,8 @@ TEST_CASE("learner: computing activations again changes nothing but the memory")
       Policy policy({.config = config, .has_reference = true, .recomputes = recomputes});
       StepOptions first = sft_options(), second = grpo_options();
       if (!config.has_router_bias()) first.balance_bias_rate = second.balance_bias_rate = 0;
-      policy.learner.step(sft.view(), first);
-      const StepResult step = policy.learner.step(grpo.view(), second);
+      policy.step(sft.view(), first);
+      const StepResult step = policy.step(grpo.view(), second);
       violations.push_back(step.expert_load_max_violation);
       hashes.push_back(policy.hash());
     }
@@ -231,11 +188,11 @@ TEST_CASE("learner: the same weights from 1, 2 and 3 threads and every instructi
       CAPTURE(backend->name);
       CAPTURE(threads);
       Policy policy({.backend = backend, .threads = threads, .has_reference = true});
-      policy.learner.step(sft.view(), sft_options());
-      const StepResult step = policy.learner.step(grpo.view(), grpo_options());
+      policy.step(sft.view(), sft_options());
+      const StepResult step = policy.step(grpo.view(), grpo_options());
       CHECK(step.kl > 0);
       CHECK(step.clip_fraction > 0);
-      policy.learner.step(sft.view(), grpo_options());
+      policy.step(sft.view(), grpo_options());
       if (first.empty()) first = policy.hash();
       CHECK(policy.hash() == first);
     }
@@ -243,7 +200,7 @@ TEST_CASE("learner: the same weights from 1, 2 and 3 threads and every instructi
                    .precision = Precision::kFp32,
                    .microbatch_tokens = 64,
                    .has_reference = true});
-    policy.learner.step(sft.view(), sft_options());
+    policy.step(sft.view(), sft_options());
     if (first_float.empty()) first_float = policy.hash();
     CHECK(policy.hash() == first_float);
   }
@@ -261,7 +218,7 @@ TEST_CASE("learner: every lane reaches the update, and each number of lanes is s
                      .precision = Precision::kFp32,
                      .microbatch_tokens = 41,
                      .gradient_lanes = lanes});
-      const StepResult step = policy.learner.step(batch.view(), {.learning_rate = 1e-3});
+      const StepResult step = policy.step(batch.view(), {.learning_rate = 1e-3});
       norms.push_back(step.gradient_norm);
       if (hash.empty()) hash = policy.hash();
       CHECK(policy.hash() == hash);
@@ -282,19 +239,19 @@ TEST_CASE("learner: a gradient that is not finite leaves no trace") {
         std::tuple("nan", std::numeric_limits<double>::quiet_NaN(), 1.0)}) {
     CAPTURE(what);
     Policy disturbed({.has_reference = true}), calm({.has_reference = true});
-    for (auto* policy : {&disturbed, &calm}) policy->learner.step(good.view(), grpo_options());
+    for (auto* policy : {&disturbed, &calm}) policy->step(good.view(), grpo_options());
     Batch bad = random_batch(7, 6);
     bad.rows[3].advantage = advantage;
     bad.rows[3].token_weight = weight;
     const std::string before = disturbed.hash();
-    const StepResult step = disturbed.learner.step(bad.view(), grpo_options());
+    const StepResult step = disturbed.step(bad.view(), grpo_options());
     CHECK(step.was_skipped);
     CHECK_FALSE(step.was_finite);
     CHECK(disturbed.hash() == before);
     // Moments, t and bias show in the steps that follow.
     for (int i = 0; i < 2; ++i) {
-      const StepResult after = disturbed.learner.step(good.view(), grpo_options());
-      const StepResult wanted = calm.learner.step(good.view(), grpo_options());
+      const StepResult after = disturbed.step(good.view(), grpo_options());
+      const StepResult wanted = calm.step(good.view(), grpo_options());
       CHECK_FALSE(after.was_skipped);
       CHECK(after.loss == wanted.loss);
       CHECK(after.gradient_norm == wanted.gradient_norm);
@@ -307,20 +264,20 @@ TEST_CASE("learner: a gradient that is not finite leaves no trace") {
 TEST_CASE("learner: a minibatch with nothing to learn leaves no trace") {
   const Batch good = random_batch(6, 6);
   Policy disturbed({}), calm({});
-  for (auto* policy : {&disturbed, &calm}) policy->learner.step(good.view(), sft_options());
+  for (auto* policy : {&disturbed, &calm}) policy->step(good.view(), sft_options());
   const std::string before = disturbed.hash();
   Batch masked = random_batch(8, 5);
   for (auto& row : masked.rows) row.loss_mask.assign(row.tokens.size(), 0);
   for (const Batch& empty : {Batch{}, masked}) {
-    const StepResult step = disturbed.learner.step(empty.view(), sft_options());
+    const StepResult step = disturbed.step(empty.view(), sft_options());
     CHECK(step.was_skipped);
     CHECK(step.was_finite);
     CHECK(step.tokens_learned == 0);
     CHECK(step.loss == 0);
     CHECK(disturbed.hash() == before);
   }
-  CHECK(disturbed.learner.step(good.view(), sft_options()).loss ==
-        calm.learner.step(good.view(), sft_options()).loss);
+  CHECK(disturbed.step(good.view(), sft_options()).loss ==
+        calm.step(good.view(), sft_options()).loss);
   CHECK(disturbed.hash() == calm.hash());
 }
 
@@ -353,7 +310,7 @@ TEST_CASE("learner: the gate's bias moves by the sign of total - experts * count
     for (const auto& row : batch.rows) tokens += static_cast<int64_t>(row.tokens.size());
     REQUIRE(total == 2 * tokens);
     const StepResult step =
-        policy.learner.step(batch.view(), {.learning_rate = 0, .balance_bias_rate = 0.25});
+        policy.step(batch.view(), {.learning_rate = 0, .balance_bias_rate = 0.25});
     const auto bias = bias_of(policy);
     int64_t largest = 0;
     for (size_t e = 0; e < 4; ++e) {
@@ -371,10 +328,10 @@ TEST_CASE("learner: a fair load moves no bias, and a rate of zero none at all") 
   TransformerConfig config = tests::tiny_config();
   config.num_experts_per_tok = 4;  // Everybody is asked.
   Policy fair({.config = config});
-  fair.learner.step(random_batch(9, 3).view(), {.learning_rate = 1e-3, .balance_bias_rate = 1});
+  fair.step(random_batch(9, 3).view(), {.learning_rate = 1e-3, .balance_bias_rate = 1});
   CHECK(bias_of(fair) == std::vector<float>(4, 0.0f));
   Policy still({});
-  still.learner.step(random_batch(9, 3).view(), {.learning_rate = 1e-3});
+  still.step(random_batch(9, 3).view(), {.learning_rate = 1e-3});
   CHECK(bias_of(still) == std::vector<float>(4, 0.0f));
 }
 
@@ -384,13 +341,13 @@ TEST_CASE("learner: a gradient longer than the clip is scaled to it, a shorter o
   const Batch batch = random_batch(10, 6);
   const Setup setup{.precision = Precision::kFp32};
   Policy asked(setup);
-  const double norm = asked.learner.step(batch.view(), {.learning_rate = 0}).gradient_norm;
+  const double norm = asked.step(batch.view(), {.learning_rate = 0}).gradient_norm;
   for (double clip : {0.0, norm / 4, norm * 4}) {
     CAPTURE(clip);
     Policy policy(setup);
     const auto before = policy.learner.published();
-    const StepResult step = policy.learner.step(
-        batch.view(), {.learning_rate = 1e4, .epsilon = 1e4, .gradient_clip = clip});
+    const StepResult step =
+        policy.step(batch.view(), {.learning_rate = 1e4, .epsilon = 1e4, .gradient_clip = clip});
     CHECK(step.gradient_norm == norm);  // Before clipping.
     const auto after = policy.learner.published();
     double squares = 0;
@@ -408,8 +365,7 @@ TEST_CASE("learner: only matrices decay") {
   Batch batch = random_batch(11, 4);
   for (auto& row : batch.rows) row.token_weight = 0;  // A gradient of exactly zero.
   const auto before = policy.learner.published();
-  const StepResult step =
-      policy.learner.step(batch.view(), {.learning_rate = 0.5, .weight_decay = 0.5});
+  const StepResult step = policy.step(batch.view(), {.learning_rate = 0.5, .weight_decay = 0.5});
   CHECK(step.gradient_norm == 0);
   CHECK_FALSE(step.was_skipped);
   const auto after = policy.learner.published();
@@ -425,28 +381,28 @@ TEST_CASE("learner: only matrices decay") {
 TEST_CASE("learner: reset_optimizer makes it a new learner of the same weights") {
   const Batch a = random_batch(12, 5), b = random_batch(13, 5);
   Policy policy({.precision = Precision::kFp32});
-  policy.learner.step(a.view(), sft_options());
+  policy.step(a.view(), sft_options());
   const auto middle = policy.learner.published();
   policy.learner.reset_optimizer();
-  policy.learner.step(b.view(), sft_options());
+  policy.step(b.view(), sft_options());
   Policy fresh({.precision = Precision::kFp32, .initial = middle});
-  fresh.learner.step(b.view(), sft_options());
+  fresh.step(b.view(), sft_options());
   CHECK(policy.hash() == fresh.hash());
 
   Policy without({.precision = Precision::kFp32});
-  without.learner.step(a.view(), sft_options());
-  without.learner.step(b.view(), sft_options());
+  without.step(a.view(), sft_options());
+  without.step(b.view(), sft_options());
   CHECK(without.hash() != fresh.hash());
 }
 
 TEST_CASE("learner: the divergence is zero right after the reference is refreshed, not later") {
   const Batch batch = random_batch(14, 6);
   Policy policy({.has_reference = true});
-  CHECK(policy.learner.step(batch.view(), grpo_options()).kl == 0);
-  CHECK(policy.learner.step(batch.view(), grpo_options()).kl > 0);
+  CHECK(policy.step(batch.view(), grpo_options()).kl == 0);
+  CHECK(policy.step(batch.view(), grpo_options()).kl > 0);
   policy.learner.refresh_reference();
-  CHECK(policy.learner.step(batch.view(), grpo_options()).kl == 0);
-  CHECK(policy.learner.step(batch.view(), grpo_options()).kl > 0);
+  CHECK(policy.step(batch.view(), grpo_options()).kl == 0);
+  CHECK(policy.step(batch.view(), grpo_options()).kl > 0);
 }
 
 TEST_CASE("learner: score gives the log-probabilities that a step sees, whatever the packing") {
@@ -465,7 +421,7 @@ TEST_CASE("learner: score gives the log-probabilities that a step sees, whatever
         batch.rows[s].rollout_logprobs = scores[s];
       }
       StepOptions options{.grpo = GrpoObjective{}, .temperature = 0.7f, .learning_rate = 1e-3};
-      const StepResult step = policy.learner.step(batch.view(), options);
+      const StepResult step = policy.step(batch.view(), options);
       CHECK(step.ratio_max == 1.0);
       CHECK(step.ppo_kl == 0.0);
       CHECK(step.clip_fraction == 0.0);
@@ -489,14 +445,14 @@ TEST_CASE("learner: at the policy that sampled them a correction changes no bit 
   Policy plain(setup);
   const auto scores = plain.learner.score(batch.view(), grpo_options().temperature);
   for (size_t s = 0; s < scores.size(); ++s) batch.rows[s].rollout_logprobs = scores[s];
-  const StepResult want = plain.learner.step(batch.view(), grpo_options());
+  const StepResult want = plain.step(batch.view(), grpo_options());
   for (const auto correction : kCorrections) {
     for (const bool has_old : {false, true}) {
       for (auto& row : batch.rows) {
         row.old_logprobs = has_old ? row.rollout_logprobs : std::vector<float>{};
       }
       Policy policy(setup);
-      const StepResult got = policy.learner.step(batch.view(), corrected_options(correction));
+      const StepResult got = policy.step(batch.view(), corrected_options(correction));
       CHECK(got.loss == want.loss);
       CHECK(got.gradient_norm == want.gradient_norm);
       CHECK(policy.hash() == plain.hash());
@@ -513,11 +469,11 @@ TEST_CASE("learner: without old log-probabilities a correction takes those of it
   Batch batch = random_batch(18, 9);
   for (const auto correction : kCorrections) {
     Policy own({.has_reference = true}), told({.has_reference = true});
-    const StepResult want = own.learner.step(batch.view(), corrected_options(correction));
+    const StepResult want = own.step(batch.view(), corrected_options(correction));
     Batch with_old = batch;
     const auto scores = told.learner.score(batch.view(), grpo_options().temperature);
     for (size_t s = 0; s < scores.size(); ++s) with_old.rows[s].old_logprobs = scores[s];
-    const StepResult got = told.learner.step(with_old.view(), corrected_options(correction));
+    const StepResult got = told.step(with_old.view(), corrected_options(correction));
     CHECK(got.loss == want.loss);
     CHECK(told.hash() == own.hash());
     CHECK(want.ratio_max == 1);  // Nothing has moved yet, however stale the responses are.
@@ -535,7 +491,7 @@ struct StaleCase {
     Policy policy({.has_reference = true});
     const auto scores = policy.learner.score(batch.view(), grpo_options().temperature);
     for (size_t s = 0; s < scores.size(); ++s) batch.rows[s].old_logprobs = scores[s];
-    policy.learner.step(random_batch(20, 9).view(), sft_options());
+    policy.step(random_batch(20, 9).view(), sft_options());
     learned = policy.learner.published();
   }
   Batch batch = random_batch(19, 13);
@@ -576,7 +532,7 @@ TEST_CASE("learner: a corrected step is that of its tokens, whatever threads and
             num_truncated += token.is_truncated ? 1 : 0;
           }
         }
-        const StepResult step = policy.learner.step(stale.batch.view(), options);
+        const StepResult step = policy.step(stale.batch.view(), options);
         CHECK(step.loss == doctest::Approx(loss).epsilon(1e-12));
         CHECK(step.ratio_max != 1);
         if (hash_of_packing.empty()) hash_of_packing = policy.hash();
@@ -598,7 +554,7 @@ TEST_CASE("learner: a corrected step is that of its tokens, whatever threads and
     hashes.push_back(hash);
   }
   Policy plain({.has_reference = true, .initial = stale.learned});
-  plain.learner.step(stale.batch.view(), grpo_options());
+  plain.step(stale.batch.view(), grpo_options());
   CHECK(hashes[0] != hashes[1]);
   CHECK(hashes[0] != plain.hash());
   CHECK(hashes[1] != plain.hash());
@@ -616,9 +572,9 @@ TEST_CASE("learner: the gradient of a corrected step is that of its loss") {
     options.epsilon = 1e4;
     const double length = 5e-5;
     options.learning_rate = options.epsilon * length;
-    const StepResult before = policy.learner.step(stale.batch.view(), options);
+    const StepResult before = policy.step(stale.batch.view(), options);
     options.learning_rate = 0;
-    const StepResult after = policy.learner.step(stale.batch.view(), options);
+    const StepResult after = policy.step(stale.batch.view(), options);
     const double slope = (before.loss - after.loss) / length;
     CHECK(slope == doctest::Approx(before.gradient_norm * before.gradient_norm).epsilon(0.02));
   }
@@ -638,12 +594,12 @@ TEST_CASE("learner: at ratio one an advantage of one is imitation, and of minus 
     return sum;
   };
   const double before = mean_score(imitating);
-  imitating.learner.step(batch.view(), {.learning_rate = 1e-3});
+  imitating.step(batch.view(), {.learning_rate = 1e-3});
   CHECK(mean_score(imitating) > before);
   for (double advantage : {1.0, -1.0}) {
     for (auto& row : batch.rows) row.advantage = advantage;
     Policy policy(setup);
-    policy.learner.step(batch.view(), {.grpo = GrpoObjective{}, .learning_rate = 1e-3});
+    policy.step(batch.view(), {.grpo = GrpoObjective{}, .learning_rate = 1e-3});
     if (advantage > 0) {
       CHECK(policy.hash() == imitating.hash());
     } else {
