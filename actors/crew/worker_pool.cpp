@@ -1,4 +1,4 @@
-#include "actors/scheduler/worker_pool.h"
+#include "actors/crew/worker_pool.h"
 
 #include <fmt/format.h>
 #include <signal.h>
