@@ -11,7 +11,7 @@
 
 #include "actors/controller/controller.h"
 #include "actors/controller/prepared_job.h"
-#include "actors/scheduler/worker_pool.h"
+#include "actors/crew/worker_pool.h"
 
 namespace troupe::actors {
 

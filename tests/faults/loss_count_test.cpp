@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "actors/scheduler/worker_pool.h"
+#include "actors/crew/worker_pool.h"
 
 namespace troupe::actors {
 namespace {

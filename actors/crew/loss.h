@@ -1,0 +1,11 @@
+// Whose fault it is that a worker is lost. What it had is counted by that.
+#pragma once
+
+namespace troupe::actors {
+
+enum class Loss {
+  kFault,   // Its own: it ended by itself, does not come up, or a deadline has passed.
+  kKilled,  // From outside: somebody's signal, silence, or a connection that is gone.
+};
+
+}  // namespace troupe::actors
