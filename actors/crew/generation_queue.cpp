@@ -145,7 +145,7 @@ std::optional<std::vector<GroupKey>> GenerationQueue::arrived(uint32_t slot, uin
                                                               GroupsGenerated& generated,
                                                               double now) {
   Rollout& rollout = rollouts_[slot];
-  if (request_id != rollout.request) return std::nullopt;
+  if (rollout.request == 0 || request_id != rollout.request) return std::nullopt;
   std::erase_if(generated.groups, [&](const GeneratedGroup& group) {
     return rollout.groups.erase(key_of(group)) == 0;
   });

@@ -106,7 +106,7 @@ void JudgingQueue::give(uint32_t slot, const IsSuspect& is_suspect, double now) 
 bool JudgingQueue::answered(uint32_t slot, uint64_t request_id, const GroupsJudged& judged,
                             double now) {
   Verifier& verifier = verifiers_[slot];
-  if (request_id != verifier.request) return false;
+  if (verifier.request == 0 || request_id != verifier.request) return false;
   verifier.request = 0;
   verifier.busy.end(now);
   for (const JudgedGroup& group : judged.groups) {

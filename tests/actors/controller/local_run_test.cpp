@@ -243,7 +243,8 @@ struct Oracle {
                              .learning_rate = job.grpo.learning_rate * warm,
                              .balance_bias_rate = job.learner.balance_bias_rate});
     learned += static_cast<int64_t>(rows.size());
-    losses.push_back(result.loss);
+    REQUIRE(result);
+    losses.push_back(result->loss);
     if (step % job.grpo.reference_refresh_steps == 0) learner.refresh_reference();
   }
 

@@ -73,6 +73,16 @@ struct Fixture {
   GenerationQueue queue;
 };
 
+TEST_CASE("generation queue: an answer of who was asked nothing counts for nothing") {
+  Fixture f(2);
+  GroupsGenerated generated{.groups = {{.id = {Round{0}, 0}}}, .is_last = true};
+  CHECK_FALSE(f.queue.arrived(0, 0, generated, f.now));
+  f.want({0});
+  CHECK_FALSE(f.queue.arrived(0, 0, generated, f.now));
+  CHECK(ordinals(f.give(1).groups) == Ordinals{0});
+  CHECK_FALSE(f.queue.arrived(0, 0, generated, f.now));
+}
+
 TEST_CASE("generation queue: groups are shared out, and one request at a time is given") {
   Fixture f(2);
   f.want({0, 1, 2, 3, 4});

@@ -76,6 +76,7 @@ TEST_CASE("judging queue: an answer counts once, and from the worker that was as
   CHECK_FALSE(f.queue.answered(1, f.requests[0], {.groups = {judged(0)}}, f.now));
   CHECK(f.say(0, {judged(0)}));
   CHECK_FALSE(f.say(0, {judged(0)}));
+  CHECK_FALSE(f.queue.answered(1, 0, {.groups = {judged(0)}}, f.now));  // Never asked.
   CHECK(f.queue.take_num_verdicts() == 1);
   CHECK(f.queue.take_num_verdicts() == 0);
 }
