@@ -153,15 +153,15 @@ class ByHand {
                        .token_weight = 1.0 / (static_cast<double>(rewards.size()) *
                                               static_cast<double>(t.num_response_tokens()))});
     }
-    return learner_
-        .step(batch,
-              {.grpo = model::GrpoObjective{.kl_coef = job_.grpo.kl_coef,
-                                            .off_policy_correction = model::off_policy_correction(
-                                                job_.grpo.off_policy_correction),
-                                            .importance_cap = job_.grpo.importance_cap},
-               .temperature = static_cast<float>(job_.rollout.temperature),
-               .learning_rate = 3e-3})
-        .loss;
+    const auto result = learner_.step(
+        batch, {.grpo = model::GrpoObjective{.kl_coef = job_.grpo.kl_coef,
+                                             .off_policy_correction = model::off_policy_correction(
+                                                 job_.grpo.off_policy_correction),
+                                             .importance_cap = job_.grpo.importance_cap},
+                .temperature = static_cast<float>(job_.rollout.temperature),
+                .learning_rate = 3e-3});
+    REQUIRE(result);
+    return result->loss;
   }
 
   std::string weights_sha256() const {
