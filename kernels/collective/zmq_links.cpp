@@ -25,6 +25,7 @@ constexpr char kDomain[] = "troupe.team";
 constexpr int kHandshakeMs = 10'000;
 // What CURVE adds to a message: the bound is on what arrives, before it is decrypted.
 constexpr size_t kCurveBytes = 64;
+constexpr size_t kMemoryKeptBytes = 16 << 20;
 constexpr size_t kEndpointBytesMax = 256;
 constexpr size_t kAdmissionFramesMax = 16;
 // A day. The library's "never" (-1) also throws away what a connection that has ended had brought
@@ -78,6 +79,9 @@ ZmqLinks::ZmqLinks(const ZmqMesh::Options& options)
       dealers_(static_cast<size_t>(options.seat.rank)),
       guests_(static_cast<size_t>(options.seat.num_ranks())),
       lost_(static_cast<size_t>(options.seat.num_ranks())) {
+  // The C library gives memory back to the system, and takes it again page by page, unless blocks
+  // of this size have been seen to come and go; for messages that costs as much as all copying.
+  { const zmq::message_t largest(kMemoryKeptBytes); }
   knocks_.set(zmq::sockopt::linger, 0);
   // Before anybody can knock.
   knocks_.bind("inproc://zeromq.zap.01");
