@@ -97,7 +97,7 @@ class Bench {
       const std::string fraction =
           entry.bound > 0 ? fmt::format("{:5.1f} % of {:.1f}", entry.fraction() * 100, entry.bound)
                           : "";
-      fmt::print("{:<42}{:<36}{:>10.5g} {:<8} +-{:>4.1f} %  {}\n", entry.name, entry.shape,
+      fmt::print("{:<47}{:<36}{:>10.5g} {:<8} +-{:>4.1f} %  {}\n", entry.name, entry.shape,
                  entry.value, entry.unit, entry.spread * 50, fraction);
       std::fflush(stdout);
     }
