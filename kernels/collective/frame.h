@@ -18,6 +18,7 @@ enum class FrameType : uint8_t {
   kAcknowledge = 4,  // So many chunks were taken: channel, count.
   kGiveUp = 5,       // The team has ended: a code in count, and why.
   kLeave = 6,        // Nothing more will come from here, and nothing is missing.
+  kBeat = 7,         // The sender lives.
 };
 
 // Large enough that threads hand over seldom, and few enough under way to stay in a cache.

@@ -111,8 +111,6 @@ void ZmqLinks::set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kMessageBytesMax + kCurveBytes));
   socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
   socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
-  socket.set(zmq::sockopt::heartbeat_ivl, static_cast<int>(options_.heartbeat.count()));
-  socket.set(zmq::sockopt::heartbeat_timeout, static_cast<int>(options_.silence_max.count()));
 }
 
 Status ZmqLinks::bind() {
@@ -252,7 +250,7 @@ void ZmqLinks::read_router_events() {
       Guest& guest = guests_[static_cast<size_t>(rank)];
       if (guest.descriptor < 0 || guest.descriptor != static_cast<int>(event.value)) continue;
       guest.descriptor = -1;
-      lose(rank, "its connection has ended, or it answers no heartbeats");
+      lose(rank, "its connection has ended");
     }
   }
 }
@@ -271,7 +269,7 @@ void ZmqLinks::read_dealer_events(int rank) {
         lose(rank, "it does not let this rank in, or is another than was said");
         break;
       case ZMQ_EVENT_DISCONNECTED:
-        lose(rank, "its connection has ended, or it answers no heartbeats");
+        lose(rank, "its connection has ended");
         break;
       default:
         break;
