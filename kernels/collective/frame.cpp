@@ -63,6 +63,7 @@ bool has_only_its_fields(const Frame& frame) {
       rest.count = 0;
       break;
     case FrameType::kLeave:
+    case FrameType::kBeat:
       break;
   }
   return rest == Frame{};
@@ -103,7 +104,7 @@ Result<Received> decode(std::span<const std::byte> message) {
   std::memcpy(&wire, message.data(), sizeof(wire));
   if (wire.magic != kMagic) return refused("another protocol");
   if (wire.type < static_cast<uint8_t>(FrameType::kHello) ||
-      wire.type > static_cast<uint8_t>(FrameType::kLeave)) {
+      wire.type > static_cast<uint8_t>(FrameType::kBeat)) {
     return refused("unknown type");
   }
   if (wire.kind > static_cast<uint8_t>(Collective::kBarrier)) return refused("unknown operation");

@@ -18,11 +18,12 @@ enum class FrameType : uint8_t {
   kAcknowledge = 4,  // So many chunks were taken: channel, count.
   kGiveUp = 5,       // The team has ended: a code in count, and why.
   kLeave = 6,        // Nothing more will come from here, and nothing is missing.
+  kBeat = 7,         // The sender lives.
 };
 
-// Messages stay below 1 MiB, and few enough are under way to stay in a cache.
+// Large enough that threads hand over seldom, and few enough under way to stay in a cache.
 inline constexpr size_t kFrameBytes = 64;  // Of a header.
-inline constexpr size_t kChunkBytesMax = 128 << 10;
+inline constexpr size_t kChunkBytesMax = 256 << 10;
 inline constexpr size_t kReasonBytesMax = 1'024;
 inline constexpr size_t kMessageBytesMax = kFrameBytes + kChunkBytesMax;
 inline constexpr uint32_t kChunksInFlightMax = 8;  // To one rank, on one channel.

@@ -55,6 +55,7 @@ class ZmqMesh::Impl {
         links_(options_),
         is_heard_(static_cast<size_t>(size())),
         has_left_(static_cast<size_t>(size())),
+        heard_at_(static_cast<size_t>(size())),
         channels_(static_cast<size_t>(options_.num_channels)) {
     for (int channel = 0; channel < options_.num_channels; ++channel) {
       conversations_.emplace_back(channel, rank(), size(), links_);
@@ -165,6 +166,7 @@ class ZmqMesh::Impl {
       // Losses wait until everything that was said before has been heard.
       if (take_frames()) {
         for (const ZmqLinks::Loss& loss : links_.take_losses()) lost(loss);
+        look_for_the_silent();
       }
       look_at_joining();
       look_at_operations();
@@ -177,18 +179,14 @@ class ZmqMesh::Impl {
   }
 
   std::optional<milliseconds> time_left() const {
-    std::optional<Deadline> first;
-    const auto consider = [&first](Deadline deadline) {
-      first = first ? std::min(*first, deadline) : deadline;
-    };
+    if (ended_) return std::nullopt;
+    Deadline first = next_beat_;
+    const auto consider = [&first](Deadline deadline) { first = std::min(first, deadline); };
     if (joins_until_) consider(*joins_until_);
     for (const Conversation& conversation : conversations_) {
       if (conversation.is_under_way()) consider(conversation.transfer()->deadline);
     }
-    if (!first) return std::nullopt;
-    // An hour at most: far deadlines are no numbers of milliseconds.
-    const auto left = std::min<Clock::duration>(*first - Clock::now(), std::chrono::hours(1));
-    return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(left));
+    return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(first - Clock::now()));
   }
 
   // False when the mesh is to close.
@@ -237,10 +235,11 @@ class ZmqMesh::Impl {
   }
 
   void hear(const ZmqLinks::Incoming& incoming) {
-    ++num_frames_;
     const int from = incoming.rank;
+    heard_at_[static_cast<size_t>(from)] = Clock::now();
     const auto received =
         decode({static_cast<const std::byte*>(incoming.message.data()), incoming.message.size()});
+    if (!received || received->frame.type != FrameType::kBeat) ++num_frames_;
     Status heard = received ? hear(from, *received) : Status(received.error());
     if (heard) return;
     Error error = heard.error();
@@ -257,6 +256,7 @@ class ZmqMesh::Impl {
     if (!is_heard_[index] || has_left_[index]) {
       return Error{ErrorCode::kCorruption, "it speaks before its hello or after its farewell"};
     }
+    if (frame.type == FrameType::kBeat) return ok();
     if (frame.type == FrameType::kLeave) {
       has_left_[index] = true;
       return ok();
@@ -306,6 +306,32 @@ class ZmqMesh::Impl {
         end(dialled.error());
       } else {
         links_.send(other, hello(), {});
+      }
+    }
+  }
+
+  // The library's own heartbeats say nothing of a frozen rank whose connection is full: they wait
+  // behind what it does not read, and only then begin to count.
+  void look_for_the_silent() {
+    const auto now = Clock::now();
+    // Who was frozen here itself has heard nobody, and asks again.
+    if (now - looked_at_ > options_.silence_max / 2) {
+      std::fill(heard_at_.begin(), heard_at_.end(), now);
+    }
+    looked_at_ = now;
+    for (int other = 0; other < size() && !ended_; ++other) {
+      const auto index = static_cast<size_t>(other);
+      if (other == rank() || !is_heard_[index] || has_left_[index]) continue;
+      if (now - heard_at_[index] <= options_.silence_max) continue;
+      end({ErrorCode::kUnavailable,
+           fmt::format("rank {} is gone: nothing was heard of it for {} ms", other,
+                       options_.silence_max.count())});
+    }
+    if (ended_ || now < next_beat_) return;
+    next_beat_ = now + options_.heartbeat;
+    for (int other = 0; other < size(); ++other) {
+      if (other != rank() && is_heard_[static_cast<size_t>(other)]) {
+        links_.send(other, {.type = FrameType::kBeat}, {});
       }
     }
   }
@@ -400,7 +426,10 @@ class ZmqMesh::Impl {
   std::vector<Conversation> conversations_{};  // By channel.
   std::vector<bool> is_heard_;                 // By rank: its hello.
   std::vector<bool> has_left_;                 // By rank: its farewell.
-  std::optional<Deadline> joins_until_{};      // While it does.
+  std::vector<Clock::time_point> heard_at_;    // By rank: its last frame.
+  Clock::time_point looked_at_{};
+  Clock::time_point next_beat_{};
+  std::optional<Deadline> joins_until_{};  // While it does.
   uint64_t num_frames_ = 0;
 
   mutable std::mutex mutex_{};
@@ -426,9 +455,11 @@ Result<std::shared_ptr<ZmqMesh>> ZmqMesh::open(Options options) {
   if (auto checked = check(options.seat); !checked) return checked.error();
   if (options.num_channels < 1 || options.num_channels > kChannelsMax ||
       options.num_io_threads < 1 || options.heartbeat <= milliseconds(0) ||
-      options.silence_max < options.heartbeat) {
-    return invalid_argument(fmt::format(
-        "a mesh has 1 to {} channels, threads for input and output, and heartbeats", kChannelsMax));
+      options.silence_max < 4 * options.heartbeat) {
+    return invalid_argument(
+        fmt::format("a mesh has 1 to {} channels, threads for input and output, and four "
+                    "heartbeats before it takes silence for an end",
+                    kChannelsMax));
   }
   Descriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return system_error("cannot make an event", errno);

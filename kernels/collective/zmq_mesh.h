@@ -3,7 +3,7 @@
 //   open ──▶ endpoint, which the caller takes to all ranks ──▶ join ──▶ communicator(mesh, channel)
 //
 // One thread per mesh owns the sockets and moves all bytes; callers wait for it. A rank whose
-// process has ended is noticed at once, one that does not answer heartbeats after `silence_max`.
+// process has ended is noticed at once, one that is frozen after `silence_max`.
 // Who waits longer than that for a rank that lives (it computes, or hangs) has its deadline.
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <random>
 
+#include "kernels/collective/frame.h"
 #include "tests/kernels/collective/team_fixture.h"
 
 namespace troupe::kernels {
@@ -45,13 +46,14 @@ TEST_CASE("communicator: all_to_all brings each part to its rank") {
   });
 }
 
-TEST_CASE("communicator: parts may be empty, or of many messages") {
+TEST_CASE("communicator: parts may be empty, of one whole message, or of many") {
+  constexpr size_t kChunk = collective::kChunkBytesMax;
   for_each_team({2, 3}, 1, [](TestTeam& team) {
     team.run([](Communicator& at) {
       CHECK(exchanges(at, [](int, int) { return 0; }));
       CHECK(exchanges(at, [](int from, int to) { return from < to ? 3'000'001 : 0; }));
-      CHECK(exchanges(at, [](int from, int) { return from == 0 ? 0 : 128 << 10; }));
-      CHECK(exchanges(at, [](int, int to) { return (128 << 10) + to; }));
+      CHECK(exchanges(at, [](int from, int) { return from == 0 ? 0 : kChunk; }));
+      CHECK(exchanges(at, [](int, int to) { return kChunk + static_cast<size_t>(to); }));
     });
   });
 }

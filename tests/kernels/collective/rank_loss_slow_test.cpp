@@ -2,6 +2,7 @@
 // them in time.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ std::string read_line(int pipe) {
 
 // The life of a rank: says where it is, joins, says so, and gathers until an error ends it.
 [[noreturn]] void live(const ZmqSeat& seat, const std::string& address, const Wires& wires) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // Also when it is frozen.
   auto mesh = ZmqMesh::open(
       {.seat = seat, .address = address, .heartbeat = kHeartbeat, .silence_max = kSilenceMax});
   if (!mesh) ::_exit(10);

@@ -120,6 +120,7 @@ class TestTeam {
   std::unique_ptr<Communicator> at(int rank, int channel = 0) const {
     return kernels::collective::communicator(meshes_[static_cast<size_t>(rank)], channel);
   }
+  Mesh& mesh(int rank) const { return *meshes_[static_cast<size_t>(rank)]; }
   // The rank ends in good order, when nobody holds a communicator of it.
   void leave(int rank) { meshes_[static_cast<size_t>(rank)].reset(); }
 
