@@ -28,35 +28,18 @@
 #include <variant>
 #include <vector>
 
-#include "actors/controller/job_data.h"
 #include "actors/controller/nothing_learned.h"
 #include "actors/controller/round_plan.h"
 #include "actors/controller/sft_plan.h"
+#include "actors/job/job_data.h"
 #include "actors/metrics_sink.h"
+#include "actors/replay/job_history.h"
 #include "actors/replay/replay_store.h"
 #include "model/data/draw_order.h"
 #include "schemas/records.h"
 #include "schemas/work.h"
 
 namespace troupe::actors {
-
-// What the store knows of a job when its controller begins.
-struct RunHistory {
-  std::vector<PointRecord> points{};  // Oldest first; all verified.
-  std::vector<StepRecord> steps{};    // Oldest first; at least those after the last point.
-  std::vector<EvaluationRecord> evaluations{};  // Oldest first.
-  Ledger ledger{};
-};
-
-// And of a round.
-struct RoundHistory {
-  std::vector<GroupRecord> groups{};
-  std::vector<DropRecord> drops{};
-  // In the order of their records; of groups that are complete, too.
-  ResponseSegments segments{};
-  uint32_t num_segment_records = 0;
-  bool was_begun = false;
-};
 
 // What is to be done.
 namespace command {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "actors/controller/controller.h"
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "actors/scheduler/worker_pool.h"
 
 namespace troupe::actors {
