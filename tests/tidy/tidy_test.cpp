@@ -46,6 +46,10 @@ const std::vector<Allowed>& actors_folders() {
 // Included by what is below its folder, because it is on its way out of there.
 constexpr std::string_view kMovesOut = "actors/scheduler/worker_pool.h";
 
+// Those that share a folder and know each other only through controller.h, which owns them.
+constexpr std::array<std::string_view, 5> kControllerParts = {"held_out", "learning", "points",
+                                                              "published_policies", "rounds"};
+
 fs::path root() { return TROUPE_SOURCE_DIR; }
 
 struct Source {
@@ -183,6 +187,27 @@ TEST_CASE("tidy: within actors, too, includes go one way") {
     CHECK(targets_of[folder].count(actors_folder(target)) == 1);
   });
   CHECK(includes > 100);
+}
+
+TEST_CASE("tidy: the parts of the controller do not know each other") {
+  size_t parts = 0;
+  for_each_line([&](const Source& source, size_t number, const std::string& line) {
+    const auto part_of = [](std::string_view path) -> std::string_view {
+      for (const std::string_view part : kControllerParts) {
+        const std::string stem = "actors/controller/" + std::string(part);
+        if (path == stem + ".h" || path == stem + ".cpp") return part;
+      }
+      return "";
+    };
+    const std::string_view part = part_of(source.path);
+    const std::string target = included(line);
+    if (part.empty() || target.empty()) return;
+    CAPTURE(where(source, number));
+    CHECK((part_of(target).empty() || part_of(target) == part));
+    CHECK(target != "actors/controller/controller.h");
+    if (part_of(target) == part) ++parts;
+  });
+  CHECK(parts == kControllerParts.size());
 }
 
 TEST_CASE("tidy: libraries stay where they belong") {
