@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/controller/job_data.h"
+#include "actors/job/job_data.h"
 #include "actors/metrics_sink.h"
 #include "model/generation/generator.h"
 #include "schemas/job.h"

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "actors/controller/controller.h"
-#include "actors/controller/prepared_job.h"
 #include "actors/crew/worker_pool.h"
+#include "actors/job/prepared_job.h"
 
 namespace troupe::actors {
 

@@ -3,9 +3,9 @@
 #include <chrono>
 #include <deque>
 
-#include "actors/controller/checkpoints.h"
 #include "actors/controller/controller.h"
-#include "actors/controller/prepared_job.h"
+#include "actors/job/checkpoints.h"
+#include "actors/job/prepared_job.h"
 #include "actors/rollout/rollout_role.h"
 #include "actors/verifier/verifier_role.h"
 #include "schemas/check.h"

@@ -10,9 +10,9 @@
 #include <memory>
 #include <string>
 
-#include "actors/controller/checkpoints.h"
 #include "actors/controller/job_run.h"
 #include "actors/head_context.h"
+#include "actors/job/checkpoints.h"
 #include "actors/replay/job_history.h"
 #include "schemas/envelope.h"
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/controller/job_data.h"
+#include "actors/job/job_data.h"
 #include "model/data/draw_order.h"
 #include "schemas/job.h"
 #include "schemas/work.h"

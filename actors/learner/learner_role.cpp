@@ -6,7 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "actors/learner/off_policy_metrics.h"
 #include "model/data/prompt_template.h"
 #include "model/formats/checkpoint.h"

@@ -1,16 +1,34 @@
 // What the store knows of a job, as those who go on with it need it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "actors/controller/controller.h"
 #include "actors/replay/replay_store.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
 
 namespace troupe::actors {
+
+// What the store knows of a job when its controller begins.
+struct RunHistory {
+  std::vector<PointRecord> points{};  // Oldest first; all verified.
+  std::vector<StepRecord> steps{};    // Oldest first; at least those after the last point.
+  std::vector<EvaluationRecord> evaluations{};  // Oldest first.
+  Ledger ledger{};
+};
+
+// And of a round.
+struct RoundHistory {
+  std::vector<GroupRecord> groups{};
+  std::vector<DropRecord> drops{};
+  // In the order of their records; of groups that are complete, too.
+  ResponseSegments segments{};
+  uint32_t num_segment_records = 0;
+  bool was_begun = false;
+};
 
 struct JobHistory {
   RunHistory run{};

@@ -4,8 +4,8 @@
 
 #include <chrono>
 
-#include "actors/controller/checkpoints.h"
-#include "actors/hub.h"
+#include "actors/job/checkpoints.h"
+#include "actors/scheduler/hub.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
 #include "schemas/overloaded.h"

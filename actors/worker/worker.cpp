@@ -9,7 +9,7 @@
 #include <exception>
 #include <future>
 
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "actors/lease_numbers.h"
 #include "actors/transport.h"
 #include "actors/worker/executor.h"

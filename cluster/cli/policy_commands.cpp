@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "actors/controller/evaluate.h"
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "actors/verifier/verifier_table.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/input_lines.h"

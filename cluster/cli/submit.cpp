@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/door.h"
 #include "cluster/jobs/job_file.h"

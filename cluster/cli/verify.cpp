@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "actors/verifier/code/code_verdict.h"
 #include "actors/verifier/math/extraction.h"
 #include "actors/verifier/math/math_verdict.h"

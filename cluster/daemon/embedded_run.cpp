@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <mutex>
 
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "actors/replay/replay_store.h"
 #include "cluster/daemon/head.h"
 #include "cluster/jobs/specification.h"

@@ -8,7 +8,7 @@
 #include <future>
 
 #include "actors/head_context.h"
-#include "actors/hub.h"
+#include "actors/scheduler/hub.h"
 #include "actors/scheduler/scheduler_actor.h"
 #include "actors/transport.h"
 #include "cluster/daemon/credentials.h"

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "actors/controller/checkpoints.h"
+#include "actors/job/checkpoints.h"
 #include "actors/replay/group_commit.h"
 #include "actors/replay/mark_file.h"
 #include "actors/replay/replay_store.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "model/tokenizer/byte_tokenizer.h"
 #include "schemas/records_codec.h"
 #include "schemas/work.h"

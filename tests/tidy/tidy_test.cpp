@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <regex>
 #include <set>
 #include <string>
@@ -20,6 +21,32 @@ namespace fs = std::filesystem;
 // An include points to its own layer or to the left.
 constexpr std::array<std::string_view, 5> kLayers = {"schemas", "kernels", "model", "actors",
                                                      "cluster"};
+
+// What a folder of actors/ may include of the others, those below first: who decides knows who
+// works for it, and never the other way round. "" are the files of no folder.
+struct Allowed {
+  std::string_view folder;
+  std::vector<std::string_view> targets;
+};
+const std::vector<Allowed>& actors_folders() {
+  static const std::vector<Allowed> allowed = {
+      {"replay", {}},
+      {"", {"replay"}},
+      {"verifier", {}},
+      {"job", {"verifier"}},
+      {"learner", {"job"}},
+      {"rollout", {"learner"}},
+      {"worker", {"", "job", "learner", "rollout", "verifier"}},
+      {"crew", {""}},
+      {"controller", {"", "crew", "job", "replay", "rollout", "verifier"}},
+      {"scheduler", {"", "controller", "crew", "job", "replay"}},
+  };
+  return allowed;
+}
+
+// Those that share a folder and know each other only through controller.h, which owns them.
+constexpr std::array<std::string_view, 5> kControllerParts = {"held_out", "learning", "points",
+                                                              "published_policies", "rounds"};
 
 fs::path root() { return TROUPE_SOURCE_DIR; }
 
@@ -131,6 +158,54 @@ TEST_CASE("tidy: includes point left only") {
     }
     CHECK(target_layer <= layer_of(source.top()));  // tests/ is right of all.
   });
+}
+
+// The folder of actors/ that a path is in; "" for a file that is in none of them.
+std::string_view actors_folder(std::string_view path) {
+  path.remove_prefix(std::string_view("actors/").size());
+  const size_t slash = path.find('/');
+  return slash == std::string_view::npos ? "" : path.substr(0, slash);
+}
+
+TEST_CASE("tidy: within actors, too, includes go one way") {
+  std::map<std::string_view, std::set<std::string_view>> targets_of;
+  for (const Allowed& one : actors_folders()) {
+    CAPTURE(one.folder);
+    for (const std::string_view target : one.targets) CHECK(targets_of.count(target) == 1);
+    targets_of[one.folder].insert(one.targets.begin(), one.targets.end());
+    targets_of[one.folder].insert(one.folder);
+  }
+  size_t includes = 0;
+  for_each_line([&](const Source& source, size_t number, const std::string& line) {
+    const std::string target = included(line);
+    if (source.top() != "actors" || target.rfind("actors/", 0) != 0) return;
+    ++includes;
+    const std::string_view folder = actors_folder(source.path);
+    CAPTURE(where(source, number));
+    CHECK(targets_of[folder].count(actors_folder(target)) == 1);
+  });
+  CHECK(includes > 100);
+}
+
+TEST_CASE("tidy: the parts of the controller do not know each other") {
+  size_t parts = 0;
+  for_each_line([&](const Source& source, size_t number, const std::string& line) {
+    const auto part_of = [](std::string_view path) -> std::string_view {
+      for (const std::string_view part : kControllerParts) {
+        const std::string stem = "actors/controller/" + std::string(part);
+        if (path == stem + ".h" || path == stem + ".cpp") return part;
+      }
+      return "";
+    };
+    const std::string_view part = part_of(source.path);
+    const std::string target = included(line);
+    if (part.empty() || target.empty()) return;
+    CAPTURE(where(source, number));
+    CHECK((part_of(target).empty() || part_of(target) == part));
+    CHECK(target != "actors/controller/controller.h");
+    if (part_of(target) == part) ++parts;
+  });
+  CHECK(parts == kControllerParts.size());
 }
 
 TEST_CASE("tidy: libraries stay where they belong") {

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "actors/controller/evaluate.h"
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 #include "actors/verifier/judge.h"
 #include "actors/verifier/verifier_table.h"
 #include "kernels/cpu/cpu_backend.h"

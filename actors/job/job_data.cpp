@@ -1,4 +1,4 @@
-#include "actors/controller/job_data.h"
+#include "actors/job/job_data.h"
 
 #include <fmt/format.h>
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/controller/job_data.h"
+#include "actors/job/job_data.h"
 #include "kernels/backend.h"
 #include "model/training/learner.h"
 #include "model/transformer/config.h"

@@ -1,4 +1,4 @@
-#include "actors/hub.h"
+#include "actors/scheduler/hub.h"
 
 #include "actors/transport.h"
 #include "schemas/envelope_codec.h"

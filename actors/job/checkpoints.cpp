@@ -1,4 +1,4 @@
-#include "actors/controller/checkpoints.h"
+#include "actors/job/checkpoints.h"
 
 #include <algorithm>
 #include <filesystem>

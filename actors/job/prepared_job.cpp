@@ -1,4 +1,4 @@
-#include "actors/controller/prepared_job.h"
+#include "actors/job/prepared_job.h"
 
 #include <sched.h>
 #include <unistd.h>

@@ -1,0 +1,30 @@
+// What learning is told of a round.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "schemas/ids.h"
+#include "schemas/metrics.h"
+
+namespace troupe::actors {
+
+// What one step learns, in the order of learning. It may be empty.
+struct Minibatch {
+  int64_t index = 0;  // Within its round.
+  std::vector<GroupId> ids{};
+  std::vector<std::vector<std::byte>> groups{};  // Encoded GroupRecords.
+  // Those of the round's later minibatches, where they are wanted before the weights move.
+  std::vector<std::vector<std::byte>> later_groups{};
+};
+
+// A complete round, for the records of its steps.
+struct RoundFigures {
+  StepMetrics metrics{};  // The fields that belong to the round.
+  double generate_seconds = 0;
+  double verify_seconds = 0;
+  bool has_segments = false;  // The store has parts of its responses.
+};
+
+}  // namespace troupe::actors
