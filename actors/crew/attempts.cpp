@@ -6,7 +6,7 @@
 
 namespace troupe::actors {
 
-Attempts::Attempts(PoolOptions options, Outbox& outbox)
+Attempts::Attempts(PoolOptions options, PoolOutbox& outbox)
     : options_(std::move(options)), outbox_(outbox) {}
 
 void Attempts::restore(const std::vector<AttemptRecord>& attempts) {

@@ -17,7 +17,7 @@ namespace troupe::actors {
 
 class Attempts {
  public:
-  Attempts(PoolOptions options, Outbox& outbox);
+  Attempts(PoolOptions options, PoolOutbox& outbox);
 
   // What was counted before this head began.
   void restore(const std::vector<AttemptRecord>& attempts);
@@ -39,7 +39,7 @@ class Attempts {
   };
 
   const PoolOptions options_;
-  Outbox& outbox_;
+  PoolOutbox& outbox_;
   std::map<GroupKey, Tries> tries_{};
 };
 

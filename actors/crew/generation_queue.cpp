@@ -11,7 +11,7 @@
 namespace troupe::actors {
 
 GenerationQueue::GenerationQueue(const std::vector<SlotPlan>& plans, PoolOptions options,
-                                 Outbox& outbox)
+                                 PoolOutbox& outbox)
     : options_(std::move(options)), outbox_(outbox) {
   for (const SlotPlan& plan : plans) {
     rollouts_.emplace_back();

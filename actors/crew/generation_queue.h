@@ -45,7 +45,7 @@ class GenerationQueue {
   // Whether a worker can generate what asks for this version.
   using CanTake = std::function<bool(PolicyVersion asked, bool is_for_training)>;
 
-  GenerationQueue(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox);
+  GenerationQueue(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox);
 
   // ---- What is wanted. Groups of one purpose and round.
   void want(GenerateGroups request);
@@ -106,7 +106,7 @@ class GenerationQueue {
   void forget_finished();
 
   const PoolOptions options_;
-  Outbox& outbox_;
+  PoolOutbox& outbox_;
   std::map<Batch, Wanted> wanted_{};
   std::map<GroupKey, uint32_t> held_by_{};
   std::vector<Rollout> rollouts_{};

@@ -18,7 +18,8 @@ const VerdictPart* find_infra_error(const JudgedGroup& group) {
 
 }  // namespace
 
-JudgingQueue::JudgingQueue(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox)
+JudgingQueue::JudgingQueue(const std::vector<SlotPlan>& plans, PoolOptions options,
+                           PoolOutbox& outbox)
     : options_(std::move(options)), outbox_(outbox) {
   for (const SlotPlan& plan : plans) {
     verifiers_.emplace_back();

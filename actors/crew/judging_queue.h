@@ -20,7 +20,7 @@ namespace troupe::actors {
 
 class JudgingQueue {
  public:
-  JudgingQueue(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox);
+  JudgingQueue(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox);
 
   // ---- What is wanted.
   void want(GroupToJudge group) { waiting_.push_back(std::move(group)); }
@@ -63,7 +63,7 @@ class JudgingQueue {
   double seconds_for(const Verifier& verifier, size_t num_responses) const;
 
   const PoolOptions options_;
-  Outbox& outbox_;
+  PoolOutbox& outbox_;
   std::vector<Verifier> verifiers_{};
   std::deque<GroupToJudge> waiting_{};
   // Whose verifier failed at a group: it is to be judged elsewhere.

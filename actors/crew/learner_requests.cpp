@@ -9,7 +9,7 @@
 namespace troupe::actors {
 
 LearnerRequests::LearnerRequests(const std::vector<SlotPlan>& plans, PoolOptions options,
-                                 Outbox& outbox)
+                                 PoolOutbox& outbox)
     : options_(std::move(options)), outbox_(outbox) {
   for (uint32_t i = 0; i < plans.size(); ++i) {
     if (!plans[i].roles.learner) continue;

@@ -23,7 +23,7 @@ namespace troupe::actors {
 class LearnerRequests {
  public:
   // At most one slot has the role.
-  LearnerRequests(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox);
+  LearnerRequests(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox);
 
   void set_policies_folder(std::string folder) { policies_folder_ = std::move(folder); }
 
@@ -65,7 +65,7 @@ class LearnerRequests {
   void ask(ToWorker message, std::string what, double now);
 
   const PoolOptions options_;
-  Outbox& outbox_;
+  PoolOutbox& outbox_;
   std::optional<uint32_t> slot_{};  // That has the role.
   std::string policies_folder_{};
   std::optional<WorkerId> worker_{};

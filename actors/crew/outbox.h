@@ -77,12 +77,12 @@ struct WorkerId {
   uint64_t epoch = 0;
 };
 
-class Outbox {
+class PoolOutbox {
  public:
   // Requests are numbered from `first_request` on.
-  explicit Outbox(uint64_t first_request) : next_request_(first_request) {}
-  Outbox(const Outbox&) = delete;
-  Outbox& operator=(const Outbox&) = delete;
+  explicit PoolOutbox(uint64_t first_request) : next_request_(first_request) {}
+  PoolOutbox(const PoolOutbox&) = delete;
+  PoolOutbox& operator=(const PoolOutbox&) = delete;
 
   void add(PoolCommand command) { commands_.push_back(std::move(command)); }
   void note(std::string line) { add(pool::Note{std::move(line)}); }

@@ -7,7 +7,8 @@
 
 namespace troupe::actors {
 
-PolicyShelf::PolicyShelf(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox)
+PolicyShelf::PolicyShelf(const std::vector<SlotPlan>& plans, PoolOptions options,
+                         PoolOutbox& outbox)
     : options_(std::move(options)),
       is_needed_(std::any_of(
           plans.begin(), plans.end(),

@@ -21,7 +21,7 @@ namespace troupe::actors {
 
 class PolicyShelf {
  public:
-  PolicyShelf(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox);
+  PolicyShelf(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox);
 
   // ---- Files.
   void put(PolicyPublished policy);
@@ -66,7 +66,7 @@ class PolicyShelf {
 
   const PoolOptions options_;
   const bool is_needed_;
-  Outbox& outbox_;
+  PoolOutbox& outbox_;
   std::map<PolicyVersion, PolicyPublished> published_{};
   PolicyVersion retired_before_{};
   std::vector<Reader> readers_;

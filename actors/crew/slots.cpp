@@ -28,7 +28,7 @@ bool is_ended_from_outside(const ProcessEnd& end) {
 
 }  // namespace
 
-Slots::Slots(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox)
+Slots::Slots(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox)
     : options_(std::move(options)), outbox_(outbox), next_epoch_(options_.first_epoch) {
   for (const SlotPlan& plan : plans) {
     slots_.emplace_back();

@@ -31,7 +31,7 @@ struct SlotLost {
 
 class Slots {
  public:
-  Slots(const std::vector<SlotPlan>& plans, PoolOptions options, Outbox& outbox);
+  Slots(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox);
 
   // ---- What has happened. Times are seconds of any one clock.
   // Processes of an earlier head are taken back, except a learner: it begins at a recovery point.
@@ -88,7 +88,7 @@ class Slots {
   double patience_with(const Slot& slot) const;
 
   const PoolOptions options_;
-  Outbox& outbox_;
+  PoolOutbox& outbox_;
   std::vector<Slot> slots_{};
   uint64_t next_epoch_;
   bool is_shut_down_ = false;

@@ -105,7 +105,7 @@ class WorkerPool {
   const std::vector<SlotPlan> plans_;
   const Options options_;
   Lease lease_;
-  Outbox outbox_;
+  PoolOutbox outbox_;
   Slots slots_;
   Attempts attempts_;
   GenerationQueue generation_;

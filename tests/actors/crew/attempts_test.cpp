@@ -14,7 +14,7 @@ constexpr GroupKey kEvaluated{{Round{2}, 7}, GroupPurpose::kEvaluate};
 
 TEST_CASE(
     "attempts: faults add up over everything between them, and the last one drops the group") {
-  Outbox outbox(1);
+  PoolOutbox outbox(1);
   Attempts attempts({.faults_max = 3}, outbox);
   CHECK(attempts.lost(kGroup, Loss::kFault, 0, "a"));
   CHECK(attempts.lost(kGroup, Loss::kKilled, 0, "b"));
@@ -31,7 +31,7 @@ TEST_CASE(
 
 TEST_CASE(
     "attempts: only kills in a row ask for a person, and the group is kept for the next head") {
-  Outbox outbox(1);
+  PoolOutbox outbox(1);
   Attempts attempts({.kills_max = 3}, outbox);
   const auto kill = [&](int times) {
     for (int i = 0; i < times; ++i) CHECK(attempts.lost(kGroup, Loss::kKilled, 0, "killed"));
@@ -49,7 +49,7 @@ TEST_CASE(
 }
 
 TEST_CASE("attempts: faults outlive the head, a row of kills ends with it") {
-  Outbox outbox(1);
+  PoolOutbox outbox(1);
   Attempts attempts({.faults_max = 3, .kills_max = 3}, outbox);
   attempts.restore({{.id = kGroup.id, .faults = 2, .kills = 2}});
   CHECK(attempts.is_suspect(kGroup));
@@ -63,7 +63,7 @@ TEST_CASE("attempts: faults outlive the head, a row of kills ends with it") {
 }
 
 TEST_CASE("attempts: an evaluation's group is not the round's of the same number") {
-  Outbox outbox(1);
+  PoolOutbox outbox(1);
   Attempts attempts({.faults_max = 1}, outbox);
   CHECK_FALSE(attempts.lost(kEvaluated, Loss::kFault, 0, "exited"));
   CHECK(said<pool::GroupAbandoned>(outbox).at(0).purpose == GroupPurpose::kEvaluate);
@@ -72,7 +72,7 @@ TEST_CASE("attempts: an evaluation's group is not the round's of the same number
 }
 
 TEST_CASE("attempts: who was killed is no suspect, and what was judged begins anew") {
-  Outbox outbox(1);
+  PoolOutbox outbox(1);
   Attempts attempts({.faults_max = 2}, outbox);
   CHECK(attempts.lost(kGroup, Loss::kKilled, 0, "killed"));
   CHECK_FALSE(attempts.is_suspect(kGroup));

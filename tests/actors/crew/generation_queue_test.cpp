@@ -69,7 +69,7 @@ struct Fixture {
   bool can_train = true, can_evaluate = true;
   std::set<GroupKey> suspects{};
   std::map<uint32_t, uint64_t> requests{};
-  Outbox outbox{1};
+  PoolOutbox outbox{1};
   GenerationQueue queue;
 };
 

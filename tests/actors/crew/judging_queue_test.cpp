@@ -49,7 +49,7 @@ struct Fixture {
   double now = 0;
   std::set<uint32_t> suspects{};
   std::map<uint32_t, uint64_t> requests{};
-  Outbox outbox{1};
+  PoolOutbox outbox{1};
   JudgingQueue queue;
 };
 

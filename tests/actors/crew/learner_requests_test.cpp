@@ -38,7 +38,7 @@ struct Fixture {
   void lose(Loss loss) { learner.lost(loss, "why", now); }
 
   double now = 0;
-  Outbox outbox{1};
+  PoolOutbox outbox{1};
   LearnerRequests learner;
 };
 

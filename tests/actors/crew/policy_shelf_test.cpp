@@ -20,7 +20,7 @@ PolicyPublished policy(uint64_t version, const std::string& sha = "sha") {
   return {PolicyVersion{version}, "file " + std::to_string(version), sha};
 }
 
-std::vector<std::string> removed(Outbox& outbox) {
+std::vector<std::string> removed(PoolOutbox& outbox) {
   std::vector<std::string> paths;
   for (const auto& one : said<pool::RemoveFile>(outbox)) paths.push_back(one.path);
   return paths;
@@ -35,12 +35,12 @@ struct Fixture {
     return sent<LoadPolicy>(outbox).at(0).first.request_id;
   }
   double now = 0;
-  Outbox outbox{1};
+  PoolOutbox outbox{1};
   PolicyShelf shelf;
 };
 
 TEST_CASE("policy shelf: files are needed where a rollout has no learner") {
-  Outbox outbox(1);
+  PoolOutbox outbox(1);
   CHECK(PolicyShelf({kLearner, kRollout}, {}, outbox).is_needed());
   CHECK(PolicyShelf({kBoth, kRollout}, {}, outbox).is_needed());
   CHECK_FALSE(PolicyShelf({kBoth, kLearner}, {}, outbox).is_needed());

@@ -38,7 +38,7 @@ struct Fixture {
   size_t num_starts() { return said<pool::Start>(outbox).size(); }
 
   double now = 0;
-  Outbox outbox{1};
+  PoolOutbox outbox{1};
   Slots slots;
 };
 
