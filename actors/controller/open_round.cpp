@@ -34,7 +34,7 @@ void OpenRound::load(RoundHistory history, int64_t vocab_size) {
     for (uint32_t ordinal : std::vector<uint32_t>(plan.wanted())) {
       const auto found = by_ordinal.find(ordinal);
       if (found == by_ordinal.end() && dropped.count(ordinal) == 0) continue;
-      OpenGroup& group = groups[ordinal];
+      GroupOfRound& group = groups[ordinal];
       if (found != by_ordinal.end()) {
         group.record = std::move(*found->second);
         group.encoded = encode(group.record);
@@ -50,9 +50,9 @@ void OpenRound::load(RoundHistory history, int64_t vocab_size) {
 }
 
 ResponseSegments OpenRound::begin(uint32_t ordinal) {
-  OpenGroup& group = groups[ordinal];
-  TROUPE_CHECK(group.place == OpenGroup::Place::kWanted);
-  group.place = OpenGroup::Place::kGenerating;
+  GroupOfRound& group = groups[ordinal];
+  TROUPE_CHECK(group.place == GroupOfRound::Place::kWanted);
+  group.place = GroupOfRound::Place::kGenerating;
   // Begun by a head that is gone.
   group.is_again = was_begun && ordinal < static_cast<uint32_t>(job.grpo.prompts_per_round);
   auto found = begun.extract(ordinal);
@@ -63,8 +63,8 @@ ResponseSegments OpenRound::begin(uint32_t ordinal) {
 }
 
 void OpenRound::admit(uint32_t ordinal) {
-  OpenGroup& group = groups.at(ordinal);
-  group.place = OpenGroup::Place::kDurable;
+  GroupOfRound& group = groups.at(ordinal);
+  group.place = GroupOfRound::Place::kDurable;
   const bool keeps = job.grpo.zero_variance_groups == "keep" || group.has_variance;
   plan.decide(ordinal, !group.is_dropped && keeps);
 }

@@ -17,7 +17,7 @@
 
 namespace troupe::actors {
 
-struct OpenGroup {
+struct GroupOfRound {
   enum class Place { kWanted, kGenerating, kJudging, kCommitting, kDurable };
   Place place = Place::kWanted;
   int infra_errors = 0;
@@ -51,7 +51,7 @@ struct OpenRound {
   const Round round;
   bool is_loaded = false;
   RoundPlan plan;
-  std::map<uint32_t, OpenGroup> groups{};  // By ordinal.
+  std::map<uint32_t, GroupOfRound> groups{};  // By ordinal.
   bool was_begun = false;
   std::map<uint32_t, ResponseSegments> begun{};  // By ordinal; what the store had.
   uint32_t next_segments = 0;                    // Number of their next record.

@@ -14,7 +14,7 @@
 namespace troupe::actors {
 namespace {
 
-using Place = OpenGroup::Place;
+using Place = GroupOfRound::Place;
 
 }  // namespace
 
@@ -39,7 +39,7 @@ OpenRound* Rounds::find_round(Round round) {
   return found == rounds_.end() || !found->second.is_loaded ? nullptr : &found->second;
 }
 
-OpenGroup* Rounds::find_group(GroupId id) {
+GroupOfRound* Rounds::find_group(GroupId id) {
   OpenRound* const round = find_round(id.round);
   if (round == nullptr) return nullptr;
   const auto found = round->groups.find(id.ordinal);
@@ -110,7 +110,7 @@ void Rounds::request_groups(OpenRound& round, double now) {
 Status Rounds::segments_generated(const ResponseSegments& segments) {
   std::map<Round, SegmentsRecord> records;
   for (const ResponseSegment& one : segments) {
-    OpenGroup* const group = find_group(one.id.group);
+    GroupOfRound* const group = find_group(one.id.group);
     if (group == nullptr || group->place != Place::kGenerating) continue;
     if (!is_sane(one, job_, data_.format.vocab_size)) {
       return Error{ErrorCode::kInternal,
@@ -143,7 +143,7 @@ bool Rounds::is_of_round(const GeneratedGroup& group) const {
 }
 
 Status Rounds::generated(const GeneratedGroup& one, double now) {
-  OpenGroup* const group = find_group(one.id);
+  GroupOfRound* const group = find_group(one.id);
   if (group == nullptr || group->place != Place::kGenerating) return ok();
   if (static_cast<int64_t>(one.responses.size()) != job_.grpo.group_size) {
     return Error{
@@ -186,7 +186,7 @@ void Rounds::report() const {
 }
 
 void Rounds::retried(const AttemptRecord& record) {
-  OpenGroup* const group = find_group(record.id);
+  GroupOfRound* const group = find_group(record.id);
   if (group == nullptr) return;
   if (group->place == Place::kGenerating) {
     group->is_again = true;
@@ -200,7 +200,7 @@ void Rounds::retried(const AttemptRecord& record) {
 }
 
 bool Rounds::abandoned(GroupId id, const std::string& reason) {
-  OpenGroup* const group = find_group(id);
+  GroupOfRound* const group = find_group(id);
   if (group == nullptr) return true;
   if (group->place == Place::kCommitting || group->place == Place::kDurable) return false;
   drop(id, *group, reason);
@@ -210,7 +210,7 @@ bool Rounds::abandoned(GroupId id, const std::string& reason) {
 // ---- Verify.
 
 Status Rounds::judged(const JudgedGroup& one, double core_seconds) {
-  OpenGroup* const group = find_group(one.id);
+  GroupOfRound* const group = find_group(one.id);
   if (group == nullptr || group->place != Place::kJudging) return ok();
   if (one.verdicts.size() != group->record.trajectories.size()) {
     return Error{ErrorCode::kInternal,
@@ -240,7 +240,7 @@ Status Rounds::judged(const JudgedGroup& one, double core_seconds) {
   return ok();
 }
 
-void Rounds::judge_again(GroupId id, const OpenGroup& group) {
+void Rounds::judge_again(GroupId id, const GroupOfRound& group) {
   std::vector<TextToJudge> responses;
   for (const Trajectory& trajectory : group.record.trajectories) {
     responses.push_back(to_judge(trajectory, data_.format.tokenizer));
@@ -249,7 +249,7 @@ void Rounds::judge_again(GroupId id, const OpenGroup& group) {
       group_to_judge(id, GroupPurpose::kTrain, prompt_of(id), std::move(responses))});
 }
 
-void Rounds::complete(GroupId id, OpenGroup& group) {
+void Rounds::complete(GroupId id, GroupOfRound& group) {
   group.place = Place::kCommitting;
   group.has_variance = has_variance(group.record);
   Ledger& ledger = commits_.ledger();
@@ -276,7 +276,7 @@ void Rounds::complete(GroupId id, OpenGroup& group) {
   commits_.commit(std::move(batch), {.group = id});
 }
 
-void Rounds::drop(GroupId id, OpenGroup& group, const std::string& reason) {
+void Rounds::drop(GroupId id, GroupOfRound& group, const std::string& reason) {
   const auto count = static_cast<uint32_t>(job_.grpo.group_size);
   group.is_dropped = true;
   group.place = Place::kCommitting;

@@ -67,14 +67,14 @@ class Rounds {
   void count(RunSample& sample) const;
 
  private:
-  OpenRound* find_round(Round round);  // That is loaded.
-  OpenGroup* find_group(GroupId id);   // Likewise.
+  OpenRound* find_round(Round round);    // That is loaded.
+  GroupOfRound* find_group(GroupId id);  // Likewise.
   bool is_of_round(const GeneratedGroup& group) const;
   void request_groups(OpenRound& round, double now);
   void report() const;
-  void judge_again(GroupId id, const OpenGroup& group);
-  void complete(GroupId id, OpenGroup& group);
-  void drop(GroupId id, OpenGroup& group, const std::string& reason);
+  void judge_again(GroupId id, const GroupOfRound& group);
+  void complete(GroupId id, GroupOfRound& group);
+  void drop(GroupId id, GroupOfRound& group, const std::string& reason);
   uint64_t prompt_index(GroupId id) const;
   const PromptTokens& prompt_of(GroupId id) const { return data_.train[prompt_index(id)]; }
 

@@ -252,6 +252,38 @@ TEST_CASE("tidy: headers are guarded by pragma once") {
   }
 }
 
+// Compilers see one file at a time: of two classes with one name the linker takes the functions of
+// either.
+TEST_CASE("tidy: no two classes of a namespace have the same name") {
+  static const std::regex opened("^(?:inline )?namespace ([\\w:]*) ?\\{.*");
+  static const std::regex closed("^\\}  // namespace.*");
+  static const std::regex defined("^(?:struct|class) (\\w+)\\b(?!::)[^;]*\\{.*");
+  std::map<std::string, std::string> places;
+  for (const Source& source : sources()) {
+    if (source.top() == "tests" || (!source.ends_with(".h") && !source.ends_with(".cpp"))) continue;
+    std::vector<std::string> spaces;
+    for (size_t i = 0; i < source.lines.size(); ++i) {
+      std::smatch match;
+      if (std::regex_match(source.lines[i], match, opened)) {
+        spaces.push_back(match[1].str());
+      } else if (std::regex_match(source.lines[i], closed) && !spaces.empty()) {
+        spaces.pop_back();
+      } else if (std::regex_match(source.lines[i], match, defined)) {
+        std::string name = "::" + match[1].str();
+        bool is_local = false;  // An anonymous namespace.
+        for (auto space = spaces.rbegin(); space != spaces.rend(); ++space) {
+          is_local |= space->empty();
+          name = "::" + *space + name;
+        }
+        if (is_local) continue;
+        const auto [at, is_new] = places.emplace(name, where(source, i + 1));
+        CHECK_MESSAGE(is_new, name << ": " << at->second << " and " << where(source, i + 1));
+      }
+    }
+  }
+  CHECK(places.size() > 300);
+}
+
 TEST_CASE("tidy: lines fit 100 columns and carry no tabs or trailing spaces") {
   for_each_line([](const Source& source, size_t number, const std::string& line) {
     // A long raw string or table is still a line that somebody has to read.
