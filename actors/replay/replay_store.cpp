@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdarg>
@@ -63,6 +64,8 @@ rocksdb::Options store_options(const StoreSizes& sizes) {
   // sees that the log is whole. (RocksDB could track several logs in its manifest, but version 7.8
   // then demands some that it has removed.)
   options.write_buffer_size = sizes.table_bytes + kGroupBytesMax * 32;
+  // What counts as written is in steps of this.
+  options.arena_block_size = std::min<size_t>(sizes.table_bytes / 8, 1 << 20);
   // Space is set aside for this much.
   options.max_total_wal_size = sizes.table_bytes + sizes.table_bytes / 10;
   options.max_manifest_file_size = sizes.manifest_bytes;

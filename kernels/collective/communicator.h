@@ -1,20 +1,20 @@
 // Bytes between the ranks of one team epoch. A communicator moves bytes and never adds: sums over
 // ranks belong to their callers, in an order of theirs.
 //
-// Rules:
-//   - All ranks of a communicator call the same operations in the same order, with sizes that
-//   agree.
-//     Where they do not, every rank gets an error that says who said what; nobody waits for ever.
-//   - An operation returns when this rank's part is done: what was sent may be overwritten and what
-//     was received may be read, by the host or by work given to `stream` afterwards. It begins
-//     behind the work that `stream` had before. Memory is the backend's, so on the CPU it is the
-//     host's, and `stream` may be null there.
-//   - An object is used by one thread at a time, and one channel by one thread at a time. Threads
-//   of
-//     a rank that work side by side take a channel each: what they call cannot cross then.
-//   - A team lives and dies together. After an error each operation of each channel fails at once,
-//     on every rank that hears of it; only a new epoch helps. What was to be received is undefined
-//     then, and no byte of the caller's memory is touched any more.
+// All ranks of a communicator call the same operations in the same order, with sizes that agree.
+// Where they do not, every rank gets an error that says who said what; nobody waits for ever.
+//
+// An operation returns when this rank's part is done: what was sent may be overwritten and what was
+// received may be read, by the host or by work given to `stream` afterwards. It begins behind the
+// work that `stream` had before. Memory is the backend's, so on the CPU it is the host's, and
+// `stream` may be null there.
+//
+// An object is used by one thread at a time, and one channel by one thread at a time. Threads of a
+// rank that work side by side take a channel each: what they call cannot cross then.
+//
+// A team lives and dies together. After an error each operation of each channel fails at once, on
+// every rank that hears of it; only a new epoch helps. What was to be received is undefined then,
+// and no byte of the caller's memory is touched any more.
 //
 // Errors, the same on all ranks: kUnavailable when a rank is gone, silent, has left or is too late,
 // and after abort(); it names the rank. kInternal when ranks disagree: a new epoch would do so

@@ -126,7 +126,8 @@ TEST_CASE("descriptors: more connections than it may have files open do a daemon
   CHECK(log.num_changed() == 0);
 }
 
-TEST_CASE("descriptors: a daemon that has none left refuses in words and goes on with some") {
+TEST_CASE(
+    "descriptors: a daemon that has none left takes jobs all the same, and goes on with some") {
   const ShortJob job;
   const JobSpec spec = tests::endless_job(job);
   const std::string server = job.file("door");
@@ -160,12 +161,10 @@ TEST_CASE("descriptors: a daemon that has none left refuses in words and goes on
     CHECK(flood.open(50) == 50);
     CHECK(daemon.waits_for([&] { return has_none_left(daemon.pid(), none.rlim_cur); },
                            std::chrono::seconds(10)));
-    const auto refused =
+    // A commit takes no file of its own.
+    const auto amid =
         cluster::only_job((*client)->ask(SubmitJob{.request_id = "amid", .job = spec}));
-    REQUIRE_FALSE(refused);
-    CHECK_MESSAGE(refused.error().message.find("Too many open files") != std::string::npos,
-                  refused.error().message);
-    CHECK(refused.error().message.find("ulimit -n") != std::string::npos);
+    REQUIRE_MESSAGE(amid, (amid ? "" : amid.error().message));
   }
   // The users have gone, and the limit is what it was: by itself it goes on.
   REQUIRE(::prlimit(daemon.pid(), RLIMIT_NOFILE, &before, nullptr) == 0);

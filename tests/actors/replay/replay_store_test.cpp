@@ -372,6 +372,40 @@ TEST_CASE("replay_store: a damaged log is found also when it is not the last") {
   }
 }
 
+TEST_CASE("replay_store: without a file for its table it refuses in words, and goes on with one") {
+  const tests::TempDir dir;
+  auto store = ReplayStore::open(dir.file("store"), {.table_bytes = 64 << 10});
+  REQUIRE(store);
+  REQUIRE((*store)->begin_epoch(kJob));
+  uint64_t number = 0;
+  const auto next = [&] {
+    const std::string text(10'000, 'x');
+    const Batch batch{
+        .job = kJob, .epoch = 1, .writes = {write(kJob, RecordKind::kPoint, ++number, text)}};
+    return (*store)->commit({&batch, 1})[0];
+  };
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int highest = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  REQUIRE(highest >= 0);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(highest);
+  ::close(highest);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  Status refused = ok();
+  for (int i = 0; i < 40 && refused; ++i) refused = next();
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kExhausted);
+  CHECK_MESSAGE(refused.error().message.find("Too many open files") != std::string::npos,
+                refused.error().message);
+  CHECK(refused.error().message.find("ulimit -n") != std::string::npos);
+  const uint64_t num_acknowledged = number - 1;
+  CHECK(num_acknowledged > 3);
+  CHECK(next());
+  CHECK((*store)->list(kJob, RecordKind::kPoint)->size() == num_acknowledged + 1);
+}
+
 TEST_CASE("replay_store: a full disk refuses new commits, keeps reads, and is survived") {
   const tests::TempDir dir;
   const std::string folder = dir.file("store");
