@@ -6,10 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <string>
 
 #include "tests/kernels/collective/team_fixture.h"
+#include "tests/support/pipe_lines.h"
 
 namespace troupe::kernels::collective {
 namespace {
@@ -18,22 +18,6 @@ using namespace tests;  // NOLINT: the fixture is this file's language.
 
 // Silence is long enough for a machine that does much else.
 constexpr milliseconds kHeartbeat(200), kSilenceMax(4'000);
-
-// Both ends of two pipes: lines to a rank's process, and lines from it.
-struct Wires {
-  std::array<int, 2> to{}, from{};
-};
-
-void write_line(int pipe, const std::string& line) {
-  const std::string text = line + "\n";
-  TROUPE_CHECK(::write(pipe, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-}
-
-std::string read_line(int pipe) {
-  std::string line;
-  for (char c = 0; ::read(pipe, &c, 1) == 1 && c != '\n';) line += c;
-  return line;
-}
 
 // The life of a rank: says where it is, joins, says so, and gathers until an error ends it.
 [[noreturn]] void live(const ZmqSeat& seat, const std::string& address, const Wires& wires) {
@@ -74,8 +58,7 @@ void lose_rank(Transport transport, int lost, int signal) {
   std::vector<Wires> wires(kRanks);
   std::vector<pid_t> processes;
   for (size_t rank = 0; rank < kRanks; ++rank) {
-    REQUIRE(::pipe(wires[rank].to.data()) == 0);
-    REQUIRE(::pipe(wires[rank].from.data()) == 0);
+    wires[rank].open();
     const pid_t process = ::fork();
     REQUIRE(process >= 0);
     if (process == 0) live(seats[rank], address_of(transport, dir), wires[rank]);
@@ -110,9 +93,7 @@ void lose_rank(Transport transport, int lost, int signal) {
     REQUIRE(::waitpid(processes[static_cast<size_t>(rank)], &status, 0) > 0);
     if (rank != lost) CHECK(WEXITSTATUS(status) == 0);
   }
-  for (const Wires& wire : wires) {
-    for (const int end : {wire.to[0], wire.to[1], wire.from[0], wire.from[1]}) ::close(end);
-  }
+  for (const Wires& wire : wires) wire.close();
 }
 
 TEST_CASE("rank_loss: a rank that is killed is named at once") {

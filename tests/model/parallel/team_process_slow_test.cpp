@@ -16,6 +16,7 @@
 #include "model/training/learner.h"
 #include "tests/kernels/collective/team_fixture.h"
 #include "tests/support/learn_batch.h"
+#include "tests/support/pipe_lines.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_policy.h"
 
@@ -23,6 +24,8 @@ namespace troupe::model {
 namespace {
 
 using std::chrono::milliseconds;
+using tests::read_line;
+using tests::write_line;
 
 constexpr int64_t kLanes = 4;
 constexpr int kSteps = 40, kSavedStep = 3;  // Shards are written before it.
@@ -97,16 +100,6 @@ LearnerState read_shards(const std::string& folder, int ranks, const Policy& pol
   return all;
 }
 
-void write_line(int pipe, const std::string& line) {
-  const std::string text = line + "\n";
-  TROUPE_CHECK(::write(pipe, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-}
-std::string read_line(int pipe) {
-  std::string line;
-  for (char c = 0; ::read(pipe, &c, 1) == 1 && c != '\n';) line += c;
-  return line;
-}
-
 // A team of processes. `from` is the size of the team whose shards it goes on from, 0 for none.
 class Team {
  public:
@@ -115,38 +108,39 @@ class Team {
     const std::string address = "ipc://" + folder + "/mesh";
     for (int rank = 0; rank < ranks; ++rank) {
       Process& one = processes_.emplace_back();
-      REQUIRE(::pipe(one.to.data()) == 0);
-      REQUIRE(::pipe(one.from.data()) == 0);
+      one.wires.open();
       one.pid = ::fork();
       REQUIRE(one.pid >= 0);
-      if (one.pid == 0) live(folder, address, seats[static_cast<size_t>(rank)], from, one);
+      if (one.pid == 0) live(folder, address, seats[static_cast<size_t>(rank)], from, one.wires);
     }
     std::string endpoints;
-    for (const Process& one : processes_) endpoints += read_line(one.from[0]) + "\n";
+    for (const Process& one : processes_) endpoints += read_line(one.wires.from[0]) + "\n";
     endpoints.pop_back();
-    for (const Process& one : processes_) write_line(one.to[1], endpoints);
+    for (const Process& one : processes_) write_line(one.wires.to[1], endpoints);
   }
   ~Team() {
     for (const Process& one : processes_) {
       ::kill(one.pid, SIGKILL);
       ::waitpid(one.pid, nullptr, 0);
-      for (const int end : {one.to[0], one.to[1], one.from[0], one.from[1]}) ::close(end);
+      one.wires.close();
     }
   }
-  std::string hears(int rank) { return read_line(processes_[static_cast<size_t>(rank)].from[0]); }
+  std::string hears(int rank) {
+    return read_line(processes_[static_cast<size_t>(rank)].wires.from[0]);
+  }
   void send(int rank, int signal) {
     REQUIRE(::kill(processes_[static_cast<size_t>(rank)].pid, signal) == 0);
   }
 
  private:
   struct Process {
-    std::array<int, 2> to{}, from{};
+    tests::Wires wires{};
     pid_t pid = -1;
   };
 
   [[noreturn]] static void live(const std::string& folder, const std::string& address,
                                 const kernels::collective::ZmqSeat& seat, int from,
-                                const Process& wires) {
+                                const tests::Wires& wires) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     auto mesh = kernels::collective::ZmqMesh::open({.seat = seat,
                                                     .address = address,
