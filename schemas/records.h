@@ -104,6 +104,13 @@ struct PointPolicy {
   bool operator==(const PointPolicy&) const = default;
 };
 
+// A file of a recovery point, by its name in the point's folder.
+struct PointFile {
+  std::string name{};
+  std::string sha256{};
+  bool operator==(const PointFile&) const = default;
+};
+
 // A recovery point that is whole on the disk.
 struct PointRecord {
   PolicyVersion version{};
