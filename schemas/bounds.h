@@ -23,7 +23,9 @@ inline constexpr uint32_t kGroupTrajectoriesMax = 1 << 16;
 inline constexpr uint32_t kStopTokensMax = 64;          // Of one policy.
 inline constexpr uint32_t kPointPoliciesMax = 1 << 10;  // Versions that a recovery point holds.
 inline constexpr uint32_t kStepGroupsMax = 1 << 16;     // Groups of one message or of one step.
-inline constexpr uint32_t kDemonstrationsMax = 1 << 20;
+inline constexpr uint32_t kStepSequencesMax = 1 << 20;  // Demonstrations or trajectories.
+inline constexpr uint32_t kRanksMax = 1 << 10;          // Of a learner's team.
+inline constexpr uint32_t kPointFilesMax = 1 << 12;     // Of a recovery point.
 
 inline constexpr size_t kGroupBytesMax = size_t{1} << 28;  // An encoded GroupRecord.
 

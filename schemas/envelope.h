@@ -8,7 +8,7 @@
 namespace troupe {
 
 // Raised when an older program could misread what a newer one sends.
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 // Nothing longer is accepted from a peer. Cap'n Proto's Data, and so a payload, cannot be longer
 // either.

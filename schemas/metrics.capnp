@@ -135,6 +135,9 @@ struct WorkerStatus {
   pid @3 :UInt64;
   epoch @4 :UInt64;  # Of its lease; each new process of a slot gets a higher one.
   isReady @5 :Bool;
+  rank @6 :UInt32;  # Of a learner of several ranks, like the rest.
+  numRanks @7 :UInt32 = 1;
+  teamBytes @8 :UInt64;  # That it has sent to the others.
 }
 
 struct RunSample {

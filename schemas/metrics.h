@@ -123,6 +123,10 @@ struct WorkerStatus {
   uint64_t pid = 0;
   uint64_t epoch = 0;  // Of its lease; each new process of a slot gets a higher one.
   bool is_ready = false;
+  // Of a learner of several ranks.
+  uint32_t rank = 0;
+  uint32_t num_ranks = 1;
+  uint64_t team_bytes = 0;  // That it has sent to the others.
 };
 
 // The state of a run between its events, for people who watch: workers, queues, bill.

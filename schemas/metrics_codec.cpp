@@ -241,6 +241,9 @@ void to_wire(wire::WorkerStatus::Builder to, const WorkerStatus& from) {
   to.setPid(from.pid);
   to.setEpoch(from.epoch);
   to.setIsReady(from.is_ready);
+  to.setRank(from.rank);
+  to.setNumRanks(from.num_ranks);
+  to.setTeamBytes(from.team_bytes);
 }
 
 WorkerStatus from_wire(wire::WorkerStatus::Reader from, FieldReader& fields) {
@@ -251,6 +254,9 @@ WorkerStatus from_wire(wire::WorkerStatus::Reader from, FieldReader& fields) {
       .pid = from.getPid(),
       .epoch = from.getEpoch(),
       .is_ready = from.getIsReady(),
+      .rank = from.getRank(),
+      .num_ranks = from.getNumRanks(),
+      .team_bytes = from.getTeamBytes(),
   };
 }
 

@@ -14,6 +14,8 @@ GroupId from_wire(wire::GroupId::Reader from, FieldReader& fields);
 // it.
 void to_wire(wire::ResponseSegment::Builder to, const ResponseSegment& from);
 ResponseSegment from_wire(wire::ResponseSegment::Reader from, FieldReader& fields);
+void to_wire(wire::PointPolicy::Builder to, const PointPolicy& from);
+PointPolicy from_wire(wire::PointPolicy::Reader from, FieldReader& fields);
 void to_wire(wire::PointRecord::Builder to, const PointRecord& from);
 PointRecord from_wire(wire::PointRecord::Reader from, FieldReader& fields);
 

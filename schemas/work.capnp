@@ -1,6 +1,7 @@
 @0xe4960e4a228b67be;
 # What the head and a worker say to each other: each struct that work.h names as a message is the
-# payload of an Envelope, and the struct's type id is the envelope's `schema`.
+# payload of an Envelope, and the struct's type id is the envelope's `schema`. Those of a learner's
+# team alone are in team.capnp.
 #
 # Evolution: append fields with the next ordinal; a reader that meets an older message sees the
 # default. Never renumber, retype or reuse an ordinal or an enumerant, and never rename a message or
@@ -15,8 +16,8 @@ using GroupId = import "records.capnp".GroupId;
 using JobSpec = import "job.capnp".JobSpec;
 using PointRecord = import "records.capnp".PointRecord;
 using ResponseSegment = import "records.capnp".ResponseSegment;
-using Stage = import "metrics.capnp".Stage;
 using StepMetrics = import "metrics.capnp".StepMetrics;
+using TeamSeat = import "team.capnp".TeamSeat;
 using VerdictPart = import "trajectory.capnp".VerdictPart;
 using VersionRange = import "trajectory.capnp".VersionRange;
 
@@ -57,6 +58,10 @@ struct Heartbeat {
   sequencesDone @2 :Int64;  # Of the groups that it generates.
   sequencesTotal @3 :Int64;
   waitsFor @4 :Text;  # What it needs to go on, e.g. room on a disk, for people; empty: nothing.
+  operation @5 :Text;  # That its team is at; empty: none.
+  waitsForRank @6 :Int32 = -1;  # Of the team; -1: nobody.
+  operationsDone @7 :UInt64;  # With its team, so far.
+  teamBytes @8 :UInt64;  # That it has sent to its team.
 }
 
 struct SampledResponse {
@@ -105,6 +110,7 @@ struct GroupsJudged {
 struct StepLearned {
   metrics @0 :StepMetrics;  # The learner's fields; `version` is after the step.
   coreSeconds @1 :Float64;
+  digest @2 :Text;  # Of the gradient.
 }
 
 struct PolicyPublished {
@@ -118,11 +124,6 @@ struct PolicyPublished {
 struct PolicyLoaded {
   version @0 :UInt64;
   weightsSha256 @1 :Text;
-}
-
-struct PointSaved {
-  point @0 :PointRecord;
-  coreSeconds @1 :Float64;
 }
 
 struct WorkFailed {
@@ -143,6 +144,7 @@ struct Lease {
   point @7 :PointRecord;  # What the point must be.
   verifierThreads @8 :UInt32 = 1;
   trustedPrograms @9 :List(TrustedProgram);
+  seat @10 :TeamSeat;  # Of a learner.
 }
 
 struct TrustedProgram {
@@ -188,26 +190,6 @@ struct JudgeGroups {
   groups @0 :List(GroupToJudge);
 }
 
-struct Demonstration {
-  tokens @0 :List(Int32);
-  lossMask @1 :Data;  # One byte per token: 0 or 1.
-}
-
-struct LearnStep {
-  # One optimizer step: on demonstrations (SFT) or on groups (GRPO), in this order.
-
-  version @0 :UInt64;  # After the step; the learner must be at the one before.
-  stage @1 :Stage;
-  learningRate @2 :Float64;
-  balanceBiasRate @3 :Float64;
-  beginsStage @4 :Bool;  # Before: moments start again, the reference is the current.
-  refreshesReference @5 :Bool;  # After: the reference becomes the new version.
-  rescores @6 :Bool;  # Before: compare a sample of log-probabilities bit by bit, or fail.
-  demonstrations @7 :List(Demonstration);
-  groups @8 :List(Data);  # Encoded GroupRecords.
-  laterGroups @9 :List(Data);  # Of the round's later minibatches: to be scored before the step.
-}
-
 struct PublishPolicy {
   version @0 :UInt64;  # Must be the learner's current one.
   path @1 :Text;
@@ -228,6 +210,6 @@ struct PolicyFile {
 
 struct SavePoint {
   version @0 :UInt64;  # Must be the learner's current one.
-  folder @1 :Text;  # Must not exist; whoever asked renames it.
+  folder @1 :Text;  # Whoever asked has made it, and renames it.
   policies @2 :List(PolicyFile);  # To be kept in the point.
 }

@@ -8,8 +8,8 @@
 //                     ◀──       Lease          epoch, roles, job, where to start from
 //     WorkerReady     ──▶                      its version and the identity of its weights
 //     Heartbeat       ──▶                      four times a second
-//                     ◀──       GenerateGroups, JudgeGroups, LearnStep, SavePoint, ...
-//     GroupsGenerated, GroupsJudged, StepLearned, PointSaved, ..., or WorkFailed
+//                     ◀──       GenerateGroups, JudgeGroups, LearnShare, SavePoint, ...
+//     GroupsGenerated, GroupsJudged, StepLearned, PointWritten, ..., or WorkFailed
 //
 // The envelope's request id names the work that an answer belongs to, its epoch the lease: messages
 // of an older lease are dropped by both sides.
@@ -26,6 +26,7 @@
 #include "schemas/metrics.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
+#include "schemas/team.h"
 #include "schemas/trajectory.h"
 #include "schemas/verdict.h"
 
@@ -79,6 +80,11 @@ struct Heartbeat {
   int64_t sequences_done = 0;   // Of the groups that it generates.
   int64_t sequences_total = 0;  //
   std::string waits_for{};      // Room on a disk, for people to read; empty: it works.
+  // Of a rank of a team.
+  std::string operation{};       // That it is at with the others; empty: none.
+  int32_t waits_for_rank = -1;   // In it; -1: nobody.
+  uint64_t operations_done = 0;  // So far.
+  uint64_t team_bytes = 0;       // That it has sent to the others.
 };
 
 struct SampledResponse {
@@ -118,6 +124,7 @@ struct GroupsJudged {
 struct StepLearned {
   StepMetrics metrics{};  // The learner's fields; `version` is after the step.
   double core_seconds = 0;
+  std::string digest{};  // Of the gradient: what all ranks of a team have alike.
 };
 
 // A file with the published weights of a version is there, for workers of the same host to map.
@@ -130,11 +137,6 @@ struct PolicyPublished {
 struct PolicyLoaded {
   PolicyVersion version{};
   std::string weights_sha256{};
-};
-
-struct PointSaved {
-  PointRecord point{};
-  double core_seconds = 0;
 };
 
 // The request cannot be done, here or anywhere: the job fails with this, and may be resumed once
@@ -164,6 +166,7 @@ struct Lease {
   PointRecord point{};       // What the point must be.
   // The head's programs that the job's rewards name; never from a tenant.
   std::vector<TrustedProgram> trusted_programs{};
+  TeamSeat seat{};  // Of a learner.
 };
 
 struct PromptGroup {
@@ -209,27 +212,6 @@ struct JudgeGroups {
   std::vector<GroupToJudge> groups{};
 };
 
-struct Demonstration {
-  std::vector<int32_t> tokens{};
-  std::vector<uint8_t> loss_mask{};
-};
-
-// One optimizer step: on demonstrations (SFT) or on groups (GRPO), in this order.
-struct LearnStep {
-  PolicyVersion version{};  // After the step; the learner must be at the one before.
-  Stage stage = Stage::kSft;
-  double learning_rate = 0;
-  double balance_bias_rate = 0;
-  bool begins_stage = false;         // Before: moments start again, the reference is the current.
-  bool refreshes_reference = false;  // After: the reference becomes the new version.
-  bool rescores = false;  // Before: compare a sample of log-probabilities bit by bit, or fail.
-  std::vector<Demonstration> demonstrations{};
-  std::vector<std::vector<std::byte>> groups{};  // Encoded GroupRecords.
-  // Those of the round's later minibatches, with the first one and an off-policy correction only:
-  // their log-probabilities are wanted before the weights move.
-  std::vector<std::vector<std::byte>> later_groups{};
-};
-
 struct PublishPolicy {
   PolicyVersion version{};  // Must be the learner's current one.
   std::string path{};
@@ -250,13 +232,14 @@ struct PolicyFile {
 
 struct SavePoint {
   PolicyVersion version{};             // Must be the learner's current one.
-  std::string folder{};                // Must not exist; whoever asked renames it.
+  std::string folder{};                // Whoever asked has made it, and renames it.
   std::vector<PolicyFile> policies{};  // To be kept in the point.
 };
 
-using FromWorker = std::variant<Hello, WorkerReady, Heartbeat, GroupsGenerated, GroupsJudged,
-                                StepLearned, PolicyPublished, PolicyLoaded, PointSaved, WorkFailed>;
-using ToWorker = std::variant<Lease, GenerateGroups, CancelGeneration, JudgeGroups, LearnStep,
-                              PublishPolicy, LoadPolicy, SavePoint>;
+using FromWorker =
+    std::variant<Hello, RankSeated, WorkerReady, Heartbeat, GroupsGenerated, GroupsJudged,
+                 StepLearned, PolicyPublished, PolicyLoaded, PointWritten, WorkFailed>;
+using ToWorker = std::variant<Lease, JoinTeam, GenerateGroups, CancelGeneration, JudgeGroups,
+                              LearnShare, PublishPolicy, LoadPolicy, SavePoint>;
 
 }  // namespace troupe

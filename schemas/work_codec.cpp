@@ -18,6 +18,7 @@
 #include "schemas/metrics_wire.h"
 #include "schemas/records_wire.h"
 #include "schemas/result_wire.h"
+#include "schemas/team_wire.h"
 #include "schemas/trajectory_codec.h"
 #include "schemas/trajectory_wire.h"
 #include "schemas/wire.h"
@@ -96,6 +97,10 @@ void to_wire(wire::Heartbeat::Builder to, const Heartbeat& from) {
   to.setSequencesDone(from.sequences_done);
   to.setSequencesTotal(from.sequences_total);
   to.setWaitsFor(wire::to_text(wire::cut(from.waits_for), kTextBytesMax));
+  to.setOperation(wire::to_text(from.operation, kNameBytesMax));
+  to.setWaitsForRank(from.waits_for_rank);
+  to.setOperationsDone(from.operations_done);
+  to.setTeamBytes(from.team_bytes);
 }
 
 Heartbeat from_wire(wire::Heartbeat::Reader from, FieldReader& fields) {
@@ -105,6 +110,10 @@ Heartbeat from_wire(wire::Heartbeat::Reader from, FieldReader& fields) {
       .sequences_done = from.getSequencesDone(),
       .sequences_total = from.getSequencesTotal(),
       .waits_for = fields.text(from.getWaitsFor(), kTextBytesMax, "waits_for"),
+      .operation = fields.text(from.getOperation(), kNameBytesMax, "operation"),
+      .waits_for_rank = from.getWaitsForRank(),
+      .operations_done = from.getOperationsDone(),
+      .team_bytes = from.getTeamBytes(),
   };
 }
 
@@ -228,12 +237,14 @@ GroupsJudged from_wire(wire::GroupsJudged::Reader from, FieldReader& fields) {
 void to_wire(wire::StepLearned::Builder to, const StepLearned& from) {
   to_wire(to.initMetrics(), from.metrics);
   to.setCoreSeconds(from.core_seconds);
+  to.setDigest(wire::to_text(from.digest, kNameBytesMax));
 }
 
 StepLearned from_wire(wire::StepLearned::Reader from, FieldReader& fields) {
   return {
       .metrics = from_wire(from.getMetrics(), fields),
       .core_seconds = from.getCoreSeconds(),
+      .digest = fields.text(from.getDigest(), kNameBytesMax, "digest"),
   };
 }
 
@@ -260,18 +271,6 @@ PolicyLoaded from_wire(wire::PolicyLoaded::Reader from, FieldReader& fields) {
   return {
       .version = PolicyVersion{from.getVersion()},
       .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
-  };
-}
-
-void to_wire(wire::PointSaved::Builder to, const PointSaved& from) {
-  to_wire(to.initPoint(), from.point);
-  to.setCoreSeconds(from.core_seconds);
-}
-
-PointSaved from_wire(wire::PointSaved::Reader from, FieldReader& fields) {
-  return {
-      .point = from_wire(from.getPoint(), fields),
-      .core_seconds = from.getCoreSeconds(),
   };
 }
 
@@ -309,6 +308,7 @@ void to_wire(wire::Lease::Builder to, const Lease& from) {
   to_wire(to.initPoint(), from.point);
   wire::to_structs(to.initTrustedPrograms(wire::to_size(from.trusted_programs, kVerdictPartsMax)),
                    from.trusted_programs);
+  to_wire(to.initSeat(), from.seat);
 }
 
 Lease from_wire(wire::Lease::Reader from, FieldReader& fields) {
@@ -324,6 +324,7 @@ Lease from_wire(wire::Lease::Reader from, FieldReader& fields) {
       .point = from_wire(from.getPoint(), fields),
       .trusted_programs = fields.structs<TrustedProgram>(from.getTrustedPrograms(),
                                                          kVerdictPartsMax, "trusted_programs"),
+      .seat = from_wire(from.getSeat(), fields),
   };
 }
 
@@ -426,61 +427,6 @@ JudgeGroups from_wire(wire::JudgeGroups::Reader from, FieldReader& fields) {
   };
 }
 
-void to_wire(wire::Demonstration::Builder to, const Demonstration& from) {
-  TROUPE_CHECK(from.loss_mask.size() == from.tokens.size());
-  to.setTokens(wire::to_list(from.tokens, kTrajectoryTokensMax));
-  to.setLossMask(wire::to_list(from.loss_mask, kTrajectoryTokensMax));
-}
-
-Demonstration from_wire(wire::Demonstration::Reader from, FieldReader& fields) {
-  Demonstration demonstration{
-      .tokens = tokens_from_wire(from.getTokens(), "tokens", fields),
-      .loss_mask = fields.numbers<uint8_t>(from.getLossMask(), kTrajectoryTokensMax, "loss_mask"),
-  };
-  const std::vector<uint8_t>& mask = demonstration.loss_mask;
-  if (mask.size() != demonstration.tokens.size()) {
-    fields.refuse(fmt::format("{} loss_mask entries for {} tokens", mask.size(),
-                              demonstration.tokens.size()));
-  }
-  if (std::any_of(mask.begin(), mask.end(), [](uint8_t m) { return m > 1; })) {
-    fields.refuse("a loss_mask is neither 0 nor 1");
-  }
-  return demonstration;
-}
-
-void to_wire(wire::LearnStep::Builder to, const LearnStep& from) {
-  to.setVersion(number(from.version));
-  to.setStage(wire::to_enumerator<wire::Stage>(from.stage, Stage::kGrpo));
-  to.setLearningRate(from.learning_rate);
-  to.setBalanceBiasRate(from.balance_bias_rate);
-  to.setBeginsStage(from.begins_stage);
-  to.setRefreshesReference(from.refreshes_reference);
-  to.setRescores(from.rescores);
-  wire::to_structs(to.initDemonstrations(wire::to_size(from.demonstrations, kDemonstrationsMax)),
-                   from.demonstrations);
-  wire::to_blobs(to.initGroups(wire::to_size(from.groups, kStepGroupsMax)), from.groups,
-                 kGroupBytesMax);
-  wire::to_blobs(to.initLaterGroups(wire::to_size(from.later_groups, kStepGroupsMax)),
-                 from.later_groups, kGroupBytesMax);
-}
-
-LearnStep from_wire(wire::LearnStep::Reader from, FieldReader& fields) {
-  return {
-      .version = PolicyVersion{from.getVersion()},
-      .stage = fields.enumerator<Stage>(from.getStage(), wire::Stage::GRPO, "stage"),
-      .learning_rate = from.getLearningRate(),
-      .balance_bias_rate = from.getBalanceBiasRate(),
-      .begins_stage = from.getBeginsStage(),
-      .refreshes_reference = from.getRefreshesReference(),
-      .rescores = from.getRescores(),
-      .demonstrations = fields.structs<Demonstration>(from.getDemonstrations(), kDemonstrationsMax,
-                                                      "demonstrations"),
-      .groups = fields.blobs(from.getGroups(), kStepGroupsMax, kGroupBytesMax, "groups"),
-      .later_groups =
-          fields.blobs(from.getLaterGroups(), kStepGroupsMax, kGroupBytesMax, "later_groups"),
-  };
-}
-
 void to_wire(wire::PublishPolicy::Builder to, const PublishPolicy& from) {
   to.setVersion(number(from.version));
   to.setPath(wire::to_text(from.path, kNameBytesMax));
@@ -547,6 +493,14 @@ struct Payload<WorkerReady> {
   using Wire = wire::WorkerReady;
 };
 template <>
+struct Payload<RankSeated> {
+  using Wire = wire::RankSeated;
+};
+template <>
+struct Payload<JoinTeam> {
+  using Wire = wire::JoinTeam;
+};
+template <>
 struct Payload<Heartbeat> {
   using Wire = wire::Heartbeat;
 };
@@ -571,8 +525,8 @@ struct Payload<PolicyLoaded> {
   using Wire = wire::PolicyLoaded;
 };
 template <>
-struct Payload<PointSaved> {
-  using Wire = wire::PointSaved;
+struct Payload<PointWritten> {
+  using Wire = wire::PointWritten;
 };
 template <>
 struct Payload<WorkFailed> {
@@ -595,8 +549,8 @@ struct Payload<JudgeGroups> {
   using Wire = wire::JudgeGroups;
 };
 template <>
-struct Payload<LearnStep> {
-  using Wire = wire::LearnStep;
+struct Payload<LearnShare> {
+  using Wire = wire::LearnShare;
 };
 template <>
 struct Payload<PublishPolicy> {

@@ -17,7 +17,7 @@ Envelope seal(const FromWorker& message);
 // The message in an envelope. kCorruption unless its schema is one of this direction and its
 // payload one whole message of it, with no negative token, masks of 0 and 1, known enumerators and
 // valid verdicts. The bytes may come from any peer, so no input may crash, over-read or make this
-// allocate much more than its size. The groups of a LearnStep are not looked into.
+// allocate much more than its size.
 Result<ToWorker> open_to_worker(const Envelope& envelope);
 Result<FromWorker> open_from_worker(const Envelope& envelope);
 

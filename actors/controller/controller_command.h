@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "actors/crew/learn_step.h"
 #include "actors/replay/replay_store.h"
 #include "schemas/records.h"
 #include "schemas/work.h"

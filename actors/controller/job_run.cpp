@@ -153,7 +153,7 @@ void JobRun::begin_from_point() {
 void JobRun::obey(ControllerCommand command, double now) {
   std::visit(
       Overloaded{
-          [&](command::Learn& learn) { pool_.learn(std::move(learn.step), now); },
+          [&](command::Learn& learn) { pool_.learn(learn.step, now); },
           [&](command::Generate& generate) { pool_.generate(std::move(generate.groups), now); },
           [&](command::CancelGeneration&) { pool_.cancel_groups(now); },
           [&](command::CancelEvaluation&) { pool_.cancel_evaluation(now); },
@@ -161,8 +161,12 @@ void JobRun::obey(ControllerCommand command, double now) {
           [&](command::RetirePolicies& retire) { pool_.retire_policies(retire.before); },
           [&](command::Judge& judge) { pool_.judge(std::move(judge.group), now); },
           [&](command::SavePoint& save) {
-            pool_.save_point(save.version, ports_.unfinished_point(save.version), save.policies,
-                             now);
+            auto folder = ports_.begin_point(save.version);
+            if (folder) {
+              pool_.save_point(save.version, std::move(*folder), save.policies, now);
+            } else {
+              controller_.fail(folder.error());
+            }
           },
           [&](command::Commit& commit) { ports_.commit(commit.ticket, std::move(commit.batch)); },
           [&](command::LoadRound& load) { ports_.load_round(load.round); },
@@ -240,14 +244,14 @@ void JobRun::answer(FromWorker message, double now) {
     controller_.groups_generated(*generated, now);
   } else if (const auto* judged = std::get_if<GroupsJudged>(&message)) {
     controller_.groups_judged(*judged, now);
-  } else if (auto* saved = std::get_if<PointSaved>(&message)) {
-    PointRecord point = saved->point;
-    if (Status status = ports_.finish_point(point); !status) {
-      controller_.fail(status.error());
+  } else if (const auto* written = std::get_if<PointWritten>(&message)) {
+    const auto point = ports_.finish_point(*written);
+    if (!point) {
+      controller_.fail(point.error());
       return;
     }
-    weights_sha256_ = point.weights_sha256;
-    controller_.point_saved(point, saved->core_seconds, now);
+    weights_sha256_ = point->weights_sha256;
+    controller_.point_saved(*point, written->core_seconds, now);
   }
 }
 

@@ -25,9 +25,10 @@ class RunPorts {
   virtual void send(const pool::Send& message) = 0;
   virtual void commit(uint64_t ticket, Batch batch) = 0;  // Answered by committed(), in order.
   virtual void load_round(Round round) = 0;               // Answered by round_loaded().
-  // Where a learner writes a point, what gives it its name, and where it is then.
-  virtual std::string unfinished_point(PolicyVersion version) = 0;
-  virtual Status finish_point(PointRecord& point) = 0;
+  // A folder where the learner's ranks write a point, what makes a point of their files and gives
+  // it its name, and where it is then.
+  virtual Result<std::string> begin_point(PolicyVersion version) = 0;
+  virtual Result<PointRecord> finish_point(const PointWritten& written) = 0;
   virtual std::string point_path(const PointRecord& point) = 0;
   virtual void forget_point(const PointRecord& point) = 0;
   virtual void keep_best(const PointRecord& point) = 0;

@@ -99,7 +99,7 @@ LearnStep Learning::grpo_step(Minibatch minibatch) {
   const int64_t rounds_before = (stage_step - 1) / job_.grpo.minibatches_per_round;
   step.rescores = minibatch.index == 0 && every > 0 && rounds_before % every == 0;
   step.groups = std::move(minibatch.groups);
-  step.later_groups = std::move(minibatch.later_groups);
+  step.later_minibatches = std::move(minibatch.later);
   consumed_[number(step.version)] = std::move(minibatch.ids);
   return step;
 }

@@ -16,6 +16,7 @@
 #include "actors/controller/round_facts.h"
 #include "actors/controller/sft_plan.h"
 #include "actors/controller/timetable.h"
+#include "actors/crew/learn_step.h"
 #include "actors/job/job_data.h"
 #include "schemas/job.h"
 #include "schemas/records.h"

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "actors/controller/controller.h"
+#include "actors/crew/step_plan.h"
 #include "actors/job/checkpoints.h"
 #include "actors/job/prepared_job.h"
 #include "actors/rollout/rollout_role.h"
@@ -42,12 +43,7 @@ class LocalRun {
       queue.pop_front();
       Status status = ok();
       if (const auto* learn = std::get_if<command::Learn>(&next)) {
-        auto learned = learner.learn(learn->step);
-        if (learned) {
-          controller_.step_learned(*learned, seconds_now());
-        } else {
-          status = learned.error();
-        }
+        status = this->learn(learner, learn->step);
       } else if (const auto* generate = std::get_if<command::Generate>(&next)) {
         status = rollout.generate(
             generate->groups, job_.seed,
@@ -75,9 +71,11 @@ class LocalRun {
       if (!status) controller_.fail(status.error());
     }
     if (end->state == JobState::kFailed) return end->error;
+    auto weights_sha256 = learner.weights_sha256();
+    if (!weights_sha256) return weights_sha256.error();
     RunOutcome outcome{.state = end->state,
                        .steps = static_cast<int64_t>(number(controller_.version())),
-                       .weights_sha256 = learner.weights_sha256(),
+                       .weights_sha256 = std::move(*weights_sha256),
                        .ledger = controller_.ledger(),
                        .seconds = seconds_now() - began};
     for (const auto& evaluation : controller_.evaluations()) {
@@ -90,11 +88,23 @@ class LocalRun {
   }
 
  private:
+  Status learn(LearnerRole& learner, const LearnStep& step) {
+    const auto shares = plan_step(job_, step, 1);
+    if (!shares) return shares.error();
+    const auto learned = learner.learn(shares->front());
+    if (!learned) return learned.error();
+    controller_.step_learned(*learned, seconds_now());
+    return ok();
+  }
+
   Status save_point(LearnerRole& learner, PolicyVersion version) {
-    auto saved = learner.save({version, checkpoints_.unfinished(version)});
-    if (!saved) return saved.error();
-    if (Status s = checkpoints_.finish(saved->point); !s) return s;
-    controller_.point_saved(saved->point, saved->core_seconds, seconds_now());
+    auto folder = checkpoints_.begin(version);
+    if (!folder) return folder.error();
+    const auto written = learner.save({version, std::move(*folder)});
+    if (!written) return written.error();
+    const auto point = checkpoints_.finish(*written, 1);
+    if (!point) return point.error();
+    controller_.point_saved(*point, written->core_seconds, seconds_now());
     return ok();
   }
 
@@ -122,8 +132,9 @@ Result<RunOutcome> run_local(const kernels::Backend& backend, const JobSpec& job
   if (!rollout) return rollout.error();
   auto verifier = VerifierRole::create(job.rewards, {.threads = verifier_threads(job)});
   if (!verifier) return verifier.error();
-  const WorkerReady ready = (*learner)->ready();
-  sink.run_started(job, ready.weights_sha256, ready.num_parameters);
+  const auto ready = (*learner)->ready();
+  if (!ready) return ready.error();
+  sink.run_started(job, ready->weights_sha256, ready->num_parameters);
   for (const auto& note : prepared->data.notes) sink.noted(note);
   auto outcome = LocalRun(*prepared, options, **verifier, sink).run(**learner, **rollout);
   if (outcome) {

@@ -83,15 +83,18 @@ void OpenRound::complete_metrics(const model::Tokenizer& tokenizer) {
 Minibatch OpenRound::minibatch(int64_t index) const {
   Minibatch minibatch;
   minibatch.index = index;
+  const auto encoded = [this](int64_t which) {
+    EncodedGroups found;
+    const auto [begin, end] = plan.minibatch(which);
+    for (size_t i = begin; i < end; ++i) found.push_back(groups.at(plan.admitted()[i]).encoded);
+    return found;
+  };
   const auto [begin, end] = plan.minibatch(index);
-  for (size_t i = begin; i < end; ++i) {
-    const uint32_t ordinal = plan.admitted()[i];
-    minibatch.ids.push_back({round, ordinal});
-    minibatch.groups.push_back(groups.at(ordinal).encoded);
-  }
+  for (size_t i = begin; i < end; ++i) minibatch.ids.push_back({round, plan.admitted()[i]});
+  minibatch.groups = encoded(index);
   if (index == 0 && job.grpo.off_policy_correction != "none") {
-    for (size_t i = end; i < plan.admitted().size(); ++i) {
-      minibatch.later_groups.push_back(groups.at(plan.admitted()[i]).encoded);
+    for (int64_t later = 1; later < job.grpo.minibatches_per_round; ++later) {
+      minibatch.later.push_back(encoded(later));
     }
   }
   return minibatch;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "actors/crew/learn_step.h"
 #include "schemas/ids.h"
 #include "schemas/metrics.h"
 
@@ -14,9 +15,9 @@ namespace troupe::actors {
 struct Minibatch {
   int64_t index = 0;  // Within its round.
   std::vector<GroupId> ids{};
-  std::vector<std::vector<std::byte>> groups{};  // Encoded GroupRecords.
-  // Those of the round's later minibatches, where they are wanted before the weights move.
-  std::vector<std::vector<std::byte>> later_groups{};
+  EncodedGroups groups{};
+  // The round's later minibatches, where they are wanted before the weights move.
+  std::vector<EncodedGroups> later{};
 };
 
 // A complete round, for the records of its steps.

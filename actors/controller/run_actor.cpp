@@ -8,6 +8,7 @@
 #include "actors/lease_numbers.h"
 #include "actors/transport.h"
 #include "actors/verifier/verifier_table.h"
+#include "kernels/collective/zmq_keys.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
 #include "schemas/check.h"
@@ -33,6 +34,23 @@ std::string random_token() {
   return token;
 }
 
+// Of ranks on this host, who meet in a folder that nobody else may enter.
+Result<std::vector<TeamSeat>> make_seats(const std::string& folder, uint32_t num_ranks,
+                                         uint64_t epoch) {
+  auto keys = kernels::collective::make_seats(static_cast<int>(num_ranks), epoch);
+  if (!keys) return keys.error();
+  std::vector<TeamSeat> seats;
+  for (auto& one : *keys) {
+    seats.push_back({.rank = static_cast<uint32_t>(one.rank),
+                     .epoch = epoch,
+                     .address = "ipc://" + folder + "/team",
+                     .public_keys = std::move(one.public_keys),
+                     .secret_key = std::move(one.secret_key),
+                     .token = std::move(one.token)});
+  }
+  return seats;
+}
+
 }  // namespace
 
 void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<RunSetup> setup) {
@@ -55,6 +73,10 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   options.pool.log_path = home + "/workers.log";
   options.pool.arithmetic_id = setup_->record.arithmetic_id;
   options.pool.judge_each_max = seconds_max(setup_->prepared.job.rewards);
+  options.pool.make_seats = [folder = setup_->head->credentials_folder](uint32_t num_ranks,
+                                                                        uint64_t epoch) {
+    return make_seats(folder, num_ranks, epoch);
+  };
   options.slots =
       plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
                  learner_threads(setup_->prepared.job), verifier_threads(setup_->prepared.job),
@@ -262,14 +284,12 @@ void RunState::load_round(Round round) {
   submit_waiting();
 }
 
-std::string RunState::unfinished_point(PolicyVersion version) {
-  std::error_code ignored;
-  const std::string path = checkpoints_->unfinished(version);
-  // From an attempt of this head that did not come to its end.
-  fs::remove_all(path, ignored);
-  return path;
+Result<std::string> RunState::begin_point(PolicyVersion version) {
+  return checkpoints_->begin(version);
 }
-Status RunState::finish_point(PointRecord& point) { return checkpoints_->finish(point); }
+Result<PointRecord> RunState::finish_point(const PointWritten& written) {
+  return checkpoints_->finish(written, static_cast<int>(setup_->prepared.job.resources.learner));
+}
 std::string RunState::point_path(const PointRecord& point) { return checkpoints_->path(point); }
 void RunState::keep_best(const PointRecord& point) {
   const Status kept = checkpoints_->keep_best(point);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/crew/learn_step.h"
 #include "actors/job/job_data.h"
 #include "model/data/draw_order.h"
 #include "schemas/job.h"

@@ -21,7 +21,7 @@ bool Attempts::lost(const GroupKey& group, Loss loss, double core_seconds, const
   if (loss == Loss::kFault) {
     ++tries.faults;
     tries.kills = 0;
-  } else {
+  } else if (loss == Loss::kKilled) {
     ++tries.kills;
   }
   const auto [id, purpose] = group;

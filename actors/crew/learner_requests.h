@@ -1,5 +1,8 @@
 // What the learner is asked for, in order, and what becomes of it when the learner is lost.
 //
+// Every rank is asked the same, but for its own part of it, in the same order; a request is
+// answered when all have answered, and all must have come to the same bits.
+//
 // A lost learner begins again at a recovery point; whoever asked hears of the loss and says
 // everything again, so that nothing is kept here.
 #pragma once
@@ -22,20 +25,22 @@ namespace troupe::actors {
 
 class LearnerRequests {
  public:
-  // At most one slot has the role.
+  // The slots that have the role are the learner's ranks, in order.
   LearnerRequests(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox);
 
   void set_policies_folder(std::string folder) { policies_folder_ = std::move(folder); }
 
   // ---- The learner.
-  void ready(WorkerId worker, WorkerReady ready);
+  // All ranks, in order.
+  void ready(std::vector<WorkerId> ranks, WorkerReady ready);
   void lost(Loss loss, const std::string& why, double now);
   // Nothing is sent any more.
-  void shut_down() { worker_.reset(); }
+  void shut_down() { ranks_.clear(); }
   void stood_still(double seconds, double now);
 
   // ---- What is wanted of it. Nothing happens while it is not there.
-  void learn(LearnStep step, double now);
+  // By rank.
+  void learn(std::vector<LearnShare> shares, double now);
   void save_point(PolicyVersion version, std::string folder, std::vector<PolicyFile> policies,
                   double now);
   // Its current version; once, however often it is asked for.
@@ -44,31 +49,41 @@ class LearnerRequests {
   std::string path_of(PolicyVersion version) const;
 
   // ---- Answers.
-  // True: to what it was asked for first.
-  bool is_awaited(uint32_t slot, uint64_t request_id) const;
-  // One that is awaited.
-  void answered(const FromWorker& message, double now);
+  // What is answered by all with this, in order: one answer for each request. Nothing when that is
+  // not what the rank was asked for first. The job fails where ranks differ.
+  std::vector<FromWorker> answered(uint32_t slot, uint64_t request_id, FromWorker message,
+                                   double now);
 
   // Of its weights; nothing while it is not there.
   std::optional<PolicyVersion> version() const { return version_; }
-  // Why the worker of this slot is to be lost.
-  std::optional<std::string> overdue(uint32_t slot, double now) const;
+  // The slots that have not answered, when they should have; else none.
+  std::vector<uint32_t> overdue(double now) const;
+  std::string overdue_text() const;
   std::optional<Activity> activity(uint32_t slot) const;
   Busy take_busy(double now);
 
  private:
+  // One part for each rank that is asked, by rank.
+  struct Part {
+    uint64_t id = 0;  // 0: this rank is not asked.
+    std::optional<FromWorker> answer{};
+    bool is_open() const { return id != 0 && !answer; }
+  };
   struct Request {
-    uint64_t id = 0;
     std::string what{};
+    std::vector<Part> parts{};
   };
 
-  void ask(ToWorker message, std::string what, double now);
+  // A rank without a message is not asked.
+  void ask(std::vector<std::optional<ToWorker>> messages, std::string what, double now);
+  std::optional<FromWorker> joined(Request request);
+  void note_answer(const FromWorker& answer);
 
   const PoolOptions options_;
   PoolOutbox& outbox_;
-  std::optional<uint32_t> slot_{};  // That has the role.
+  std::vector<uint32_t> slots_{};  // By rank.
   std::string policies_folder_{};
-  std::optional<WorkerId> worker_{};
+  std::vector<WorkerId> ranks_{};  // Empty: it is not there.
   std::optional<PolicyVersion> version_{};
   std::deque<Request> requests_{};
   double since_ = 0;                      // Of the first.

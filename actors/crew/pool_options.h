@@ -4,7 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
+
+#include "schemas/result.h"
+#include "schemas/team.h"
 
 namespace troupe::actors {
 
@@ -38,6 +43,9 @@ struct PoolOptions {
   size_t judge_batch = 64;        // Groups to judge.
   size_t judge_bytes = 64 << 20;
   std::string log_path{};  // Where the last words of a worker are, for messages.
+  // Secrets come from outside: seats for so many ranks of a learner's team, by rank, with keys that
+  // no other epoch has. Needed where there is more than one.
+  std::function<Result<std::vector<TeamSeat>>(uint32_t num_ranks, uint64_t epoch)> make_seats{};
 };
 
 }  // namespace troupe::actors

@@ -10,8 +10,10 @@ std::vector<SlotPlan> plan_slots(const JobSpec& job, int rollout_threads, int le
                                  int verifier_threads, int verifier_workers) {
   const ResourcesSpec& resources = job.resources;
   std::vector<SlotPlan> slots;
+  uint32_t rank = 0;
   const auto add = [&](Roles roles) {
     slots.push_back({.roles = roles,
+                     .rank = roles.learner ? rank++ : 0,
                      .rollout_threads = static_cast<uint32_t>(rollout_threads),
                      .learner_threads = static_cast<uint32_t>(learner_threads),
                      .verifier_threads = static_cast<uint32_t>(verifier_threads)});

@@ -12,6 +12,7 @@ namespace troupe::actors {
 
 struct SlotPlan {
   Roles roles{};
+  uint32_t rank = 0;  // Of a learner, in its team.
   uint32_t rollout_threads = 1;
   uint32_t learner_threads = 1;
   uint32_t verifier_threads = 1;

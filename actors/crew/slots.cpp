@@ -185,7 +185,7 @@ SlotLost Slots::lose(uint32_t index, Loss loss, const std::string& why, double n
   Slot& slot = slots_[index];
   const bool was_ready = slot.state == State::kReady;
   if (slot.pid != 0) outbox_.add(pool::Kill{index, slot.pid});
-  outbox_.note(fmt::format("{} is lost: {}", title(index), why));
+  if (loss != Loss::kTeam) outbox_.note(fmt::format("{} is lost: {}", title(index), why));
   slot.state = State::kDown;
   slot.since = now;
   slot.epoch = 0;
@@ -194,9 +194,11 @@ SlotLost Slots::lose(uint32_t index, Loss loss, const std::string& why, double n
   slot.is_survivor = false;
   outbox_.add(pool::WorkerLost{index});
   // A process that had been at work is replaced at once; one that does not come up, ever later.
-  slot.losses_in_a_row = was_ready ? 1 : slot.losses_in_a_row + 1;
+  // Whoever goes with its team has no part in that.
+  if (loss != Loss::kTeam) slot.losses_in_a_row = was_ready ? 1 : slot.losses_in_a_row + 1;
   double wait = 0;
-  for (uint32_t i = 1; i < slot.losses_in_a_row && wait < options_.back_off_max; ++i) {
+  for (uint32_t i = 1;
+       loss != Loss::kTeam && i < slot.losses_in_a_row && wait < options_.back_off_max; ++i) {
     wait = wait == 0 ? options_.back_off_first : wait * 2;
   }
   slot.retry_at = now + std::min(wait, options_.back_off_max);

@@ -58,6 +58,10 @@ class Slots {
 
   uint32_t num_slots() const { return static_cast<uint32_t>(slots_.size()); }
   bool is_ready(uint32_t slot) const { return slots_[slot].state == State::kReady; }
+  // It has its lease, or is to have it.
+  bool is_leased(uint32_t slot) const {
+    return slots_[slot].state == State::kLeasing || slots_[slot].state == State::kReady;
+  }
   bool is_survivor(uint32_t slot) const { return slots_[slot].is_survivor; }
   bool is_shut_down() const { return is_shut_down_; }
   WorkerId worker(uint32_t slot) const { return {slot, slots_[slot].epoch}; }

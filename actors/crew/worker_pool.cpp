@@ -17,6 +17,7 @@ WorkerPool::WorkerPool(std::vector<SlotPlan> slots, Lease lease, Options options
       attempts_(options_, outbox_),
       generation_(plans_, options_, outbox_),
       judging_(plans_, options_, outbox_),
+      team_(plans_, options_, outbox_),
       learner_(plans_, options_, outbox_),
       shelf_(plans_, options_, outbox_),
       is_suspect_([this](const GroupKey& group) { return attempts_.is_suspect(group); }) {}
@@ -67,6 +68,7 @@ void WorkerPool::give_lease(uint32_t slot) {
   lease.rollout_threads = plan.rollout_threads;
   lease.learner_threads = plan.learner_threads;
   lease.verifier_threads = plan.verifier_threads;
+  lease.seat = team_.seat(slot);
   outbox_.tell(slots_.worker(slot), 0, options_.start_max, std::move(lease));
 }
 
@@ -92,6 +94,8 @@ void WorkerPool::tick(double now) {
   for (uint32_t i = 0; i < slots_.num_slots(); ++i) {
     if (const auto lost = slots_.tick(i, now)) {
       hand_on(*lost, now);
+    } else if (const auto alone = team_.overdue(i, now); alone && slots_.is_leased(i)) {
+      hand_on(slots_.lose(i, Loss::kKilled, *alone, now), now);
     } else if (const auto why = overdue(i, now)) {
       hand_on(slots_.lose(i, Loss::kFault, *why, now), now);
     }
@@ -105,11 +109,30 @@ std::optional<std::string> WorkerPool::overdue(uint32_t slot, double now) const 
   if (auto why = shelf_.overdue(slot, now)) return why;
   if (auto why = generation_.overdue(slot, now)) return why;
   if (auto why = judging_.overdue(slot, now)) return why;
-  return learner_.overdue(slot, now);
+  // Of several ranks the one that the others wait for.
+  const auto late = learner_.overdue(now);
+  if (late.empty() || team_.most_awaited(late) != slot) return std::nullopt;
+  return learner_.overdue_text();
+}
+
+void WorkerPool::hand_on(const SlotLost& lost, double now) {
+  hand_on_groups(lost, now);
+  if (roles(lost.slot).learner) {
+    const auto others = team_.lost(lost.slot);
+    if (!others.empty()) {
+      outbox_.note(fmt::format("the learner's {} other ranks begin again with it", others.size()));
+    }
+    for (const uint32_t other : others) {
+      if (!slots_.is_leased(other)) continue;
+      hand_on_groups(slots_.lose(other, Loss::kTeam, "with its team", now), now);
+    }
+    learner_.lost(lost.loss, lost.why, now);
+  }
+  dispatch(now);
 }
 
 // What a lost worker had goes to others, in order and before what waits.
-void WorkerPool::hand_on(const SlotLost& lost, double now) {
+void WorkerPool::hand_on_groups(const SlotLost& lost, double now) {
   shelf_.lost(lost.slot);
   auto generating = generation_.lost(lost.slot, now);
   std::reverse(generating.groups.begin(), generating.groups.end());
@@ -123,8 +146,6 @@ void WorkerPool::hand_on(const SlotLost& lost, double now) {
   for (GroupToJudge& group : judging) {
     if (attempts_.lost(key_of(group), lost.loss, 0, lost.why)) judging_.put_back(std::move(group));
   }
-  if (roles(lost.slot).learner) learner_.lost(lost.loss, lost.why, now);
-  dispatch(now);
 }
 
 // ---- Messages.
@@ -135,9 +156,19 @@ void WorkerPool::received(uint32_t slot, uint64_t epoch, uint64_t request_id, Fr
   if (const auto* beat = std::get_if<Heartbeat>(&message)) {
     // A survivor ends what it has in hand before it takes its lease.
     if (generation_.progressed(slot, *beat)) slots_.goes_on(slot, now);
+    team_.heard(slot, *beat);
+    return;
+  }
+  if (auto* seated = std::get_if<RankSeated>(&message)) {
+    team_.seated(slots_.worker(slot), std::move(*seated));
     return;
   }
   if (const auto* failed = std::get_if<WorkFailed>(&message)) {
+    // Who is gone, or what the others have not done, is no fault of the one that says so.
+    if (failed->error.code == ErrorCode::kUnavailable && roles(slot).learner) {
+      team_.failed(slot, failed->error, now);
+      return;
+    }
     outbox_.add(pool::GiveUp{JobState::kFailed, failed->error});
     return;
   }
@@ -166,7 +197,13 @@ void WorkerPool::take_ready(uint32_t slot, WorkerReady ready, double now) {
   }
   const WorkerId worker = slots_.worker(slot);
   if (roles(slot).verifier) judging_.ready(worker);
-  if (roles(slot).learner) learner_.ready(worker, std::move(ready));
+  if (roles(slot).learner) {
+    if (auto all = team_.ready(worker, std::move(ready))) {
+      std::vector<WorkerId> ranks;
+      for (const uint32_t rank : team_.slots()) ranks.push_back(slots_.worker(rank));
+      learner_.ready(std::move(ranks), std::move(*all));
+    }
+  }
   dispatch(now);
 }
 
@@ -193,12 +230,11 @@ void WorkerPool::take_loaded(uint32_t slot, uint64_t request_id, const PolicyLoa
 
 void WorkerPool::take_learner_answer(uint32_t slot, uint64_t request_id, FromWorker message,
                                      double now) {
-  if (learner_.is_awaited(slot, request_id)) {
-    learner_.answered(message, now);
-    if (auto* published = std::get_if<PolicyPublished>(&message)) {
+  for (FromWorker& answer : learner_.answered(slot, request_id, std::move(message), now)) {
+    if (auto* published = std::get_if<PolicyPublished>(&answer)) {
       shelf_.put(std::move(*published));
     } else {
-      outbox_.add(pool::Answer{std::move(message)});
+      outbox_.add(pool::Answer{std::move(answer)});
     }
   }
   dispatch(now);
@@ -206,7 +242,14 @@ void WorkerPool::take_learner_answer(uint32_t slot, uint64_t request_id, FromWor
 
 // ---- The learner and its versions.
 
-void WorkerPool::learn(LearnStep step, double now) { learner_.learn(std::move(step), now); }
+void WorkerPool::learn(const LearnStep& step, double now) {
+  auto shares = plan_step(lease_.job, step, team_.num_ranks());
+  if (!shares) {
+    outbox_.add(pool::GiveUp{JobState::kFailed, shares.error()});
+    return;
+  }
+  learner_.learn(std::move(*shares), now);
+}
 
 void WorkerPool::save_point(PolicyVersion version, std::string folder,
                             const std::vector<PolicyVersion>& policies, double now) {
@@ -304,7 +347,10 @@ void WorkerPool::dispatch_generation(uint32_t slot, double now) {
 
 Activity WorkerPool::activity(uint32_t slot) const {
   if (slots_.is_ready(slot)) {
-    if (auto one = learner_.activity(slot)) return *one;
+    if (auto one = learner_.activity(slot)) {
+      if (const auto doing = team_.doing(slot); !doing.empty()) one->what += " (" + doing + ")";
+      return *one;
+    }
     if (auto one = generation_.activity(slot)) return *one;
     if (auto one = shelf_.activity(slot)) return *one;
     if (auto one = judging_.activity(slot)) return *one;
@@ -330,7 +376,10 @@ void WorkerPool::describe(RunSample& sample, double now) {
                               .activity = activity(i).what,
                               .pid = slots_.pid(i),
                               .epoch = slots_.worker(i).epoch,
-                              .is_ready = slots_.is_ready(i)});
+                              .is_ready = slots_.is_ready(i),
+                              .rank = plans_[i].rank,
+                              .num_ranks = plans_[i].roles.learner ? team_.num_ranks() : 1,
+                              .team_bytes = team_.bytes_sent(i)});
   }
   sample.groups_waiting += generation_.num_waiting();
   sample.groups_generating += generation_.num_generating();

@@ -8,6 +8,7 @@
 //   slots             processes and leases; who is ready and who is lost
 //   generation_queue  groups to generate, and who is at which
 //   judging_queue     groups to judge, likewise
+//   team              the ranks that are the learner together: seats, and who is lost with whom
 //   learner_requests  what the learner is asked for, in order
 //   policy_shelf      published versions, and who has loaded which
 //   attempts          how often the workers of a group were lost
@@ -28,6 +29,8 @@
 #include "actors/crew/pool_options.h"
 #include "actors/crew/slot_plan.h"
 #include "actors/crew/slots.h"
+#include "actors/crew/step_plan.h"
+#include "actors/crew/team.h"
 #include "actors/slot_host.h"
 #include "schemas/metrics.h"
 #include "schemas/work.h"
@@ -56,7 +59,7 @@ class WorkerPool {
   void tick(double now);
 
   // ---- What is wanted. The order of learner requests is kept.
-  void learn(LearnStep step, double now);
+  void learn(const LearnStep& step, double now);
   // With older versions that the point is to hold; each is published, or asked for.
   void save_point(PolicyVersion version, std::string folder,
                   const std::vector<PolicyVersion>& policies, double now);
@@ -96,6 +99,7 @@ class WorkerPool {
   void take_learner_answer(uint32_t slot, uint64_t request_id, FromWorker message, double now);
   std::optional<std::string> overdue(uint32_t slot, double now) const;
   void hand_on(const SlotLost& lost, double now);
+  void hand_on_groups(const SlotLost& lost, double now);
   void dispatch(double now);
   void dispatch_generation(uint32_t slot, double now);
   bool has_weights(uint32_t slot, PolicyVersion version) const;
@@ -110,6 +114,7 @@ class WorkerPool {
   Attempts attempts_;
   GenerationQueue generation_;
   JudgingQueue judging_;
+  Team team_;
   LearnerRequests learner_;
   PolicyShelf shelf_;
   const IsSuspect is_suspect_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "model/formats/file.h"
+#include "model/formats/recovery_point.h"
 
 namespace troupe::actors {
 
@@ -18,7 +19,18 @@ std::string Checkpoints::path(const PointRecord& point) const {
   return folder() + "/" + point.folder;
 }
 
-Status Checkpoints::finish(PointRecord& point) const {
+Result<std::string> Checkpoints::begin(PolicyVersion version) const {
+  const std::string path = unfinished(version);
+  if (Status s = model::begin_point(path); !s) return s.error();
+  return path;
+}
+
+Result<PointRecord> Checkpoints::finish(const PointWritten& written, int num_ranks) const {
+  auto made =
+      model::finish_point(unfinished(written.version), written.version, written.weights_sha256,
+                          written.policies, written.files, num_ranks);
+  if (!made) return made.error();
+  PointRecord& point = *made;
   point.folder = "step_" + std::to_string(number(point.version));
   std::error_code error;
   // Left by an attempt whose record did not come to be; a point with a record is never made again.
@@ -28,7 +40,8 @@ Status Checkpoints::finish(PointRecord& point) const {
     return Error{ErrorCode::kInternal,
                  "cannot rename " + unfinished(point.version) + ": " + error.message()};
   }
-  return model::sync_folder(folder());
+  if (Status s = model::sync_folder(folder()); !s) return s.error();
+  return point;
 }
 
 void Checkpoints::forget(const PointRecord& point) const {

@@ -7,6 +7,7 @@
 
 #include "schemas/records.h"
 #include "schemas/result.h"
+#include "schemas/team.h"
 
 namespace troupe::actors {
 
@@ -16,11 +17,11 @@ class Checkpoints {
   // was replaced may still be at work.
   Checkpoints(std::string home, uint64_t epoch) : home_(std::move(home)), epoch_(epoch) {}
 
-  // Where to write a point to.
-  std::string unfinished(PolicyVersion version) const;
+  // A folder to write a point's files to.
+  Result<std::string> begin(PolicyVersion version) const;
 
-  // A written point gets its name, durably; the record's folder is filled in.
-  Status finish(PointRecord& point) const;
+  // What so many ranks have written there becomes a point and gets its name, durably.
+  Result<PointRecord> finish(const PointWritten& written, int num_ranks) const;
 
   std::string path(const PointRecord& point) const;
 
@@ -33,6 +34,7 @@ class Checkpoints {
   void sweep(const std::vector<PointRecord>& points) const;
 
  private:
+  std::string unfinished(PolicyVersion version) const;
   std::string folder() const { return home_ + "/checkpoints"; }
 
   std::string home_;

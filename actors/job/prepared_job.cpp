@@ -10,6 +10,7 @@
 #include "model/formats/file.h"
 #include "model/formats/hf_config.h"
 #include "model/generation/generator.h"
+#include "model/parallel/team_layout.h"
 #include "schemas/bounds.h"
 #include "schemas/envelope_codec.h"
 #include "schemas/hash.h"
@@ -45,7 +46,8 @@ Status check_sizes(const JobSpec& job, int64_t context_max) {
                             " responses of up to " + std::to_string(context_max) +
                             " tokens are too much for one group; lower one of them");
   }
-  if (groups > kStepGroupsMax || groups * group > static_cast<int64_t>(kPayloadBytesMax)) {
+  if (groups > kStepGroupsMax || groups * job.grpo.group_size > kStepSequencesMax ||
+      groups * group > static_cast<int64_t>(kPayloadBytesMax)) {
     return invalid_argument(
         "a step would learn from " + std::to_string(groups) + " groups, about " +
         std::to_string(groups * group >> 20) + " MB, which is too much for one; " +
@@ -115,6 +117,9 @@ Result<PreparedJob> prepare_job(
   PreparedJob prepared;
   prepared.job = job;
   if (Status status = check_rewards(job.rewards); !status) return status.error();
+  const auto team = model::TeamLayout::create(static_cast<int>(job.resources.learner),
+                                              job.learner.gradient_lanes);
+  if (!team) return team.error();
   if (trusted_programs) {
     auto trusted = find_trusted_programs(job.rewards, *trusted_programs);
     if (!trusted) return trusted.error();
@@ -163,8 +168,10 @@ Result<PreparedJob> prepare_job(
   }
   const model::ParameterLayout layout(config);
   if (Status s = check_sizes(job, prepared.context_max); !s) return s.error();
-  const int64_t needed = model::Learner::memory_bytes(backend, config, layout, learner_threads(job),
-                                                      learner_options(job, prepared.context_max)) +
+  const auto num_ranks = static_cast<int>(job.resources.learner);
+  const int64_t needed = num_ranks * model::Learner::memory_bytes(
+                                         backend, config, layout, learner_threads(job), num_ranks,
+                                         learner_options(job, prepared.context_max)) +
                          job.resources.rollout * (job.rollout.cache_mb << 20);
   if (needed > physical_memory_bytes()) {
     return invalid_argument(

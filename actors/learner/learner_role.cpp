@@ -1,19 +1,14 @@
 #include "actors/learner/learner_role.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include "actors/job/prepared_job.h"
 #include "actors/learner/off_policy_metrics.h"
 #include "model/data/prompt_template.h"
 #include "model/formats/checkpoint.h"
 #include "model/formats/recovery_point.h"
-#include "model/training/advantage.h"
 #include "model/transformer/initialise.h"
-#include "schemas/records_codec.h"
 
 namespace troupe::actors {
 
@@ -31,17 +26,9 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// Trajectories that are re-scored where a step asks for it.
-constexpr size_t kRescored = 8;
-
-Result<std::vector<GroupRecord>> decode_groups(std::span<const std::vector<std::byte>> encoded) {
-  std::vector<GroupRecord> groups;
-  for (const auto& bytes : encoded) {
-    auto group = decode_group_record(bytes);
-    if (!group) return group.error();
-    groups.push_back(std::move(*group));
-  }
-  return groups;
+Error not_mine(const LearnShare& share, const std::string& what) {
+  return {ErrorCode::kInternal, "step " + std::to_string(number(share.version)) + ": " + what +
+                                    "; head and learner do not deal out a minibatch alike"};
 }
 
 }  // namespace
@@ -52,18 +39,20 @@ Result<model::TransformerConfig> policy_config(const JobSpec& job) {
 }
 
 LearnerRole::LearnerRole(const kernels::Backend&, const Lease& lease,
-                         const model::TransformerConfig& config)
+                         const model::TransformerConfig& config, model::Seat seat)
     : job_(lease.job),
       config_(config),
       layout_(config_),
+      seat_(seat),
       threads_(static_cast<int>(lease.learner_threads)) {}
 
 Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend& backend,
-                                                         const Lease& lease) {
+                                                         const Lease& lease, model::Seat seat) {
   auto config = policy_config(lease.job);
   if (!config) return config.error();
-  std::unique_ptr<LearnerRole> role(new LearnerRole(backend, lease, *config));
-  const auto options = learner_options(lease.job, lease.context_max);
+  std::unique_ptr<LearnerRole> role(new LearnerRole(backend, lease, *config, seat));
+  auto options = learner_options(lease.job, lease.context_max);
+  options.seat = seat;
   const std::string& model = lease.job.policy.model;
   if (!model.empty()) {
     auto text = model::load_policy_text(model, role->config_);
@@ -83,11 +72,14 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
   std::vector<float> initial;
   std::optional<model::LearnerState> state;
   if (!lease.point_path.empty()) {
-    auto loaded = model::load_recovery_point(lease.point_path, lease.point, role->layout_,
+    const model::FloatRange own =
+        model::ShardMap(role->layout_, seat.ranks()).range_of(seat.rank());
+    auto loaded = model::load_recovery_point(lease.point_path, lease.point, role->layout_, own,
                                              options.has_reference);
     if (!loaded) return loaded.error();
     state = std::move(*loaded);
-    initial = state->masters;
+    // The ranks publish their masters below; until then any weights will do.
+    initial.resize(static_cast<size_t>(role->layout_.num_floats()));
     role->version_ = lease.point.version;
   } else if (model.empty()) {
     initial = model::initial_parameters(role->config_, role->layout_, lease.job.seed);
@@ -103,50 +95,76 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
   return role;
 }
 
-std::string LearnerRole::weights_sha256() const {
-  return model::checkpoint_sha256(config_, learner_->published());
+Result<std::string> LearnerRole::weights_sha256() {
+  if (!weights_sha256_) {
+    weights_sha256_ = model::checkpoint_sha256(config_, learner_->published());
+  }
+  return *weights_sha256_;
 }
 
-WorkerReady LearnerRole::ready() const {
-  return {.version = version_,
-          .weights_sha256 = weights_sha256(),
-          .num_parameters = layout_.num_parameters()};
+Result<WorkerReady> LearnerRole::ready() {
+  auto hash = weights_sha256();
+  if (!hash) return hash.error();
+  return WorkerReady{.version = version_,
+                     .weights_sha256 = std::move(*hash),
+                     .num_parameters = layout_.num_parameters()};
 }
 
-Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
+// Of the whole minibatch: what this rank learns, and the lengths of the rest.
+Result<std::vector<LearnSequence>> LearnerRole::sequences_of(const LearnShare& share) const {
+  std::vector<LearnSequence> sequences;
+  std::vector<int64_t> lengths;
+  for (const SequenceFacts& facts : share.sequences) {
+    lengths.push_back(facts.num_tokens);
+    if (facts.num_tokens > job_.learner.microbatch_tokens) {
+      return not_mine(share, "a sequence of " + std::to_string(facts.num_tokens) + " tokens");
+    }
+    sequences.push_back({.length_elsewhere = facts.num_tokens});
+  }
+  std::vector<bool> is_own(lengths.size(), false);
+  for (const SequenceToLearn& own : share.own) {
+    if (own.index >= sequences.size() || is_own[own.index] ||
+        own.tokens.size() != share.sequences[own.index].num_tokens ||
+        (share.stage == Stage::kGrpo && own.rollout_logprobs.size() != own.tokens.size())) {
+      return not_mine(share, "sequence " + std::to_string(own.index) + " is not as it should be");
+    }
+    is_own[own.index] = true;
+    sequences[own.index] = {.tokens = own.tokens,
+                            .loss_mask = own.loss_mask,
+                            .rollout_logprobs = own.rollout_logprobs,
+                            .advantage = own.advantage,
+                            .token_weight = own.token_weight};
+  }
+  if (is_own != learner_->own_sequences(lengths)) {
+    return not_mine(share, "it brings " + std::to_string(share.own.size()) + " of " +
+                               std::to_string(lengths.size()) + " sequences, others than its own");
+  }
+  return sequences;
+}
+
+Result<StepLearned> LearnerRole::learn(const LearnShare& share) {
   const Stopwatch learning;
-  if (number(step.version) != number(version_) + 1) {
-    return Error{ErrorCode::kInternal, "asked for step " + std::to_string(number(step.version)) +
+  if (number(share.version) != number(version_) + 1) {
+    return Error{ErrorCode::kInternal, "asked for step " + std::to_string(number(share.version)) +
                                            " after step " + std::to_string(number(version_))};
   }
-  if (step.begins_stage) {
+  auto batch = sequences_of(share);
+  if (!batch) return batch.error();
+  if (share.begins_stage) {
     learner_->reset_optimizer();
     learner_->refresh_reference();
   }
-  auto decoded = decode_groups(step.groups);
-  if (!decoded) return decoded.error();
-  const std::vector<GroupRecord> groups = std::move(*decoded);
-  StepLearned learned;
-  std::vector<LearnSequence> batch;
-  std::vector<const Trajectory*> trajectories_of_batch;
-  std::vector<std::vector<float>> old_logprobs;
   model::StepOptions options{.temperature = 1,
-                             .learning_rate = step.learning_rate,
+                             .learning_rate = share.learning_rate,
                              .beta1 = job_.optimizer.beta1,
                              .beta2 = job_.optimizer.beta2,
                              .epsilon = job_.optimizer.epsilon,
                              .weight_decay = job_.optimizer.weight_decay,
                              .gradient_clip = job_.optimizer.gradient_clip,
-                             .balance_bias_rate = step.balance_bias_rate};
-  // Learned tokens, counted before packing: they fix what each token weighs.
-  int64_t tokens = 0;
-  for (const Demonstration& one : step.demonstrations) {
-    tokens += std::count(one.loss_mask.begin(), one.loss_mask.end(), 1);
-    batch.push_back({.tokens = one.tokens, .loss_mask = one.loss_mask});
-  }
-  bool is_token_mean = true;
-  if (step.stage == Stage::kGrpo) {
-    is_token_mean = job_.grpo.loss_aggregation == "token_mean";
+                             .balance_bias_rate = share.balance_bias_rate};
+  const bool is_grpo = share.stage == Stage::kGrpo;
+  std::vector<std::vector<float>> old_logprobs;
+  if (is_grpo) {
     options.temperature = static_cast<float>(job_.rollout.temperature);
     options.grpo = model::GrpoObjective{
         .clip_low = job_.grpo.clip_low,
@@ -155,64 +173,36 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
         .kl_estimator = model::kl_estimator(job_.grpo.kl_estimator),
         .off_policy_correction = model::off_policy_correction(job_.grpo.off_policy_correction),
         .importance_cap = job_.grpo.importance_cap};
-    const auto kind = model::advantage_kind(job_.grpo.advantage);
-    std::vector<const Trajectory*> sampled;
-    double absolute = 0;
-    const size_t stride = std::max<size_t>(1, groups.size() / kRescored);
-    for (size_t g = 0; g < groups.size(); ++g) {
-      const auto& trajectories = groups[g].trajectories;
-      if (g % stride == 0) sampled.push_back(&trajectories[g % trajectories.size()]);
-      std::vector<float> rewards;
-      for (const auto& t : trajectories) rewards.push_back(t.verdict.reward());
-      const auto advantages = model::group_advantages(rewards, kind);
-      for (size_t i = 0; i < trajectories.size(); ++i) {
-        const Trajectory& t = trajectories[i];
-        tokens += t.num_response_tokens();
-        absolute += std::fabs(advantages[i]);
-        trajectories_of_batch.push_back(&t);
-        batch.push_back({.tokens = t.tokens,
-                         .loss_mask = t.loss_mask,
-                         .rollout_logprobs = t.rollout_logprobs,
-                         .advantage = advantages[i]});
-      }
-    }
-    if (!batch.empty()) {
-      learned.metrics.advantage_abs_mean = absolute / static_cast<double>(batch.size());
-    }
-    if (step.rescores) {
-      if (Status status = rescore(sampled); !status) return status.error();
-    }
-    if (has_correction() && begins_round()) {
-      if (Status status = score_later_groups(step); !status) return status.error();
+    if (Status status = rescore(share.own); !status) return status.error();
+    if (has_correction() && share.begins_round) {
+      // What is learned now needs no forward of its own: the step's is by the same policy.
+      score_later(share.later);
     } else if (has_correction()) {
-      auto taken = take_old_logprobs(groups);
+      auto taken = take_old_logprobs(share.own);
       if (!taken) return taken.error();
       old_logprobs = std::move(*taken);
-      for (size_t i = 0; i < batch.size(); ++i) batch[i].old_logprobs = old_logprobs[i];
+      for (size_t i = 0; i < share.own.size(); ++i) {
+        (*batch)[share.own[i].index].old_logprobs = old_logprobs[i];
+      }
     }
   }
-  for (auto& sequence : batch) {
-    const auto length = std::count(sequence.loss_mask.begin(), sequence.loss_mask.end(), 1);
-    sequence.token_weight =
-        is_token_mean ? 1.0 / static_cast<double>(tokens)
-                      : 1.0 / (static_cast<double>(batch.size()) * static_cast<double>(length));
-  }
-  const auto stepped = learner_->step(batch, options);
+  const auto stepped = learner_->step(*batch, options);
   if (!stepped) return stepped.error();
   const model::StepResult& result = *stepped;
-  if (step.refreshes_reference) learner_->refresh_reference();
-  if (step.stage == Stage::kGrpo) {
-    add_off_policy_metrics(trajectories_of_batch, version_, result.sequences, has_correction(),
-                           learned.metrics);
-  }
-  version_ = step.version;
-
+  weights_sha256_.reset();
+  if (share.refreshes_reference) learner_->refresh_reference();
+  StepLearned learned;
   StepMetrics& metrics = learned.metrics;
-  metrics.stage = step.stage;
+  if (is_grpo) {
+    add_off_policy_metrics(share.sequences, result.sequences, has_correction(), metrics);
+  }
+  version_ = share.version;
+
+  metrics.stage = share.stage;
   metrics.version = version_;
   metrics.loss = result.loss;
   metrics.grad_norm = result.gradient_norm;
-  metrics.learning_rate = step.learning_rate;
+  metrics.learning_rate = share.learning_rate;
   metrics.was_skipped = result.was_skipped;
   metrics.was_finite = result.was_finite;
   metrics.tokens_learned = result.tokens;
@@ -222,78 +212,64 @@ Result<StepLearned> LearnerRole::learn(const LearnStep& step) {
   metrics.ppo_kl = result.ppo_kl;
   metrics.clip_fraction = result.clip_fraction;
   metrics.ratio_max = result.ratio_max;
+  metrics.advantage_abs_mean = share.advantage_abs_mean;
   metrics.learn_seconds = learning.seconds();
   learned.core_seconds = metrics.learn_seconds * threads_.count();
+  learned.digest = result.digest;
   return learned;
 }
 
-bool LearnerRole::begins_round() const {
-  const auto steps = static_cast<int64_t>(number(version_)) - job_.sft.steps;
-  return steps % job_.grpo.minibatches_per_round == 0;
-}
-
-// The groups of the step at hand need no forward of their own: the step's is by the same policy.
-Status LearnerRole::score_later_groups(const LearnStep& step) {
+void LearnerRole::score_later(std::span<const SequenceToLearn> later) {
   old_logprobs_.clear();
-  const auto groups = decode_groups(step.later_groups);
-  if (!groups) return groups.error();
   std::vector<LearnSequence> sequences;
-  for (const GroupRecord& group : *groups) {
-    for (const Trajectory& t : group.trajectories) {
-      sequences.push_back({.tokens = t.tokens, .loss_mask = t.loss_mask});
-    }
+  for (const SequenceToLearn& one : later) {
+    sequences.push_back({.tokens = one.tokens, .loss_mask = one.loss_mask});
   }
   auto scores = learner_->score(sequences, static_cast<float>(job_.rollout.temperature));
-  size_t next = 0;
-  for (const GroupRecord& group : *groups) {
-    for (const Trajectory& t : group.trajectories) {
-      old_logprobs_[t.id.group].push_back(std::move(scores[next++]));
-    }
-  }
-  return ok();
+  for (size_t i = 0; i < later.size(); ++i) old_logprobs_[later[i].id] = std::move(scores[i]);
 }
 
-// By trajectory, in order.
+// In the order of `own`.
 Result<std::vector<std::vector<float>>> LearnerRole::take_old_logprobs(
-    std::span<const GroupRecord> groups) {
+    std::span<const SequenceToLearn> own) {
   std::vector<std::vector<float>> taken;
-  for (const GroupRecord& group : groups) {
-    const GroupId id = group.trajectories.front().id.group;
-    auto found = old_logprobs_.extract(id);
-    if (found.empty() || found.mapped().size() != group.trajectories.size()) {
+  for (const SequenceToLearn& one : own) {
+    auto found = old_logprobs_.extract(one.id);
+    if (found.empty() || found.mapped().size() != one.tokens.size()) {
       return Error{ErrorCode::kInternal,
-                   "round " + std::to_string(number(id.round)) + ", group " +
-                       std::to_string(id.ordinal) +
+                   "round " + std::to_string(number(one.id.group.round)) + ", group " +
+                       std::to_string(one.id.group.ordinal) + ", sample " +
+                       std::to_string(one.id.sample) +
                        ": its log-probabilities at the beginning of the round are not there"};
     }
-    for (auto& logprobs : found.mapped()) taken.push_back(std::move(logprobs));
+    taken.push_back(std::move(found.mapped()));
   }
   return taken;
 }
 
 // The promise that rollout and learner are one arithmetic, checked on a sample of trajectories.
-Status LearnerRole::rescore(std::vector<const Trajectory*> sampled) {
+Status LearnerRole::rescore(std::span<const SequenceToLearn> own) {
+  std::vector<const SequenceToLearn*> sampled;
   std::vector<LearnSequence> sequences;
-  // Older versions are not here to be asked.
-  std::erase_if(sampled, [&](const Trajectory* t) {
-    return std::any_of(t->versions.begin(), t->versions.end(),
-                       [&](const VersionRange& range) { return range.version != version_; });
-  });
-  if (sampled.empty()) return ok();
-  for (const Trajectory* t : sampled) {
-    sequences.push_back({.tokens = t->tokens, .loss_mask = t->loss_mask});
+  for (const SequenceToLearn& one : own) {
+    if (!one.is_rescored) continue;
+    sampled.push_back(&one);
+    sequences.push_back({.tokens = one.tokens, .loss_mask = one.loss_mask});
   }
+  if (sampled.empty()) return ok();
   const auto scores = learner_->score(sequences, static_cast<float>(job_.rollout.temperature));
   for (size_t i = 0; i < sampled.size(); ++i) {
-    const Trajectory& t = *sampled[i];
-    for (size_t token = 0; token < t.tokens.size(); ++token) {
-      if (std::memcmp(&scores[i][token], &t.rollout_logprobs[token], sizeof(float)) == 0) continue;
+    const SequenceToLearn& one = *sampled[i];
+    for (size_t token = 0; token < one.tokens.size(); ++token) {
+      if (std::memcmp(&scores[i][token], &one.rollout_logprobs[token], sizeof(float)) == 0) {
+        continue;
+      }
       return Error{ErrorCode::kInternal, "rollout and learner disagree: round " +
-                                             std::to_string(number(t.id.group.round)) +
-                                             ", ordinal " + std::to_string(t.id.group.ordinal) +
-                                             ", sample " + std::to_string(t.id.sample) +
+                                             std::to_string(number(one.id.group.round)) +
+                                             ", ordinal " + std::to_string(one.id.group.ordinal) +
+                                             ", sample " + std::to_string(one.id.sample) +
                                              ", token " + std::to_string(token) + ": recorded " +
-                                             std::to_string(t.rollout_logprobs[token]) +
+                                             std::to_string(one.rollout_logprobs[token]) +
                                              ", scored " + std::to_string(scores[i][token])};
     }
   }
@@ -313,23 +289,30 @@ Result<PolicyPublished> LearnerRole::publish(const PublishPolicy& request) {
                          .weights_sha256 = model::checkpoint_sha256(config_, values)};
 }
 
-Result<PointSaved> LearnerRole::save(const SavePoint& request) {
+Result<PointWritten> LearnerRole::save(const SavePoint& request) {
   const Stopwatch saving;
   if (request.version != version_) {
     return Error{ErrorCode::kInternal, "asked for a recovery point of version " +
                                            std::to_string(number(request.version)) +
                                            " at version " + std::to_string(number(version_))};
   }
-  auto point = model::save_recovery_point(
-      request.folder, version_, {.config = config_, .values = learner_->published(), .text = text_},
-      learner_->state(), request.policies);
-  if (!point) {
-    // Half of it helps nobody, least of all on a full disk.
-    std::error_code ignored;
-    std::filesystem::remove_all(request.folder, ignored);
-    return point.error();
+  auto hash = weights_sha256();
+  if (!hash) return hash.error();
+  PointWritten written{.version = version_, .weights_sha256 = std::move(*hash)};
+  auto part = model::save_point_part(request.folder, seat_.rank(), seat_.ranks(), learner_->shard(),
+                                     learner_->state());
+  if (!part) return part.error();
+  written.files = std::move(*part);
+  if (seat_.rank() == 0) {
+    auto whole = model::save_point_checkpoint(
+        request.folder, {.config = config_, .values = learner_->published(), .text = text_},
+        request.policies);
+    if (!whole) return whole.error();
+    written.policies = std::move(whole->policies);
+    written.files.insert(written.files.end(), whole->files.begin(), whole->files.end());
   }
-  return PointSaved{.point = *point, .core_seconds = saving.seconds()};
+  written.core_seconds = saving.seconds();
+  return written;
 }
 
 }  // namespace troupe::actors

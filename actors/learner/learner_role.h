@@ -1,5 +1,5 @@
-// What a worker does as a learner: turns each group's rewards into advantages, updates the policy,
-// publishes it and writes recovery points. A thin shell around model::Learner.
+// What a worker does as a learner, alone or as one rank of a team: updates the policy, publishes it
+// and writes recovery points. A thin shell around model::Learner.
 #pragma once
 
 #include <map>
@@ -20,42 +20,50 @@ Result<model::TransformerConfig> policy_config(const JobSpec& job);
 class LearnerRole {
  public:
   // Starts from the lease's recovery point, or from the job's initial weights. `backend` outlives
-  // it. kCorruption when the point is damaged.
+  // it, and so does the seat's communicator, with which all ranks of the team do this together.
+  // kCorruption when the point is damaged; else the communicator's errors.
   static Result<std::unique_ptr<LearnerRole>> create(const kernels::Backend& backend,
-                                                     const Lease& lease);
+                                                     const Lease& lease, model::Seat seat = {});
 
   PolicyVersion version() const { return version_; }
   const model::PolicyWeights& weights() const { return learner_->weights(); }
-  WorkerReady ready() const;
 
-  // kInternal, saying where, when a recorded log-probability is not the learner's bit for bit, or
-  // when a correction needs log-probabilities of a group that the round's first step was not given;
-  // kCorruption when a group cannot be decoded.
-  Result<StepLearned> learn(const LearnStep& step);
+  // All ranks of a team do these together. Errors are the communicator's, and kInternal, saying
+  // where, when a recorded log-probability is not the learner's bit for bit, when a correction
+  // needs log-probabilities of a trajectory that the round's first step was not given, or when the
+  // share is not what this rank learns.
+  Result<WorkerReady> ready();
+  Result<StepLearned> learn(const LearnShare& share);
+  // Once more after kExhausted does no harm to the others, who have done their part.
+  Result<PointWritten> save(const SavePoint& request);
+
+  // By one rank, for all.
   Result<PolicyPublished> publish(const PublishPolicy& request);
-  Result<PointSaved> save(const SavePoint& request);
 
-  std::string weights_sha256() const;
+  // Of the published weights.
+  Result<std::string> weights_sha256();
 
  private:
   LearnerRole(const kernels::Backend& backend, const Lease& lease,
-              const model::TransformerConfig& config);
-  Status rescore(std::vector<const Trajectory*> sampled);
+              const model::TransformerConfig& config, model::Seat seat);
+  Result<std::vector<model::LearnSequence>> sequences_of(const LearnShare& share) const;
+  Status rescore(std::span<const SequenceToLearn> own);
   bool has_correction() const { return job_.grpo.off_policy_correction != "none"; }
-  bool begins_round() const;  // The next step is the first of its round.
-  Status score_later_groups(const LearnStep& step);
-  Result<std::vector<std::vector<float>>> take_old_logprobs(std::span<const GroupRecord> groups);
+  void score_later(std::span<const SequenceToLearn> later);
+  Result<std::vector<std::vector<float>>> take_old_logprobs(std::span<const SequenceToLearn> own);
 
   const JobSpec job_;
   const model::TransformerConfig config_;
   const model::ParameterLayout layout_;
+  const model::Seat seat_;
   model::PolicyText text_{};  // Saved with the weights.
   model::Threads threads_;
   std::optional<model::Learner> learner_{};
   PolicyVersion version_{};
-  // Log-probabilities under the version that the round's learning began with, of its later
-  // minibatches, by group and sample. Each is let go by the step that uses it.
-  std::map<GroupId, std::vector<std::vector<float>>> old_logprobs_{};
+  std::optional<std::string> weights_sha256_{};  // Of the current version, once it was wanted.
+  // Log-probabilities under the version that the round's learning began with, of what this rank
+  // learns later in the round. Each is let go by the step that uses it.
+  std::map<TrajectoryId, std::vector<float>> old_logprobs_{};
 };
 
 }  // namespace troupe::actors

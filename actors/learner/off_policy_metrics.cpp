@@ -10,27 +10,6 @@ namespace {
 
 constexpr int64_t kShortestBucket = 64;
 
-struct Staleness {
-  double mean = 0;  // Over the learned tokens.
-  int64_t max = 0;
-};
-
-Staleness staleness_of(const Trajectory& trajectory, PolicyVersion before) {
-  Staleness result;
-  int64_t tokens = 0;
-  for (const VersionRange& range : trajectory.versions) {
-    const auto first = trajectory.loss_mask.begin();
-    const auto learned = std::count(first + range.begin, first + range.end, 1);
-    if (learned == 0) continue;
-    const auto steps = static_cast<int64_t>(staleness(before, range.version));
-    tokens += learned;
-    result.mean += static_cast<double>(steps * learned);
-    result.max = std::max(result.max, steps);
-  }
-  if (tokens > 0) result.mean /= static_cast<double>(tokens);
-  return result;
-}
-
 // Of the sequences of one bucket, or of all.
 struct Sums {
   double trajectories = 0;
@@ -52,27 +31,27 @@ std::string length_bucket(int64_t tokens) {
   return std::to_string(begin) + "-" + std::to_string(end - 1);
 }
 
-void add_off_policy_metrics(std::span<const Trajectory* const> trajectories, PolicyVersion before,
-                            std::span<const model::SequenceResult> sequences, bool has_correction,
+void add_off_policy_metrics(std::span<const SequenceFacts> sequences,
+                            std::span<const model::SequenceResult> results, bool has_correction,
                             StepMetrics& metrics) {
-  TROUPE_CHECK(trajectories.size() == sequences.size());
+  TROUPE_CHECK(sequences.size() == results.size());
   std::map<std::string, Sums> buckets;
   Sums all;
-  for (size_t i = 0; i < trajectories.size(); ++i) {
-    const int64_t tokens = trajectories[i]->num_response_tokens();
-    const Staleness stale = staleness_of(*trajectories[i], before);
-    metrics.staleness_steps_max = std::max(metrics.staleness_steps_max, stale.max);
-    for (Sums* sums : {&buckets[length_bucket(tokens)], &all}) {
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const SequenceFacts& facts = sequences[i];
+    metrics.staleness_steps_max =
+        std::max(metrics.staleness_steps_max, static_cast<int64_t>(facts.staleness_max));
+    for (Sums* sums : {&buckets[length_bucket(facts.num_learned)], &all}) {
       sums->trajectories += 1;
-      sums->tokens += static_cast<double>(tokens);
-      sums->staleness += stale.mean;
-      sums->log_ratio_abs += sequences[i].log_ratio_abs_sum;
-      sums->importance_weight += sequences[i].importance_weight_sum;
-      sums->truncated += static_cast<double>(sequences[i].num_truncated);
+      sums->tokens += static_cast<double>(facts.num_learned);
+      sums->staleness += facts.staleness_mean;
+      sums->log_ratio_abs += results[i].log_ratio_abs_sum;
+      sums->importance_weight += results[i].importance_weight_sum;
+      sums->truncated += static_cast<double>(results[i].num_truncated);
     }
     if (!has_correction) continue;
     metrics.importance_weight_max =
-        std::max(metrics.importance_weight_max, sequences[i].importance_weight_max);
+        std::max(metrics.importance_weight_max, results[i].importance_weight_max);
   }
   for (const auto& [length, sums] : buckets) {
     metrics.staleness_steps_by_length[length] = sums.staleness / sums.trajectories;

@@ -8,18 +8,17 @@
 
 #include "model/training/learner.h"
 #include "schemas/metrics.h"
-#include "schemas/trajectory.h"
+#include "schemas/team.h"
 
 namespace troupe::actors {
 
 // The bucket that a response of so many tokens belongs to: "0-63", "64-127", "128-255", ...
 std::string length_bucket(int64_t tokens);
 
-// Fills in what `metrics` says of staleness, ratios by length and importance weights. `before` is
-// the learner's version before the step; `sequences` are what the step gave for `trajectories`, in
-// order.
-void add_off_policy_metrics(std::span<const Trajectory* const> trajectories, PolicyVersion before,
-                            std::span<const model::SequenceResult> sequences, bool has_correction,
+// Fills in what `metrics` says of staleness, ratios by length and importance weights. `results`
+// are what the step gave for the minibatch's `sequences`, in order.
+void add_off_policy_metrics(std::span<const SequenceFacts> sequences,
+                            std::span<const model::SequenceResult> results, bool has_correction,
                             StepMetrics& metrics);
 
 }  // namespace troupe::actors

@@ -30,6 +30,12 @@ auto when_there_is_room(WorkerProgress& progress, Work work) {
   }
 }
 
+// For all ranks to be there.
+constexpr std::chrono::seconds kJoinMax{60};
+// With ranks that live but have not come as far: they may compute for long, and the head knows
+// better who hangs.
+constexpr std::chrono::hours kTeamPatience{24};
+
 // Groups of one message that are sent again, so that messages stay within their bounds.
 constexpr size_t kKeptAtOnce = 16;
 
@@ -66,14 +72,15 @@ void Executor::execute(uint64_t request_id, const ToWorker& request) {
   const Status status = std::visit(
       Overloaded{
           [&](const Lease& lease) { return take_lease(lease); },
+          [&](const JoinTeam& join) { return join_team(join); },
           [&](const GenerateGroups& groups) { return generate(request_id, groups); },
           [&](const JudgeGroups& groups) -> Status {
             if (!verifier_) return without_role("verifier");
             answer_(request_id, verifier_->judge(groups));
             return ok();
           },
-          [&](const LearnStep& step) -> Status {
-            return learner_ ? answer_with(learner_->learn(step)) : without_role("learner");
+          [&](const LearnShare& share) -> Status {
+            return learner_ ? answer_with(learner_->learn(share)) : without_role("learner");
           },
           [&](const PublishPolicy& publish) -> Status {
             if (!learner_) return without_role("learner");
@@ -105,10 +112,43 @@ Status Executor::take_lease(const Lease& lease) {
   rollout_.reset();
   learner_.reset();
   verifier_.reset();
+  progress_.set_team(nullptr);
+  mesh_.reset();
   progress_.kept.clear();
-  lease_.reset();
+  lease_ = lease;
+  return lease.seat.num_ranks() > 1 ? take_seat() : play_roles();
+}
+
+// The others are not known yet.
+Status Executor::take_seat() {
+  const TeamSeat& seat = lease_->seat;
+  auto mesh = kernels::collective::ZmqMesh::open({.seat = {.rank = static_cast<int>(seat.rank),
+                                                           .epoch = seat.epoch,
+                                                           .public_keys = seat.public_keys,
+                                                           .secret_key = seat.secret_key,
+                                                           .token = seat.token},
+                                                  .address = seat.address});
+  if (!mesh) return mesh.error();
+  mesh_ = std::move(*mesh);
+  answer_(0, RankSeated{mesh_->endpoint()});
+  return ok();
+}
+
+Status Executor::join_team(const JoinTeam& join) {
+  if (!mesh_ || learner_) {
+    return Error{ErrorCode::kInternal, "this worker has no team that it could join"};
+  }
+  Status joined = mesh_->join(join.endpoints, std::chrono::steady_clock::now() + kJoinMax);
+  if (!joined) return joined;
+  progress_.set_team(kernels::collective::communicator(mesh_, 0));
+  return play_roles();
+}
+
+Status Executor::play_roles() {
+  const Lease& lease = *lease_;
   if (lease.roles.learner) {
-    auto learner = LearnerRole::create(backend_, lease);
+    auto learner = LearnerRole::create(
+        backend_, lease, {.communicator = progress_.team.get(), .patience = kTeamPatience});
     if (!learner) return learner.error();
     learner_ = std::move(*learner);
   }
@@ -124,8 +164,13 @@ Status Executor::take_lease(const Lease& lease) {
     if (!verifier) return verifier.error();
     verifier_ = std::move(*verifier);
   }
-  lease_ = lease;
-  answer_(0, learner_ ? learner_->ready() : WorkerReady{});
+  WorkerReady ready;
+  if (learner_) {
+    auto learner_ready = learner_->ready();
+    if (!learner_ready) return learner_ready.error();
+    ready = std::move(*learner_ready);
+  }
+  answer_(0, std::move(ready));
   return ok();
 }
 

@@ -14,6 +14,8 @@
 #include "actors/rollout/kept_groups.h"
 #include "actors/rollout/rollout_role.h"
 #include "actors/verifier/verifier_role.h"
+#include "kernels/collective/communicator.h"
+#include "kernels/collective/zmq_mesh.h"
 #include "schemas/work.h"
 
 namespace troupe::actors {
@@ -50,6 +52,16 @@ struct WorkerProgress {
   NextPolicy policy{};
   KeptGroups kept{};
 
+  // With its team; null: it has none.
+  void set_team(std::shared_ptr<kernels::Communicator> communicator) {
+    const std::lock_guard guard(mutex);
+    team = std::move(communicator);
+  }
+  std::optional<kernels::Progress> team_progress() const {
+    const std::lock_guard guard(mutex);
+    return team ? std::optional(team->progress()) : std::nullopt;
+  }
+
   std::string waits_for() const {
     const std::lock_guard guard(mutex);
     return what_it_waits_for;
@@ -59,7 +71,9 @@ struct WorkerProgress {
     what_it_waits_for = std::move(what);
   }
   mutable std::mutex mutex{};
-  std::string what_it_waits_for{};  // Guarded by mutex.
+  // Guarded by mutex.
+  std::string what_it_waits_for{};
+  std::shared_ptr<kernels::Communicator> team{};
 };
 
 // Whether a lease asks for the same work, so that what a worker has in memory still serves.
@@ -77,6 +91,9 @@ class Executor {
 
  private:
   Status take_lease(const Lease& lease);
+  Status take_seat();
+  Status join_team(const JoinTeam& join);
+  Status play_roles();
   Status take_policy();
   Status generate(uint64_t request_id, GenerateGroups request);
 
@@ -84,6 +101,7 @@ class Executor {
   WorkerProgress& progress_;
   std::function<void(uint64_t, FromWorker)> answer_;
   std::optional<Lease> lease_{};
+  std::shared_ptr<kernels::collective::ZmqMesh> mesh_{};  // Of a learner with a team.
   std::unique_ptr<LearnerRole> learner_{};
   std::unique_ptr<RolloutRole> rollout_{};
   std::unique_ptr<VerifierRole> verifier_{};

@@ -170,12 +170,18 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, std::shared_p
           self->send(line->root(), line->envelope(0, 0, employment->hello));
           return;
         }
-        line->say(line->epoch, 0,
-                  Heartbeat{.beat = ++self->state.beat,
+        Heartbeat heartbeat{.beat = ++self->state.beat,
                             .request_id = line->progress.request_id,
                             .sequences_done = line->progress.sequences_done,
                             .sequences_total = line->progress.sequences_total,
-                            .waits_for = line->progress.waits_for()});
+                            .waits_for = line->progress.waits_for()};
+        if (const auto team = line->progress.team_progress()) {
+          if (team->begun > team->done) heartbeat.operation = kernels::name_of(team->under_way);
+          heartbeat.waits_for_rank = team->waits_for;
+          heartbeat.operations_done = team->done;
+          heartbeat.team_bytes = team->bytes_sent;
+        }
+        line->say(line->epoch, 0, heartbeat);
       },
   };
 }

@@ -11,6 +11,7 @@
 
 #include "actors/verifier/verifier_table.h"
 #include "cluster/jobs/job_text.h"
+#include "model/parallel/team_layout.h"
 #include "schemas/bounds.h"
 #include "schemas/overloaded.h"
 
@@ -132,6 +133,9 @@ Finding check_combinations(const JobSpec& job) {
                  fmt::format("learner.gradient_lanes is {}; it must be a power of two",
                              job.learner.gradient_lanes)};
   }
+  const auto team = model::TeamLayout::create(static_cast<int>(job.resources.learner),
+                                              job.learner.gradient_lanes);
+  if (!team) return Fault{"resources.learner", team.error().message};
   for (double beta : {job.optimizer.beta1, job.optimizer.beta2}) {
     if (beta >= 1) return Fault{"optimizer.betas", "optimizer.betas must be below 1"};
   }
@@ -179,11 +183,8 @@ Finding check_supported(const JobSpec& job) {
   if (job.policy.attention_form != "latent") {
     return refuse("policy.attention_form", in_quotes(job.policy.attention_form), "\"latent\"");
   }
-  const std::pair<std::string_view, int64_t> counts[] = {
-      {"resources.learner", job.resources.learner},
-      {"learner.expert_parallel", job.learner.expert_parallel}};
-  for (const auto& [path, count] : counts) {
-    if (count != 1) return refuse(path, std::to_string(count), "1");
+  if (job.learner.expert_parallel != 1) {
+    return refuse("learner.expert_parallel", std::to_string(job.learner.expert_parallel), "1");
   }
   return {};
 }

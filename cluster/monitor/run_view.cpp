@@ -172,6 +172,24 @@ bool is_idle(const WorkerStatus& worker) {
   return worker.activity.empty() || worker.activity.rfind("idle", 0) == 0;
 }
 
+// What it plays, and where in a learner of several ranks.
+std::string part_of(const WorkerStatus& worker) {
+  if (worker.num_ranks <= 1) return worker.roles;
+  return fmt::format("{} rank {} of {}", worker.roles, worker.rank, worker.num_ranks);
+}
+
+// What the learner's ranks have said to each other; empty where there is one.
+std::string team_text(const std::vector<WorkerStatus>& workers) {
+  uint32_t ranks = 1;
+  double bytes = 0;
+  for (const WorkerStatus& worker : workers) {
+    ranks = std::max(ranks, worker.num_ranks);
+    bytes += static_cast<double>(worker.team_bytes);
+  }
+  if (ranks == 1) return "";
+  return fmt::format("   learner of {} ranks, {}B moved", ranks, count(bytes));
+}
+
 // A summary by role, then at most `rows` - 1 workers: those that are not ready, the busy, the idle.
 void add_workers(const RunState& state, int rows, std::vector<ViewLine>& lines) {
   if (!state.latest || rows < 1) return;
@@ -184,8 +202,8 @@ void add_workers(const RunState& state, int rows, std::vector<ViewLine>& lines) 
     busy += worker.is_ready && !is_idle(worker);
     not_ready += !worker.is_ready;
   }
-  lines.push_back({fmt::format("workers     {} busy   {} not ready   of {}   {}", busy, not_ready,
-                               workers.size(), counts_text(by_roles))});
+  lines.push_back({fmt::format("workers     {} busy   {} not ready   of {}   {}{}", busy, not_ready,
+                               workers.size(), counts_text(by_roles), team_text(workers))});
 
   std::vector<size_t> order(workers.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -197,12 +215,12 @@ void add_workers(const RunState& state, int rows, std::vector<ViewLine>& lines) 
                     [&rank](size_t a, size_t b) { return rank(a) < rank(b); });
   int roles_columns = 0;
   for (size_t i = 0; i < shown; ++i) {
-    roles_columns = std::max(roles_columns, columns_of(workers[order[i]].roles));
+    roles_columns = std::max(roles_columns, columns_of(part_of(workers[order[i]])));
   }
-  roles_columns = std::min(roles_columns, 24);
+  roles_columns = std::min(roles_columns, 32);
   for (size_t i = 0; i < shown; ++i) {
     const WorkerStatus& worker = workers[order[i]];
-    const std::string roles = fit(worker.roles, roles_columns);
+    const std::string roles = fit(part_of(worker), roles_columns);
     const std::string padding(static_cast<size_t>(roles_columns - columns_of(roles)), ' ');
     lines.push_back({fmt::format("{:>5}  {}{}  {}{}", worker.slot, roles, padding,
                                  is_idle(worker) ? "idle" : worker.activity,

@@ -62,6 +62,7 @@ struct Progress {
   uint64_t done = 0;                         // begun - 1 while one is under way or has failed.
   Collective under_way = Collective::kNone;  // Of the operation that is waited for.
   int waits_for = -1;                        // The first rank of the team; -1: nobody.
+  uint64_t bytes_sent = 0;                   // To the other ranks, by what is done.
 };
 
 class Communicator {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -97,7 +98,11 @@ class MeshCommunicator final : public Communicator {
     mesh_->give_up({ErrorCode::kUnavailable, fmt::format("rank {} was aborted", mesh_->rank())});
   }
 
-  Progress progress() const override { return mesh_->progress(channel_); }
+  Progress progress() const override {
+    Progress progress = mesh_->progress(channel_);
+    progress.bytes_sent = bytes_sent_;
+    return progress;
+  }
 
  private:
   void check(Parts parts) const {
@@ -115,16 +120,20 @@ class MeshCommunicator final : public Communicator {
 
   Status run(Collective kind, uint64_t argument, Parts from, Parts to, Deadline deadline,
              std::vector<std::vector<std::byte>>* received = nullptr) {
-    return mesh_->run(channel_, {.kind = kind,
-                                 .group = group_,
-                                 .number = mesh_->take_number(channel_, group_),
-                                 .argument = argument,
-                                 .ranks = ranks_,
-                                 .me = me_,
-                                 .from = from,
-                                 .to = to,
-                                 .received = received,
-                                 .deadline = deadline});
+    Status status = mesh_->run(channel_, {.kind = kind,
+                                          .group = group_,
+                                          .number = mesh_->take_number(channel_, group_),
+                                          .argument = argument,
+                                          .ranks = ranks_,
+                                          .me = me_,
+                                          .from = from,
+                                          .to = to,
+                                          .received = received,
+                                          .deadline = deadline});
+    for (size_t i = 0; status && i < from.size(); ++i) {
+      if (i != me_) bytes_sent_ += static_cast<uint64_t>(from[i].bytes);
+    }
+    return status;
   }
 
   const std::shared_ptr<Mesh> mesh_;
@@ -134,6 +143,7 @@ class MeshCommunicator final : public Communicator {
   size_t me_ = 0;
   const std::vector<Part> none_;
   std::vector<Part> scratch_;
+  std::atomic<uint64_t> bytes_sent_{0};
 };
 
 }  // namespace

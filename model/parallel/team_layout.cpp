@@ -4,12 +4,13 @@
 
 #include <string>
 
-#include "schemas/check.h"
-
 namespace troupe::model {
 
 Result<TeamLayout> TeamLayout::create(int ranks, int64_t lanes) {
-  TROUPE_CHECK(lanes >= 1 && (lanes & (lanes - 1)) == 0);
+  if (lanes < 1 || (lanes & (lanes - 1)) != 0) {
+    return invalid_argument(
+        fmt::format("learner.gradient_lanes is {}; it must be a power of two", lanes));
+  }
   if (ranks >= 1 && lanes % ranks == 0) return TeamLayout(ranks, lanes);
   std::string legal;
   for (int64_t count = 1; count <= lanes; ++count) {

@@ -15,8 +15,8 @@ namespace troupe::model {
 
 class TeamLayout {
  public:
-  // kInvalidArgument, with the numbers that are legal, where `ranks` does not divide `lanes`, which
-  // are a power of two.
+  // kInvalidArgument where `lanes` are no power of two, and, with the numbers that are legal, where
+  // `ranks` does not divide them.
   static Result<TeamLayout> create(int ranks, int64_t lanes);
   // One rank that works all lanes.
   static TeamLayout alone(int64_t lanes) { return {1, lanes}; }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "model/training/packing.h"
+#include "schemas/hash.h"
 
 namespace troupe::model {
 
@@ -95,7 +96,7 @@ Learner::Learner(const kernels::Backend& backend, const TransformerConfig& confi
 Learner::~Learner() = default;
 
 int64_t Learner::memory_bytes(const kernels::Backend& backend, const TransformerConfig& config,
-                              const ParameterLayout& layout, int num_threads,
+                              const ParameterLayout& layout, int num_threads, int num_ranks,
                               const Options& options) {
   // Activations are linear in the tokens, so two small forwards tell the slope.
   const auto activations = [&](int64_t tokens) {
@@ -111,10 +112,9 @@ int64_t Learner::memory_bytes(const kernels::Backend& backend, const Transformer
   const int64_t per_token = (activations(64) - activations(32)) / 32;
   // Published values, both packed forms, the reference, one gradient a lane; of masters and moments
   // a shard.
-  const int64_t ranks = options.seat.ranks();
-  const int64_t arrays = 3 + (options.has_reference ? 2 : 0) + options.gradient_lanes / ranks;
+  const int64_t arrays = 3 + (options.has_reference ? 2 : 0) + options.gradient_lanes / num_ranks;
   return num_threads * per_token * options.microbatch_tokens + arrays * layout.num_floats() * 4 +
-         3 * layout.num_floats() * 4 / ranks;
+         3 * layout.num_floats() * 4 / num_ranks;
 }
 
 std::vector<float> Learner::published() const {
@@ -243,9 +243,13 @@ Result<StepResult> Learner::step(std::span<const LearnSequence> minibatch,
   add_own_lanes();
   Status summed = exchange_.sum_gradients(streams_[0], lanes_[0]->gradient.get());
   if (!summed) return summed.error();
-  const auto norm = gradient_norm();
-  if (!norm) return norm.error();
-  result.gradient_norm = *norm;
+  const auto squares = gradient_squares();
+  if (!squares) return squares.error();
+  // Chunks are added up in the order of names, whoever owns them.
+  double total = 0;
+  for (const size_t chunk : shards_.by_name()) total += (*squares)[chunk];
+  result.gradient_norm = std::sqrt(total);
+  result.digest = sha256_hex(std::as_bytes(std::span(*squares)));
   result.was_finite = std::isfinite(result.gradient_norm) && std::isfinite(result.loss);
   if (!result.was_finite) {
     result.was_skipped = true;
@@ -383,8 +387,7 @@ void Learner::add_own_lanes() {
   });
 }
 
-// Chunks are added up in the order of names, whoever owns them.
-Result<double> Learner::gradient_norm() {
+Result<std::vector<double>> Learner::gradient_squares() {
   const auto own = shards_.chunks_of(options_.seat.rank());
   threads_.run(static_cast<int64_t>(own.size()), [&](int64_t i, int thread) {
     const Chunk& chunk = own[static_cast<size_t>(i)];
@@ -407,9 +410,7 @@ Result<double> Learner::gradient_norm() {
     }
     take(part, to);
   }
-  double total = 0;
-  for (const size_t chunk : shards_.by_name()) total += sums[chunk];
-  return std::sqrt(total);
+  return sums;
 }
 
 void Learner::update_shard(const StepOptions& options, double gradient_norm) {
@@ -477,13 +478,13 @@ std::vector<std::vector<float>> Learner::score(std::span<const LearnSequence> se
                                                float temperature) {
   std::vector<std::vector<float>> scores;
   for (const auto& sequence : sequences) scores.emplace_back(sequence.tokens.size(), 0.0f);
-  auto microbatches = own_microbatches(sequences);
-  const auto num_lanes = static_cast<size_t>(team_.lanes());
+  auto microbatches =
+      make_microbatches(sequences, options_.microbatch_tokens, [](int64_t) { return true; });
+  const auto num_lanes = static_cast<size_t>(team_.lanes_per_rank());
   threads_.run(team_.lanes_per_rank(), [&](int64_t lane_index, int thread) {
     GradientLane& lane = *lanes_[static_cast<size_t>(lane_index)];
     Transformer& worker = *workers_[static_cast<size_t>(thread)];
-    const auto first = static_cast<size_t>(first_lane() + lane_index);
-    for (size_t i = first; i < microbatches.size(); i += num_lanes) {
+    for (auto i = static_cast<size_t>(lane_index); i < microbatches.size(); i += num_lanes) {
       Microbatch& m = microbatches[i];
       const TokenBatch batch = lane.upload(worker.stream(), m);
       worker.forward_training(weights_, batch, lane.target, temperature);

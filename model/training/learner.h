@@ -48,6 +48,7 @@ struct StepResult {
   bool was_finite = true;
   double loss = 0;
   double gradient_norm = 0;  // Before clipping.
+  std::string digest{};      // SHA-256 of the squares' sums by chunk; empty: nothing was learned.
   int64_t tokens = 0;        // Through forward and backward.
   int64_t tokens_learned = 0;
   double entropy = 0;  // Means over the learned tokens from here on.
@@ -81,10 +82,10 @@ class Learner {
     Seat seat{};  // Its team's ranks divide gradient_lanes.
   };
 
-  // What a learner will hold in parameters and activations, the greater part of its memory; to be
-  // asked before it is made.
+  // What one of so many ranks will hold in parameters and activations, the greater part of its
+  // memory; to be asked before it is made.
   static int64_t memory_bytes(const kernels::Backend& backend, const TransformerConfig& config,
-                              const ParameterLayout& layout, int num_threads,
+                              const ParameterLayout& layout, int num_threads, int num_ranks,
                               const Options& options);
 
   // `initial` has the layout's floats, the same on all ranks.
@@ -118,7 +119,7 @@ class Learner {
   Result<StepResult> step(std::span<const LearnSequence> minibatch, const StepOptions& options);
 
   // ln p of every token with loss_mask 1 under the current version, by the training forward; zeros
-  // elsewhere. By sequence, this rank's own.
+  // elsewhere. By sequence, by this rank alone.
   std::vector<std::vector<float>> score(std::span<const LearnSequence> sequences,
                                         float temperature);
 
@@ -135,7 +136,8 @@ class Learner {
              std::vector<SequenceResult>& by_sequence) const;
   Status add_parts_of_all(std::vector<Microbatch>& microbatches, StepResult& result);
   void add_own_lanes();
-  Result<double> gradient_norm();
+  // By chunk, of all ranks.
+  Result<std::vector<double>> gradient_squares();
   void update_shard(const StepOptions& options, double gradient_norm);
   void update_bias(const StepOptions& options, StepResult& result);
   Status publish();

@@ -31,7 +31,7 @@ TEST_CASE("envelope_codec: another protocol is refused, naming both") {
   const auto refused = decode_envelope(wire::to_bytes(message));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kCorruption);
-  CHECK(refused.error().message.find("speaks protocol 77, this program speaks 1") !=
+  CHECK(refused.error().message.find("speaks protocol 77, this program speaks 2") !=
         std::string::npos);
 }
 

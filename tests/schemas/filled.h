@@ -307,6 +307,9 @@ inline WorkerStatus filled_worker_status() {
       .pid = 4,
       .epoch = 5,
       .is_ready = true,
+      .rank = 7,
+      .num_ranks = 8,
+      .team_bytes = 9,
   };
 }
 
@@ -431,6 +434,10 @@ inline Heartbeat filled_heartbeat() {
       .sequences_done = 3,
       .sequences_total = 4,
       .waits_for = "waits_for",
+      .operation = "operation",
+      .waits_for_rank = 7,
+      .operations_done = 8,
+      .team_bytes = 9,
   };
 }
 
@@ -480,6 +487,7 @@ inline StepLearned filled_step_learned() {
   return {
       .metrics = filled_step_metrics(),
       .core_seconds = 2.25,
+      .digest = "digest",
   };
 }
 
@@ -498,12 +506,19 @@ inline PolicyLoaded filled_policy_loaded() {
   };
 }
 
-inline PointSaved filled_point_saved() {
+inline PointWritten filled_point_written() {
   return {
-      .point = filled_point_record(),
-      .core_seconds = 2.25,
+      .version = PolicyVersion{1},
+      .weights_sha256 = "weights_sha256",
+      .policies = {{PolicyVersion{3}, "first"}, {}},
+      .files = {{"name", "sha256"}, {}},
+      .core_seconds = 5.25,
   };
 }
+
+inline RankSeated filled_rank_seated() { return {.endpoint = "endpoint"}; }
+
+inline JoinTeam filled_join_team() { return {.endpoints = {"first", "", "third"}}; }
 
 inline WorkFailed filled_work_failed() {
   return {
@@ -523,6 +538,12 @@ inline Lease filled_lease() {
       .point_path = "point_path",
       .point = filled_point_record(),
       .trusted_programs = {{"name", "path"}, {}},
+      .seat = {.rank = 1,
+               .epoch = 2,
+               .address = "address",
+               .public_keys = {"first", "second"},
+               .secret_key = "secret_key",
+               .token = "token"},
   };
 }
 
@@ -564,14 +585,24 @@ inline JudgeGroups filled_judge_groups() {
   };
 }
 
-inline Demonstration filled_demonstration() {
+inline SequenceFacts filled_sequence_facts() {
+  return {.num_tokens = 9, .num_learned = 2, .staleness_mean = 3.5, .staleness_max = 4};
+}
+
+inline SequenceToLearn filled_sequence_to_learn() {
   return {
+      .index = 1,
       .tokens = {1, 2, 3},
       .loss_mask = {0, 1, 1},
+      .token_weight = 4.5,
+      .id = {filled_group_id(), 6},
+      .rollout_logprobs = {-1.5f, -2, -3},
+      .advantage = 7.5,
+      .is_rescored = true,
   };
 }
 
-inline LearnStep filled_learn_step() {
+inline LearnShare filled_learn_share() {
   return {
       .version = PolicyVersion{1},
       .stage = Stage::kGrpo,
@@ -579,10 +610,11 @@ inline LearnStep filled_learn_step() {
       .balance_bias_rate = 4.25,
       .begins_stage = true,
       .refreshes_reference = true,
-      .rescores = true,
-      .demonstrations = {filled_demonstration(), Demonstration{}},
-      .groups = {{std::byte{9}}, {}, std::vector<std::byte>(9, std::byte{7})},
-      .later_groups = {{std::byte{10}}, {}},
+      .begins_round = true,
+      .advantage_abs_mean = 8.25,
+      .sequences = {filled_sequence_facts(), SequenceFacts{}},
+      .own = {filled_sequence_to_learn(), SequenceToLearn{}},
+      .later = {SequenceToLearn{}, filled_sequence_to_learn()},
   };
 }
 
@@ -895,7 +927,8 @@ inline bool same(const Ledger& a, const Ledger& b) {
 
 inline bool same(const WorkerStatus& a, const WorkerStatus& b) {
   return a.slot == b.slot && a.roles == b.roles && a.activity == b.activity && a.pid == b.pid &&
-         a.epoch == b.epoch && a.is_ready == b.is_ready;
+         a.epoch == b.epoch && a.is_ready == b.is_ready && a.rank == b.rank &&
+         a.num_ranks == b.num_ranks && a.team_bytes == b.team_bytes;
 }
 
 inline bool same(const RunSample& a, const RunSample& b) {
@@ -962,7 +995,9 @@ inline bool same(const WorkerReady& a, const WorkerReady& b) {
 
 inline bool same(const Heartbeat& a, const Heartbeat& b) {
   return a.beat == b.beat && a.request_id == b.request_id && a.sequences_done == b.sequences_done &&
-         a.sequences_total == b.sequences_total && a.waits_for == b.waits_for;
+         a.sequences_total == b.sequences_total && a.waits_for == b.waits_for &&
+         a.operation == b.operation && a.waits_for_rank == b.waits_for_rank &&
+         a.operations_done == b.operations_done && a.team_bytes == b.team_bytes;
 }
 
 inline bool same(const SampledResponse& a, const SampledResponse& b) {
@@ -989,7 +1024,7 @@ inline bool same(const GroupsJudged& a, const GroupsJudged& b) {
 }
 
 inline bool same(const StepLearned& a, const StepLearned& b) {
-  return same(a.metrics, b.metrics) && a.core_seconds == b.core_seconds;
+  return same(a.metrics, b.metrics) && a.core_seconds == b.core_seconds && a.digest == b.digest;
 }
 
 inline bool same(const PolicyPublished& a, const PolicyPublished& b) {
@@ -1000,9 +1035,14 @@ inline bool same(const PolicyLoaded& a, const PolicyLoaded& b) {
   return a.version == b.version && a.weights_sha256 == b.weights_sha256;
 }
 
-inline bool same(const PointSaved& a, const PointSaved& b) {
-  return same(a.point, b.point) && a.core_seconds == b.core_seconds;
+inline bool same(const PointWritten& a, const PointWritten& b) {
+  return a.version == b.version && a.weights_sha256 == b.weights_sha256 &&
+         a.policies == b.policies && a.files == b.files && a.core_seconds == b.core_seconds;
 }
+
+inline bool same(const RankSeated& a, const RankSeated& b) { return a.endpoint == b.endpoint; }
+
+inline bool same(const JoinTeam& a, const JoinTeam& b) { return a.endpoints == b.endpoints; }
 
 inline bool same(const WorkFailed& a, const WorkFailed& b) { return same(a.error, b.error); }
 
@@ -1010,7 +1050,7 @@ inline bool same(const Lease& a, const Lease& b) {
   return a.slot == b.slot && a.roles == b.roles && a.rollout_threads == b.rollout_threads &&
          a.learner_threads == b.learner_threads && a.verifier_threads == b.verifier_threads &&
          same(a.job, b.job) && a.context_max == b.context_max && a.point_path == b.point_path &&
-         same(a.point, b.point) && a.trusted_programs == b.trusted_programs;
+         same(a.point, b.point) && a.trusted_programs == b.trusted_programs && a.seat == b.seat;
 }
 
 inline bool same(const PromptGroup& a, const PromptGroup& b) {
@@ -1031,16 +1071,19 @@ inline bool same(const GroupToJudge& a, const GroupToJudge& b) {
 
 inline bool same(const JudgeGroups& a, const JudgeGroups& b) { return same(a.groups, b.groups); }
 
-inline bool same(const Demonstration& a, const Demonstration& b) {
-  return a.tokens == b.tokens && a.loss_mask == b.loss_mask;
+inline bool same(const SequenceToLearn& a, const SequenceToLearn& b) {
+  return a.index == b.index && a.tokens == b.tokens && a.loss_mask == b.loss_mask &&
+         a.token_weight == b.token_weight && a.id == b.id &&
+         a.rollout_logprobs == b.rollout_logprobs && a.advantage == b.advantage &&
+         a.is_rescored == b.is_rescored;
 }
 
-inline bool same(const LearnStep& a, const LearnStep& b) {
+inline bool same(const LearnShare& a, const LearnShare& b) {
   return a.version == b.version && a.stage == b.stage && a.learning_rate == b.learning_rate &&
          a.balance_bias_rate == b.balance_bias_rate && a.begins_stage == b.begins_stage &&
-         a.refreshes_reference == b.refreshes_reference && a.rescores == b.rescores &&
-         same(a.demonstrations, b.demonstrations) && a.groups == b.groups &&
-         a.later_groups == b.later_groups;
+         a.refreshes_reference == b.refreshes_reference && a.begins_round == b.begins_round &&
+         a.advantage_abs_mean == b.advantage_abs_mean && a.sequences == b.sequences &&
+         same(a.own, b.own) && same(a.later, b.later);
 }
 
 inline bool same(const PublishPolicy& a, const PublishPolicy& b) {
@@ -1135,22 +1178,16 @@ inline bool same(const RunEvent& a, const RunEvent& b) {
 // One of each message.
 
 inline std::vector<ToWorker> filled_to_worker() {
-  return {filled_lease(),        filled_generate_groups(), CancelGeneration{},
-          filled_judge_groups(), filled_learn_step(),      filled_publish_policy(),
-          filled_load_policy(),  filled_save_point()};
+  return {filled_lease(),          filled_join_team(),    filled_generate_groups(),
+          CancelGeneration{},      filled_judge_groups(), filled_learn_share(),
+          filled_publish_policy(), filled_load_policy(),  filled_save_point()};
 }
 
 inline std::vector<FromWorker> filled_from_worker() {
-  return {filled_hello(),
-          filled_worker_ready(),
-          filled_heartbeat(),
-          filled_groups_generated(),
-          filled_groups_judged(),
-          filled_step_learned(),
-          filled_policy_published(),
-          filled_policy_loaded(),
-          filled_point_saved(),
-          filled_work_failed()};
+  return {filled_hello(),         filled_rank_seated(),      filled_worker_ready(),
+          filled_heartbeat(),     filled_groups_generated(), filled_groups_judged(),
+          filled_step_learned(),  filled_policy_published(), filled_policy_loaded(),
+          filled_point_written(), filled_work_failed()};
 }
 
 inline std::vector<ControlRequest> filled_control_requests() {

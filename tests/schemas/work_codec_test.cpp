@@ -7,6 +7,7 @@
 
 #include "schemas/bounds.h"
 #include "schemas/envelope_codec.h"
+#include "schemas/team.capnp.h"
 #include "schemas/wire.h"
 #include "schemas/work.capnp.h"
 #include "tests/schemas/filled.h"
@@ -148,17 +149,34 @@ TEST_CASE("work_codec: what no worker may learn or head may store is refused") {
   has(complaint_about<wire::GenerateGroups>([](auto m) { m.initGroups(kStepGroupsMax + 1); },
                                             open_to_worker),
       "groups has 65537 entries");
-  has(complaint_about<wire::LearnStep>([](auto m) { m.initDemonstrations(1)[0].initLossMask(1); },
-                                       open_to_worker),
-      "1 loss_mask entries for 0 tokens");
-  has(complaint_about<wire::LearnStep>(
+  has(complaint_about<wire::LearnShare>([](auto m) { m.initOwn(1)[0].initLossMask(1); },
+                                        open_to_worker),
+      "1 loss_mask entries and 0 logprobs for 0 tokens");
+  has(complaint_about<wire::LearnShare>(
           [](auto m) {
-            auto demonstration = m.initDemonstrations(1)[0];
-            demonstration.initTokens(1);
-            demonstration.initLossMask(1)[0] = 2;
+            auto sequence = m.initLater(1)[0];
+            sequence.initTokens(2);
+            sequence.initLossMask(2);
+            sequence.initRolloutLogprobs(1);
+          },
+          open_to_worker),
+      "2 loss_mask entries and 1 logprobs for 2 tokens");
+  has(complaint_about<wire::LearnShare>(
+          [](auto m) {
+            auto sequence = m.initOwn(1)[0];
+            sequence.initTokens(1);
+            sequence.initLossMask(1)[0] = 2;
           },
           open_to_worker),
       "neither 0 nor 1");
+  has(complaint_about<wire::LearnShare>(
+          [](auto m) {
+            auto facts = m.initSequences(1)[0];
+            facts.setNumTokens(3);
+            facts.setNumLearned(4);
+          },
+          open_to_worker),
+      "a sequence of 3 tokens, 4 of them learned");
   has(complaint_about<wire::GroupsJudged>(
           [](auto m) { m.initGroups(1)[0].initVerdicts(1)[0].initParts(1)[0].setKind(5); },
           open_from_worker),

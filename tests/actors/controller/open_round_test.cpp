@@ -89,14 +89,15 @@ TEST_CASE("open round: later groups come with the first minibatch, where a corre
   }
   round.load(std::move(history), kVocabSize);
   REQUIRE(round.is_complete());
-  CHECK(round.minibatch(0).later_groups.empty());
+  CHECK(round.minibatch(0).later.empty());
   job.grpo.off_policy_correction = "truncated";
   const Minibatch first = round.minibatch(0);
   CHECK(admitted(first) == std::vector<uint32_t>{0});
-  REQUIRE(first.later_groups.size() == 2);
-  CHECK(first.later_groups[1] == encode(group(2, true)));
+  REQUIRE(first.later.size() == 1);
+  REQUIRE(first.later[0].size() == 2);
+  CHECK(first.later[0][1] == encode(group(2, true)));
   CHECK(admitted(round.minibatch(1)) == std::vector<uint32_t>{1});
-  CHECK(round.minibatch(1).later_groups.empty());
+  CHECK(round.minibatch(1).later.empty());
 }
 
 }  // namespace

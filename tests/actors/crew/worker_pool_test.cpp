@@ -373,7 +373,7 @@ TEST_CASE("worker pool: steps learned again are no progress, new ones are") {
   Fixture f({kLearner});
   const auto learn = [&f](uint64_t version) {
     f.pool.learn({.version = PolicyVersion{version}}, f.now);
-    return f.sent<LearnStep>().at(0).first.request_id;
+    return f.sent<LearnShare>().at(0).first.request_id;
   };
   const auto learned = [&f](uint64_t request, uint64_t version) {
     StepLearned answer;
@@ -395,7 +395,7 @@ TEST_CASE("worker pool: steps learned again are no progress, new ones are") {
     g.pool.learn({.version = PolicyVersion{version}}, g.now);
     StepLearned answer;
     answer.metrics.version = PolicyVersion{version};
-    g.say(0, g.sent<LearnStep>().at(0).first.request_id, answer);
+    g.say(0, g.sent<LearnShare>().at(0).first.request_id, answer);
     g.end(0, 11);
     g.restart(0);
   }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "actors/crew/step_plan.h"
 #include "actors/learner/off_policy_metrics.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
@@ -107,12 +108,19 @@ LearnStep step(uint64_t version, const std::vector<GroupRecord>& groups,
                  .learning_rate = 3e-3,
                  .begins_stage = version == 1};
   for (const auto& one : groups) step.groups.push_back(encode(one));
-  for (const auto& one : later) step.later_groups.push_back(encode(one));
+  if (!later.empty()) step.later_minibatches.emplace_back();
+  for (const auto& one : later) step.later_minibatches.back().push_back(encode(one));
   return step;
 }
 
-StepMetrics learn(LearnerRole& role, const LearnStep& request) {
-  auto learned = role.learn(request);
+Result<StepLearned> try_to_learn(LearnerRole& role, const JobSpec& job, const LearnStep& step) {
+  const auto shares = plan_step(job, step, 1);
+  REQUIRE(shares);
+  return role.learn(shares->front());
+}
+
+StepMetrics learn(LearnerRole& role, const JobSpec& job, const LearnStep& step) {
+  auto learned = try_to_learn(role, job, step);
   REQUIRE_MESSAGE(learned, learned.error().message);
   return learned->metrics;
 }
@@ -195,11 +203,11 @@ TEST_CASE("learner_role: later minibatches are held against the policy of the ro
     for (const uint32_t threads : {1, 2, 4}) {
       CAPTURE(threads);
       const auto role = fixture.role(job, threads);
-      first_metrics = learn(*role, step(1, {first}, {second}));
-      second_metrics = learn(*role, step(2, {second}));
+      first_metrics = learn(*role, job, step(1, {first}, {second}));
+      second_metrics = learn(*role, job, step(2, {second}));
       CHECK(first_metrics.loss == first_loss);
       CHECK(second_metrics.loss == second_loss);
-      CHECK(role->weights_sha256() == by_hand.weights_sha256());
+      CHECK(*role->weights_sha256() == by_hand.weights_sha256());
       // Against the policy itself nothing has moved at the first step, and something at the second.
       CHECK(first_metrics.ratio_max == 1);
       CHECK(second_metrics.ratio_max > 1);
@@ -238,9 +246,10 @@ TEST_CASE("learner_role: later minibatches are held against the policy of the ro
 
 TEST_CASE("learner_role: a group that the round's first step did not bring is refused by name") {
   const Fixture fixture;
-  const auto role = fixture.role(fixture.job("decoupled"));
-  learn(*role, step(1, {group(0)}, {group(1)}));
-  const auto refused = role->learn(step(2, {group(7)}));
+  const JobSpec job = fixture.job("decoupled");
+  const auto role = fixture.role(job);
+  learn(*role, job, step(1, {group(0)}, {group(1)}));
+  const auto refused = try_to_learn(*role, job, step(2, {group(7)}));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kInternal);
   CHECK(refused.error().message.find("round 0, group 7") != std::string::npos);
@@ -249,28 +258,30 @@ TEST_CASE("learner_role: a group that the round's first step did not bring is re
 
 TEST_CASE("learner_role: what a round's beginning said of its groups ends with the round") {
   const Fixture fixture;
-  const auto role = fixture.role(fixture.job("truncated"));
-  learn(*role, step(1, {group(0)}, {group(1), group(2)}));
-  learn(*role, step(2, {group(1)}));  // Group 2 is left over.
-  learn(*role, step(3, {group(3)}, {group(4)}));
-  CHECK_FALSE(role->learn(step(4, {group(2)})));
-  CHECK_FALSE(role->learn(step(4, {group(1)})));
-  learn(*role, step(4, {group(4)}));
+  JobSpec job = fixture.job("truncated");
+  const auto role = fixture.role(job);
+  learn(*role, job, step(1, {group(0)}, {group(1), group(2)}));
+  learn(*role, job, step(2, {group(1)}));  // Group 2 is left over.
+  learn(*role, job, step(3, {group(3)}, {group(4)}));
+  CHECK_FALSE(try_to_learn(*role, job, step(4, {group(2)})));
+  CHECK_FALSE(try_to_learn(*role, job, step(4, {group(1)})));
+  learn(*role, job, step(4, {group(4)}));
 
   // Of a group that was learned nothing is kept within the round either.
-  JobSpec job = fixture.job("decoupled");
+  job = fixture.job("decoupled");
   job.grpo.minibatches_per_round = 4;
   const auto longer = fixture.role(job);
-  learn(*longer, step(1, {group(0)}, {group(1), group(2)}));
-  learn(*longer, step(2, {group(1)}));
-  CHECK_FALSE(longer->learn(step(3, {group(1)})));
+  learn(*longer, job, step(1, {group(0)}, {group(1), group(2)}));
+  learn(*longer, job, step(2, {group(1)}));
+  CHECK_FALSE(try_to_learn(*longer, job, step(3, {group(1)})));
 }
 
 TEST_CASE("learner_role: without a correction nobody looks back") {
   const Fixture fixture;
-  const auto role = fixture.role(fixture.job("none"));
-  learn(*role, step(1, {group(0)}));
-  const StepMetrics metrics = learn(*role, step(2, {group(1)}));
+  const JobSpec job = fixture.job("none");
+  const auto role = fixture.role(job);
+  learn(*role, job, step(1, {group(0)}));
+  const StepMetrics metrics = learn(*role, job, step(2, {group(1)}));
   CHECK(metrics.importance_weight_max == 0);
   CHECK(metrics.staleness_steps_max == 1);
   CHECK_FALSE(metrics.log_ratio_abs_by_length.empty());

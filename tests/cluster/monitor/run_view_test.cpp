@@ -122,6 +122,27 @@ std::string all_of(const std::vector<ViewLine>& lines) {
   return text;
 }
 
+TEST_CASE("run_view: ranks of a learner are told apart, with what moves between them") {
+  RunState state = busy_state();
+  RunSample sample = busy_sample();
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    WorkerStatus one = worker(
+        rank, rank == 3 ? "learning step 7 (all_to_all, waits for worker 1)" : "learning step 7");
+    one.roles = "learner";
+    one.rank = rank;
+    one.num_ranks = 4;
+    one.team_bytes = 300'000'000;
+    if (rank < sample.workers.size()) sample.workers[rank] = one;
+  }
+  state.sample(sample);
+  const std::string page = all_of(render(state, {.columns = 120, .rows = 40}, 60));
+  CHECK(page.find("learner of 4 ranks, 1.20GB moved") != std::string::npos);
+  CHECK(page.find("3  learner rank 3 of 4  learning step 7 (all_to_all, waits for worker 1)") !=
+        std::string::npos);
+  CHECK(all_of(render(sampled_state(), {.columns = 120, .rows = 40}, 60)).find("ranks") ==
+        std::string::npos);
+}
+
 TEST_CASE("run_view: no page is larger than its terminal") {
   RunState crowd = sampled_state();
   RunSample sample = busy_sample();
