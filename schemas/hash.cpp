@@ -2,8 +2,6 @@
 
 #include <openssl/evp.h>
 
-#include <array>
-
 #include "schemas/check.h"
 
 namespace troupe {
@@ -20,22 +18,31 @@ void Sha256::update(std::span<const std::byte> bytes) {
   TROUPE_CHECK(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
 }
 
-std::string Sha256::hex() {
+Sha256Digest Sha256::digest() {
   TROUPE_CHECK(context_ != nullptr);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  TROUPE_CHECK(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1);
-  TROUPE_CHECK(size == 32);
+  TROUPE_CHECK(EVP_MD_CTX_size(context_.get()) == int{sizeof(Sha256Digest)});
+  Sha256Digest digest{};
+  auto* to = reinterpret_cast<unsigned char*>(digest.data());
+  TROUPE_CHECK(EVP_DigestFinal_ex(context_.get(), to, nullptr) == 1);
   context_.reset();
+  return digest;
+}
 
+std::string Sha256::hex() {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
-  text.reserve(2 * size);
-  for (unsigned int i = 0; i < size; ++i) {
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15];
+  text.reserve(2 * sizeof(Sha256Digest));
+  for (const std::byte byte : digest()) {
+    text += kDigits[std::to_integer<size_t>(byte >> 4)];
+    text += kDigits[std::to_integer<size_t>(byte & std::byte{15})];
   }
   return text;
+}
+
+Sha256Digest sha256(std::span<const std::byte> bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.digest();
 }
 
 std::string sha256_hex(std::span<const std::byte> bytes) {

@@ -1,6 +1,7 @@
 // SHA-256, the one digest that names weights, specifications and files.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -10,13 +11,17 @@ struct evp_md_ctx_st;
 
 namespace troupe {
 
-// Streaming: update() any number of times, then hex() once.
+using Sha256Digest = std::array<std::byte, 32>;
+
+// Streaming: update() any number of times, then digest() or hex() once.
 class Sha256 {
  public:
   Sha256();
 
   void update(std::span<const std::byte> bytes);
-  // 64 lower-case hexadecimal digits of everything seen. Nothing may follow it.
+  // Of everything seen. Nothing may follow it.
+  Sha256Digest digest();
+  // The same as 64 lower-case hexadecimal digits.
   std::string hex();
 
  private:
@@ -26,6 +31,7 @@ class Sha256 {
   std::unique_ptr<evp_md_ctx_st, FreeContext> context_;
 };
 
+Sha256Digest sha256(std::span<const std::byte> bytes);
 std::string sha256_hex(std::span<const std::byte> bytes);
 
 }  // namespace troupe

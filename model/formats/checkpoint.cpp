@@ -30,6 +30,29 @@ uint16_t to_bf16(float x) {
   return static_cast<uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
 }
 
+std::vector<int64_t> dimensions(const TensorShape& shape) {
+  if (shape.is_matrix()) return {shape.rows, shape.cols};
+  return {shape.rows};
+}
+
+DType published_dtype(const TensorShape& shape, Stored stored = Stored::kBf16) {
+  return shape.is_float32 || stored == Stored::kFloat32 ? DType::kF32 : DType::kBF16;
+}
+
+// Some of a tensor's values as they are published.
+std::vector<std::byte> published_bytes(std::span<const float> values, DType dtype) {
+  std::vector<std::byte> bytes(values.size() * bytes_of(dtype));
+  if (dtype == DType::kF32) {
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+    return bytes;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t half = to_bf16(values[i]);
+    std::memcpy(bytes.data() + 2 * i, &half, 2);
+  }
+  return bytes;
+}
+
 // The published tensors of `values`, with their bytes.
 struct Published {
   std::vector<std::vector<std::byte>> storage{};
@@ -43,24 +66,11 @@ Published publish(const TransformerConfig& config, const std::vector<float>& val
   Published published;
   published.storage.reserve(layout.by_name().size());
   for (const auto& [shape, offset] : layout.by_name()) {
-    const auto count = static_cast<size_t>(shape.size());
-    const float* from = values.data() + offset;
-    const bool is_float32 = shape.is_float32 || stored == Stored::kFloat32;
-    auto& bytes = published.storage.emplace_back(count * (is_float32 ? 4 : 2));
-    if (is_float32) {
-      std::memcpy(bytes.data(), from, bytes.size());
-    } else {
-      for (size_t i = 0; i < count; ++i) {
-        const uint16_t half = to_bf16(from[i]);
-        std::memcpy(bytes.data() + 2 * i, &half, 2);
-      }
-    }
-    std::vector<int64_t> dims{shape.rows};
-    if (shape.is_matrix()) dims.push_back(shape.cols);
-    published.tensors.push_back({.name = shape.name,
-                                 .dtype = is_float32 ? DType::kF32 : DType::kBF16,
-                                 .shape = dims,
-                                 .bytes = bytes});
+    const std::span from(values.data() + offset, static_cast<size_t>(shape.size()));
+    const DType dtype = published_dtype(shape, stored);
+    const auto& bytes = published.storage.emplace_back(published_bytes(from, dtype));
+    published.tensors.push_back(
+        {.name = shape.name, .dtype = dtype, .shape = dimensions(shape), .bytes = bytes});
   }
   return published;
 }
@@ -82,9 +92,7 @@ Status check_tensor(const std::string& path, const TensorShape& shape,
   if (found == nullptr) {
     return invalid_argument(path + ": tensor " + shape.name + " is missing");
   }
-  std::vector<int64_t> dims{shape.rows};
-  if (shape.is_matrix()) dims.push_back(shape.cols);
-  if (*found != dims) {
+  if (*found != dimensions(shape)) {
     return invalid_argument(path + ": tensor " + shape.name +
                             " has another shape than config.json asks for");
   }
@@ -263,16 +271,8 @@ Status write_checkpoint(const std::string& folder, const std::string& unfinished
     return system_error("cannot create " + unfinished, error.value());
   }
   if (error) return invalid_argument("cannot create " + unfinished + ": " + error.message());
-  auto files = files_of(checkpoint.text);
-  files["config.json"] =
-      to_hf_config(checkpoint.config, stored == Stored::kBf16 ? "bfloat16" : "float32");
-  for (const auto& [name, text] : files) {
-    if (auto s = write_file(unfinished + "/" + name, text); !s) return s;
-  }
-  const Published published = publish(checkpoint.config, checkpoint.values, stored);
-  if (auto s = write_safetensors(unfinished + "/model.safetensors", published.tensors); !s) {
-    return s;
-  }
+  const auto written = write_checkpoint_files(unfinished, checkpoint, stored);
+  if (!written) return written.error();
   fs::remove_all(folder, error);
   fs::rename(unfinished, folder, error);
   if (error) {
@@ -293,6 +293,24 @@ Status save_checkpoint(const std::string& path, const Checkpoint& checkpoint, St
   return status;
 }
 
+Result<std::vector<std::string>> write_checkpoint_files(const std::string& folder,
+                                                        const Checkpoint& checkpoint,
+                                                        Stored stored) {
+  auto files = files_of(checkpoint.text);
+  files["config.json"] =
+      to_hf_config(checkpoint.config, stored == Stored::kBf16 ? "bfloat16" : "float32");
+  std::vector<std::string> names;
+  for (const auto& [name, text] : files) {
+    if (auto s = write_file(folder + "/" + name, text); !s) return s.error();
+    names.push_back(name);
+  }
+  names.push_back("model.safetensors");
+  const Published published = publish(checkpoint.config, checkpoint.values, stored);
+  const Status written = write_safetensors(folder + "/" + names.back(), published.tensors);
+  if (!written) return written.error();
+  return names;
+}
+
 int64_t count_rounded(const Checkpoint& checkpoint) {
   const ParameterLayout layout(checkpoint.config);
   int64_t rounded = 0;
@@ -306,7 +324,46 @@ int64_t count_rounded(const Checkpoint& checkpoint) {
 }
 
 std::string checkpoint_sha256(const TransformerConfig& config, const std::vector<float>& values) {
-  return weights_sha256(publish(config, values).tensors);
+  const ParameterLayout layout(config);
+  TROUPE_CHECK(static_cast<int64_t>(values.size()) == layout.num_floats());
+  const ShardMap all(layout, 1);
+  return checkpoint_sha256(layout, published_digests(layout, all.chunks(), values));
+}
+
+std::vector<Sha256Digest> published_digests(const ParameterLayout& layout,
+                                            std::span<const Chunk> chunks,
+                                            std::span<const float> values, int64_t begin) {
+  std::vector<Sha256Digest> digests;
+  digests.reserve(chunks.size());
+  for (const Chunk& chunk : chunks) {
+    TROUPE_CHECK(chunk.offset >= begin);
+    const auto at = static_cast<size_t>(chunk.offset - begin);
+    const auto count = static_cast<size_t>(chunk.count);
+    TROUPE_CHECK(at <= values.size() && count <= values.size() - at);
+    const DType dtype = published_dtype(layout.by_name()[chunk.parameter].shape);
+    digests.push_back(sha256(published_bytes(values.subspan(at, count), dtype)));
+  }
+  return digests;
+}
+
+std::string checkpoint_sha256(const ParameterLayout& layout,
+                              std::span<const Sha256Digest> digests) {
+  const ShardMap all(layout, 1);
+  TROUPE_CHECK(digests.size() == all.chunks().size());
+  std::vector<HashedTensor> tensors;
+  // A tensor's chunks lie one after another.
+  for (size_t begin = 0; begin < digests.size();) {
+    const size_t parameter = all.chunks()[begin].parameter;
+    size_t end = begin;
+    while (end < digests.size() && all.chunks()[end].parameter == parameter) ++end;
+    const TensorShape& shape = layout.by_name()[parameter].shape;
+    tensors.push_back({.name = shape.name,
+                       .dtype = published_dtype(shape),
+                       .shape = dimensions(shape),
+                       .chunks = digests.subspan(begin, end - begin)});
+    begin = end;
+  }
+  return weights_sha256(tensors);
 }
 
 }  // namespace troupe::model

@@ -2,11 +2,14 @@
 // transformers reads them, and the files of policy_text.h. Or in one GGUF file.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
 #include "model/formats/policy_text.h"
+#include "model/parallel/shard_map.h"
 #include "model/transformer/parameter_layout.h"
+#include "schemas/hash.h"
 #include "schemas/result.h"
 
 namespace troupe::model {
@@ -34,6 +37,12 @@ enum class Stored : uint8_t { kBf16, kFloat32 };
 Status save_checkpoint(const std::string& folder, const Checkpoint& checkpoint,
                        Stored stored = Stored::kBf16);
 
+// The files that save_checkpoint would put into a folder, synced one by one, into one that exists.
+// Their names come back.
+Result<std::vector<std::string>> write_checkpoint_files(const std::string& folder,
+                                                        const Checkpoint& checkpoint,
+                                                        Stored stored = Stored::kBf16);
+
 // How many values bf16 does not hold exactly.
 int64_t count_rounded(const Checkpoint& checkpoint);
 
@@ -46,5 +55,14 @@ Result<std::vector<float>> read_policy_file(const std::string& path,
 
 // The identity of the published weights, see weights_hash.h.
 std::string checkpoint_sha256(const TransformerConfig& config, const std::vector<float>& values);
+
+// The same from parts: each rank of a team has the digests of the published values of its own
+// chunks. `values` are the layout's floats from `begin` on, as many as those chunks take: all, or a
+// shard. Rounding what is rounded changes nothing, so masters and published values are alike.
+std::vector<Sha256Digest> published_digests(const ParameterLayout& layout,
+                                            std::span<const Chunk> chunks,
+                                            std::span<const float> values, int64_t begin = 0);
+// `digests` are those of ShardMap::chunks(), in that order.
+std::string checkpoint_sha256(const ParameterLayout& layout, std::span<const Sha256Digest> digests);
 
 }  // namespace troupe::model

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -83,25 +84,32 @@ bool is_file(const std::string& path) {
 }
 
 Result<std::string> read_file(const std::string& path, size_t bytes_max) {
+  auto text = read_start(path, bytes_max + 1);
+  if (text && text->size() > bytes_max) {
+    return invalid_argument(
+        fmt::format("{} is longer than {} bytes; is it the right file?", path, bytes_max));
+  }
+  return text;
+}
+
+Result<std::string> read_start(const std::string& path, size_t bytes) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) {
     return invalid_argument(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   }
   std::string text;
   std::array<char, 65536> buffer{};
-  while (true) {
-    const ssize_t count = ::read(file.get(), buffer.data(), buffer.size());
+  while (text.size() < bytes) {
+    const ssize_t count =
+        ::read(file.get(), buffer.data(), std::min(buffer.size(), bytes - text.size()));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
       return invalid_argument(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
     }
-    if (count == 0) return text;
+    if (count == 0) break;
     text.append(buffer.data(), static_cast<size_t>(count));
-    if (text.size() > bytes_max) {
-      return invalid_argument(
-          fmt::format("{} is longer than {} bytes; is it the right file?", path, bytes_max));
-    }
   }
+  return text;
 }
 
 Status write_file(const std::string& path, std::span<const std::span<const std::byte>> pieces,

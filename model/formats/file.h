@@ -14,6 +14,9 @@ namespace troupe::model {
 // kInvalidArgument when the file cannot be read or is longer than `bytes_max`.
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
 
+// The first bytes of a file, or all where it has fewer. kInvalidArgument when it cannot be read.
+Result<std::string> read_start(const std::string& path, size_t bytes);
+
 // Whether a plain file is there; what cannot be looked at is not.
 bool is_file(const std::string& path);
 

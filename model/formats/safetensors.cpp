@@ -166,6 +166,25 @@ Status check_tiling(std::vector<Entry> entries, size_t data_bytes) {
   return ok();
 }
 
+// The JSON of the header, within `file`.
+Result<std::string_view> header_text(std::span<const std::byte> file) {
+  uint64_t header_bytes = 0;
+  if (file.size() < sizeof(header_bytes)) {
+    return corrupt(fmt::format("{} bytes are too few for a safetensors file", file.size()));
+  }
+  std::memcpy(&header_bytes, file.data(), sizeof(header_bytes));
+  if (header_bytes > kSafetensorsHeaderBytesMax) {
+    return corrupt(fmt::format("a header of {} bytes, at most {} are allowed; not safetensors?",
+                               header_bytes, kSafetensorsHeaderBytesMax));
+  }
+  if (header_bytes > file.size() - sizeof(header_bytes)) {
+    return corrupt(
+        fmt::format("the header should have {} bytes but the file ends before that", header_bytes));
+  }
+  const auto text = file.subspan(sizeof(header_bytes), header_bytes);
+  return std::string_view(reinterpret_cast<const char*>(text.data()), text.size());
+}
+
 }  // namespace
 
 const char* name(DType dtype) { return facts(dtype).name; }
@@ -197,22 +216,10 @@ const TensorView* Safetensors::find(std::string_view name) const {
 }
 
 Result<Safetensors> parse_safetensors(std::span<const std::byte> file) {
-  uint64_t header_bytes = 0;
-  if (file.size() < sizeof(header_bytes)) {
-    return corrupt(fmt::format("{} bytes are too few for a safetensors file", file.size()));
-  }
-  std::memcpy(&header_bytes, file.data(), sizeof(header_bytes));
-  if (header_bytes > kSafetensorsHeaderBytesMax) {
-    return corrupt(fmt::format("a header of {} bytes, at most {} are allowed; not safetensors?",
-                               header_bytes, kSafetensorsHeaderBytesMax));
-  }
-  if (header_bytes > file.size() - sizeof(header_bytes)) {
-    return corrupt(
-        fmt::format("the header should have {} bytes but the file ends before that", header_bytes));
-  }
-  const auto text = file.subspan(sizeof(header_bytes), header_bytes);
-  const auto data = file.subspan(sizeof(header_bytes) + header_bytes);
-  const auto header = parse_header({reinterpret_cast<const char*>(text.data()), text.size()});
+  const auto text = header_text(file);
+  if (!text) return text.error();
+  const auto data = file.subspan(sizeof(uint64_t) + text->size());
+  const auto header = parse_header(*text);
   if (!header) return header.error();
 
   Safetensors contents;
@@ -234,6 +241,19 @@ Result<Safetensors> parse_safetensors(std::span<const std::byte> file) {
   std::sort(contents.tensors.begin(), contents.tensors.end(),
             [](const TensorView& a, const TensorView& b) { return a.name < b.name; });
   return contents;
+}
+
+Result<std::map<std::string, std::string>> parse_safetensors_metadata(
+    std::span<const std::byte> start) {
+  const auto text = header_text(start);
+  if (!text) return text.error();
+  const auto header = parse_header(*text);
+  if (!header) return header.error();
+  std::map<std::string, std::string> metadata;
+  const auto found = header->find(std::string(kMetadataKey));
+  if (found == header->end()) return metadata;
+  if (Status status = parse_metadata(*found, metadata); !status) return status.error();
+  return metadata;
 }
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {

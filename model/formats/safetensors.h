@@ -64,6 +64,10 @@ struct Safetensors {
 // matches its bytes and the tensors tile the rest of the file exactly. No input may crash it.
 Result<Safetensors> parse_safetensors(std::span<const std::byte> file);
 
+// Only the metadata. `start` is a file's, with the header in it; tensors are not looked at.
+Result<std::map<std::string, std::string>> parse_safetensors_metadata(
+    std::span<const std::byte> start);
+
 // A mapped file with views into the mapping, see mapped_file.h.
 class SafetensorsFile {
  public:

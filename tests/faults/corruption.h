@@ -17,6 +17,7 @@
 #include "actors/replay/replay_store.h"
 #include "kernels/random.h"
 #include "model/formats/recovery_point.h"
+#include "tests/support/point_in_parts.h"
 #include "tests/support/process.h"
 #include "tests/support/store_records.h"
 #include "tests/support/temp_dir.h"
@@ -313,7 +314,7 @@ inline void corrupt_store(uint64_t seed, const KnownStore& known, const std::str
   counts.add(kind, damage, &One::without_effect);
 }
 
-// A recovery point and what it was made of.
+// A recovery point of three ranks, and what it was made of.
 class KnownPoint {
  public:
   KnownPoint() : layout_(tiny_config()) {
@@ -326,11 +327,10 @@ class KnownPoint {
   Result<model::LearnerState> load(const std::string& folder) const {
     return model::load_recovery_point(folder, point_, layout_, /*has_reference=*/true);
   }
-  bool is_equal(const model::LearnerState& state) const {
-    return state.masters == state_.masters && state.m == state_.m && state.v == state_.v &&
-           state.reference == state_.reference && state.beta1_power == state_.beta1_power &&
-           state.beta2_power == state_.beta2_power;
+  Status verify(const std::string& folder) const {
+    return model::verify_recovery_point(folder, point_);
   }
+  bool is_equal(const model::LearnerState& state) const { return tests::is_equal(state, state_); }
 
  private:
   Files save(const std::string& name, uint64_t seed) {
@@ -344,9 +344,9 @@ class KnownPoint {
     const auto written =
         model::write_policy_file(policies[0].path, tiny_config(), state_.reference);
     REQUIRE_MESSAGE(written, written.error().message);
-    const auto saved = model::save_recovery_point(
-        dir_.file(name), PolicyVersion{seed}, {.config = tiny_config(), .values = state_.masters},
-        state_, policies);
+    const auto saved = save_in_parts(dir_.file(name), PolicyVersion{seed},
+                                     {.config = tiny_config(), .values = state_.masters}, state_,
+                                     policies, ranges_of(layout_, 3));
     REQUIRE_MESSAGE(saved, (saved ? "" : saved.error().message));
     point_ = *saved;
     return files_in(dir_.file(name));
@@ -372,13 +372,23 @@ inline void corrupt_point(uint64_t seed, const KnownPoint& known, const std::str
   if (bytes) files[name] = *bytes;
   if (!bytes) files.erase(name);
   write_files(folder, files);
-  const auto state = known.load(folder);
+  const auto check_refused = [&folder](const auto& result) {
+    REQUIRE_FALSE(result);
+    CAPTURE(result.error().message);
+    CHECK(result.error().code == ErrorCode::kCorruption);
+    CHECK(result.error().message.find(folder) != std::string::npos);
+    CHECK(result.error().message.find("an older recovery point is needed") != std::string::npos);
+  };
   // Every file is named by the manifest, and the manifest by the store: none may differ.
-  REQUIRE_FALSE(state);
-  CAPTURE(state.error().message);
-  CHECK(state.error().code == ErrorCode::kCorruption);
-  CHECK(state.error().message.find(folder) != std::string::npos);
-  CHECK(state.error().message.find("an older recovery point is needed") != std::string::npos);
+  check_refused(known.verify(folder));
+  // A learner reads the parts only, and never something else than was saved.
+  const auto state = known.load(folder);
+  if (name == "manifest.json" || name.rfind("recovery/part_", 0) == 0) {
+    check_refused(state);
+  } else {
+    REQUIRE(state);
+    CHECK(known.is_equal(*state));
+  }
   CHECK(files_in(folder) == files);
   counts.add(name, damage, &CorruptionCounts::One::refused_at_opening);
 }
@@ -442,6 +452,7 @@ inline void check_point_corruptions(uint64_t count) {
   CHECK(known.is_equal(*state));
   write_files(dir.file("point"), known.older());
   CHECK_FALSE(known.load(dir.file("point")));
+  CHECK_FALSE(known.verify(dir.file("point")));
 }
 
 }  // namespace troupe::tests

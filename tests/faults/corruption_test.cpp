@@ -9,7 +9,7 @@ TEST_CASE("corruption: a damaged store is refused in words or has everything") {
 }
 
 TEST_CASE("corruption: a damaged recovery point is never loaded") {
-  tests::check_point_corruptions(60);
+  tests::check_point_corruptions(90);
 }
 
 }  // namespace

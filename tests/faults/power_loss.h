@@ -557,8 +557,10 @@ inline bool lose_point(LossyDisk::Fault fault, uint64_t call, const std::string&
   const actors::Checkpoints checkpoints(folder + "/home", 1);
   REQUIRE(model::create_folders(folder + "/home/checkpoints"));
   const auto loads = [&](const PointRecord& point, const model::LearnerState& state) {
-    const auto found = model::load_recovery_point(checkpoints.path(point), point, layout, false);
-    return found && found->masters == state.masters && found->m == state.m && found->v == state.v;
+    const std::string path = checkpoints.path(point);
+    const auto found = model::load_recovery_point(path, point, layout, false);
+    return model::verify_recovery_point(path, point) && found && found->masters == state.masters &&
+           found->m == state.m && found->v == state.v;
   };
   const std::string policies = folder + "/home/policies";
   const auto one = save_point(checkpoints, policies, first, 1);

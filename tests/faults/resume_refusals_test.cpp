@@ -173,7 +173,7 @@ TEST_CASE("run --resume: an interrupted run ends as the undisturbed one") {
 }
 
 TEST_CASE("run --resume: a damaged recovery point is seen and an older one is taken") {
-  for (const char* file : {"model.safetensors", "recovery/state.safetensors", "manifest.json"}) {
+  for (const char* file : {"model.safetensors", "recovery/part_0.safetensors", "manifest.json"}) {
     CAPTURE(file);
     const Invocation job = runs().killed("damaged");
     const auto points = points_in(runs().job.file("damaged"));

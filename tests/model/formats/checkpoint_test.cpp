@@ -12,6 +12,8 @@
 #include "model/formats/file.h"
 #include "model/formats/hf_config.h"
 #include "model/formats/safetensors.h"
+#include "model/formats/weights_hash.h"
+#include "model/parallel/shard_map.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_policy.h"
 
@@ -105,6 +107,48 @@ TEST_CASE("checkpoint: the hash names every bit, and not what is lost in publish
   const std::string hash = checkpoint_sha256(a.config, a.values);
   a.values[0] = -a.values[0];
   CHECK(checkpoint_sha256(a.config, a.values) != hash);
+}
+
+TEST_CASE("checkpoint: ranks that hash their own chunks have the hash of the whole") {
+  TransformerConfig config = tests::tiny_config();
+  config.vocab_size = 3'000;  // Embedding and head have several chunks each.
+  const ParameterLayout layout(config);
+  auto values = initial_parameters(config, layout, 4);
+  const auto bias = layout.offset("model.layers.1.mlp.gate.e_score_correction_bias");
+  values[static_cast<size_t>(bias)] = 0.123456789f;  // No bf16 value.
+  const std::string hash = checkpoint_sha256(config, values);
+
+  const tests::TempDir dir;
+  REQUIRE(write_policy_file(dir.file("policy"), config, values));
+  const auto file = SafetensorsFile::open(dir.file("policy"));
+  REQUIRE(file);
+  CHECK(weights_sha256(file->tensors()) == hash);
+  const auto published = read_policy_file(dir.file("policy"), config);
+  REQUIRE(published);
+  CHECK(*published != values);
+  CHECK(checkpoint_sha256(config, *published) == hash);
+
+  for (const int ranks : {1, 2, 4, 1000}) {
+    CAPTURE(ranks);
+    const ShardMap shards(layout, ranks);
+    std::vector<Sha256Digest> of_published, of_masters;
+    for (int rank = 0; rank < ranks; ++rank) {
+      const auto own = shards.chunks_of(rank);
+      const FloatRange range = shards.range_of(rank);
+      for (const auto& one : published_digests(layout, own, *published)) {
+        of_published.push_back(one);
+      }
+      const auto masters = std::span(values).subspan(static_cast<size_t>(range.begin),
+                                                     static_cast<size_t>(range.count()));
+      for (const auto& one : published_digests(layout, own, masters, range.begin)) {
+        of_masters.push_back(one);
+      }
+    }
+    CHECK(of_published == of_masters);
+    CHECK(checkpoint_sha256(layout, of_published) == hash);
+    of_published.back()[31] ^= std::byte{1};
+    CHECK(checkpoint_sha256(layout, of_published) != hash);
+  }
 }
 
 TEST_CASE("checkpoint: a folder or file that is not there is named") {

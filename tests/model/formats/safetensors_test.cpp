@@ -221,8 +221,53 @@ TEST_CASE("weights_hash: names, dtypes, shapes and bytes all count; the order gi
   CHECK(hash({a}) != hash({{"a", DType::kI32, a.shape, a.bytes}}));
   CHECK(hash({a}) != hash({{"a", a.dtype, {1, 2}, a.bytes}}));
   CHECK(hash({a}) != hash({{"a", a.dtype, a.shape, b.bytes}}));
-  // printf '\x01\0\0\0a\x03\0\0\0F32\x01\0\0\0\x02\0\0\0\0\0\0\0\0\0\x80?\0\0\0@' | sha256sum
-  CHECK(hash({a}) == "f7106f53196785bc65da322f951bc6a24ea490015a0d4819c58c024ee1d283b8");
+  // (printf '\x01\0\0\0a\x03\0\0\0F32\x01\0\0\0\x02\0\0\0\0\0\0\0'
+  //  printf '\0\0\x80?\0\0\0@' | sha256sum | xxd -r -p) | sha256sum
+  CHECK(hash({a}) == "d44ea0ec1c9e5b47bd2dbdfbaa6a944dc1bf87a6b90989e3ac59cf18423c95f3");
+}
+
+TEST_CASE("weights_hash: a tree over chunks of 65,536 elements, by hand") {
+  std::vector<uint16_t> large(3 * 50'000);  // Two chunks and a rest.
+  for (size_t i = 0; i < large.size(); ++i) large[i] = static_cast<uint16_t>(i * 40'503);
+  std::vector<uint8_t> exact(2 * 65'536, 7);  // Two chunks and no rest.
+  const TensorView b{"b", DType::kBF16, {3, 50'000}, bytes_of_vector(large)};
+  const TensorView a{"a.codes", DType::kU8, {2 * 65'536}, bytes_of_vector(exact)};
+  const TensorView none{"c", DType::kF32, {0, 7}, {}};
+
+  std::vector<std::byte> bytes;
+  const auto add = [&bytes](std::span<const std::byte> more) {
+    bytes.insert(bytes.end(), more.begin(), more.end());
+  };
+  const auto add_number = [&add](auto value) { add(std::as_bytes(std::span(&value, 1))); };
+  const auto add_text = [&](std::string_view text) {
+    add_number(static_cast<uint32_t>(text.size()));
+    add(std::as_bytes(std::span(text.data(), text.size())));
+  };
+  const auto add_chunk = [&add](std::span<const std::byte> chunk) { add(sha256(chunk)); };
+  add_text("a.codes");
+  add_text("U8");
+  add_number(uint32_t{1});
+  add_number(uint64_t{131'072});
+  add_chunk(a.bytes.first(65'536));
+  add_chunk(a.bytes.last(65'536));
+  add_text("b");
+  add_text("BF16");
+  add_number(uint32_t{2});
+  add_number(uint64_t{3});
+  add_number(uint64_t{50'000});
+  add_chunk(b.bytes.first(131'072));
+  add_chunk(b.bytes.subspan(131'072, 131'072));
+  add_chunk(b.bytes.last(300'000 - 262'144));
+  add_text("c");
+  add_text("F32");
+  add_number(uint32_t{2});
+  add_number(uint64_t{0});
+  add_number(uint64_t{7});
+  CHECK(weights_sha256(std::vector{b, none, a}) == sha256_hex(bytes));
+
+  CHECK(chunk_digests(b).size() == 3);
+  CHECK(chunk_digests(b)[2] == sha256(b.bytes.last(300'000 - 262'144)));
+  CHECK(chunk_digests(none).empty());
 }
 
 }  // namespace
