@@ -93,9 +93,8 @@ TEST_CASE("open round: later groups come with the first minibatch, where a corre
   job.grpo.off_policy_correction = "truncated";
   const Minibatch first = round.minibatch(0);
   CHECK(admitted(first) == std::vector<uint32_t>{0});
-  REQUIRE(first.later.size() == 1);
-  REQUIRE(first.later[0].size() == 2);
-  CHECK(first.later[0][1] == encode(group(2, true)));
+  REQUIRE(first.later.size() == 2);
+  CHECK(first.later[1] == EncodedGroups{encode(group(2, true))});
   CHECK(admitted(round.minibatch(1)) == std::vector<uint32_t>{1});
   CHECK(round.minibatch(1).later.empty());
 }
