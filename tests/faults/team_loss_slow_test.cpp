@@ -3,6 +3,8 @@
 // stopped.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "tests/support/team_run.h"
 
 namespace troupe {
@@ -76,27 +78,27 @@ TEST_CASE("async: a team of two switches versions in flight like a learner that 
   CHECK(result["steps"] == 50);
 }
 
-// So long that all strikes find it at work.
-TEST_CASE("ranks are killed 60 times and stopped 20 times, to the undisturbed weights") {
-  const Settings long_job =
-      tests::with(tests::kKilledJob, {"sft.steps=40", "grpo.steps=1600", "eval.every_steps=800",
-                                      "schedule.checkpoint_every_steps=10"});
+// A quarter of them stops. TROUPE_RANK_STRIKES says how many there are in all.
+TEST_CASE("ranks are killed and stopped again and again, to the undisturbed weights") {
+  const char* asked = std::getenv("TROUPE_RANK_STRIKES");
+  const int strikes = asked == nullptr ? 12 : std::atoi(asked);
+  // So long that all strikes find it at work.
+  const Settings long_job = tests::with(
+      tests::kKilledJob, {"sft.steps=40", "grpo.steps=" + std::to_string(200 + 20 * strikes),
+                          "eval.every_steps=800", "schedule.checkpoint_every_steps=10"});
   const json undisturbed = history_of_run("undisturbed", long_job);
-  const struct {
-    int ranks;
-    const char* placement;
-    tests::Strikes strikes;
-  } teams[] = {{2, "colocated", {20, 7}}, {4, "split", {20, 7}}, {4, "colocated", {20, 6}}};
-  for (const auto& team : teams) {
-    CAPTURE(team.ranks);
-    CAPTURE(team.placement);
-    const std::string name = team.placement + std::to_string(team.ranks);
+  const std::pair<int, std::string> teams[] = {{2, "colocated"}, {4, "split"}, {4, "colocated"}};
+  for (int i = 0; i < 3; ++i) {
+    const auto& [ranks, placement] = teams[i];
+    CAPTURE(ranks);
+    CAPTURE(placement);
+    const int own = strikes / 3 + (i < strikes % 3 ? 1 : 0);
+    const std::string name = placement + std::to_string(ranks);
     const std::string home = job().file(name);
-    Process run(job().run(
-        name, tests::with(long_job, {"resources.learner=" + std::to_string(team.ranks),
-                                     "resources.placement=" + std::string(team.placement)})));
+    Process run(job().run(name, tests::with(long_job, {"resources.learner=" + std::to_string(ranks),
+                                                       "resources.placement=" + placement})));
     REQUIRE(run.waits_for([&] { return tests::lines_in(home + "/metrics.jsonl") > 0; }, 60s));
-    tests::strike_ranks(run, home, team.ranks, team.strikes, 11);
+    tests::strike_ranks(run, home, ranks, {.kills = own - own / 4, .stops = own / 4}, 11);
     const json result = tests::result_of(run.wait());
     CHECK(tests::team_history_of(result, home) == undisturbed);
     CHECK(tests::workers_of(home).empty());

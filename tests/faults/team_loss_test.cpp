@@ -39,6 +39,15 @@ const json& alone() {
 TEST_CASE("a team of ranks, apart or with the rollouts, learns what one learner learns") {
   CHECK(run("two", of_ranks(2, {"resources.threads_per_worker=2"})) == alone());
   CHECK(run("four", of_ranks(4, {"resources.placement=split", "resources.rollout=2"})) == alone());
+  // Of masters and moments each of four holds a quarter.
+  const auto bytes_of_part = [](const std::string& home, int rank) {
+    return static_cast<double>(std::filesystem::file_size(job().file(home) +
+                                                          "/checkpoints/step_40/recovery/part_" +
+                                                          std::to_string(rank) + ".safetensors"));
+  };
+  for (int rank = 0; rank < 4; ++rank) {
+    CHECK(bytes_of_part("four", rank) <= 0.26 * bytes_of_part("alone", 0));
+  }
 }
 
 TEST_CASE("a team whose ranks are killed and stopped ends as if nothing had been") {
