@@ -85,6 +85,7 @@ struct LearnerSpec {
   expertParallel @2 :Int64 = 1;
   balanceBiasRate @3 :Float64;
   recomputeActivations @4 :Bool;
+  laneWidth @5 :Int64 = 1;  # Micro-batches of a lane's wave.
 }
 
 struct RewardSetting {

@@ -86,6 +86,7 @@ struct RolloutSpec {
 struct LearnerSpec {
   int64_t microbatch_tokens = 8192;
   int64_t gradient_lanes = 4;
+  int64_t lane_width = 1;  // Micro-batches of a lane's wave.
   bool recompute_activations = false;
   int64_t expert_parallel = 1;
   double balance_bias_rate = 0.0;

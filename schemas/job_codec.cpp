@@ -231,6 +231,7 @@ RolloutSpec from_wire(wire::RolloutSpec::Reader from, FieldReader&) {
 void to_wire(wire::LearnerSpec::Builder to, const LearnerSpec& from) {
   to.setMicrobatchTokens(from.microbatch_tokens);
   to.setGradientLanes(from.gradient_lanes);
+  to.setLaneWidth(from.lane_width);
   to.setRecomputeActivations(from.recompute_activations);
   to.setExpertParallel(from.expert_parallel);
   to.setBalanceBiasRate(from.balance_bias_rate);
@@ -240,6 +241,7 @@ LearnerSpec from_wire(wire::LearnerSpec::Reader from, FieldReader&) {
   return {
       .microbatch_tokens = from.getMicrobatchTokens(),
       .gradient_lanes = from.getGradientLanes(),
+      .lane_width = from.getLaneWidth(),
       .recompute_activations = from.getRecomputeActivations(),
       .expert_parallel = from.getExpertParallel(),
       .balance_bias_rate = from.getBalanceBiasRate(),

@@ -137,8 +137,8 @@ std::vector<int64_t> lengths_of(const std::vector<SequenceToLearn>& sequences) {
 
 Result<std::vector<LearnShare>> plan_step(const JobSpec& job, const LearnStep& step,
                                           uint32_t num_ranks) {
-  const auto team =
-      model::TeamLayout::create(static_cast<int>(num_ranks), job.learner.gradient_lanes);
+  const auto team = model::TeamLayout::create(static_cast<int>(num_ranks),
+                                              job.learner.gradient_lanes, job.learner.lane_width);
   TROUPE_CHECK(team);
   Whole whole;
   add_demonstrations(step, whole);

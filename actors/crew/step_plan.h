@@ -15,7 +15,7 @@
 
 namespace troupe::actors {
 
-// By rank. `num_ranks` divides the job's gradient lanes. kCorruption when a group cannot be
+// By rank. The job was checked for so many ranks. kCorruption when a group cannot be
 // decoded.
 Result<std::vector<LearnShare>> plan_step(const JobSpec& job, const LearnStep& step,
                                           uint32_t num_ranks);

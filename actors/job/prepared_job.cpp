@@ -107,6 +107,7 @@ model::Learner::Options learner_options(const JobSpec& job, int64_t context_max)
   return {.microbatch_tokens = job.learner.microbatch_tokens,
           .context_max = context_max,
           .gradient_lanes = job.learner.gradient_lanes,
+          .lane_width = job.learner.lane_width,
           .recomputes = job.learner.recompute_activations,
           .has_reference = job.grpo.steps > 0 && job.grpo.kl_coef != 0};
 }
@@ -118,7 +119,7 @@ Result<PreparedJob> prepare_job(
   prepared.job = job;
   if (Status status = check_rewards(job.rewards); !status) return status.error();
   const auto team = model::TeamLayout::create(static_cast<int>(job.resources.learner),
-                                              job.learner.gradient_lanes);
+                                              job.learner.gradient_lanes, job.learner.lane_width);
   if (!team) return team.error();
   if (trusted_programs) {
     auto trusted = find_trusted_programs(job.rewards, *trusted_programs);
@@ -168,11 +169,11 @@ Result<PreparedJob> prepare_job(
   }
   const model::ParameterLayout layout(config);
   if (Status s = check_sizes(job, prepared.context_max); !s) return s.error();
-  const auto num_ranks = static_cast<int>(job.resources.learner);
-  const int64_t needed = num_ranks * model::Learner::memory_bytes(
-                                         backend, config, layout, learner_threads(job), num_ranks,
-                                         learner_options(job, prepared.context_max)) +
-                         job.resources.rollout * (job.rollout.cache_mb << 20);
+  const int64_t of_a_rank =
+      model::Learner::memory_bytes(backend, config, layout, learner_threads(job), *team,
+                                   learner_options(job, prepared.context_max));
+  const int64_t needed =
+      team->ranks() * of_a_rank + job.resources.rollout * (job.rollout.cache_mb << 20);
   if (needed > physical_memory_bytes()) {
     return invalid_argument(
         "the job needs about " + std::to_string(needed >> 20) + " MB of memory, this machine has " +

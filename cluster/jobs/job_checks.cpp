@@ -133,8 +133,13 @@ Finding check_combinations(const JobSpec& job) {
                  fmt::format("learner.gradient_lanes is {}; it must be a power of two",
                              job.learner.gradient_lanes)};
   }
+  if ((job.learner.lane_width & (job.learner.lane_width - 1)) != 0) {
+    return Fault{
+        "learner.lane_width",
+        fmt::format("learner.lane_width is {}; it must be a power of two", job.learner.lane_width)};
+  }
   const auto team = model::TeamLayout::create(static_cast<int>(job.resources.learner),
-                                              job.learner.gradient_lanes);
+                                              job.learner.gradient_lanes, job.learner.lane_width);
   if (!team) return Fault{"resources.learner", team.error().message};
   for (double beta : {job.optimizer.beta1, job.optimizer.beta2}) {
     if (beta >= 1) return Fault{"optimizer.betas", "optimizer.betas must be below 1"};

@@ -14,13 +14,15 @@ namespace {
 
 class MeshCommunicator final : public Communicator {
  public:
-  MeshCommunicator(std::shared_ptr<Mesh> mesh, int channel, std::vector<int> ranks)
+  MeshCommunicator(std::shared_ptr<Mesh> mesh, int channel, std::vector<int> ranks,
+                   std::shared_ptr<std::atomic<uint64_t>> bytes_sent)
       : mesh_(std::move(mesh)),
         channel_(channel),
         ranks_(std::move(ranks)),
         group_(group_of(ranks_)),
         none_(ranks_.size()),
-        scratch_(ranks_.size()) {
+        scratch_(ranks_.size()),
+        bytes_sent_(std::move(bytes_sent)) {
     TROUPE_CHECK(channel >= 0 && channel < mesh_->num_channels());
     const auto found = std::find(ranks_.begin(), ranks_.end(), mesh_->rank());
     TROUPE_CHECK(found != ranks_.end());
@@ -91,7 +93,7 @@ class MeshCommunicator final : public Communicator {
       chosen.push_back(ranks_[static_cast<size_t>(rank)]);
       TROUPE_CHECK(std::count(chosen.begin(), chosen.end(), chosen.back()) == 1);
     }
-    return std::make_unique<MeshCommunicator>(mesh_, channel_, std::move(chosen));
+    return std::make_unique<MeshCommunicator>(mesh_, channel_, std::move(chosen), bytes_sent_);
   }
 
   void abort() override {
@@ -100,7 +102,7 @@ class MeshCommunicator final : public Communicator {
 
   Progress progress() const override {
     Progress progress = mesh_->progress(channel_);
-    progress.bytes_sent = bytes_sent_;
+    progress.bytes_sent = *bytes_sent_;
     return progress;
   }
 
@@ -131,7 +133,7 @@ class MeshCommunicator final : public Communicator {
                                           .received = received,
                                           .deadline = deadline});
     for (size_t i = 0; status && i < from.size(); ++i) {
-      if (i != me_) bytes_sent_ += static_cast<uint64_t>(from[i].bytes);
+      if (i != me_) *bytes_sent_ += static_cast<uint64_t>(from[i].bytes);
     }
     return status;
   }
@@ -143,7 +145,7 @@ class MeshCommunicator final : public Communicator {
   size_t me_ = 0;
   const std::vector<Part> none_;
   std::vector<Part> scratch_;
-  std::atomic<uint64_t> bytes_sent_{0};
+  const std::shared_ptr<std::atomic<uint64_t>> bytes_sent_;  // Of its subsets too.
 };
 
 }  // namespace
@@ -180,7 +182,8 @@ uint64_t Mesh::take_number(int channel, uint64_t group) {
 std::unique_ptr<Communicator> communicator(std::shared_ptr<Mesh> mesh, int channel) {
   std::vector<int> ranks;
   for (int rank = 0; rank < mesh->size(); ++rank) ranks.push_back(rank);
-  return std::make_unique<MeshCommunicator>(std::move(mesh), channel, std::move(ranks));
+  return std::make_unique<MeshCommunicator>(std::move(mesh), channel, std::move(ranks),
+                                            std::make_shared<std::atomic<uint64_t>>(0));
 }
 
 }  // namespace troupe::kernels::collective

@@ -41,7 +41,8 @@ Error wrong_size(size_t rank, size_t bytes, size_t wanted) {
 }
 
 TeamLayout layout_of(const Learner::Options& options) {
-  auto layout = TeamLayout::create(options.seat.ranks(), options.gradient_lanes);
+  auto layout =
+      TeamLayout::create(options.seat.ranks(), options.gradient_lanes, options.lane_width);
   TROUPE_CHECK(layout);  // The job was checked.
   return *layout;
 }
@@ -58,7 +59,7 @@ Learner::Learner(const kernels::Backend& backend, const TransformerConfig& confi
       options_(options),
       team_(layout_of(options)),
       shards_(layout, options.seat.ranks()),
-      exchange_(backend, shards_, options.seat),
+      exchange_(backend, shards_, team_, options.seat),
       masters_(backend, shard().count()),
       m_(backend, shard().count()),
       v_(backend, shard().count()),
@@ -67,6 +68,13 @@ Learner::Learner(const kernels::Backend& backend, const TransformerConfig& confi
   for (int64_t lane = 0; lane < team_.lanes_per_rank(); ++lane) {
     lanes_.push_back(std::make_unique<GradientLane>(
         backend, config, layout.num_floats(), options.microbatch_tokens, options.context_max));
+    if (team_.width() == 1) continue;
+    WaveSums& wave = waves_.emplace_back();
+    wave.other = DeviceBuffer<float>(
+        backend, team_.members() == 1 ? layout.num_floats() : exchange_.own_range().count());
+    if (team_.slots_per_rank() > 1) {
+      wave.own_slots = SumInEights(backend, layout.num_floats(), team_.slots_per_rank());
+    }
   }
   for (int i = 0; i < threads.count(); ++i) {
     workers_.push_back(
@@ -96,8 +104,8 @@ Learner::Learner(const kernels::Backend& backend, const TransformerConfig& confi
 Learner::~Learner() = default;
 
 int64_t Learner::memory_bytes(const kernels::Backend& backend, const TransformerConfig& config,
-                              const ParameterLayout& layout, int num_threads, int num_ranks,
-                              const Options& options) {
+                              const ParameterLayout& layout, int num_threads,
+                              const TeamLayout& team, const Options& options) {
   // Activations are linear in the tokens, so two small forwards tell the slope.
   const auto activations = [&](int64_t tokens) {
     return Transformer(backend, config,
@@ -110,11 +118,17 @@ int64_t Learner::memory_bytes(const kernels::Backend& backend, const Transformer
         .memory_bytes();
   };
   const int64_t per_token = (activations(64) - activations(32)) / 32;
-  // Published values, both packed forms, the reference, one gradient a lane; of masters and moments
-  // a shard.
-  const int64_t arrays = 3 + (options.has_reference ? 2 : 0) + options.gradient_lanes / num_ranks;
+  // Published values, both packed forms, the reference; of masters and moments a shard.
+  const int64_t arrays = 3 + (options.has_reference ? 2 : 0);
+  int64_t lane = layout.num_floats();
+  if (team.width() > 1) {
+    lane += layout.num_floats() / team.members();
+    if (team.slots_per_rank() > 1) {
+      lane += SumInEights::num_arrays(team.slots_per_rank()) * layout.num_floats();
+    }
+  }
   return num_threads * per_token * options.microbatch_tokens + arrays * layout.num_floats() * 4 +
-         3 * layout.num_floats() * 4 / num_ranks;
+         team.lanes_per_rank() * lane * 4 + 3 * layout.num_floats() * 4 / team.ranks();
 }
 
 std::vector<float> Learner::published() const {
@@ -203,22 +217,18 @@ std::vector<bool> Learner::own_sequences(std::span<const int64_t> lengths) const
 Result<StepResult> Learner::step(std::span<const LearnSequence> minibatch,
                                  const StepOptions& options) {
   auto microbatches = own_microbatches(minibatch);
-  const auto num_lanes = static_cast<size_t>(team_.lanes());
   TROUPE_CHECK(!options.grpo || options.grpo->kl_coef == 0 || reference_);
   StepResult result;
   result.sequences.resize(options.grpo ? minibatch.size() : 0);
 
+  std::vector<Status> learned_lanes(lanes_.size(), ok());
   threads_.run(team_.lanes_per_rank(), [&](int64_t lane_index, int thread) {
-    GradientLane& lane = *lanes_[static_cast<size_t>(lane_index)];
-    Transformer& worker = *workers_[static_cast<size_t>(thread)];
-    kernels::Stream* stream = worker.stream();
-    backend_.fill_zero(stream, lane.gradient.get().address, layout_.num_floats() * 4);
-    backend_.fill_zero(stream, lane.expert_counts.get().address, lane.expert_counts.count() * 8);
-    const auto first = static_cast<size_t>(first_lane() + lane_index);
-    for (size_t i = first; i < microbatches.size(); i += num_lanes) {
-      learn(microbatches[i], lane, worker, minibatch, options, result.sequences);
-    }
+    learned_lanes[static_cast<size_t>(lane_index)] =
+        learn_lane(lane_index, thread, microbatches, minibatch, options, result.sequences);
   });
+  for (const Status& lane : learned_lanes) {
+    if (!lane) return lane.error();
+  }
   if (Status told = add_parts_of_all(microbatches, result); !told) return told.error();
   for (const auto& m : microbatches) {
     result.loss += m.sums.loss;
@@ -241,7 +251,7 @@ Result<StepResult> Learner::step(std::span<const LearnSequence> minibatch,
   result.clip_fraction /= learned;
 
   add_own_lanes();
-  Status summed = exchange_.sum_gradients(streams_[0], lanes_[0]->gradient.get());
+  Status summed = exchange_.sum_lanes(streams_[0], sum_of(0), lanes_[0]->gradient.get());
   if (!summed) return summed.error();
   const auto squares = gradient_squares();
   if (!squares) return squares.error();
@@ -261,9 +271,80 @@ Result<StepResult> Learner::step(std::span<const LearnSequence> minibatch,
   return result;
 }
 
+kernels::Device<float> Learner::sum_of(size_t lane_index) const {
+  return team_.members() > 1 ? waves_[lane_index].other.get() : lanes_[lane_index]->gradient.get();
+}
+
+kernels::Device<float> Learner::scratch_of(size_t lane_index) const {
+  return team_.members() > 1 ? lanes_[lane_index]->gradient.get() : waves_[lane_index].other.get();
+}
+
+// The sum over this lane's micro-batches, of what this rank has of it, is in sum_of() afterwards.
+Status Learner::learn_lane(int64_t lane_index, int thread, std::vector<Microbatch>& microbatches,
+                           std::span<const LearnSequence> minibatch, const StepOptions& options,
+                           std::vector<SequenceResult>& by_sequence) {
+  const auto index = static_cast<size_t>(lane_index);
+  GradientLane& lane = *lanes_[index];
+  Transformer& worker = *workers_[static_cast<size_t>(thread)];
+  const int64_t floats = exchange_.own_range().count();
+  backend_.fill_zero(worker.stream(), sum_of(index).address, floats * 4);
+  backend_.fill_zero(worker.stream(), lane.expert_counts.get().address,
+                     lane.expert_counts.count() * 8);
+  const auto count = static_cast<int64_t>(microbatches.size());
+  const int64_t number = first_lane() + lane_index;
+  for (int64_t wave = 0; team_.microbatch(number, wave, 0) < count; ++wave) {
+    if (team_.width() == 1) {
+      // Added where the sum is.
+      learn(microbatches[static_cast<size_t>(team_.microbatch(number, wave, 0))], lane, worker,
+            minibatch, options, by_sequence, sum_of(index));
+      continue;
+    }
+    Status learned =
+        learn_wave(wave, lane_index, thread, microbatches, minibatch, options, by_sequence);
+    if (!learned) return learned;
+  }
+  return ok();
+}
+
+Status Learner::learn_wave(int64_t wave, int64_t lane_index, int thread,
+                           std::vector<Microbatch>& microbatches,
+                           std::span<const LearnSequence> minibatch, const StepOptions& options,
+                           std::vector<SequenceResult>& by_sequence) {
+  const auto index = static_cast<size_t>(lane_index);
+  Transformer& worker = *workers_[static_cast<size_t>(thread)];
+  const auto count = static_cast<int64_t>(microbatches.size());
+  const int64_t lane = first_lane() + lane_index, floats = layout_.num_floats();
+  const int64_t num_slots = team_.slots_per_rank();
+  const kernels::Device<float> scratch = scratch_of(index);
+  std::optional<kernels::Device<float>> mine;
+  for (int64_t slot = 0; slot < num_slots; ++slot) {
+    const int64_t i = team_.microbatch(lane, wave, team_.first_slot(options_.seat.rank()) + slot);
+    if (i >= count) break;
+    backend_.fill_zero(worker.stream(), scratch.address, floats * 4);
+    learn(microbatches[static_cast<size_t>(i)], *lanes_[index], worker, minibatch, options,
+          by_sequence, scratch);
+    if (num_slots > 1) {
+      waves_[index].own_slots.add(worker.stream(), slot, scratch, floats);
+    } else {
+      mine = scratch;
+    }
+  }
+  if (num_slots > 1) mine = waves_[index].own_slots.finish(worker.stream(), floats);
+  if (team_.members() == 1) {
+    backend_.add(worker.stream(), sum_of(index), *mine, floats);
+    return ok();
+  }
+  std::vector<bool> is_there;
+  for (int member = 0; member < team_.members(); ++member) {
+    is_there.push_back(team_.microbatch(lane, wave, member * num_slots) < count);
+  }
+  return exchange_.sum_wave(worker.stream(), mine.value_or(scratch), is_there, sum_of(index));
+}
+
 void Learner::learn(Microbatch& m, GradientLane& lane, Transformer& worker,
                     std::span<const LearnSequence> minibatch, const StepOptions& options,
-                    std::vector<SequenceResult>& by_sequence) const {
+                    std::vector<SequenceResult>& by_sequence,
+                    kernels::Device<float> gradient) const {
   kernels::Stream* stream = worker.stream();
   const bool has_kl = options.grpo && options.grpo->kl_coef != 0;
   const TokenBatch batch = lane.upload(stream, m);
@@ -314,8 +395,7 @@ void Learner::learn(Microbatch& m, GradientLane& lane, Transformer& worker,
   m.sums.tokens = batch.N;
   m.sums.tokens_learned = n;
   backend_.upload(stream, lane.dlogprob.get().address, dlogprob.data(), n * 4);
-  worker.backward(weights_, batch, lane.target, lane.dlogprob.get(), options.temperature,
-                  lane.gradient.get());
+  worker.backward(weights_, batch, lane.target, lane.dlogprob.get(), options.temperature, gradient);
 }
 
 // Fills in the sums of micro-batches and sequences that others have learned, and adds up how many

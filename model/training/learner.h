@@ -2,11 +2,14 @@
 // step. Results do not depend on the number of threads: micro-batches are dealt to fixed lanes,
 // each lane adds up in order, lanes are folded as a tree, and norms are sums over fixed chunks.
 //
-// Nor do they depend on the number of ranks. Each rank of a team works its lanes of the same
-// minibatch, and owns a shard of masters and moments:
+// Nor do they depend on the number of ranks. Each rank of a team works its part of the same
+// minibatch, and owns a shard of masters and moments (ZeRO-1):
 //
 //   own lanes ──▶ sum of own lanes ──▶ own shard of the sum ──▶ AdamW ──▶ all values ──▶ published
 //                                all to all                          gather
+//
+// Where several ranks share a lane, gradients leave behind each wave for those who own them, and a
+// rank keeps the sums of its own part only (ZeRO-2).
 #pragma once
 
 #include <cstdint>
@@ -77,16 +80,17 @@ class Learner {
     int64_t microbatch_tokens = 8192;
     int64_t context_max = 0;
     int64_t gradient_lanes = 4;
+    int64_t lane_width = 1;
     bool recomputes = false;  // As Transformer's.
     bool has_reference = false;
-    Seat seat{};  // Its team's ranks divide gradient_lanes.
+    Seat seat{};  // Its team has a layout (team_layout.h).
   };
 
-  // What one of so many ranks will hold in parameters and activations, the greater part of its
+  // What a rank of `team` will hold in parameters and activations, the greater part of its
   // memory; to be asked before it is made.
   static int64_t memory_bytes(const kernels::Backend& backend, const TransformerConfig& config,
-                              const ParameterLayout& layout, int num_threads, int num_ranks,
-                              const Options& options);
+                              const ParameterLayout& layout, int num_threads,
+                              const TeamLayout& team, const Options& options);
 
   // `initial` has the layout's floats, the same on all ranks.
   Learner(const kernels::Backend& backend, const TransformerConfig& config,
@@ -131,9 +135,16 @@ class Learner {
  private:
   std::vector<Microbatch> own_microbatches(std::span<const LearnSequence> sequences) const;
   int64_t first_lane() const { return team_.first_lane(options_.seat.rank()); }
+  Status learn_lane(int64_t lane_index, int thread, std::vector<Microbatch>& microbatches,
+                    std::span<const LearnSequence> minibatch, const StepOptions& options,
+                    std::vector<SequenceResult>& by_sequence);
+  Status learn_wave(int64_t wave, int64_t lane_index, int thread,
+                    std::vector<Microbatch>& microbatches, std::span<const LearnSequence> minibatch,
+                    const StepOptions& options, std::vector<SequenceResult>& by_sequence);
+  // Adds its gradient to `gradient` (layout).
   void learn(Microbatch& m, GradientLane& lane, Transformer& worker,
              std::span<const LearnSequence> minibatch, const StepOptions& options,
-             std::vector<SequenceResult>& by_sequence) const;
+             std::vector<SequenceResult>& by_sequence, kernels::Device<float> gradient) const;
   Status add_parts_of_all(std::vector<Microbatch>& microbatches, StepResult& result);
   void add_own_lanes();
   // By chunk, of all ranks.
@@ -154,7 +165,19 @@ class Learner {
   DeviceBuffer<float> masters_, m_, v_;  // Of the shard.
   PolicyWeights weights_;
   std::optional<PolicyWeights> reference_;
+  // Of a lane whose waves are wider than one micro-batch.
+  struct WaveSums {
+    // A lane of this rank alone: the gradient of one micro-batch, and the lane's is the sum.
+    // A lane that is shared: the sum over waves of what this rank owns, and the lane's gradient is
+    // that of one micro-batch.
+    DeviceBuffer<float> other{};
+    SumInEights own_slots{};
+  };
+  kernels::Device<float> sum_of(size_t lane_index) const;
+  kernels::Device<float> scratch_of(size_t lane_index) const;
+
   std::vector<std::unique_ptr<GradientLane>> lanes_;   // This rank's.
+  std::vector<WaveSums> waves_;                        // By lane.
   std::vector<std::unique_ptr<Transformer>> workers_;  // One per thread.
   std::vector<kernels::Stream*> streams_;
   DeviceBuffer<double> square_sums_;    // Of the shard's chunks.

@@ -50,6 +50,14 @@ TEST_CASE("a team of ranks, apart or with the rollouts, learns what one learner 
   }
 }
 
+TEST_CASE("ranks that share a lane learn what one learner does with lanes as wide") {
+  const std::vector<std::string> wide = {"learner.gradient_lanes=2", "learner.lane_width=2",
+                                         "learner.microbatch_tokens=64"};
+  const json one = run("wide", of_ranks(1, wide));
+  CHECK(run("shared", of_ranks(4, wide)) == one);
+  CHECK(one["weights_sha256"] != alone()["weights_sha256"]);
+}
+
 TEST_CASE("a team whose ranks are killed and stopped ends as if nothing had been") {
   for (const std::string placement : {"colocated", "split"}) {
     CAPTURE(placement);

@@ -136,6 +136,7 @@ inline LearnerSpec filled_learner_spec() {
   return {
       .microbatch_tokens = 1,
       .gradient_lanes = 2,
+      .lane_width = 16,
       .recompute_activations = true,
       .expert_parallel = 3,
       .balance_bias_rate = 4.25,
@@ -836,7 +837,7 @@ inline bool same(const RolloutSpec& a, const RolloutSpec& b) {
 
 inline bool same(const LearnerSpec& a, const LearnerSpec& b) {
   return a.microbatch_tokens == b.microbatch_tokens && a.gradient_lanes == b.gradient_lanes &&
-         a.recompute_activations == b.recompute_activations &&
+         a.lane_width == b.lane_width && a.recompute_activations == b.recompute_activations &&
          a.expert_parallel == b.expert_parallel && a.balance_bias_rate == b.balance_bias_rate;
 }
 

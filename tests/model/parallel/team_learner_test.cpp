@@ -27,6 +27,7 @@ using tests::sft_options;
 struct Setup {
   int ranks = 1;
   int64_t lanes = 4;
+  int64_t width = 1;
   int threads = 1;
   std::chrono::milliseconds patience{20'000};
   TransformerConfig config = tests::tiny_config();
@@ -48,6 +49,7 @@ class Team {
                            Learner::Options{.microbatch_tokens = 64,
                                             .context_max = 64,
                                             .gradient_lanes = setup.lanes,
+                                            .lane_width = setup.width,
                                             .has_reference = true,
                                             .seat = {.communicator = one->communicator.get(),
                                                      .patience = setup.patience}});
@@ -191,6 +193,52 @@ TEST_CASE("team learner: results, weights and moments do not depend on the numbe
       }
     }
   }
+}
+
+// Of many micro-batches, so that waves follow each other and the last is short; and of fewer than
+// there are slots.
+std::vector<Step> steps_of_waves() {
+  return {{random_batch(1, 97), sft_options()},
+          {random_batch(2, 131), grpo_options()},
+          {random_batch(3, 3), grpo_options()},
+          {random_batch(4, 61), grpo_options()}};
+}
+
+TEST_CASE("team learner: nor do they where several ranks share a lane") {
+  const struct {
+    int64_t lanes, width;
+    std::vector<int> ranks;
+  } teams[] = {{1, 2, {2}}, {1, 8, {8}}, {2, 4, {2, 8}}, {1, 16, {2, 16}}, {4, 2, {2, 8}}};
+  std::vector<std::vector<float>> weights;
+  for (const auto& [lanes, width, ranks] : teams) {
+    Team alone({.lanes = lanes, .width = width});
+    std::vector<StepResult> want;
+    for (const Step& step : steps_of_waves()) {
+      want.push_back(alone.step(step.batch, step.options)[0]);
+    }
+    weights.push_back(joined(alone, 1).masters);
+    for (const int count : ranks) {
+      for (const int threads : {1, 2}) {
+        CAPTURE(lanes);
+        CAPTURE(width);
+        CAPTURE(count);
+        CAPTURE(threads);
+        Team team({.ranks = count, .lanes = lanes, .width = width, .threads = threads});
+        for (size_t i = 0; i < want.size(); ++i) {
+          const Step step = steps_of_waves()[i];
+          CAPTURE(i);
+          for (const StepResult& got : team.step(step.batch, step.options)) {
+            CHECK(equal(got, want[i]));
+            CHECK(got.digest == want[i].digest);
+          }
+        }
+        CHECK(equal(joined(team, count), joined(alone, 1)));
+        CHECK(team.learner(count - 1).published() == alone.learner(0).published());
+      }
+    }
+  }
+  // The order of the sum is another one, and no other bits would say that it is heeded.
+  for (size_t i = 1; i < weights.size(); ++i) CHECK(weights[i] != weights[i - 1]);
 }
 
 TEST_CASE("team learner: each rank holds its part of masters and moments, moved in pieces") {
