@@ -214,6 +214,9 @@ TEST_CASE("job_file: values out of range are refused with the range") {
   refused("grpo.learning_rate=10", "at most 1");
   refused("grpo.steps=-1", "at least 0");
   refused("learner.gradient_lanes=3", "power of two");
+  refused("learner.lane_width=6", "power of two");
+  refused("resources.learner=3", "with learner.gradient_lanes = 4 it may be 1, 2, 4");
+  refused("resources.learner=8", "with learner.gradient_lanes = 4 it may be 1, 2, 4");
   refused("learner.microbatch_tokens=0", "at least 1");
   refused("optimizer.betas=[0.9, 1.0]", "at most 0.999999");
   refused("grpo.kl_estimator=k4", "one of k1, k2, k3");
@@ -275,7 +278,6 @@ TEST_CASE("job_file: what this version cannot run is refused by name") {
     CHECK(error_of(kSmall, {override_text}).find("is not supported by this version; use ") !=
           std::string::npos);
   };
-  refused("resources.learner=2");
   refused("learner.expert_parallel=2");
   refused("policy.attention_form=expanded");
 }
