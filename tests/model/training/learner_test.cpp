@@ -173,7 +173,8 @@ TEST_CASE("learner: computing activations again changes nothing but the memory")
     CHECK(violations[0] == violations[1]);
     const ParameterLayout layout(config);
     const auto memory = [&](bool recomputes) {
-      return Learner::memory_bytes(*kernels::cpu_backends().front(), config, layout, 1, TeamLayout::alone(4),
+      return Learner::memory_bytes(*kernels::cpu_backends().front(), config, layout, 1,
+                                   TeamLayout::alone(4),
                                    {.context_max = 64, .recomputes = recomputes});
     };
     CHECK(memory(true) < memory(false));
