@@ -37,6 +37,11 @@ namespace tokenizer_json {
 void fuzz_one(const uint8_t* data, size_t size);
 }  // namespace tokenizer_json
 
+namespace collective_frame {
+// The bytes are what a rank has heard from another.
+void fuzz_one(const uint8_t* data, size_t size);
+}  // namespace collective_frame
+
 namespace chat_template {
 // The bytes are a chat template, run on a conversation.
 void fuzz_one(const uint8_t* data, size_t size);
