@@ -1,3 +1,5 @@
+// In one file, because a history is made, cut off and judged by the same few facts.
+//
 // Seeded histories of the store on a disk that loses power, again and again, also while the store
 // is opened after the loss before: what was acknowledged is there, and the store opens.
 // TROUPE_POWER_SEED=N replays one seed, a number of times: when the database's own threads run is

@@ -1,5 +1,6 @@
-// One value of every message with each field set to something of its own, so that a field that a
-// codec forgets, or confuses with another of its message, is noticed; and equality of messages.
+// One value of every message, in one file like their list, with each field set to something of its
+// own, so that a field that a codec forgets, or confuses with another of its message, is noticed;
+// and equality of messages.
 #pragma once
 
 #include <optional>

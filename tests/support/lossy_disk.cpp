@@ -1,3 +1,4 @@
+// In one file, because each call of the system is answered from the same state as all others.
 #include "tests/support/lossy_disk.h"
 
 #include <fcntl.h>

@@ -284,6 +284,27 @@ TEST_CASE("tidy: no two classes of a namespace have the same name") {
   CHECK(places.size() > 300);
 }
 
+// A page that is too long to be read at once says why it is one.
+TEST_CASE("tidy: a source of more than 600 lines says in its first comment why it is one file") {
+  constexpr size_t kLinesMax = 600;
+  size_t long_ones = 0;
+  for (const Source& source : sources()) {
+    const bool is_code =
+        source.ends_with(".h") || source.ends_with(".cpp") || source.ends_with(".inl");
+    if (!is_code || source.lines.size() <= kLinesMax) continue;
+    ++long_ones;
+    std::string comment;
+    for (const std::string& line : source.lines) {
+      if (line.rfind("//", 0) != 0) break;
+      comment += line.substr(2);
+    }
+    CAPTURE(source.path);
+    CHECK((comment.find("one file") != std::string::npos ||
+           comment.find("One file") != std::string::npos));
+  }
+  CHECK(long_ones > 0);
+}
+
 TEST_CASE("tidy: lines fit 100 columns and carry no tabs or trailing spaces") {
   for_each_line([](const Source& source, size_t number, const std::string& line) {
     // A long raw string or table is still a line that somebody has to read.

@@ -1,4 +1,5 @@
-// The loop, against a second, plainest telling of the same rules.
+// The loop, against a second, plainest telling of the same rules: in one file, because that is read
+// from its beginning to its end.
 #include "actors/controller/local_run.h"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,6 @@
 // The learner: its arithmetic against the reference implementation, and its promises: results do
-// not depend on threads or instruction sets, and a step that is refused leaves no trace.
+// not depend on threads or instruction sets, and a step that is refused leaves no trace. In one
+// file, because all of it drives the same policy and batches.
 #include "model/training/learner.h"
 
 #include <doctest/doctest.h>
