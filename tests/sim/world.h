@@ -1057,7 +1057,14 @@ class World : public actors::RunPorts {
     const double seconds = std::holds_alternative<Lease>(request.message)
                                ? clock_.uniform(0.1, 1)
                                : clock_.uniform(0.02, 0.3);
-    if (const auto* save = std::get_if<SavePoint>(&request.message)) open_files(*process, *save);
+    if (const auto* save = std::get_if<SavePoint>(&request.message)) {
+      open_files(*process, *save);
+      // A moment that few faults would find.
+      if (process->team && has_faults() && clock_.chance(0.03)) {
+        ++counts_.kills;
+        in_worker(process, clock_.now() + 0.01, [this, process] { die(process, 0, 9); });
+      }
+    }
     in_worker(process, clock_.now() + seconds, [this, process] {
       if (process->is_hanging) return;
       const ToWorker& message = process->executing.message;
@@ -1461,9 +1468,11 @@ class World : public actors::RunPorts {
 
   // ---- Misfortune.
 
+  bool has_faults() const { return scenario_.fault_period > 0 && clock_.now() <= kFaultsUntil; }
+
   void next_fault() {
     clock_.after(clock_.uniform(0, 2 * scenario_.fault_period), [this] {
-      if (clock_.now() > kFaultsUntil) return;
+      if (!has_faults()) return;
       if (is_up_) fault();
       next_fault();
     });
