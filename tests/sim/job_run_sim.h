@@ -187,6 +187,7 @@ inline void check_all_happened(const Counts& counts, uint64_t seeds) {
                                     {"ranks lost while a team forms", counts.ranks_lost_forming},
                                     {"ranks lost while they save", counts.ranks_lost_saving},
                                     {"ranks out of reach", counts.ranks_unreachable},
+                                    {"meetings of teams that are over", counts.old_meetings},
                                     {"messages of ranks without a team", counts.ranks_stale},
                                     {"points read by other ranks", counts.points_regrouped}}) {
     CAPTURE(std::string(what));

@@ -71,6 +71,7 @@ struct Counts {
   uint64_t ranks_frozen_in_step = 0;  //
   uint64_t ranks_lost_saving = 0;     // A file of a recovery point was half written.
   uint64_t ranks_unreachable = 0;     // For another, and both were alive.
+  uint64_t old_meetings = 0;          // That ranks took part in whose team was over.
   uint64_t ranks_stale = 0;           // Said something when their team was over.
   uint64_t points_regrouped = 0;      // Written by another number of ranks than read them.
   uint64_t ranks_differed = 0;        // In what a step came to.
@@ -100,7 +101,7 @@ struct Counts {
     ranks_frozen_in_step += other.ranks_frozen_in_step;
     ranks_lost_saving += other.ranks_lost_saving, ranks_unreachable += other.ranks_unreachable;
     ranks_stale += other.ranks_stale, points_regrouped += other.points_regrouped;
-    ranks_differed += other.ranks_differed;
+    ranks_differed += other.ranks_differed, old_meetings += other.old_meetings;
     simulated_seconds += other.simulated_seconds;
   }
 };
@@ -412,7 +413,8 @@ class World : public actors::RunPorts {
     if (clock_.chance(0.2)) run_->prepared.job.resources.rollout = 1 + clock_.below(3);
     if (clock_.chance(0.1)) run_->prepared.job.resources.verifier = 1 + clock_.below(2);
     int64_t& ranks = num_ranks_[job];
-    if (ranks == 0 || clock_.chance(0.5)) ranks = int64_t{1} << clock_.below(3);
+    // Alone as often as not.
+    if (ranks == 0 || clock_.chance(0.5)) ranks = std::vector<int64_t>{1, 1, 2, 4}[clock_.below(4)];
     if (scenario_.varies_ranks) run_->prepared.job.resources.learner = ranks;
     stop_when_begun_.reset();
     store_.begin_epoch(job, [this, job, incarnation = incarnation_](uint64_t epoch) {
@@ -1199,6 +1201,7 @@ class World : public actors::RunPorts {
     }
     require(meeting.ranks.emplace(seat.rank, std::move(done)).second, "a rank is there twice");
     process->is_at_meeting = true;
+    counts_.old_meetings += process->is_given_up ? 1 : 0;
     if (meeting.ranks.size() < seat.num_ranks()) return;
     const auto all = std::make_shared<const Pieces>(std::move(meeting.pieces));
     for (auto& [index, go_on] : meeting.ranks) {
