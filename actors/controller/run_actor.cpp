@@ -13,6 +13,8 @@
 #include "model/formats/recovery_point.h"
 #include "schemas/check.h"
 #include "schemas/envelope_codec.h"
+#include "schemas/hash.h"
+#include "schemas/private_folder.h"
 #include "schemas/work_codec.h"
 
 namespace troupe::actors {
@@ -37,13 +39,14 @@ std::string random_token() {
 // Of ranks on this host, who meet in a folder that nobody else may enter.
 Result<std::vector<TeamSeat>> make_seats(const std::string& folder, uint32_t num_ranks,
                                          uint64_t epoch) {
+  if (Status made = make_private_folder(folder); !made) return made.error();
   auto keys = kernels::collective::make_seats(static_cast<int>(num_ranks), epoch);
   if (!keys) return keys.error();
   std::vector<TeamSeat> seats;
   for (auto& one : *keys) {
     seats.push_back({.rank = static_cast<uint32_t>(one.rank),
                      .epoch = epoch,
-                     .address = "ipc://" + folder + "/team",
+                     .address = "ipc://" + folder,
                      .public_keys = std::move(one.public_keys),
                      .secret_key = std::move(one.secret_key),
                      .token = std::move(one.token)});
@@ -64,6 +67,7 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   const std::string policies = home + "/policies";
   std::error_code ignored;
   fs::remove_all(policies, ignored);
+  fs::remove_all(team_folder(), ignored);
   fs::create_directories(policies, ignored);
 
   JobRun::Options options;
@@ -73,8 +77,7 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   options.pool.log_path = home + "/workers.log";
   options.pool.arithmetic_id = setup_->record.arithmetic_id;
   options.pool.judge_each_max = seconds_max(setup_->prepared.job.rewards);
-  options.pool.make_seats = [folder = setup_->head->credentials_folder](uint32_t num_ranks,
-                                                                        uint64_t epoch) {
+  options.pool.make_seats = [folder = team_folder()](uint32_t num_ranks, uint64_t epoch) {
     return make_seats(folder, num_ranks, epoch);
   };
   options.slots =
@@ -94,6 +97,17 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
                                setup_->history.attempts, std::move(options), *this, *setup_->sink);
   run_->start(now());
   self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
+}
+
+// Where the learner's ranks meet. The system allows a socket's path little more than a hundred
+// characters, so a job whose home is deep has another place.
+std::string RunState::team_folder() const {
+  constexpr size_t kFolderMax = 70;
+  const std::string& home = setup_->record.home;
+  std::string folder = home + "/team";
+  if (folder.size() <= kFolderMax) return folder;
+  const auto bytes = std::as_bytes(std::span(home.data(), home.size()));
+  return "/tmp/troupe-team-" + sha256_hex(bytes).substr(0, 16);
 }
 
 void RunState::peer_said(const PeerSaid& said) {
@@ -206,6 +220,7 @@ void RunState::finish_if_ended() {
   for (uint64_t pid : starting_) setup_->head->host->kill(pid);
   std::error_code ignored;
   fs::remove_all(setup_->record.home + "/policies", ignored);
+  fs::remove_all(team_folder(), ignored);
   if (end.state != JobState::kFailed) {
     setup_->sink->run_ended(result.ledger,
                             end.state == JobState::kPaused ? "stopped" : troupe::name(end.state),

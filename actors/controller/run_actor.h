@@ -113,6 +113,7 @@ class RunState : public RunPorts {
     uint32_t slot = 0;
     bool waits = false;  // For room on a disk.
   };
+  std::string team_folder() const;
   void submit_waiting();
   void note_full_disk();
   void note_waiting(Peer& peer, const Heartbeat& heartbeat);

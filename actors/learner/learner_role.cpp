@@ -95,10 +95,40 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
   return role;
 }
 
+// Each rank digests the chunks that it owns.
 Result<std::string> LearnerRole::weights_sha256() {
-  if (!weights_sha256_) {
-    weights_sha256_ = model::checkpoint_sha256(config_, learner_->published());
+  if (weights_sha256_) return *weights_sha256_;
+  const auto values = learner_->published();
+  const model::ShardMap shards(layout_, seat_.ranks());
+  const auto own = shards.chunks_of(seat_.rank());
+  std::vector<Sha256Digest> digests(own.size());
+  threads_.run(static_cast<int64_t>(own.size()), [&](int64_t i, int) {
+    const auto at = static_cast<size_t>(i);
+    digests[at] = model::published_digests(layout_, own.subspan(at, 1), values).front();
+  });
+  if (seat_.ranks() > 1) {
+    const auto bytes_max = static_cast<int64_t>(shards.chunks_max() * sizeof(Sha256Digest));
+    const auto told =
+        seat_.communicator->exchange(std::as_bytes(std::span(digests)), bytes_max,
+                                     std::chrono::steady_clock::now() + seat_.patience);
+    if (!told) {
+      broken_ = told.error();
+      return told.error();
+    }
+    digests.resize(shards.chunks().size());
+    for (int rank = 0; rank < seat_.ranks(); ++rank) {
+      const auto& part = (*told)[static_cast<size_t>(rank)];
+      const auto to =
+          std::span(digests).subspan(shards.first_chunk(rank), shards.chunks_of(rank).size());
+      if (part.size() != to.size_bytes()) {
+        return Error{ErrorCode::kInternal,
+                     "rank " + std::to_string(rank) + " has told " + std::to_string(part.size()) +
+                         " bytes of digests and owns " + std::to_string(to.size()) + " chunks"};
+      }
+      std::memcpy(to.data(), part.data(), part.size());
+    }
   }
+  weights_sha256_ = model::checkpoint_sha256(layout_, digests);
   return *weights_sha256_;
 }
 
@@ -144,6 +174,7 @@ Result<std::vector<LearnSequence>> LearnerRole::sequences_of(const LearnShare& s
 
 Result<StepLearned> LearnerRole::learn(const LearnShare& share) {
   const Stopwatch learning;
+  if (broken_) return *broken_;
   if (number(share.version) != number(version_) + 1) {
     return Error{ErrorCode::kInternal, "asked for step " + std::to_string(number(share.version)) +
                                            " after step " + std::to_string(number(version_))};
@@ -187,7 +218,10 @@ Result<StepLearned> LearnerRole::learn(const LearnShare& share) {
     }
   }
   const auto stepped = learner_->step(*batch, options);
-  if (!stepped) return stepped.error();
+  if (!stepped) {
+    broken_ = stepped.error();
+    return stepped.error();
+  }
   const model::StepResult& result = *stepped;
   weights_sha256_.reset();
   if (share.refreshes_reference) learner_->refresh_reference();
@@ -277,6 +311,7 @@ Status LearnerRole::rescore(std::span<const SequenceToLearn> own) {
 }
 
 Result<PolicyPublished> LearnerRole::publish(const PublishPolicy& request) {
+  if (broken_) return *broken_;
   if (request.version != version_) {
     return Error{ErrorCode::kInternal, "asked to publish version " +
                                            std::to_string(number(request.version)) +
@@ -291,6 +326,7 @@ Result<PolicyPublished> LearnerRole::publish(const PublishPolicy& request) {
 
 Result<PointWritten> LearnerRole::save(const SavePoint& request) {
   const Stopwatch saving;
+  if (broken_) return *broken_;
   if (request.version != version_) {
     return Error{ErrorCode::kInternal, "asked for a recovery point of version " +
                                            std::to_string(number(request.version)) +

@@ -61,6 +61,9 @@ class LearnerRole {
   std::optional<model::Learner> learner_{};
   PolicyVersion version_{};
   std::optional<std::string> weights_sha256_{};  // Of the current version, once it was wanted.
+  // Why it is of no use any more: it has lost its team in the middle of something. Whatever else it
+  // was asked for fails by the same.
+  std::optional<Error> broken_{};
   // Log-probabilities under the version that the round's learning began with, of what this rank
   // learns later in the round. Each is let go by the step that uses it.
   std::map<TrajectoryId, std::vector<float>> old_logprobs_{};

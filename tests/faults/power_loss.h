@@ -525,6 +525,17 @@ inline model::LearnerState numbered_state(const model::ParameterLayout& layout, 
   return state;
 }
 
+// What a rank holds that owns these floats.
+inline model::LearnerState part_of(const model::LearnerState& whole, const model::FloatRange& own) {
+  model::LearnerState part = whole;
+  for (auto member :
+       {&model::LearnerState::masters, &model::LearnerState::m, &model::LearnerState::v}) {
+    const auto& values = whole.*member;
+    part.*member = {values.begin() + own.begin, values.begin() + own.end};
+  }
+  return part;
+}
+
 // What a learner and its controller do for a recovery point that holds an older version, which was
 // published and never synced.
 inline Result<PointRecord> save_point(const actors::Checkpoints& checkpoints,
@@ -536,12 +547,24 @@ inline Result<PointRecord> save_point(const actors::Checkpoints& checkpoints,
   fs::remove(policy.path, ignored);
   Status published = model::write_policy_file(policy.path, tiny_config(), state.v);
   if (!published) return published.error();
-  auto point = model::save_recovery_point(
-      checkpoints.unfinished(PolicyVersion{version}), PolicyVersion{version},
-      {.config = tiny_config(), .values = state.masters}, state, std::span(&policy, 1));
-  if (!point) return point;
-  if (Status named = checkpoints.finish(*point); !named) return named.error();
-  return point;
+  const auto folder = checkpoints.begin(PolicyVersion{version});
+  if (!folder) return folder.error();
+  // Two ranks, which share no file.
+  const auto num_floats = static_cast<int64_t>(state.masters.size());
+  PointWritten written{.version = PolicyVersion{version},
+                       .weights_sha256 = model::checkpoint_sha256(tiny_config(), state.masters)};
+  for (int rank = 0; rank < 2; ++rank) {
+    const model::FloatRange own{rank * num_floats / 2, (rank + 1) * num_floats / 2};
+    const auto files = model::save_point_part(*folder, rank, 2, own, part_of(state, own));
+    if (!files) return files.error();
+    written.files.insert(written.files.end(), files->begin(), files->end());
+  }
+  const auto whole = model::save_point_checkpoint(
+      *folder, {.config = tiny_config(), .values = state.masters}, std::span(&policy, 1));
+  if (!whole) return whole.error();
+  written.files.insert(written.files.end(), whole->files.begin(), whole->files.end());
+  written.policies = whole->policies;
+  return checkpoints.finish(written, 2);
 }
 
 // Saving the second recovery point, whose record will be `wanted`, meets `fault` at its `call`-th

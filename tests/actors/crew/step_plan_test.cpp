@@ -168,6 +168,7 @@ TEST_CASE("step plan: staleness is a mean over the learned tokens of all version
   t.loss_mask.assign(42, 1);
   t.loss_mask[0] = t.loss_mask[1] = 0;
   t.rollout_logprobs.assign(42, -1.0f);
+  t.rollout_logprobs[0] = t.rollout_logprobs[1] = 0;
   t.segments = {{SegmentRole::kPrompt, 0, 2}, {SegmentRole::kPolicy, 2, 42}};
   // 8 and 1 steps old, and one from the future, which is not old.
   t.versions = {{PolicyVersion{2}, 2, 22}, {PolicyVersion{9}, 22, 32}, {PolicyVersion{12}, 32, 42}};
