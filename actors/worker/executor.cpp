@@ -64,24 +64,12 @@ Executor::Executor(const kernels::Backend& backend, WorkerProgress& progress,
 
 void Executor::execute(uint64_t request_id, const ToWorker& request) {
   progress_.request_id = request_id;
-  const bool is_lease = std::holds_alternative<Lease>(request);
-  const Status status =
-      team_failure_ && !is_lease ? Status(*team_failure_) : perform(request_id, request);
-  if (!status && mesh_ && status.error().code == ErrorCode::kUnavailable) {
-    team_failure_ = status.error();
-  }
-  progress_.request_id = 0;
-  progress_.sequences_done = progress_.sequences_total = 0;
-  if (!status) answer_(request_id, WorkFailed{status.error()});
-}
-
-Status Executor::perform(uint64_t request_id, const ToWorker& request) {
   const auto answer_with = [&](auto result) -> Status {
     if (!result) return result.error();
     answer_(request_id, std::move(*result));
     return ok();
   };
-  return std::visit(
+  const Status status = std::visit(
       Overloaded{
           [&](const Lease& lease) { return take_lease(lease); },
           [&](const JoinTeam& join) { return join_team(join); },
@@ -109,6 +97,9 @@ Status Executor::perform(uint64_t request_id, const ToWorker& request) {
           [](const CancelGeneration&) { return ok(); },
       },
       request);
+  progress_.request_id = 0;
+  progress_.sequences_done = progress_.sequences_total = 0;
+  if (!status) answer_(request_id, WorkFailed{status.error()});
 }
 
 Status Executor::take_lease(const Lease& lease) {
@@ -123,7 +114,6 @@ Status Executor::take_lease(const Lease& lease) {
   verifier_.reset();
   progress_.set_team(nullptr);
   mesh_.reset();
-  team_failure_.reset();
   progress_.kept.clear();
   lease_ = lease;
   return lease.seat.num_ranks() > 1 ? take_seat() : play_roles();

@@ -90,7 +90,6 @@ class Executor {
   void execute(uint64_t request_id, const ToWorker& request);
 
  private:
-  Status perform(uint64_t request_id, const ToWorker& request);
   Status take_lease(const Lease& lease);
   Status take_seat();
   Status join_team(const JoinTeam& join);
@@ -103,9 +102,6 @@ class Executor {
   std::function<void(uint64_t, FromWorker)> answer_;
   std::optional<Lease> lease_{};
   std::shared_ptr<kernels::collective::ZmqMesh> mesh_{};  // Of a learner with a team.
-  // The team is broken, and this rank perhaps between two versions: it does nothing more by this
-  // lease, whatever it was asked for before anybody knew.
-  std::optional<Error> team_failure_{};
   std::unique_ptr<LearnerRole> learner_{};
   std::unique_ptr<RolloutRole> rollout_{};
   std::unique_ptr<VerifierRole> verifier_{};

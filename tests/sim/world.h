@@ -256,7 +256,7 @@ class World : public actors::RunPorts {
     uint64_t num_meetings = 0;
     bool is_at_meeting = false;
     bool is_apart = false;    // It cannot reach all others any more ...
-    bool has_failed = false;  // ... and has found that out: it does nothing more, as Executor.
+    bool has_failed = false;  // ... and has found that out: it does nothing more, as LearnerRole.
     bool has_joined = false;
     bool is_ready = false;
     std::map<std::string, std::shared_ptr<File>> written{};  // Of a point: opened, not whole yet.
@@ -1059,14 +1059,6 @@ class World : public actors::RunPorts {
     const double seconds = std::holds_alternative<Lease>(request.message)
                                ? clock_.uniform(0.1, 1)
                                : clock_.uniform(0.02, 0.3);
-    if (const auto* save = std::get_if<SavePoint>(&request.message)) {
-      open_files(*process, *save);
-      // A moment that few faults would find.
-      if (process->team && has_faults() && clock_.chance(0.03)) {
-        ++counts_.kills;
-        in_worker(process, clock_.now() + 0.01, [this, process] { die(process, 0, 9); });
-      }
-    }
     in_worker(process, clock_.now() + seconds, [this, process] {
       if (process->is_hanging) return;
       const ToWorker& message = process->executing.message;
@@ -1076,6 +1068,8 @@ class World : public actors::RunPorts {
         join_team(process, *join);
       } else if (const auto* share = std::get_if<LearnShare>(&message)) {
         learn(process, *share);
+      } else if (std::holds_alternative<SavePoint>(message)) {
+        begin_to_save(process);
       } else {
         finish(process, answer(*process, message));
       }
@@ -1250,6 +1244,22 @@ class World : public actors::RunPorts {
     finish(process, Error{ErrorCode::kUnavailable, "it cannot reach another rank"});
   }
 
+  // Each hashes its own of the weights, then writes its own files.
+  void begin_to_save(const ProcessPointer& process) {
+    meet(process, "hash", {}, [this](const ProcessPointer& rank, const Pieces&) {
+      open_files(*rank, std::get<SavePoint>(rank->executing.message));
+      // A moment that few faults would find.
+      if (rank->team && has_faults() && clock_.chance(0.03)) {
+        ++counts_.kills;
+        die(rank, 0, 9);
+      }
+      in_worker(rank, clock_.now() + clock_.uniform(0.01, 0.2), [this, rank] {
+        if (rank->is_hanging) return;
+        finish(rank, save_point(*rank, std::get<SavePoint>(rank->executing.message)));
+      });
+    });
+  }
+
   // They are there, and not what they are to be.
   void open_files(Process& process, const SavePoint& save) {
     const auto found = unfinished_.find(save.folder);
@@ -1322,7 +1332,7 @@ class World : public actors::RunPorts {
       process.kept.loaded(load->version, load->weights_sha256);
       return FromWorker(PolicyLoaded{load->version, load->weights_sha256});
     }
-    return save_point(process, std::get<SavePoint>(request));
+    return wrong;
   }
 
   struct Generation {
