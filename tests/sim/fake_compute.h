@@ -79,7 +79,6 @@ inline FakeLearner fresh_learner(uint32_t rank, uint32_t num_ranks) {
     learner.masters[i] = i;
     learner.moments[i] = 0;
   }
-  for (uint32_t i = 0; i < kNumChunks; ++i) learner.reference[i] = i;
   return learner;
 }
 

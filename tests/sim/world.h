@@ -7,7 +7,7 @@
 // points are damaged, and the head goes with all that it had not made durable, while workers that
 // do not learn go on and wait for the next one.
 //
-// The learner of a job has another number of ranks each time that the job is gone on with.
+// A learner is a team of ranks, of another number each time that a job is gone on with.
 #pragma once
 
 #include <fmt/format.h>
@@ -28,7 +28,6 @@
 #include "actors/scheduler/job_queue.h"
 #include "actors/verifier/verifier_role.h"
 #include "actors/worker/executor.h"
-#include "schemas/overloaded.h"
 #include "tests/sim/fake_compute.h"
 #include "tests/sim/simulated_clock.h"
 #include "tests/sim/store_model.h"
@@ -204,7 +203,6 @@ class World : public actors::RunPorts {
     bool is_damaged = false;
     std::optional<FakePart> part{};
     uint64_t weights = 0;  // Where it is no part.
-    void damage() { is_damaged = true; }
     uint64_t digest() const {
       const uint64_t hash = part ? digest_of(*part) : weights;
       return is_damaged || !is_whole ? mix(hash, 1) : hash;
@@ -613,7 +611,8 @@ class World : public actors::RunPorts {
     if (clock_.chance(0.3)) {
       found->second.manifest = "damaged";
     } else {
-      std::next(files.begin(), static_cast<int64_t>(clock_.below(files.size())))->second->damage();
+      std::next(files.begin(), static_cast<int64_t>(clock_.below(files.size())))
+          ->second->is_damaged = true;
     }
     damaged_.insert(path);
     ++counts_.damaged_points;
