@@ -3,109 +3,228 @@
 // another order, from another start, or generates with another version ends with another hash.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/job/prepared_job.h"
 #include "model/tokenizer/byte_tokenizer.h"
-#include "schemas/records_codec.h"
 #include "schemas/work.h"
 #include "tests/sim/simulated_clock.h"
 
 namespace troupe::tests {
 
-struct FakeLearner {
-  PolicyVersion version{};
-  uint64_t weights = 1;
-  uint64_t moments = 0;
-  uint64_t reference = 1;
-  uint64_t defect = 0;  // Of the machine that it is on: it computes other bits.
-  // What a correction remembers: the weights that a later group of the round was scored with. No
-  // recovery point keeps it.
-  std::map<GroupId, uint64_t> scored{};
+// ---- A learner: any number of ranks, each with its own run of the chunks.
 
-  std::string weights_name() const { return std::to_string(weights); }
-  uint64_t digest() const { return mix(mix(mix(weights, moments), reference), number(version)); }
+constexpr uint32_t kNumChunks = 8;  // At least as many as ranks.
+// What a rank has where a chunk is another's: whoever computes with it comes to other bits.
+constexpr uint64_t kNotHere = 0xdead;
+
+using Chunks = std::array<uint64_t, kNumChunks>;
+// What one rank tells all others: something of its own sequences, or of its own chunks, by index.
+using Pieces = std::map<uint32_t, uint64_t>;
+
+struct ChunkRange {
+  uint32_t begin = 0, end = 0;
 };
 
-inline uint64_t digest_of(const Trajectory& trajectory) {
-  uint64_t hash = mix(trajectory.prompt_index, trajectory.id.sample);
-  hash = mix(hash, number(trajectory.id.group.round));
-  hash = mix(hash, trajectory.id.group.ordinal);
-  for (int32_t token : trajectory.tokens) hash = mix(hash, static_cast<uint64_t>(token));
-  for (float logprob : trajectory.rollout_logprobs) {
-    hash = mix(hash, bits_of(static_cast<double>(logprob)));
-  }
-  for (const auto& range : trajectory.versions) hash = mix(hash, number(range.version));
-  return mix(hash, bits_of(static_cast<double>(trajectory.verdict.reward())));
+inline ChunkRange chunks_of(uint32_t rank, uint32_t num_ranks) {
+  return {kNumChunks * rank / num_ranks, kNumChunks * (rank + 1) / num_ranks};
 }
 
-inline Result<StepLearned> learn(FakeLearner& learner, const LearnStep& step, const JobSpec& job) {
-  if (number(step.version) != number(learner.version) + 1) {
-    return Error{ErrorCode::kInternal, "asked for step " + std::to_string(number(step.version)) +
-                                           " at " + std::to_string(number(learner.version))};
+// What a machine that computes wrongly does with a step's result.
+enum class Differs { kNot, kLoss, kNorm, kGradient };
+
+struct FakeLearner {
+  uint32_t rank = 0, num_ranks = 1;
+  PolicyVersion version{};
+  Chunks masters{}, moments{};      // Of its own chunks.
+  Chunks values{}, reference{};     // Of all.
+  uint64_t weights = 0;             // Of the values: what is published.
+  uint64_t gradient = 0;            // Of the step that is under way.
+  uint64_t defect = 0;              // Of the machine that it is on: it computes other bits ...
+  Differs differs = Differs::kNot;  // ... or says other bits than its team.
+  // What a correction remembers: what the round's first weights made of sequences that this rank
+  // will learn. No recovery point keeps it.
+  std::map<TrajectoryId, uint64_t> scored{};
+
+  ChunkRange own() const { return chunks_of(rank, num_ranks); }
+  std::string weights_name() const { return std::to_string(weights); }
+
+  Pieces own_masters() const {
+    Pieces pieces;
+    for (uint32_t i = own().begin; i < own().end; ++i) pieces[i] = masters[i];
+    return pieces;
   }
-  if (step.begins_stage) {
-    learner.moments = 0;
-    learner.reference = learner.weights;
+  // From all ranks' masters.
+  void publish(const Pieces& all) {
+    require(all.size() == kNumChunks, "ranks publish without all of them");
+    weights = 1;
+    for (const auto& [index, master] : all) {
+      values[index] = master;
+      weights = mix(weights, master);
+    }
   }
-  uint64_t hash = mix(learner.digest(), static_cast<uint64_t>(step.stage));
-  hash = mix(hash, bits_of(step.learning_rate));
-  hash = mix(hash, step.rescores ? 1 : 0);
-  if (learner.defect != 0) hash = mix(hash, learner.defect);
-  const bool is_corrected = step.stage == Stage::kGrpo && job.grpo.off_policy_correction != "none";
-  const bool begins_round = (static_cast<int64_t>(number(step.version)) - 1 - job.sft.steps) %
-                                job.grpo.minibatches_per_round ==
-                            0;
-  if (is_corrected && begins_round) {
+};
+
+// Before anything is learned; its masters are to be published.
+inline FakeLearner fresh_learner(uint32_t rank, uint32_t num_ranks) {
+  FakeLearner learner{.rank = rank, .num_ranks = num_ranks};
+  learner.masters.fill(kNotHere);
+  learner.moments.fill(kNotHere);
+  for (uint32_t i = learner.own().begin; i < learner.own().end; ++i) {
+    learner.masters[i] = i;
+    learner.moments[i] = 0;
+  }
+  return learner;
+}
+
+inline uint64_t digest_of(const TrajectoryId& id) {
+  return mix(mix(number(id.group.round), id.group.ordinal), id.sample);
+}
+
+inline uint64_t digest_of(const SequenceToLearn& one) {
+  uint64_t hash = mix(digest_of(one.id), one.is_rescored ? 1 : 0);
+  for (int32_t token : one.tokens) hash = mix(hash, static_cast<uint64_t>(token));
+  for (uint8_t is_learned : one.loss_mask) hash = mix(hash, is_learned);
+  for (float logprob : one.rollout_logprobs) {
+    hash = mix(hash, bits_of(static_cast<double>(logprob)));
+  }
+  return mix(mix(hash, bits_of(one.token_weight)), bits_of(one.advantage));
+}
+
+// What the weights make of a sequence that is learned later.
+inline uint64_t score(const FakeLearner& learner, const SequenceToLearn& one) {
+  uint64_t hash = mix(learner.weights, digest_of(one.id));
+  for (int32_t token : one.tokens) hash = mix(hash, static_cast<uint64_t>(token));
+  return hash;
+}
+
+// The first part of a step, by one rank: what its own sequences come to.
+inline Result<Pieces> begin_step(FakeLearner& learner, const LearnShare& share,
+                                 const JobSpec& job) {
+  const auto wrong = [&share](const std::string& what) {
+    return Error{ErrorCode::kInternal,
+                 "step " + std::to_string(number(share.version)) + ": " + what};
+  };
+  if (number(share.version) != number(learner.version) + 1) {
+    return wrong("asked for at " + std::to_string(number(learner.version)));
+  }
+  if (share.begins_stage) {
+    for (uint32_t i = learner.own().begin; i < learner.own().end; ++i) learner.moments[i] = 0;
+    learner.reference = learner.values;
+  }
+  const bool is_corrected = share.stage == Stage::kGrpo && job.grpo.off_policy_correction != "none";
+  if (is_corrected && share.begins_round) {
     learner.scored.clear();
-    for (const auto& bytes : step.later_groups) {
-      const auto group = decode_group_record(bytes);
-      if (!group) return group.error();
-      learner.scored[group->trajectories[0].id.group] = learner.weights;
+    for (const SequenceToLearn& one : share.later) learner.scored[one.id] = score(learner, one);
+  } else if (!share.later.empty()) {
+    return wrong("later sequences that nobody needs");
+  }
+  Pieces digests;
+  for (const SequenceToLearn& own : share.own) {
+    if (own.index >= share.sequences.size() ||
+        share.sequences[own.index].num_tokens != own.tokens.size()) {
+      return wrong("a sequence that is none of the minibatch");
     }
-  } else if (!step.later_groups.empty()) {
-    return Error{ErrorCode::kInternal, "later groups that nobody needs"};
-  }
-  int64_t tokens = 0;
-  for (const Demonstration& one : step.demonstrations) {
-    tokens += static_cast<int64_t>(one.tokens.size());
-    for (int32_t token : one.tokens) hash = mix(hash, static_cast<uint64_t>(token));
-  }
-  for (const auto& bytes : step.groups) {
-    const auto group = decode_group_record(bytes);
-    if (!group) return group.error();
-    if (is_corrected && !begins_round) {
-      const auto old = learner.scored.extract(group->trajectories[0].id.group);
-      if (old.empty()) return Error{ErrorCode::kInternal, "a group that was not scored"};
-      hash = mix(hash, old.mapped());
+    uint64_t digest = mix(digest_of(own), learner.defect);
+    if (is_corrected && !share.begins_round) {
+      const auto old = learner.scored.extract(own.id);
+      if (old.empty()) return wrong("a sequence that was not scored");
+      digest = mix(digest, old.mapped());
     }
-    for (const Trajectory& trajectory : group->trajectories) {
-      tokens += static_cast<int64_t>(trajectory.tokens.size());
-      hash = mix(hash, digest_of(trajectory));
-    }
+    digests[own.index] = digest;
   }
-  const bool is_empty = step.demonstrations.empty() && step.groups.empty();
-  const bool is_finite = is_empty || hash % 37 != 0;
-  if (!is_empty && is_finite) {
-    learner.moments = mix(learner.moments, hash);
-    learner.weights = mix(hash, learner.moments);
+  return digests;
+}
+
+// The second: from what all ranks' sequences come to, the gradient and its own chunks.
+inline void move_masters(FakeLearner& learner, const LearnShare& share, const Pieces& digests) {
+  require(digests.size() == share.sequences.size(), "a step without all of its sequences");
+  uint64_t hash = mix(mix(learner.weights, number(learner.version)), bits_of(share.learning_rate));
+  hash = mix(mix(hash, static_cast<uint64_t>(share.stage)), bits_of(share.advantage_abs_mean));
+  for (uint64_t chunk : learner.reference) hash = mix(hash, chunk);
+  for (const auto& [index, digest] : digests) {
+    const SequenceFacts& facts = share.sequences[index];
+    hash = mix(mix(hash, facts.num_tokens), facts.num_learned);
+    hash = mix(mix(hash, bits_of(facts.staleness_mean)), facts.staleness_max);
+    hash = mix(hash, digest);
   }
-  learner.version = step.version;
-  if (step.refreshes_reference) learner.reference = learner.weights;
-  StepLearned learned;
-  learned.metrics.stage = step.stage;
-  learned.metrics.version = step.version;
-  learned.metrics.loss = static_cast<double>(hash >> 12);
-  learned.metrics.grad_norm = static_cast<double>(mix(hash, 1) >> 12);
-  learned.metrics.learning_rate = step.learning_rate;
-  learned.metrics.was_skipped = is_empty || !is_finite;
-  learned.metrics.was_finite = is_finite;
-  learned.metrics.tokens_learned = is_empty ? 0 : tokens;
-  learned.core_seconds = 0.1;
+  learner.gradient = hash;
+  const bool is_finite = hash % 37 != 0;
+  if (digests.empty() || !is_finite) return;
+  for (uint32_t i = learner.own().begin; i < learner.own().end; ++i) {
+    learner.moments[i] = mix(mix(learner.moments[i], hash), i);
+    learner.masters[i] = mix(learner.masters[i], learner.moments[i]);
+  }
+}
+
+// The last: with all ranks' masters.
+inline StepLearned end_step(FakeLearner& learner, const LearnShare& share, const Pieces& masters) {
+  learner.publish(masters);
+  learner.version = share.version;
+  if (share.refreshes_reference) learner.reference = learner.values;
+  const auto if_differs = [&learner](Differs how) -> uint64_t {
+    return learner.differs == how ? 1 : 0;
+  };
+  const bool is_empty = share.sequences.empty();
+  const bool is_finite = is_empty || learner.gradient % 37 != 0;
+  StepLearned learned{.core_seconds = 0.1};
+  StepMetrics& metrics = learned.metrics;
+  metrics.stage = share.stage;
+  metrics.version = share.version;
+  metrics.loss = static_cast<double>((learner.gradient >> 12) + if_differs(Differs::kLoss));
+  metrics.grad_norm =
+      static_cast<double>((mix(learner.gradient, 1) >> 12) + if_differs(Differs::kNorm));
+  metrics.learning_rate = share.learning_rate;
+  metrics.was_skipped = is_empty || !is_finite;
+  metrics.was_finite = is_finite;
+  for (const SequenceFacts& facts : share.sequences) metrics.tokens_learned += facts.num_tokens;
+  learned.digest = std::to_string(mix(learner.weights, if_differs(Differs::kGradient)));
   return learned;
+}
+
+// What a rank writes to a recovery point.
+struct FakePart {
+  uint32_t rank = 0, num_ranks = 0;
+  PolicyVersion version{};
+  Chunks masters{}, moments{}, reference{};  // Of its own chunks.
+};
+
+inline FakePart part_of(const FakeLearner& learner) {
+  FakePart part{.rank = learner.rank,
+                .num_ranks = learner.num_ranks,
+                .version = learner.version,
+                .masters = learner.masters,
+                .moments = learner.moments};
+  part.reference.fill(kNotHere);
+  for (uint32_t i = learner.own().begin; i < learner.own().end; ++i) {
+    part.reference[i] = learner.reference[i];
+  }
+  return part;
+}
+
+// Takes what a rank needs of one part of a point, however many parts there are.
+inline void take_part(FakeLearner& learner, const FakePart& part) {
+  learner.version = part.version;
+  const ChunkRange held = chunks_of(part.rank, part.num_ranks), own = learner.own();
+  for (uint32_t i = held.begin; i < held.end; ++i) {
+    learner.reference[i] = part.reference[i];
+    if (i < own.begin || i >= own.end) continue;
+    learner.masters[i] = part.masters[i];
+    learner.moments[i] = part.moments[i];
+  }
+}
+
+inline uint64_t digest_of(const FakePart& part) {
+  uint64_t hash = mix(mix(part.rank, part.num_ranks), number(part.version));
+  for (const Chunks& chunks : {part.masters, part.moments, part.reference}) {
+    for (uint64_t chunk : chunks) hash = mix(hash, chunk);
+  }
+  return hash;
 }
 
 // About half of the responses are right, some are cut off.
@@ -187,6 +306,8 @@ inline actors::PreparedJob prepare(const JobKind& kind) {
                       .loss_mask = std::vector<uint8_t>(static_cast<size_t>(3 + i), 1)});
     }
   }
+  // Few sequences each, so that several ranks have some of a minibatch.
+  job.learner.microbatch_tokens = 40;
   prepared.context_max = 64;
   return prepared;
 }

@@ -53,6 +53,7 @@ inline Simulated simulate(uint64_t seed, bool prints = false) {
   scenario.seed = seed;
   scenario.prints = prints;
   scenario.fault_period = std::vector<double>{0.6, 1.5, 4}[dice.below(3)];
+  scenario.varies_ranks = true;
   scenario.is_harsh = dice.chance(0.2);
   const size_t num_jobs = dice.chance(0.25) ? 2 + dice.below(2) : 1;
   scenario.has_user = num_jobs > 1 || dice.chance(0.2);
@@ -109,7 +110,7 @@ inline bool simulate_unsound(uint64_t seed, Counts& counts) {
   Scenario scenario;
   scenario.seed = seed;
   scenario.fault_period = 1;
-  scenario.is_unsound = true;
+  scenario.is_unsound = scenario.varies_ranks = true;
   auto& prepared = scenario.jobs.emplace_back(prepare({.has_sft = dice.chance(0.5)}));
   prepared.job.schedule.checkpoint_every_steps = static_cast<int64_t>(dice.below(4));
   World world(std::move(scenario));
@@ -179,7 +180,16 @@ inline void check_all_happened(const Counts& counts, uint64_t seeds) {
                                     {"pauses", counts.pauses},
                                     {"cancels", counts.cancels},
                                     {"groups dropped after losses", counts.groups_abandoned},
-                                    {"jobs failed by losses", counts.jobs_failed}}) {
+                                    {"jobs failed by losses", counts.jobs_failed},
+                                    {"steps of several ranks", counts.team_steps},
+                                    {"ranks lost in a step", counts.ranks_lost_in_step},
+                                    {"ranks frozen in a step", counts.ranks_frozen_in_step},
+                                    {"ranks lost while a team forms", counts.ranks_lost_forming},
+                                    {"ranks lost while they save", counts.ranks_lost_saving},
+                                    {"ranks out of reach", counts.ranks_unreachable},
+                                    {"meetings of teams that are over", counts.old_meetings},
+                                    {"messages of ranks without a team", counts.ranks_stale},
+                                    {"points read by other ranks", counts.points_regrouped}}) {
     CAPTURE(std::string(what));
     MESSAGE(std::string(what) << ": " << count);
     CHECK(count > 0);

@@ -3,8 +3,11 @@
 // The decisions are the real ones (JobQueue, JobRun with Controller and WorkerPool, load_history
 // and load_round); processes, connections, the disk and what is computed are played. Everything
 // that can go wrong does: workers are killed, exit, freeze, hang, do not start and say things after
-// they were given up, connections stall, recovery points are damaged, and the head goes with all
-// that it had not made durable, while workers that do not learn go on and wait for the next one.
+// they were given up, connections stall, ranks of a learner cannot reach each other, recovery
+// points are damaged, and the head goes with all that it had not made durable, while workers that
+// do not learn go on and wait for the next one.
+//
+// A learner is a team of ranks, of another number each time that a job is gone on with.
 #pragma once
 
 #include <fmt/format.h>
@@ -60,6 +63,17 @@ struct Counts {
   uint64_t tokens_kept = 0;   // That somebody else went on from.
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
+  // Of learners of several ranks.
+  uint64_t team_steps = 0;            // That all ranks have learned.
+  uint64_t ranks_lost_forming = 0;    // While their team was not ready.
+  uint64_t ranks_lost_in_step = 0;    // Others waited for them.
+  uint64_t ranks_frozen_in_step = 0;  //
+  uint64_t ranks_lost_saving = 0;     // A file of a recovery point was half written.
+  uint64_t ranks_unreachable = 0;     // For another, and both were alive.
+  uint64_t old_meetings = 0;          // That ranks took part in whose team was over.
+  uint64_t ranks_stale = 0;           // Said something when their team was over.
+  uint64_t points_regrouped = 0;      // Written by another number of ranks than read them.
+  uint64_t ranks_differed = 0;        // In what a step came to.
   double simulated_seconds = 0;
 
   void add(const Counts& other) {
@@ -81,6 +95,12 @@ struct Counts {
     pauses += other.pauses, cancels += other.cancels;
     jobs_finished += other.jobs_finished, jobs_failed += other.jobs_failed;
     groups_abandoned += other.groups_abandoned;
+    team_steps += other.team_steps, ranks_lost_forming += other.ranks_lost_forming;
+    ranks_lost_in_step += other.ranks_lost_in_step;
+    ranks_frozen_in_step += other.ranks_frozen_in_step;
+    ranks_lost_saving += other.ranks_lost_saving, ranks_unreachable += other.ranks_unreachable;
+    ranks_stale += other.ranks_stale, points_regrouped += other.points_regrouped;
+    ranks_differed += other.ranks_differed, old_meetings += other.old_meetings;
     simulated_seconds += other.simulated_seconds;
   }
 };
@@ -88,8 +108,9 @@ struct Counts {
 struct Scenario {
   uint64_t seed = 0;
   std::vector<actors::PreparedJob> jobs{};
-  double fault_period = 0;  // Seconds between faults, on average; 0: none.
-  bool has_user = false;    // Who pauses, resumes and cancels.
+  bool varies_ranks = false;  // Of the learner, from run to run.
+  double fault_period = 0;    // Seconds between faults, on average; 0: none.
+  bool has_user = false;      // Who pauses, resumes and cancels.
   // Losses count, so groups may be dropped and jobs may fail. Otherwise they cannot, and a job must
   // end as an undisturbed one.
   bool is_harsh = false;
@@ -176,6 +197,42 @@ class World : public actors::RunPorts {
   static constexpr double kFaultsUntil = 25;   // So that every job can come to its end.
   static constexpr double kReconnectSeconds = 8;
 
+  // Who has a file open writes to it, whatever becomes of its name.
+  struct File {
+    bool is_whole = false;
+    bool is_damaged = false;
+    std::optional<FakePart> part{};
+    uint64_t weights = 0;  // Where it is no part.
+    uint64_t digest() const {
+      const uint64_t hash = part ? digest_of(*part) : weights;
+      return is_damaged || !is_whole ? mix(hash, 1) : hash;
+    }
+  };
+  struct Point {
+    uint64_t job = 0;
+    std::map<std::string, std::shared_ptr<File>> files{};
+    std::vector<PointFile> listed{};  // In its manifest.
+    std::string manifest{};           // The digest of that.
+  };
+
+  struct Process;
+  using ProcessPointer = std::shared_ptr<Process>;
+
+  // What the ranks of a team do together, one after another: each has it done once all have begun
+  // it, and then has what they all have brought.
+  using Done = std::function<void(const ProcessPointer&, const Pieces&)>;
+  struct Meeting {
+    std::string what{};
+    Pieces pieces{};
+    std::map<uint32_t, Done> ranks{};  // That have begun it.
+  };
+  // Ranks that can reach each other: those whom one epoch's keys were given to.
+  struct FakeTeam {
+    std::string token{};
+    std::vector<uint64_t> pids{};  // By rank; 0: it has not taken its seat.
+    std::map<uint64_t, Meeting> meetings{};
+  };
+
   struct Process {
     uint64_t pid = 0;
     uint32_t slot = 0;
@@ -192,6 +249,15 @@ class World : public actors::RunPorts {
     // What it holds.
     std::optional<Lease> lease{};
     FakeLearner learner{};
+    // Of a rank of several.
+    std::shared_ptr<FakeTeam> team{};
+    uint64_t num_meetings = 0;
+    bool is_at_meeting = false;
+    bool is_apart = false;    // It cannot reach all others any more ...
+    bool has_failed = false;  // ... and has found that out: it does nothing more, as LearnerRole.
+    bool has_joined = false;
+    bool is_ready = false;
+    std::map<std::string, std::shared_ptr<File>> written{};  // Of a point: opened, not whole yet.
     std::optional<std::pair<PolicyVersion, uint64_t>> loaded{};
     actors::KeptGroups kept{};
     // Its executor.
@@ -201,7 +267,7 @@ class World : public actors::RunPorts {
       ToWorker message{};
     };
     std::deque<Request> requests{};
-    uint64_t executing_epoch = 0;
+    Request executing{};
     bool is_busy = false;
     bool is_generating = false;
     uint64_t cancelled = 0;
@@ -213,7 +279,6 @@ class World : public actors::RunPorts {
     uint64_t said = 0, heard = 0, lost_from = UINT64_MAX;
     bool is_cut_off = false;
   };
-  using ProcessPointer = std::shared_ptr<Process>;
 
   struct Run {
     uint64_t id = 0;
@@ -222,7 +287,10 @@ class World : public actors::RunPorts {
     actors::PreparedJob prepared{};
     std::unique_ptr<actors::JobRun> machine{};
     bool was_stopped = false;
-    bool must_fail = false;
+    // Why it must fail, in words of which its end has one.
+    std::vector<std::string> wrong{};
+    // What the ranks of a team said of a step that not all have answered yet.
+    std::map<std::pair<std::string, uint64_t>, std::map<uint32_t, StepLearned>> answers{};
   };
 
   class Sink : public actors::MetricsSink {
@@ -342,6 +410,10 @@ class World : public actors::RunPorts {
     run_->prepared = scenario_.jobs[job - 1];
     if (clock_.chance(0.2)) run_->prepared.job.resources.rollout = 1 + clock_.below(3);
     if (clock_.chance(0.1)) run_->prepared.job.resources.verifier = 1 + clock_.below(2);
+    int64_t& ranks = num_ranks_[job];
+    // Alone as often as not.
+    if (ranks == 0 || clock_.chance(0.5)) ranks = std::vector<int64_t>{1, 1, 2, 4}[clock_.below(4)];
+    if (scenario_.varies_ranks) run_->prepared.job.resources.learner = ranks;
     stop_when_begun_.reset();
     store_.begin_epoch(job, [this, job, incarnation = incarnation_](uint64_t epoch) {
       epochs_[job] = epoch;
@@ -360,12 +432,9 @@ class World : public actors::RunPorts {
     const JobSpec& spec = run_->prepared.job;
     auto history =
         actors::load_history(store_, run_->job, spec, [this](const PointRecord& point) -> Status {
-          const auto found = points_.find(path_of(run_->job, point.folder));
-          require(found != points_.end() || damaged_.count(path_of(run_->job, point.folder)) > 0,
-                  "a recovery point that the store knows is not there");
-          if (found != points_.end() && found->second.manifest == point.manifest_sha256) {
-            return ok();
-          }
+          const std::string path = path_of(run_->job, point.folder);
+          if (is_whole(path, point)) return ok();
+          require(damaged_.count(path) > 0, "a recovery point that the store knows is not whole");
           return Error{ErrorCode::kCorruption, "damaged"};
         });
     require(static_cast<bool>(history), "the history cannot be read");
@@ -393,6 +462,9 @@ class World : public actors::RunPorts {
     if (!scenario_.is_harsh || scenario_.poison) {
       options.pool.kills_max = options.pool.learner_faults_max = 100000;
     }
+    options.pool.make_seats = [job = run_->job](uint32_t num_ranks, uint64_t epoch) {
+      return make_seats(job, num_ranks, epoch);
+    };
     options.slots = actors::plan_slots(spec, 1, 1, 1, static_cast<int>(spec.resources.verifier));
     options.policies_folder = "policies";
     options.survivors = take_over();
@@ -400,6 +472,22 @@ class World : public actors::RunPorts {
         std::make_unique<actors::JobRun>(run_->prepared, std::move(history->run), history->attempts,
                                          std::move(options), *this, sink_);
     run_->machine->start(clock_.now());
+  }
+
+  static Result<std::vector<TeamSeat>> make_seats(uint64_t job, uint32_t num_ranks,
+                                                  uint64_t epoch) {
+    const std::string name = fmt::format("{}.{}", job, epoch);
+    std::vector<std::string> public_keys;
+    for (uint32_t i = 0; i < num_ranks; ++i) public_keys.push_back(fmt::format("{}/{}", name, i));
+    std::vector<TeamSeat> seats;
+    for (uint32_t i = 0; i < num_ranks; ++i) {
+      seats.push_back({.rank = i,
+                       .epoch = epoch,
+                       .public_keys = public_keys,
+                       .secret_key = public_keys[i],
+                       .token = name});
+    }
+    return seats;
   }
 
   // Workers of this job that have outlived their head. Each says hello when it has found this one.
@@ -438,12 +526,16 @@ class World : public actors::RunPorts {
             "a job ended without a reason: " + end.error.message);
     if (end.state == JobState::kFailed) {
       // The only failures that losses may cause.
-      const char* reason = scenario_.is_unsound ? "gave another result" : "times in a row";
-      require(end.error.message.find(reason) != std::string::npos, end.error.message);
+      const auto is_said = [&end](const std::string& reason) {
+        return end.error.message.find(reason) != std::string::npos;
+      };
+      require(scenario_.is_unsound ? std::any_of(run_->wrong.begin(), run_->wrong.end(), is_said)
+                                   : is_said("times in a row"),
+              end.error.message);
       ++counts_.jobs_failed;
     }
-    require(!run_->must_fail || end.state == JobState::kFailed,
-            "a step that was learned again to other bits was taken");
+    require(run_->wrong.empty() || end.state == JobState::kFailed,
+            "a step of other bits was taken");
     const Ledger& ledger = run_->machine->controller().ledger();
     weights_[run_->job] = run_->machine->weights_sha256();
     counts_.steps_redone += static_cast<uint64_t>(ledger.steps_redone);
@@ -515,7 +607,13 @@ class World : public actors::RunPorts {
     const std::string path = path_of(job, newest.folder);
     const auto found = points_.find(path);
     if (found == points_.end()) return;  // By an earlier crash.
-    found->second.manifest = "damaged";
+    auto& files = found->second.files;
+    if (clock_.chance(0.3)) {
+      found->second.manifest = "damaged";
+    } else {
+      std::next(files.begin(), static_cast<int64_t>(clock_.below(files.size())))
+          ->second->is_damaged = true;
+    }
     damaged_.insert(path);
     ++counts_.damaged_points;
   }
@@ -580,10 +678,11 @@ class World : public actors::RunPorts {
         counts_.overlaps += learns && one->run == run_->id ? 1 : 0;
       }
     }
-    if (const auto* step = std::get_if<LearnStep>(&message.message)) {
-      for (const auto& bytes : step->groups) {
-        const GroupId id = decode_group_record(bytes)->trajectories[0].id.group;
-        require(store_.has({run_->job, actors::RecordKind::kGroup, number(id.round), id.ordinal}),
+    if (const auto* share = std::get_if<LearnShare>(&message.message)) {
+      for (const SequenceToLearn& one : share->own) {
+        const auto [round, ordinal] = one.id.group;
+        require(share->stage != Stage::kGrpo ||
+                    store_.has({run_->job, actors::RecordKind::kGroup, number(round), ordinal}),
                 "a group is learned before it is durable");
       }
     }
@@ -597,7 +696,10 @@ class World : public actors::RunPorts {
     }
     require(process != nullptr, "a message has nobody to go to");
     require(process->slot == message.slot, "a message goes to another slot's worker");
-    if (std::holds_alternative<Lease>(message.message)) process->epoch = message.epoch;
+    if (const auto* lease = std::get_if<Lease>(&message.message)) {
+      process->epoch = message.epoch;
+      check_seat(*lease);
+    }
     if (std::holds_alternative<GenerateGroups>(message.message)) {
       process->generation = message.request_id;
     } else if (std::holds_alternative<CancelGeneration>(message.message)) {
@@ -611,6 +713,16 @@ class World : public actors::RunPorts {
         [this, process, epoch = message.epoch, id = message.request_id, request = message.message] {
           take(process, {epoch, id, request});
         });
+  }
+
+  // Each is one process's, and none that does not learn has one.
+  void check_seat(const Lease& lease) {
+    const TeamSeat& seat = lease.seat;
+    const auto ranks = run_->prepared.job.resources.learner;
+    require(seat.num_ranks() == (lease.roles.learner ? ranks : 1), "a team of another size");
+    if (seat.num_ranks() == 1) return;
+    require(seat.public_keys[seat.rank] == seat.secret_key, "a seat with another's key");
+    require(seats_.insert(seat.secret_key).second, "a seat was given to two processes");
   }
 
   void commit(uint64_t ticket, actors::Batch batch) override {
@@ -634,19 +746,55 @@ class World : public actors::RunPorts {
     });
   }
 
-  std::string unfinished_point(PolicyVersion version) override {
+  std::string unfinished_point(PolicyVersion version) const {
     return fmt::format("{}.{}.unfinished", run_->epoch, number(version));
   }
-  Status finish_point(PointRecord& point) override {
+  Result<std::string> begin_point(PolicyVersion version) override {
     ++actions_;
-    point.folder = fmt::format("step_{}", number(point.version));
-    const std::string path = path_of(run_->job, point.folder);
+    const std::string folder = unfinished_point(version);
+    unfinished_[folder] = {.job = run_->job};
+    return folder;
+  }
+  Result<PointRecord> finish_point(const PointWritten& written) override {
+    ++actions_;
+    PointRecord record{.version = written.version,
+                       .folder = fmt::format("step_{}", number(written.version)),
+                       .weights_sha256 = written.weights_sha256,
+                       .policies = written.policies};
+    const std::string path = path_of(run_->job, record.folder);
     const bool is_recorded =
-        store_.has({run_->job, actors::RecordKind::kPoint, number(point.version), 0});
-    require(!is_recorded || points_.count(path) == 0 || points_.at(path).manifest == "damaged",
+        store_.has({run_->job, actors::RecordKind::kPoint, number(record.version), 0});
+    require(!is_recorded || damaged_.count(path) > 0,
             "a recovery point that has a record was made again");
-    points_[path] = std::move(unfinished_.at(unfinished_point(point.version)));
-    return ok();
+    auto made = unfinished_.extract(unfinished_point(record.version));
+    require(!made.empty(), "a point is finished that nobody has begun");
+    Point& point = made.mapped();
+    point.listed = written.files;
+    check_parts(point, written);
+    uint64_t hash = number(written.version);
+    for (const PointFile& file : written.files) hash = mix(hash, std::stoull(file.sha256));
+    point.manifest = record.manifest_sha256 = std::to_string(hash);
+    damaged_.erase(path);
+    points_[path] = std::move(point);
+    return record;
+  }
+  // All parts, of one version, and what the record names beside them.
+  void check_parts(const Point& point, const PointWritten& written) const {
+    const auto ranks = static_cast<uint32_t>(run_->prepared.job.resources.learner);
+    std::set<std::string> expected{"whole"};
+    for (uint32_t rank = 0; rank < ranks; ++rank) expected.insert(part_name(rank));
+    for (const auto& policy : written.policies) expected.insert(policy_name(policy.version));
+    std::set<std::string> listed;
+    for (const PointFile& file : written.files) {
+      require(listed.insert(file.name).second, "a point has a file twice");
+      const auto found = point.files.find(file.name);
+      require(found != point.files.end(), "a point has a file that nobody has written");
+      if (!found->second->part) continue;
+      const FakePart& part = *found->second->part;
+      require(part.num_ranks == ranks && part.version == written.version,
+              "a point has a part of another");
+    }
+    require(listed == expected, "a point does not have what it should");
   }
   std::string point_path(const PointRecord& point) override {
     return path_of(run_->job, point.folder);
@@ -654,10 +802,11 @@ class World : public actors::RunPorts {
   Result<std::string> take_policy(const PointRecord& point, PolicyVersion version) override {
     ++actions_;
     ++counts_.policies_restored;
-    const auto& policies = points_.at(path_of(run_->job, point.folder)).policies;
-    require(policies.count(version) > 0, "a point does not hold a version that its record names");
+    const auto& files = points_.at(path_of(run_->job, point.folder)).files;
+    const auto held = files.find(policy_name(version));
+    require(held != files.end(), "a point does not hold a version that its record names");
     const std::string path = fmt::format("from {} {}", point.folder, number(version));
-    policies_[path] = {version, policies.at(version)};
+    policies_[path] = {version, held->second->weights};
     return path;
   }
   void remove_policy(const std::string& path) override {
@@ -684,6 +833,19 @@ class World : public actors::RunPorts {
   static std::string path_of(uint64_t job, const std::string& folder) {
     return fmt::format("{}/{}", job, folder);
   }
+  static std::string part_name(uint32_t rank) { return fmt::format("part {}", rank); }
+  static std::string policy_name(PolicyVersion version) {
+    return fmt::format("policy {}", number(version));
+  }
+  // Every file has the digest that its manifest says, and that has the one of the record.
+  bool is_whole(const std::string& path, const PointRecord& record) const {
+    const auto found = points_.find(path);
+    if (found == points_.end() || found->second.manifest != record.manifest_sha256) return false;
+    const Point& point = found->second;
+    return std::all_of(point.listed.begin(), point.listed.end(), [&](const PointFile& file) {
+      return std::to_string(point.files.at(file.name)->digest()) == file.sha256;
+    });
+  }
   bool is_current(uint64_t run) const { return run_ && run_->id == run && run_->machine; }
 
   // ---- Workers.
@@ -703,6 +865,7 @@ class World : public actors::RunPorts {
     if (!process->is_alive) return;
     process->is_alive = false;
     clock_.trace("worker dies", process->slot, process->pid);
+    if (process->team) leave_team(process);
     disconnect(process);
     const actors::ProcessEnd end{
         .slot = process->slot, .pid = process->pid, .exit_code = exit_code, .signal = signal};
@@ -773,33 +936,63 @@ class World : public actors::RunPorts {
     }
     clock_.trace("heard", process->slot, mix(message.index(), request_id));
     if (epoch == 0) return;  // It breathes before it has a lease.
-    if (!is_stale) compare_step(message);
+    if (const auto* learned = std::get_if<StepLearned>(&message); learned && !is_stale) {
+      compare_step(process, *learned);
+    }
     if (std::holds_alternative<PolicyLoaded>(message) && epoch == process->epoch) {
       process->loading.clear();
     }
     run_->machine->worker_said(process->slot, epoch, request_id, message, clock_.now());
     if (!is_stale) return;
     ++counts_.stale_messages;
+    counts_.ranks_stale += process->team ? 1 : 0;
     require(actions == actions_, "a worker that was given up had an effect");
   }
 
-  // A step that is durable may be learned again, and then to the same bits.
-  void compare_step(const FromWorker& message) {
-    const auto* learned = std::get_if<StepLearned>(&message);
-    if (learned == nullptr || run_->machine->end()) return;
-    const uint64_t version = number(learned->metrics.version);
+  // All ranks must have come to the same bits, and to those of before where the step is durable.
+  void compare_step(const ProcessPointer& process, const StepLearned& learned) {
+    if (run_->machine->end()) return;
+    const TeamSeat& seat = process->lease->seat;
+    const uint64_t version = number(learned.metrics.version);
+    auto& answers = run_->answers[{seat.token, version}];
+    answers[seat.rank] = learned;
+    if (answers.size() < seat.num_ranks()) return;
+    auto all = run_->answers.extract({seat.token, version}).mapped();
+    counts_.team_steps += seat.num_ranks() > 1 ? 1 : 0;
+    const StepLearned& first = all.at(0);
+    const auto is_same = [](const StepMetrics& a, const StepMetrics& b) {
+      return bits_of(a.loss) == bits_of(b.loss) && bits_of(a.grad_norm) == bits_of(b.grad_norm);
+    };
+    for (const auto& [rank, one] : all) {
+      if (is_same(one.metrics, first.metrics) && one.digest == first.digest) continue;
+      require(scenario_.is_unsound, "ranks have not come to the same bits");
+      ++counts_.ranks_differed;
+      // Learners come first among the slots.
+      run_->wrong.push_back(fmt::format("worker 0 and worker {} differ in", rank));
+      return;
+    }
     const actors::RecordKey key{run_->job, actors::RecordKind::kStep, version, 0};
     if (!store_.has(key)) return;
-    const StepMetrics before = decode_step_record(store_.value(key))->metrics;
-    if (bits_of(before.loss) == bits_of(learned->metrics.loss)) return;
+    if (is_same(decode_step_record(store_.value(key))->metrics, first.metrics)) return;
     require(scenario_.is_unsound, "a step was learned again to other bits");
     ++counts_.wrong_steps;
-    run_->must_fail = true;
+    run_->wrong.push_back("gave another result");
   }
 
   void beat(const ProcessPointer& process) {
-    if (process->leased_epoch != 0) say(process, process->leased_epoch, 0, Heartbeat{});
+    if (process->leased_epoch != 0) say(process, process->leased_epoch, 0, heartbeat(*process));
     in_worker(process, clock_.now() + 0.25, [this, process] { beat(process); });
+  }
+
+  static Heartbeat heartbeat(const Process& process) {
+    Heartbeat beat;
+    if (!process.is_at_meeting) return beat;
+    const Meeting& meeting = process.team->meetings.at(process.num_meetings);
+    beat.operation = meeting.what;
+    for (uint32_t rank = 0; rank < process.team->pids.size() && beat.waits_for_rank < 0; ++rank) {
+      if (meeting.ranks.count(rank) == 0) beat.waits_for_rank = static_cast<int32_t>(rank);
+    }
+    return beat;
   }
 
   void take(const ProcessPointer& process, const Process::Request& request) {
@@ -829,9 +1022,19 @@ class World : public actors::RunPorts {
   }
 
   void reply(const ProcessPointer& process, const Process::Request& request) {
-    auto answered = answer(*process, request.message);
+    tell(process, request, answer(*process, request.message));
+  }
+  void tell(const ProcessPointer& process, const Process::Request& request,
+            Result<FromWorker> answered) {
     say(process, request.epoch, request.id,
         answered ? std::move(*answered) : FromWorker(WorkFailed{answered.error()}));
+  }
+  // To what it is at, which is done by that.
+  void finish(const ProcessPointer& process, Result<FromWorker> answered) {
+    tell(process, process->executing, std::move(answered));
+    process->executing = {};
+    process->is_busy = false;
+    work(process);
   }
 
   // The next request, when nothing is under way. What an earlier head asked for is not begun.
@@ -843,7 +1046,11 @@ class World : public actors::RunPorts {
     process->is_busy = true;
     const Process::Request request = std::move(process->requests.front());
     process->requests.pop_front();
-    process->executing_epoch = request.epoch;
+    process->executing = request;
+    if (process->has_failed) {
+      cannot_go_on(process);
+      return;
+    }
     if (const auto* generate = std::get_if<GenerateGroups>(&request.message)) {
       begin_generation(process, request.id, *generate);
       return;
@@ -851,46 +1058,258 @@ class World : public actors::RunPorts {
     const double seconds = std::holds_alternative<Lease>(request.message)
                                ? clock_.uniform(0.1, 1)
                                : clock_.uniform(0.02, 0.3);
-    in_worker(process, clock_.now() + seconds, [this, process, request] {
+    in_worker(process, clock_.now() + seconds, [this, process] {
       if (process->is_hanging) return;
-      reply(process, request);
-      process->is_busy = false;
-      work(process);
+      const ToWorker& message = process->executing.message;
+      if (const auto* lease = std::get_if<Lease>(&message)) {
+        take_lease(process, *lease);
+      } else if (const auto* join = std::get_if<JoinTeam>(&message)) {
+        join_team(process, *join);
+      } else if (const auto* share = std::get_if<LearnShare>(&message)) {
+        learn(process, *share);
+      } else if (std::holds_alternative<SavePoint>(message)) {
+        begin_to_save(process);
+      } else {
+        finish(process, answer(*process, message));
+      }
     });
   }
+
+  // ---- Learners and their teams.
+
+  void take_lease(const ProcessPointer& process, const Lease& lease) {
+    if (process->lease && !actors::is_same_work(*process->lease, lease)) {
+      ++counts_.other_leases;
+      process->loaded.reset();
+      process->kept.clear();
+    }
+    process->lease = lease;
+    if (!lease.roles.learner) {
+      finish(process, FromWorker(process->kept.ready()));
+    } else if (lease.seat.num_ranks() == 1) {
+      begin_learner(process);
+    } else {
+      finish(process, take_seat(process));
+    }
+  }
+
+  // Where a rank is, is where its process is.
+  static std::string endpoint_of(uint64_t pid) { return fmt::format("at {}", pid); }
+
+  Result<FromWorker> take_seat(const ProcessPointer& process) {
+    const TeamSeat& seat = process->lease->seat;
+    auto& team = teams_[seat.token];
+    if (!team) team = std::make_shared<FakeTeam>(FakeTeam{.token = seat.token});
+    team->pids.resize(seat.num_ranks());
+    require(team->pids[seat.rank] == 0, "two processes have taken one seat");
+    team->pids[seat.rank] = process->pid;
+    process->team = team;
+    return FromWorker(RankSeated{endpoint_of(process->pid)});
+  }
+
+  void join_team(const ProcessPointer& process, const JoinTeam& join) {
+    const TeamSeat& seat = process->lease->seat;
+    require(process->team && !process->has_joined, "a rank is to join that has no seat to join by");
+    require(join.endpoints.size() == seat.num_ranks(), "a team is joined by other ranks than its");
+    for (uint32_t rank = 0; rank < seat.num_ranks(); ++rank) {
+      require(join.endpoints[rank] == endpoint_of(process->team->pids[rank]),
+              "a rank is not where its team is told that it is");
+    }
+    meet(process, "join", {}, [this](const ProcessPointer& rank, const Pieces&) {
+      rank->has_joined = true;
+      begin_learner(rank);
+    });
+  }
+
+  // From its point, or from nothing; all ranks have all weights then.
+  void begin_learner(const ProcessPointer& process) {
+    const Lease& lease = *process->lease;
+    process->learner = fresh_learner(lease.seat.rank, lease.seat.num_ranks());
+    FakeLearner& learner = process->learner;
+    if (!lease.point_path.empty()) {
+      const auto found = points_.find(lease.point_path);
+      if (found == points_.end() || !is_whole(lease.point_path, lease.point)) {
+        finish(process, Error{ErrorCode::kCorruption, "its recovery point is not there"});
+        return;
+      }
+      uint32_t parts = 0;
+      for (const auto& [name, file] : found->second.files) {
+        if (!file->part) continue;
+        take_part(learner, *file->part);
+        ++parts;
+      }
+      counts_.points_regrouped += parts != learner.num_ranks ? 1 : 0;
+    }
+    if (scenario_.is_unsound) {
+      learner.defect = process->pid;
+      if (clock_.chance(0.1)) learner.differs = static_cast<Differs>(1 + clock_.below(3));
+    }
+    meet(process, "publish", learner.own_masters(),
+         [this](const ProcessPointer& rank, const Pieces& masters) {
+           rank->learner.publish(masters);
+           if (rank->lease->point_path.empty()) rank->learner.reference = rank->learner.values;
+           rank->is_ready = true;
+           finish(rank,
+                  FromWorker(WorkerReady{rank->learner.version, rank->learner.weights_name(), 1}));
+         });
+  }
+
+  void learn(const ProcessPointer& process, const LearnShare& share) {
+    auto digests = begin_step(process->learner, share, process->lease->job);
+    if (!digests) {
+      finish(process, digests.error());
+      return;
+    }
+    meet(process, "add up", std::move(*digests),
+         [this](const ProcessPointer& rank, const Pieces& all) {
+           move_masters(rank->learner, std::get<LearnShare>(rank->executing.message), all);
+           meet(rank, "publish", rank->learner.own_masters(),
+                [this](const ProcessPointer& one, const Pieces& masters) {
+                  finish(one,
+                         FromWorker(end_step(
+                             one->learner, std::get<LearnShare>(one->executing.message), masters)));
+                });
+         });
+  }
+
+  // `done` comes when all ranks are there, or never.
+  void meet(const ProcessPointer& process, const std::string& what, Pieces pieces, Done done) {
+    if (process->lease->seat.num_ranks() == 1) {
+      done(process, pieces);
+      return;
+    }
+    if (process->is_apart) {
+      cannot_go_on(process);
+      return;
+    }
+    FakeTeam& team = *process->team;
+    const TeamSeat& seat = process->lease->seat;
+    require(team.token == seat.token && team.pids[seat.rank] == process->pid,
+            "a rank takes part in another team than its own");
+    Meeting& meeting = team.meetings[++process->num_meetings];
+    require(meeting.ranks.empty() || meeting.what == what, "ranks of a team are at different work");
+    meeting.what = what;
+    for (const auto& [index, piece] : pieces) {
+      require(meeting.pieces.emplace(index, piece).second, "two ranks have one piece");
+    }
+    require(meeting.ranks.emplace(seat.rank, std::move(done)).second, "a rank is there twice");
+    process->is_at_meeting = true;
+    counts_.old_meetings += process->is_given_up ? 1 : 0;
+    if (meeting.ranks.size() < seat.num_ranks()) return;
+    const auto all = std::make_shared<const Pieces>(std::move(meeting.pieces));
+    for (auto& [index, go_on] : meeting.ranks) {
+      const ProcessPointer rank = processes_.at(team.pids[index]);
+      rank->is_at_meeting = false;
+      in_worker(rank, clock_.now() + clock_.uniform(0.001, 0.05),
+                [rank, all, go_on = std::move(go_on)] {
+                  if (!rank->is_hanging) go_on(rank, *all);
+                });
+    }
+    team.meetings.erase(process->num_meetings);
+  }
+
+  // Others hear of its end a little later, if at all.
+  void leave_team(const ProcessPointer& process) {
+    if (!process->is_given_up) {
+      const ToWorker& message = process->executing.message;
+      const bool is_at_work = process->is_busy && process->has_joined;
+      if (!process->is_ready) ++counts_.ranks_lost_forming;
+      if (is_at_work && std::holds_alternative<LearnShare>(message)) ++counts_.ranks_lost_in_step;
+      if (is_at_work && std::holds_alternative<SavePoint>(message)) ++counts_.ranks_lost_saving;
+    }
+    for (const uint64_t pid : process->team->pids) {
+      const auto other = processes_.find(pid);
+      if (other == processes_.end() || !other->second->is_alive || clock_.chance(0.2)) continue;
+      in_worker(other->second, clock_.now() + clock_.uniform(0.005, 0.4),
+                [this, rank = other->second] { lose_touch(rank); });
+    }
+  }
+
+  void lose_touch(const ProcessPointer& process) {
+    process->is_apart = true;
+    if (!process->is_at_meeting || process->is_hanging) return;
+    process->team->meetings.at(process->num_meetings).ranks.erase(process->lease->seat.rank);
+    process->is_at_meeting = false;
+    cannot_go_on(process);
+  }
+
+  void cannot_go_on(const ProcessPointer& process) {
+    const auto& pids = process->team->pids;
+    const bool are_all_alive = std::all_of(pids.begin(), pids.end(), [this](uint64_t pid) {
+      return pid == 0 || (processes_.count(pid) > 0 && processes_.at(pid)->is_alive);
+    });
+    const bool is_first = !std::exchange(process->has_failed, true);
+    counts_.ranks_unreachable += is_first && are_all_alive && !process->is_given_up ? 1 : 0;
+    finish(process, Error{ErrorCode::kUnavailable, "it cannot reach another rank"});
+  }
+
+  // Each hashes its own of the weights, then writes its own files.
+  void begin_to_save(const ProcessPointer& process) {
+    meet(process, "hash", {}, [this](const ProcessPointer& rank, const Pieces&) {
+      open_files(*rank, std::get<SavePoint>(rank->executing.message));
+      // A moment that few faults would find.
+      if (rank->team && has_faults() && clock_.chance(0.03)) {
+        ++counts_.kills;
+        die(rank, 0, 9);
+      }
+      in_worker(rank, clock_.now() + clock_.uniform(0.01, 0.2), [this, rank] {
+        if (rank->is_hanging) return;
+        finish(rank, save_point(*rank, std::get<SavePoint>(rank->executing.message)));
+      });
+    });
+  }
+
+  // They are there, and not what they are to be.
+  void open_files(Process& process, const SavePoint& save) {
+    const auto found = unfinished_.find(save.folder);
+    const FakeLearner& learner = process.learner;
+    if (found == unfinished_.end() || learner.version != save.version) return;
+    process.written.clear();
+    std::vector<std::string> names{part_name(learner.rank)};
+    if (learner.rank == 0) {
+      names.push_back("whole");
+      for (const auto& policy : save.policies) names.push_back(policy_name(policy.version));
+    }
+    for (const std::string& name : names) {
+      auto& file = found->second.files[name];
+      if (!file) file = std::make_shared<File>();
+      *file = {};
+      process.written[name] = file;
+    }
+  }
+
+  Result<FromWorker> save_point(Process& process, const SavePoint& save) {
+    const FakeLearner& learner = process.learner;
+    const auto files = std::exchange(process.written, {});
+    const Error wrong{ErrorCode::kInternal, "asked to save what it does not hold"};
+    if (learner.version != save.version || files.empty()) return wrong;
+    require(learner.scored.empty(), "a recovery point that forgets what was scored");
+    PointWritten written{
+        .version = save.version, .weights_sha256 = learner.weights_name(), .core_seconds = 0.1};
+    *files.at(part_name(learner.rank)) = {.is_whole = true, .part = part_of(learner)};
+    if (learner.rank == 0) {
+      *files.at("whole") = {.is_whole = true, .weights = learner.weights};
+      for (const PolicyFile& policy : save.policies) {
+        const auto found = policies_.find(policy.path);
+        if (found == policies_.end() || found->second.first != policy.version) return wrong;
+        const uint64_t weights = found->second.second;
+        *files.at(policy_name(policy.version)) = {.is_whole = true, .weights = weights};
+        written.policies.push_back({policy.version, std::to_string(weights)});
+      }
+    }
+    for (const auto& [name, file] : files) {
+      written.files.push_back({name, std::to_string(file->digest())});
+    }
+    return FromWorker(std::move(written));
+  }
+
+  // ---- What workers answer at once.
 
   Result<FromWorker> answer(Process& process, const ToWorker& request) {
     const auto at_version = [&](PolicyVersion version) {
       return process.lease->roles.learner && process.learner.version == version;
     };
     const Error wrong{ErrorCode::kInternal, "asked for what it does not hold"};
-    if (const auto* lease = std::get_if<Lease>(&request)) {
-      if (process.lease && !actors::is_same_work(*process.lease, *lease)) {
-        ++counts_.other_leases;
-        process.loaded.reset();
-        process.kept.clear();
-      }
-      process.lease = *lease;
-      WorkerReady ready = process.kept.ready();
-      if (lease->roles.learner) {
-        if (!lease->point_path.empty()) {
-          const auto found = points_.find(lease->point_path);
-          if (found == points_.end() || found->second.manifest != lease->point.manifest_sha256) {
-            return Error{ErrorCode::kCorruption, "its recovery point is not there"};
-          }
-          process.learner = found->second.learner;
-          process.learner.scored.clear();
-        }
-        process.learner.defect = scenario_.is_unsound ? process.pid : 0;
-        ready = {process.learner.version, process.learner.weights_name(), 1};
-      }
-      return FromWorker(ready);
-    }
-    if (const auto* step = std::get_if<LearnStep>(&request)) {
-      auto learned = learn(process.learner, *step, process.lease->job);
-      if (!learned) return learned.error();
-      return FromWorker(std::move(*learned));
-    }
     if (const auto* judge = std::get_if<JudgeGroups>(&request)) {
       auto verifier = actors::VerifierRole::create(process.lease->job.rewards, {});
       if (!verifier) return verifier.error();
@@ -912,23 +1331,7 @@ class World : public actors::RunPorts {
       process.kept.loaded(load->version, load->weights_sha256);
       return FromWorker(PolicyLoaded{load->version, load->weights_sha256});
     }
-    const auto& save = std::get<SavePoint>(request);
-    if (!at_version(save.version)) return wrong;
-    require(process.learner.scored.empty(), "a recovery point that forgets what was scored");
-    const std::string manifest = std::to_string(process.learner.digest());
-    Point point{process.job, process.learner, manifest, {}};
-    PointSaved saved{.point = {.version = save.version,
-                               .manifest_sha256 = manifest,
-                               .weights_sha256 = process.learner.weights_name()},
-                     .core_seconds = 0.1};
-    for (const PolicyFile& policy : save.policies) {
-      const auto found = policies_.find(policy.path);
-      if (found == policies_.end() || found->second.first != policy.version) return wrong;
-      point.policies[policy.version] = found->second.second;
-      saved.point.policies.push_back({policy.version, std::to_string(found->second.second)});
-    }
-    unfinished_[save.folder] = std::move(point);
-    return FromWorker(std::move(saved));
+    return wrong;
   }
 
   struct Generation {
@@ -943,7 +1346,7 @@ class World : public actors::RunPorts {
   // Groups are finished in any order and are told one by one or together.
   void begin_generation(const ProcessPointer& process, uint64_t id, const GenerateGroups& request) {
     auto generation = std::make_shared<Generation>();
-    generation->epoch = process->executing_epoch;
+    generation->epoch = process->executing.epoch;
     generation->id = id;
     generation->request = request;
     const bool holds_it = process->lease->roles.learner
@@ -1077,9 +1480,11 @@ class World : public actors::RunPorts {
 
   // ---- Misfortune.
 
+  bool has_faults() const { return scenario_.fault_period > 0 && clock_.now() <= kFaultsUntil; }
+
   void next_fault() {
     clock_.after(clock_.uniform(0, 2 * scenario_.fault_period), [this] {
-      if (clock_.now() > kFaultsUntil) return;
+      if (!has_faults()) return;
       if (is_up_) fault();
       next_fault();
     });
@@ -1094,7 +1499,7 @@ class World : public actors::RunPorts {
   }
 
   void fault() {
-    const size_t kind = clock_.below(17);
+    const size_t kind = clock_.below(19);
     if (kind < 2) {
       crash();
       return;
@@ -1114,6 +1519,9 @@ class World : public actors::RunPorts {
       clock_.chance(0.5) ? die(process, 1, 0) : die(process, 0, 11);
     } else if (kind < 12) {
       ++counts_.freezes;
+      const bool is_in_step = process->team && process->is_busy && !process->is_given_up &&
+                              std::holds_alternative<LearnShare>(process->executing.message);
+      counts_.ranks_frozen_in_step += is_in_step ? 1 : 0;
       process->frozen_until = clock_.now() + clock_.uniform(0.5, 6);
     } else if (kind == 12) {
       ++counts_.hangs;
@@ -1123,11 +1531,29 @@ class World : public actors::RunPorts {
       ++counts_.partitions;
       disconnect(process);
       clock_.after(2, [this, process] { die(process, 0, 0); });
+    } else if (kind > 16) {
+      // Between it and another rank, or only on its side.
+      cut_off_rank();
     } else {
       // Nothing of what it says arrives for a while.
       ++counts_.stalls;
       process->said_until = std::max(process->said_until, clock_.now() + clock_.uniform(0.5, 4));
     }
+  }
+
+  void cut_off_rank() {
+    std::vector<ProcessPointer> ranks;
+    for (const auto& [pid, process] : processes_) {
+      if (process->is_alive && process->team && !process->is_given_up) ranks.push_back(process);
+    }
+    if (ranks.empty()) return;
+    const ProcessPointer one = ranks[clock_.below(ranks.size())];
+    const auto& pids = one->team->pids;
+    const auto other = processes_.find(pids[clock_.below(pids.size())]);
+    in_worker(one, clock_.now(), [this, one] { lose_touch(one); });
+    if (other == processes_.end() || other->second == one || clock_.chance(0.5)) return;
+    in_worker(other->second, clock_.now() + clock_.uniform(0, 0.5),
+              [this, rank = other->second] { lose_touch(rank); });
   }
 
   // ---- The user.
@@ -1162,13 +1588,6 @@ class World : public actors::RunPorts {
     finish_if_ended();
   }
 
-  struct Point {
-    uint64_t job = 0;
-    FakeLearner learner{};
-    std::string manifest{};
-    std::map<PolicyVersion, uint64_t> policies{};
-  };
-
   const Scenario scenario_;
   SimulatedClock clock_;
   StoreModel store_;
@@ -1185,11 +1604,14 @@ class World : public actors::RunPorts {
   std::optional<JobState> stop_when_begun_{};
   uint64_t next_run_ = 0;
   std::map<uint64_t, std::string> weights_{};
+  std::map<uint64_t, int64_t> num_ranks_{};  // Of a job's learner, in its last run.
   std::deque<uint64_t> expected_waiting_{};
   std::set<uint64_t> submitted_{};
 
   uint64_t next_pid_ = 0;
   std::map<uint64_t, ProcessPointer> processes_{};
+  std::set<std::string> seats_{};  // That were given to somebody.
+  std::map<std::string, std::shared_ptr<FakeTeam>> teams_{};
   std::set<uint64_t> starting_{};  // Started, and the run does not know it yet.
   ProcessPointer greeting_{};
   uint64_t start_failures_ = 0;

@@ -104,6 +104,18 @@ TEST_CASE(
   CHECK(given_up[0].state == JobState::kPaused);
 }
 
+TEST_CASE("slots: who goes with its team is replaced at once, and has not failed to come up") {
+  Fixture f({kLearner, kLearner}, {.starts_max = 3});
+  for (uint64_t pid = 11; pid < 17; ++pid) {
+    CAPTURE(pid);
+    CHECK(f.num_starts() == (pid == 11 ? 2 : 1));
+    f.leased(0, pid);
+    f.slots.lose(0, Loss::kTeam, "with its team", f.now);
+    CHECK(said<pool::GiveUp>(f.outbox).empty());
+    f.slots.tick(0, f.now);
+  }
+}
+
 TEST_CASE("slots: a process that is started too late for its slot is ended") {
   Fixture f({kVerifier}, {.start_max = 60});
   CHECK_FALSE(f.slots.tick(0, f.now = 60));

@@ -454,5 +454,71 @@ TEST_CASE("worker pool: groups that a verifier left out are asked again") {
   REQUIRE(again.groups.size() == 2);
 }
 
+// Two ranks and a rollout.
+WorkerPool::Options with_seats(WorkerPool::Options options = {}) {
+  options.make_seats = [](uint32_t num_ranks, uint64_t epoch) {
+    const std::vector<std::string> keys(num_ranks, std::to_string(epoch));
+    std::vector<TeamSeat> seats;
+    for (uint32_t rank = 0; rank < num_ranks; ++rank) {
+      seats.push_back({.rank = rank, .epoch = epoch, .public_keys = keys});
+    }
+    return seats;
+  };
+  return options;
+}
+const std::vector<Roles> kTeam{kLearner, kLearner, kRollout};
+const WorkFailed kCannotReach{{ErrorCode::kUnavailable, "rank 1 is gone"}};
+
+std::vector<uint32_t> killed(Fixture& f) {
+  std::vector<uint32_t> slots;
+  for (const auto& kill : f.all<pool::Kill>()) slots.push_back(kill.slot);
+  return slots;
+}
+
+TEST_CASE("worker pool: with one rank of the learner the others end, and nobody else") {
+  Fixture f(kTeam, with_seats());
+  CHECK(f.all<pool::LearnerReady>().size() == 1);
+  CHECK(f.sent<Lease>().at(1).second.seat.rank == 1);
+  f.end(1, 9);
+  CHECK(killed(f) == std::vector<uint32_t>{1, 0});
+  CHECK(f.all<pool::LearnerLost>().size() == 1);
+  CHECK(f.all<pool::WorkerLost>().size() == 2);
+  // What the other one had in hand is no longer heard.
+  f.say(0, 0, WorkerReady{});
+  CHECK(f.all<pool::LearnerReady>().empty());
+}
+
+TEST_CASE("worker pool: a rank that cannot reach another waits for word of who is gone") {
+  Fixture f(kTeam, with_seats());
+  f.say(0, 0, kCannotReach);
+  f.pool.tick(f.now += 0.3);
+  CHECK(killed(f).empty());
+  f.end(1, 9);
+  CHECK(killed(f) == std::vector<uint32_t>{1, 0});
+  CHECK(f.all<pool::GiveUp>().empty());
+  // Nobody is: then it goes, and the others with it.
+  Fixture g(kTeam, with_seats());
+  g.say(0, 0, kCannotReach);
+  g.pool.tick(g.now += 0.6);
+  CHECK(killed(g) == std::vector<uint32_t>{0, 1});
+  CHECK(g.all<pool::LearnerLost>().size() == 1);
+  CHECK(g.all<pool::GiveUp>().empty());
+}
+
+TEST_CASE("worker pool: of ranks that are late the one is lost that the others wait for") {
+  Fixture f(kTeam, with_seats({.learn_max = 10}));
+  f.pool.learn({.version = PolicyVersion{1}}, f.now);
+  f.all<pool::Note>();
+  for (int second = 0; second < 11; ++second) {
+    for (const uint32_t slot : {0u, 1u, 2u}) {
+      f.say(slot, 0, Heartbeat{.operation = "all_to_all", .waits_for_rank = slot == 0 ? 1 : -1});
+    }
+    f.pool.tick(f.now += 1);
+  }
+  CHECK(killed(f) == std::vector<uint32_t>{1, 0});
+  CHECK(f.all<pool::Note>().at(0).line ==
+        "worker 1 (learner) is lost: learning step 1 not done within 10 s");
+}
+
 }  // namespace
 }  // namespace troupe::actors
