@@ -1,4 +1,5 @@
-// A head, its workers, its store and its user under one clock.
+// A head, its workers, its store and its user under one clock: in one file, because each of them
+// acts on all others.
 //
 // The decisions are the real ones (JobQueue, JobRun with Controller and WorkerPool, load_history
 // and load_round); processes, connections, the disk and what is computed are played. Everything
