@@ -22,6 +22,7 @@
 #include "kernels/cpu/ceilings.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "model/device.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -452,7 +453,7 @@ Status run_bench(const BenchCommand& command) {
                     {"bound", entry.bound},
                     {"fraction", entry.fraction()}});
   }
-  fmt::print("{}\n", json.dump(1));
+  fmt::print("{}\n", to_text(json, {.indent = 1}));
   return ok();
 }
 

@@ -12,6 +12,7 @@
 #include "kernels/random.h"
 #include "model/formats/recovery_point.h"
 #include "model/transformer/initialise.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -81,7 +82,7 @@ TokenizerText tokenizer_text() {
       {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
       {"decoder", {{"type", "ByteLevel"}}},
       {"model", {{"type", "BPE"}, {"merges", merges}, {"vocab", vocabulary}}}};
-  auto tokenizer = model::Tokenizer::parse(file.dump(), "bench");
+  auto tokenizer = model::Tokenizer::parse(to_text(file), "bench");
   TROUPE_CHECK(tokenizer);
   TokenizerText made{.text = {}, .tokenizer = *std::move(tokenizer)};
   while (made.text.size() < kTextBytes) {

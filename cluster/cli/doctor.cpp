@@ -5,6 +5,7 @@
 
 #include "actors/verifier/sandbox/box.h"
 #include "cluster/cli/command.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -18,7 +19,7 @@ void print_json(const actors::BoxSupport& support) {
   const nlohmann::ordered_json all = {{"box_level", actors::name(support.level)},
                                       {"findings", findings}};
   // A path in a detail may hold any byte.
-  std::puts(all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  std::puts(to_text(all, {.indent = 2, .replaces_invalid = true}).c_str());
 }
 
 void print_table(const actors::BoxSupport& support) {

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -31,10 +31,9 @@ Result<std::vector<JobSummary>> list_jobs(FrontDoorClient& client);
 Result<JobSummary> only_job(const Result<ControlReply>& reply);
 Result<JobSummary> show_job(FrontDoorClient& client, uint64_t id);
 
-// {"id","name","state","message","steps_done","steps_total","home","weights_sha256","money"}
+// {"id","name","state","message","steps_done","steps_total","home","weights_sha256","money"}. Names
+// are whatever users gave, and may be no UTF-8.
 nlohmann::ordered_json to_json(const JobSummary& job);
-// For dump(): names are whatever users gave.
-inline constexpr auto kReplaceInvalid = nlohmann::ordered_json::error_handler_t::replace;
 
 // Waits, and returns early when the user asks for the stop.
 void pause_for(std::chrono::milliseconds duration);

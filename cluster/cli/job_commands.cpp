@@ -11,6 +11,7 @@
 #include "cluster/cli/number_checks.h"
 #include "cluster/monitor/text.h"
 #include "cluster/monitor/top_page.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -34,7 +35,7 @@ std::shared_ptr<JobCommand> add_job_options(Command& command) {
 }
 
 void print_json(const nlohmann::ordered_json& json) {
-  std::printf("%s\n", json.dump(-1, ' ', false, kReplaceInvalid).c_str());
+  std::printf("%s\n", to_text(json, {.replaces_invalid = true}).c_str());
 }
 
 Status print_jobs(const JobCommand& command) {

@@ -23,6 +23,7 @@
 #include "model/data/json_row.h"
 #include "model/data/prompt_template.h"
 #include "model/loaded_policy.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -199,7 +200,7 @@ Status eval(const PolicyCommand& command) {
                                       {"response_length_mean", m.response_length_mean},
                                       {"responses_cut", evaluation->num_cut},
                                       {"tokens_per_second", rate}};
-    return print_line(json.dump());
+    return print_line(to_text(json));
   }
   return print_line(fmt::format(
       "pass@1 {:.1f} % [{:.1f}, {:.1f}] on {} problems, {:.1f} tokens a response, "
@@ -241,8 +242,7 @@ Status generate_one(model::LoadedPolicy& policy, const PolicyCommand& command,
         {"tokens", response.tokens},
         {"logprobs", response.logprobs},
         {"finish_reason", response.finish_reason == FinishReason::kStop ? "stop" : "length"}};
-    const Status written =
-        print_line(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    const Status written = print_line(to_text(json, {.replaces_invalid = true}));
     if (!written) return written;
   }
   return ok();

@@ -21,6 +21,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "model/data/arithmetic.h"
 #include "model/formats/file.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -146,7 +147,7 @@ Result<JobState> quickstart(const QuickstartCommand& command) {
     json["train_seconds"] = outcome.seconds;
     json["seed"] = command.seed;
     json.update(to_json(outcome));
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", to_text(json));
   }
   return outcome.record.state;
 }

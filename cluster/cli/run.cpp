@@ -15,6 +15,7 @@
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -50,7 +51,7 @@ Result<JobState> run(const RunCommand& command) {
                               *view);
   if (!outcome) return outcome.error();
   print_bill(command.is_json ? stderr : stdout, *outcome);
-  if (command.is_json) fmt::print("{}\n", to_json(*outcome).dump());
+  if (command.is_json) fmt::print("{}\n", to_text(to_json(*outcome)));
   return outcome->record.state;
 }
 

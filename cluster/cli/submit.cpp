@@ -13,6 +13,7 @@
 #include "cluster/cli/door.h"
 #include "cluster/jobs/job_file.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -86,7 +87,7 @@ void add_submit(Command& program, int& exit_code) {
       return;
     }
     if (state->is_json) {
-      std::printf("%s\n", to_json(*job).dump(-1, ' ', false, kReplaceInvalid).c_str());
+      std::printf("%s\n", to_text(to_json(*job), {.replaces_invalid = true}).c_str());
     } else {
       std::printf("%llu\n", static_cast<unsigned long long>(job->id));
     }

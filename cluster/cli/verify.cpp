@@ -21,6 +21,7 @@
 #include "actors/verifier/math/math_verdict.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/input_lines.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -152,9 +153,7 @@ json score(VerdictKind kind, bool is_right) {
   return is_right ? 1.0 : 0.0;
 }
 
-std::string dumped(const json& object) {
-  return object.dump(-1, ' ', false, json::error_handler_t::replace);
-}
+std::string dumped(const json& object) { return to_text(object, {.replaces_invalid = true}); }
 
 // A line that is no question: the answer says so in its place, and the command ends with 2.
 std::string refused(int64_t number, const std::string& what) {
@@ -183,9 +182,7 @@ std::optional<std::string> gold_of(const Value& object) {
     texts.push_back(*text);
   }
   if (texts.empty()) return {};
-  return texts.size() == 1
-             ? texts[0]
-             : nlohmann::json(texts).dump(-1, ' ', false, json::error_handler_t::replace);
+  return texts.size() == 1 ? texts[0] : to_text(nlohmann::json(texts), {.replaces_invalid = true});
 }
 
 Result<std::string> judge_math(actors::Extraction extraction, const std::string& line) {

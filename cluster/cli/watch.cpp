@@ -10,6 +10,7 @@
 #include "cluster/cli/number_checks.h"
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -86,7 +87,7 @@ void add_watch(Command& program, int& exit_code) {
       return;
     }
     if (state->is_json) {
-      std::printf("%s\n", to_json(*job).dump(-1, ' ', false, kReplaceInvalid).c_str());
+      std::printf("%s\n", to_text(to_json(*job), {.replaces_invalid = true}).c_str());
     }
     exit_code = exit_code_of(job->state);
     if (exit_code == 0) return;

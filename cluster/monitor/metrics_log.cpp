@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "schemas/json_text.h"
+
 namespace troupe::cluster {
 
 using Json = nlohmann::ordered_json;
@@ -62,41 +64,40 @@ std::string to_json_line(const StepMetrics& step) {
     json["timing_s/reward"] = step.verify_seconds;
     json["tokens/generated"] = step.tokens_generated;
   }
-  return json.dump();
+  return to_text(json);
 }
 
 std::string to_json_line(const EvalMetrics& evaluation) {
   const auto [low, high] = wilson_interval_95(evaluation.solved, evaluation.problems);
-  return Json{{"policy_version", number(evaluation.version)},
-              {"eval/pass_at_1", evaluation.pass_at_1()},
-              {"eval/interval_95", {low, high}},
-              {"eval/problems", evaluation.problems},
-              {"eval/temperature", evaluation.temperature},
-              {"eval/response_length/mean", evaluation.response_length_mean},
-              {"eval/thinking", evaluation.thinking_share}}
-      .dump();
+  return to_text(Json{{"policy_version", number(evaluation.version)},
+                      {"eval/pass_at_1", evaluation.pass_at_1()},
+                      {"eval/interval_95", {low, high}},
+                      {"eval/problems", evaluation.problems},
+                      {"eval/temperature", evaluation.temperature},
+                      {"eval/response_length/mean", evaluation.response_length_mean},
+                      {"eval/thinking", evaluation.thinking_share}});
 }
 
 std::string to_json_line(const RunSample& sample) {
   const Ledger& ledger = sample.ledger;
-  return Json{{"workers/ready", std::count_if(sample.workers.begin(), sample.workers.end(),
-                                              [](const auto& one) { return one.is_ready; })},
-              {"workers/lost", ledger.workers_lost},
-              {"busy/rollout", sample.rollout_busy_share},
-              {"busy/verifier", sample.verifier_busy_share},
-              {"busy/learner", sample.learner_busy_share},
-              {"queue/waiting", sample.groups_waiting},
-              {"queue/generating", sample.groups_generating},
-              {"queue/judging", sample.groups_judging},
-              {"queue/committing", sample.groups_committing},
-              {"verdicts_per_second", sample.verdicts_per_second},
-              {"verdicts", ledger.verdicts},
-              {"seconds/rollout", ledger.rollout_seconds},
-              {"seconds/verifier", ledger.verifier_seconds},
-              {"seconds/learner", ledger.learner_seconds},
-              {"seconds/wasted", ledger.wasted_seconds},
-              {"money", ledger.money}}
-      .dump();
+  return to_text(
+      Json{{"workers/ready", std::count_if(sample.workers.begin(), sample.workers.end(),
+                                           [](const auto& one) { return one.is_ready; })},
+           {"workers/lost", ledger.workers_lost},
+           {"busy/rollout", sample.rollout_busy_share},
+           {"busy/verifier", sample.verifier_busy_share},
+           {"busy/learner", sample.learner_busy_share},
+           {"queue/waiting", sample.groups_waiting},
+           {"queue/generating", sample.groups_generating},
+           {"queue/judging", sample.groups_judging},
+           {"queue/committing", sample.groups_committing},
+           {"verdicts_per_second", sample.verdicts_per_second},
+           {"verdicts", ledger.verdicts},
+           {"seconds/rollout", ledger.rollout_seconds},
+           {"seconds/verifier", ledger.verifier_seconds},
+           {"seconds/learner", ledger.learner_seconds},
+           {"seconds/wasted", ledger.wasted_seconds},
+           {"money", ledger.money}});
 }
 
 void MetricsLog::write(const std::string& line) {

@@ -14,6 +14,7 @@
 #include "model/data/short_answer.h"
 #include "model/data/test_columns.h"
 #include "model/data/whole_question.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -74,7 +75,7 @@ Result<Answer> answer_in(const Row& row, const Column& column, bool is_short) {
   std::erase(answers, "");
   if (answers.size() == 1) read.gold = std::move(answers[0]);
   if (answers.size() > 1) {
-    read.gold = json(answers).dump();
+    read.gold = to_text(json(answers));
     read.column = column.name + ", any of its values";
     read.is_any_of = true;
   }

@@ -9,10 +9,11 @@
 #include <utility>
 
 #include "model/data/prompt_template.h"
-#include "model/data/row_file.h"
 #include "schemas/result.h"
 
 namespace troupe::model {
+
+struct FileRow;  // row_file.h, for whoever reads the file.
 
 // What a row's reference is: an answer, or the tests of a programming problem.
 enum class ReferenceKind : uint8_t { kAnswer, kTests };

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "schemas/json_text.h"
+
 namespace troupe::model {
 namespace {
 
@@ -99,7 +101,7 @@ std::optional<JsonFault> read_json(std::string_view text, json& out) {
 }
 
 std::optional<std::string> number_text(const json& value) {
-  if (value.is_number_integer()) return value.dump();
+  if (value.is_number_integer()) return to_text(value);
   if (!value.is_binary()) return {};
   const auto& bytes = value.get_binary();
   return std::string(bytes.begin(), bytes.end());

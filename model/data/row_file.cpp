@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "model/data/json_row.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -411,7 +412,7 @@ Result<std::optional<FileRow>> RowFile::next_table_row() {
       return error(row.line,
                    fmt::format("the row has {} cells, the header {}", index, header_.size()));
     }
-    row.text = row.object.dump();
+    row.text = to_text(row.object);
     return std::optional(std::move(row));
   }
 }

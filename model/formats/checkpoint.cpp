@@ -18,6 +18,7 @@
 #include "model/formats/weight_values.h"
 #include "model/formats/weights_hash.h"
 #include "schemas/check.h"
+#include "schemas/json_text.h"
 #include "schemas/system_error.h"
 
 namespace troupe::model {
@@ -177,7 +178,7 @@ Result<Checkpoint> load_gguf(const std::string& path) {
   if (!file) return file.error();
   const auto model = describe_gguf(file->contents(), path);
   if (!model) return model.error();
-  auto config = parse_hf_config(model->config.dump(), path);
+  auto config = parse_hf_config(to_text(model->config), path);
   if (!config) return config.error();
   auto text = gguf_policy_text(file->contents(), *config, path);
   if (!text) return text.error();
@@ -238,7 +239,7 @@ Result<TransformerConfig> load_policy_config(const std::string& path) {
   if (!file) return file.error();
   const auto model = describe_gguf(file->contents(), path);
   if (!model) return model.error();
-  return parse_hf_config(model->config.dump(), path);
+  return parse_hf_config(to_text(model->config), path);
 }
 
 Result<Checkpoint> load_checkpoint(const std::string& path) {
@@ -304,7 +305,7 @@ Result<std::vector<std::string>> write_checkpoint_files(const std::string& folde
     if (auto s = write_file(folder + "/" + name, text); !s) return s.error();
     names.push_back(name);
   }
-  names.push_back("model.safetensors");
+  names.emplace_back("model.safetensors");
   const Published published = publish(checkpoint.config, checkpoint.values, stored);
   const Status written = write_safetensors(folder + "/" + names.back(), published.tensors);
   if (!written) return written.error();

@@ -13,6 +13,7 @@
 #include "model/formats/quantization.h"
 #include "model/tokenizer/json_fields.h"
 #include "schemas/check.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -24,7 +25,7 @@ constexpr size_t kConfigBytesMax = 1 << 20;
 constexpr size_t kEosMax = 64;
 
 std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string text = to_text(value, {.is_ascii = true, .replaces_invalid = true});
   if (text.size() > 80) text = text.substr(0, 77) + "...";
   return text;
 }
@@ -496,7 +497,7 @@ void add_variants(const TransformerConfig& config, OrderedJson& json) {
 }  // namespace
 
 Result<TransformerConfig> parse_hf_config(std::string_view text, std::string_view origin) {
-  const Json json = parse_json(text);
+  const Json json = parse_json(text, kFileDepthMax);
   if (json.is_discarded() || !json.is_object()) {
     return invalid_argument(fmt::format("{}: is not a JSON object", origin));
   }
@@ -531,7 +532,7 @@ std::string to_hf_config(const TransformerConfig& config, std::string_view torch
   json["initializer_range"] = 0.02;
   json["use_cache"] = true;
   json["torch_dtype"] = torch_dtype;
-  return json.dump(2) + "\n";
+  return to_text(json, {.indent = 2}) + "\n";
 }
 
 }  // namespace troupe::model

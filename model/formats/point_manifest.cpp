@@ -11,6 +11,7 @@
 #include "model/formats/file.h"
 #include "model/formats/in_quotes.h"
 #include "schemas/hash.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -83,8 +84,7 @@ Result<std::string> write_point_manifest(const std::string& folder, PointManifes
                                        {"parts", manifest.parts},
                                        {"files", files}};
   // Digests may have come from other ranks, and be no text.
-  const std::string text =
-      json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string text = to_text(json, {.indent = 2, .replaces_invalid = true}) + "\n";
   if (text.size() > kManifestBytesMax) {
     return Error{ErrorCode::kInternal,
                  fmt::format("{}: would be longer than {} bytes", path, kManifestBytesMax)};
@@ -100,7 +100,7 @@ Result<PointManifest> read_point_manifest(const std::string& folder, const std::
   if (sha256_of(*text) != sha256) {
     return damaged_point(path, "is not the manifest that the store knows");
   }
-  const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto json = parse_json(*text);
   const auto has = [&json](const char* key, auto is_kind) {
     return json.is_object() && json.contains(key) && (json[key].*is_kind)();
   };

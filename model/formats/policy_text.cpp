@@ -9,6 +9,7 @@
 #include "model/formats/file.h"
 #include "model/tokenizer/gguf_vocabulary.h"
 #include "model/tokenizer/json_fields.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -35,7 +36,7 @@ constexpr size_t kEndsMax = 32;
 Result<nlohmann::json> object_in(const Files& files, const char* name, std::string_view origin) {
   const auto found = files.find(name);
   if (found == files.end()) return nlohmann::json::object();
-  auto json = parse_json(found->second);
+  auto json = parse_json(found->second, kFileDepthMax);
   if (json.is_object()) return json;
   return invalid_argument(fmt::format("{}: {}: is not a JSON object", origin, name));
 }
@@ -267,7 +268,7 @@ Result<PolicyText> gguf_policy_text(const Gguf& file, const TransformerConfig& c
     roles["chat_template"] = std::string(*chat);
   }
   const auto dump = [](const Json& json) {
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return to_text(json, {.indent = 2, .replaces_invalid = true}) + "\n";
   };
   return parse_files({{kTokenizer, std::move(*tokenizer)},
                       {kTokenizerConfig, dump(roles)},
@@ -279,20 +280,20 @@ Files files_of(const PolicyText& text) {
   Files files = text.files;
   Json config = Json::object();
   if (const auto found = files.find(kTokenizerConfig); found != files.end()) {
-    config = Json::parse(found->second);  // Was read before.
+    config = parse_ordered_json(found->second);  // Was read before.
   }
   if (text.tokenizer.is_bytes()) config[kOwnTokenizer] = "bytes";
   if (!text.prompt_template.empty()) config[kOwnTemplate] = text.prompt_template;
-  files[kTokenizerConfig] = config.dump(2) + "\n";
+  files[kTokenizerConfig] = to_text(config, {.indent = 2}) + "\n";
   const std::vector<int32_t>& stop = text.tokenizer.special().stop;
   if (text.tokenizer.is_bytes() || stop.empty()) return files;
   // What ends a response of this policy now, for whoever else lets it generate.
   Json generation = Json::object();
   if (const auto found = files.find(kGenerationConfig); found != files.end()) {
-    generation = Json::parse(found->second);
+    generation = parse_ordered_json(found->second);
   }
   generation["eos_token_id"] = stop.size() == 1 ? Json(stop[0]) : Json(stop);
-  files[kGenerationConfig] = generation.dump(2) + "\n";
+  files[kGenerationConfig] = to_text(generation, {.indent = 2}) + "\n";
   return files;
 }
 

@@ -6,6 +6,7 @@
 
 #include "model/formats/file.h"
 #include "model/tokenizer/json_fields.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -16,7 +17,7 @@ constexpr size_t kConfigBytesMax = 1 << 20;
 constexpr int64_t kBlockMax = 1 << 16;
 
 std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string text = to_text(value, {.is_ascii = true, .replaces_invalid = true});
   if (text.size() > 80) text = text.substr(0, 77) + "...";
   return text;
 }
@@ -56,7 +57,7 @@ Result<std::optional<ScaleBlocks>> load_quantization(const std::string& folder) 
   const std::string path = folder + "/config.json";
   const auto text = read_file(path, kConfigBytesMax);
   if (!text) return text.error();
-  const Json json = parse_json(*text);
+  const Json json = parse_json(*text, kFileDepthMax);
   if (!json.is_object()) return invalid_argument(path + ": is not a JSON object");
   return parse_quantization(json, path);
 }

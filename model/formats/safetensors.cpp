@@ -14,6 +14,7 @@
 #include "model/formats/file.h"
 #include "model/formats/in_quotes.h"
 #include "schemas/check.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -79,7 +80,7 @@ Result<Json> parse_header(std::string_view text) {
         return true;
     }
   };
-  Json header = Json::parse(text.begin(), text.end(), watch, false);
+  Json header = parse_json(text, watch);
   if (is_too_deep) return corrupt("the header is nested too deeply");
   if (!duplicate.empty()) return corrupt(in_quotes(duplicate) + " is there twice in the header");
   if (header.is_discarded()) return corrupt("the header is not JSON");
@@ -307,7 +308,7 @@ Status write_safetensors(const std::string& path, std::span<const TensorView> te
                             {"data_offsets", {offset, offset + tensor->bytes.size()}}};
     offset += tensor->bytes.size();
   }
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = to_text(header, {.replaces_invalid = true});
   text.append((8 - text.size() % 8) % 8, ' ');
   if (text.size() > kSafetensorsHeaderBytesMax) {
     return invalid_argument(

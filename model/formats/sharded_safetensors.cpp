@@ -10,6 +10,7 @@
 
 #include "model/formats/file.h"
 #include "model/formats/in_quotes.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -49,7 +50,7 @@ Result<Json> parse_index(const std::string& text, const std::string& path) {
   const auto bad = [&path](std::string what) {
     return Error{ErrorCode::kCorruption, path + ": " + what};
   };
-  Json index = Json::parse(text, watch, /*allow_exceptions=*/false);
+  Json index = parse_json(text, watch);
   if (is_too_deep) return bad("is nested too deeply");
   if (!duplicate.empty()) return bad(in_quotes(duplicate) + " is there twice");
   if (!index.is_object()) return bad("is not a JSON object");

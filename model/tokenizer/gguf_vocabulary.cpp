@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/tokenizer/json_fields.h"
+#include "schemas/json_text.h"
 #include "schemas/nearest.h"
 
 namespace troupe::model {
@@ -168,7 +169,7 @@ Result<std::string> to_tokenizer_json(const GgufVocabulary& vocabulary, std::str
                  {"ignore_merges", family->ignores_merges},
                  {"vocab", std::move(tokens)},
                  {"merges", vocabulary.merges}}}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return to_text(json, {.replaces_invalid = true}) + "\n";
 }
 
 }  // namespace troupe::model

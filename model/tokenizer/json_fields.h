@@ -8,21 +8,8 @@
 
 namespace troupe::model {
 
-// Discarded when it is no JSON, or deeper than any file of a model: copying a tree and writing it
-// take stack for each level.
-inline nlohmann::json parse_json(std::string_view text) {
-  constexpr int kDepthMax = 64;
-  bool is_too_deep = false;
-  auto json = nlohmann::json::parse(
-      text,
-      [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-        is_too_deep = is_too_deep || depth > kDepthMax;
-        return !is_too_deep;
-      },
-      /*allow_exceptions=*/false);
-  if (is_too_deep) return nlohmann::json(nlohmann::json::value_t::discarded);
-  return json;
-}
+// Deeper than any file of a model.
+inline constexpr int kFileDepthMax = 64;
 
 inline const nlohmann::json* find_field(const nlohmann::json& json, const char* key) {
   if (!json.is_object()) return nullptr;

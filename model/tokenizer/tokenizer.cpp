@@ -13,6 +13,7 @@
 #include "model/tokenizer/pre_tokenizer.h"
 #include "model/tokenizer/unicode.h"
 #include "schemas/check.h"
+#include "schemas/json_text.h"
 
 namespace troupe::model {
 namespace {
@@ -249,7 +250,7 @@ Result<Tokenizer> Tokenizer::parse(std::string_view text, std::string_view origi
   const auto refused = [&](const Error& error) {
     return invalid_argument(fmt::format("{}: {}", origin, error.message));
   };
-  const Json json = parse_json(text);
+  const Json json = parse_json(text, kFileDepthMax);
   if (!json.is_object()) return refused(invalid_argument("is not a JSON object"));
   const auto field = [&json](const char* key) {
     const Json* found = find_field(json, key);

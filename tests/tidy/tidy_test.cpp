@@ -243,6 +243,17 @@ TEST_CASE("tidy: libraries stay where they belong") {
   });
 }
 
+// Every source that calls nlohmann's parser or printer compiles it again.
+TEST_CASE("tidy: JSON text is read and written in one place") {
+  for_each_line([](const Source& source, size_t number, const std::string& line) {
+    if (source.top() == "tests" || source.path == "schemas/json_text.cpp") return;
+    CAPTURE(where(source, number));
+    CHECK(line.find("json::parse(") == std::string::npos);
+    CHECK(line.find("Json::parse(") == std::string::npos);
+    CHECK(line.find(".dump(") == std::string::npos);
+  });
+}
+
 TEST_CASE("tidy: headers are guarded by pragma once") {
   for (const Source& source : sources()) {
     if (!source.ends_with(".h") && !source.ends_with(".cuh")) continue;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/verifier/printable.h"
+#include "schemas/json_text.h"
 
 namespace troupe::actors {
 namespace {
@@ -44,13 +45,13 @@ std::string question_line(uint64_t id, const ResponseToJudge& response) {
                                         {"prompt", std::string(response.prompt)},
                                         {"response", std::string(response.text)},
                                         {"gold", std::string(response.gold)}};
-  return question.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return to_text(question, {.replaces_invalid = true}) + "\n";
 }
 
 Result<VerdictPart> read_answer_line(std::string_view line, uint64_t id) {
   if (line.size() > kAnswerLineBytesMax) return malformed(line, "is too long");
   if (depth_of(line) > kDepthMax) return malformed(line, "is nested too deeply");
-  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const auto json = parse_json(line);
   if (!json.is_object()) return malformed(line, "is not one JSON object");
   const auto answered = json.find("id");
   if (answered == json.end() || !answered->is_number_integer() || *answered != id) {
