@@ -18,8 +18,9 @@ constexpr int64_t kBlockMax = 1 << 16;
 
 std::string shown(const Json& value) {
   std::string text = to_text(value, {.is_ascii = true, .replaces_invalid = true});
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  return text;
+  if (text.size() <= 80) return text;
+  text.resize(77);
+  return text + "...";
 }
 
 }  // namespace

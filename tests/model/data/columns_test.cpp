@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "model/data/json_row.h"
+#include "model/data/row_file.h"
 
 namespace troupe::model {
 namespace {
