@@ -60,8 +60,7 @@ struct Heartbeat {
   waitsFor @4 :Text;  # What it needs to go on, e.g. room on a disk, for people; empty: nothing.
   operation @5 :Text;  # That its team is at; empty: none.
   waitsForRank @6 :Int32 = -1;  # Of the team; -1: nobody.
-  operationsDone @7 :UInt64;  # With its team, so far.
-  teamBytes @8 :UInt64;  # That it has sent to its team.
+  teamBytes @7 :UInt64;  # That it has sent to its team.
 }
 
 struct SampledResponse {

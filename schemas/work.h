@@ -81,10 +81,9 @@ struct Heartbeat {
   int64_t sequences_total = 0;  //
   std::string waits_for{};      // Room on a disk, for people to read; empty: it works.
   // Of a rank of a team.
-  std::string operation{};       // That it is at with the others; empty: none.
-  int32_t waits_for_rank = -1;   // In it; -1: nobody.
-  uint64_t operations_done = 0;  // So far.
-  uint64_t team_bytes = 0;       // That it has sent to the others.
+  std::string operation{};      // That it is at with the others; empty: none.
+  int32_t waits_for_rank = -1;  // In it; -1: nobody.
+  uint64_t team_bytes = 0;      // That it has sent to the others.
 };
 
 struct SampledResponse {

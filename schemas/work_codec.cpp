@@ -99,7 +99,6 @@ void to_wire(wire::Heartbeat::Builder to, const Heartbeat& from) {
   to.setWaitsFor(wire::to_text(wire::cut(from.waits_for), kTextBytesMax));
   to.setOperation(wire::to_text(from.operation, kNameBytesMax));
   to.setWaitsForRank(from.waits_for_rank);
-  to.setOperationsDone(from.operations_done);
   to.setTeamBytes(from.team_bytes);
 }
 
@@ -112,7 +111,6 @@ Heartbeat from_wire(wire::Heartbeat::Reader from, FieldReader& fields) {
       .waits_for = fields.text(from.getWaitsFor(), kTextBytesMax, "waits_for"),
       .operation = fields.text(from.getOperation(), kNameBytesMax, "operation"),
       .waits_for_rank = from.getWaitsForRank(),
-      .operations_done = from.getOperationsDone(),
       .team_bytes = from.getTeamBytes(),
   };
 }

@@ -110,6 +110,7 @@ void JobRun::fail(Error error, double now) {
 
 void JobRun::tick(double now) {
   if (end_) return;
+  finish_points(now);
   pool_.tick(now);
   pump(now);
   if (now - answered_at_ >= quiet_seconds_ && !end_) {
@@ -161,12 +162,7 @@ void JobRun::obey(ControllerCommand command, double now) {
           [&](command::RetirePolicies& retire) { pool_.retire_policies(retire.before); },
           [&](command::Judge& judge) { pool_.judge(std::move(judge.group), now); },
           [&](command::SavePoint& save) {
-            auto folder = ports_.begin_point(save.version);
-            if (folder) {
-              pool_.save_point(save.version, std::move(*folder), save.policies, now);
-            } else {
-              controller_.fail(folder.error());
-            }
+            pool_.save_point(save.version, ports_.begin_point(save.version), save.policies, now);
           },
           [&](command::Commit& commit) { ports_.commit(commit.ticket, std::move(commit.batch)); },
           [&](command::LoadRound& load) { ports_.load_round(load.round); },
@@ -200,6 +196,8 @@ void JobRun::obey(PoolCommand command, double now) {
             controller_.learner_ready(ready.ready.version, now);
           },
           [&](pool::LearnerLost&) {
+            // It is asked for its points again.
+            written_.clear();
             controller_.learner_lost();
             begin_from_point();
           },
@@ -244,14 +242,33 @@ void JobRun::answer(FromWorker message, double now) {
     controller_.groups_generated(*generated, now);
   } else if (const auto* judged = std::get_if<GroupsJudged>(&message)) {
     controller_.groups_judged(*judged, now);
-  } else if (const auto* written = std::get_if<PointWritten>(&message)) {
-    const auto point = ports_.finish_point(*written);
+  } else if (auto* written = std::get_if<PointWritten>(&message)) {
+    written_.push_back(std::move(*written));
+    finish_points(now);
+  }
+}
+
+// A full disk is waited for, while everything else goes on.
+void JobRun::finish_points(double now) {
+  while (!written_.empty()) {
+    const auto point = ports_.finish_point(written_.front());
+    if (!point && point.error().code == ErrorCode::kExhausted) {
+      if (!std::exchange(waits_for_room_, true)) {
+        sink_.noted("waits: " + point.error().message + ", then it goes on by itself");
+      }
+      return;
+    }
+    if (std::exchange(waits_for_room_, false)) {
+      sink_.noted("goes on: there is room on the disk again");
+    }
+    const double core_seconds = written_.front().core_seconds;
+    written_.pop_front();
     if (!point) {
       controller_.fail(point.error());
       return;
     }
     weights_sha256_ = point->weights_sha256;
-    controller_.point_saved(*point, written->core_seconds, now);
+    controller_.point_saved(*point, core_seconds, now);
   }
 }
 

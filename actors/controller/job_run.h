@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,8 +27,8 @@ class RunPorts {
   virtual void commit(uint64_t ticket, Batch batch) = 0;  // Answered by committed(), in order.
   virtual void load_round(Round round) = 0;               // Answered by round_loaded().
   // A folder where the learner's ranks write a point, what makes a point of their files and gives
-  // it its name, and where it is then.
-  virtual Result<std::string> begin_point(PolicyVersion version) = 0;
+  // it its name (kExhausted: the disk is full), and where it is then.
+  virtual std::string begin_point(PolicyVersion version) = 0;
   virtual Result<PointRecord> finish_point(const PointWritten& written) = 0;
   virtual std::string point_path(const PointRecord& point) = 0;
   virtual void forget_point(const PointRecord& point) = 0;
@@ -80,6 +81,7 @@ class JobRun {
   void obey(ControllerCommand command, double now);
   void obey(PoolCommand command, double now);
   void answer(FromWorker message, double now);
+  void finish_points(double now);
   void sample(double now);
   void something_came(double now);
 
@@ -94,8 +96,10 @@ class JobRun {
   double sampled_at_ = 0;
   double answered_at_ = 0;
   double quiet_seconds_ = 0;
-  std::string weights_sha256_{};  // At the newest recovery point.
-  Error pause_reason_{};          // Of a pause that nobody asked for.
+  std::deque<PointWritten> written_{};  // Points that are to be finished, oldest first.
+  bool waits_for_room_ = false;         // The first of them does.
+  std::string weights_sha256_{};        // At the newest recovery point.
+  Error pause_reason_{};                // Of a pause that nobody asked for.
   std::optional<command::End> end_{};
 };
 

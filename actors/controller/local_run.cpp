@@ -98,9 +98,7 @@ class LocalRun {
   }
 
   Status save_point(LearnerRole& learner, PolicyVersion version) {
-    auto folder = checkpoints_.begin(version);
-    if (!folder) return folder.error();
-    const auto written = learner.save({version, std::move(*folder)});
+    const auto written = learner.save({version, checkpoints_.begin(version)});
     if (!written) return written.error();
     const auto point = checkpoints_.finish(*written, 1);
     if (!point) return point.error();

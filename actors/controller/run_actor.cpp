@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -106,7 +107,9 @@ std::string RunState::team_folder() const {
   const std::string& home = setup_->record.home;
   std::string folder = home + "/team";
   if (folder.size() <= kFolderMax) return folder;
-  const auto bytes = std::as_bytes(std::span(home.data(), home.size()));
+  std::error_code ignored;
+  const std::string whose = fmt::format("{} {}", ::getuid(), fs::absolute(home, ignored).string());
+  const auto bytes = std::as_bytes(std::span(whose.data(), whose.size()));
   return "/tmp/troupe-team-" + sha256_hex(bytes).substr(0, 16);
 }
 
@@ -299,9 +302,7 @@ void RunState::load_round(Round round) {
   submit_waiting();
 }
 
-Result<std::string> RunState::begin_point(PolicyVersion version) {
-  return checkpoints_->begin(version);
-}
+std::string RunState::begin_point(PolicyVersion version) { return checkpoints_->begin(version); }
 Result<PointRecord> RunState::finish_point(const PointWritten& written) {
   return checkpoints_->finish(written, static_cast<int>(setup_->prepared.job.resources.learner));
 }

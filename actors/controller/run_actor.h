@@ -99,7 +99,7 @@ class RunState : public RunPorts {
   void send(const pool::Send& message) override;
   void commit(uint64_t ticket, Batch batch) override;
   void load_round(Round round) override;
-  Result<std::string> begin_point(PolicyVersion version) override;
+  std::string begin_point(PolicyVersion version) override;
   Result<PointRecord> finish_point(const PointWritten& written) override;
   std::string point_path(const PointRecord& point) override;
   void forget_point(const PointRecord& point) override;

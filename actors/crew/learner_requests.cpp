@@ -180,8 +180,8 @@ std::optional<FromWorker> LearnerRequests::joined(Request request) {
     } else if (const auto difference = add_to(*all, std::move(*answer))) {
       outbox_.give_up(JobState::kFailed,
                       fmt::format("{}: the learner's ranks have not come to the same: worker {} "
-                                  "and worker {} differ in {}; one of their machines computes "
-                                  "wrongly",
+                                  "and worker {} differ in {}; they have not done the same, "
+                                  "or what moved between them is damaged",
                                   request.what, slot_of_all, slots_[rank], *difference));
       return std::nullopt;
     }

@@ -190,9 +190,9 @@ SlotLost Slots::lose(uint32_t index, Loss loss, const std::string& why, double n
   slot.since = now;
   slot.epoch = 0;
   slot.pid = 0;
-  slot.last_loss = why;
+  if (loss != Loss::kTeam) slot.last_loss = why;
   slot.is_survivor = false;
-  outbox_.add(pool::WorkerLost{index});
+  if (loss != Loss::kTeam) outbox_.add(pool::WorkerLost{index});
   // A process that had been at work is replaced at once; one that does not come up, ever later.
   // Whoever goes with its team has no part in that.
   if (loss != Loss::kTeam) slot.losses_in_a_row = was_ready ? 1 : slot.losses_in_a_row + 1;

@@ -87,11 +87,10 @@ std::optional<WorkerReady> Team::ready(WorkerId worker, WorkerReady ready) {
   return first;
 }
 
-std::vector<uint32_t> Team::lost(uint32_t slot) {
-  std::vector<uint32_t> others;
+std::optional<std::vector<uint32_t>> Team::lost(uint32_t slot) {
   const Rank* gone = find(slot);
-  // Who has no seat yet is nobody's team mate, and nobody's loss.
-  if (gone == nullptr || (num_ranks() > 1 && !gone->is_taken)) return others;
+  if (gone == nullptr || (num_ranks() > 1 && !gone->is_taken)) return std::nullopt;
+  std::vector<uint32_t> others;
   for (Rank& rank : ranks_) {
     if (rank.slot != slot && rank.is_taken) others.push_back(rank.slot);
     rank = {.slot = rank.slot};

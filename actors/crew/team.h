@@ -37,8 +37,9 @@ class Team {
   void seated(WorkerId worker, RankSeated seated);
   // With the last of them: what all say alike. The job fails where they do not.
   std::optional<WorkerReady> ready(WorkerId worker, WorkerReady ready);
-  // It is over: the slots of the other ranks that had a seat, which are to be ended.
-  std::vector<uint32_t> lost(uint32_t slot);
+  // It is over: the slots of the other ranks that had a seat, which are to be ended. Nothing where
+  // the slot had none: then nobody's work is lost.
+  std::optional<std::vector<uint32_t>> lost(uint32_t slot);
   // A rank cannot reach another. Who is gone is usually known a moment later; until then nothing
   // happens.
   void failed(uint32_t slot, const Error& error, double now);

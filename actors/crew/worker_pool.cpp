@@ -117,12 +117,11 @@ std::optional<std::string> WorkerPool::overdue(uint32_t slot, double now) const 
 
 void WorkerPool::hand_on(const SlotLost& lost, double now) {
   hand_on_groups(lost, now);
-  if (roles(lost.slot).learner) {
-    const auto others = team_.lost(lost.slot);
-    if (!others.empty()) {
-      outbox_.note(fmt::format("the learner's {} other ranks begin again with it", others.size()));
+  if (const auto others = team_.lost(lost.slot)) {
+    if (!others->empty()) {
+      outbox_.note(fmt::format("the learner's {} other ranks begin again with it", others->size()));
     }
-    for (const uint32_t other : others) {
+    for (const uint32_t other : *others) {
       if (!slots_.is_leased(other)) continue;
       hand_on_groups(slots_.lose(other, Loss::kTeam, "with its team", now), now);
     }

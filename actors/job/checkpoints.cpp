@@ -19,9 +19,11 @@ std::string Checkpoints::path(const PointRecord& point) const {
   return folder() + "/" + point.folder;
 }
 
-Result<std::string> Checkpoints::begin(PolicyVersion version) const {
+std::string Checkpoints::begin(PolicyVersion version) const {
   const std::string path = unfinished(version);
-  if (Status s = model::begin_point(path); !s) return s.error();
+  // From an attempt that did not come to its end.
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
   return path;
 }
 

@@ -17,10 +17,11 @@ class Checkpoints {
   // was replaced may still be at work.
   Checkpoints(std::string home, uint64_t epoch) : home_(std::move(home)), epoch_(epoch) {}
 
-  // A folder to write a point's files to.
-  Result<std::string> begin(PolicyVersion version) const;
+  // Where to write a point's files to: a folder that is not there.
+  std::string begin(PolicyVersion version) const;
 
-  // What so many ranks have written there becomes a point and gets its name, durably.
+  // What so many ranks have written there becomes a point and gets its name, durably. kExhausted
+  // when the disk is full: again, once there is room.
   Result<PointRecord> finish(const PointWritten& written, int num_ranks) const;
 
   std::string path(const PointRecord& point) const;

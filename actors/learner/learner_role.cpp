@@ -38,8 +38,8 @@ Result<model::TransformerConfig> policy_config(const JobSpec& job) {
                                   : model::load_policy_config(job.policy.model);
 }
 
-LearnerRole::LearnerRole(const kernels::Backend&, const Lease& lease,
-                         const model::TransformerConfig& config, model::Seat seat)
+LearnerRole::LearnerRole(const Lease& lease, const model::TransformerConfig& config,
+                         model::Seat seat)
     : job_(lease.job),
       config_(config),
       layout_(config_),
@@ -50,7 +50,7 @@ Result<std::unique_ptr<LearnerRole>> LearnerRole::create(const kernels::Backend&
                                                          const Lease& lease, model::Seat seat) {
   auto config = policy_config(lease.job);
   if (!config) return config.error();
-  std::unique_ptr<LearnerRole> role(new LearnerRole(backend, lease, *config, seat));
+  std::unique_ptr<LearnerRole> role(new LearnerRole(lease, *config, seat));
   auto options = learner_options(lease.job, lease.context_max);
   options.seat = seat;
   const std::string& model = lease.job.policy.model;

@@ -44,8 +44,7 @@ class LearnerRole {
   Result<std::string> weights_sha256();
 
  private:
-  LearnerRole(const kernels::Backend& backend, const Lease& lease,
-              const model::TransformerConfig& config, model::Seat seat);
+  LearnerRole(const Lease& lease, const model::TransformerConfig& config, model::Seat seat);
   Result<std::vector<model::LearnSequence>> sequences_of(const LearnShare& share) const;
   Status rescore(std::span<const SequenceToLearn> own);
   bool has_correction() const { return job_.grpo.off_policy_correction != "none"; }

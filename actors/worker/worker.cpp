@@ -178,7 +178,6 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, std::shared_p
         if (const auto team = line->progress.team_progress()) {
           if (team->begun > team->done) heartbeat.operation = kernels::name_of(team->under_way);
           heartbeat.waits_for_rank = team->waits_for;
-          heartbeat.operations_done = team->done;
           heartbeat.team_bytes = team->bytes_sent;
         }
         line->say(line->epoch, 0, heartbeat);

@@ -1,4 +1,5 @@
 #include "cluster/jobs/job_keys.h"
+#include "schemas/bounds.h"
 
 #include <fmt/format.h>
 
@@ -213,8 +214,8 @@ const std::array kKeys = {
     Key{.path = "resources.rollout", .slot = at<&JobSpec::resources, &ResourcesSpec::rollout>,
         .range = kWorkers, .is_in_hash = false, .comment = "workers that generate"},
     Key{.path = "resources.learner", .slot = at<&JobSpec::resources, &ResourcesSpec::learner>,
-        .range = kWorkers, .is_in_hash = false,
-        .comment = "ranks of the learner: a part of learner.gradient_lanes, or lanes x width"},
+        .range = {1, kRanksMax}, .is_in_hash = false,
+        .comment = "ranks of the learner: divides learner.gradient_lanes, or several to a lane"},
     Key{.path = "resources.verifier", .slot = at<&JobSpec::resources, &ResourcesSpec::verifier>,
         .range = {0, 4096}, .is_in_hash = false, .comment = "workers that judge; 0: one per core"},
     Key{.path = "resources.threads_per_worker",

@@ -10,6 +10,7 @@
 
 #include "model/formats/file.h"
 #include "model/formats/in_quotes.h"
+#include "schemas/bounds.h"
 #include "schemas/hash.h"
 #include "schemas/json_text.h"
 
@@ -33,8 +34,8 @@ bool stays_inside(const std::string& name) {
 
 // What is wrong with it; empty: nothing. Its files are by name.
 std::string fault_of(const PointManifest& manifest) {
-  if (manifest.parts < 1 || manifest.parts > kPointPartsMax) {
-    return fmt::format("says {} parts, of which there are 1 to {}", manifest.parts, kPointPartsMax);
+  if (manifest.parts < 1 || manifest.parts > static_cast<int>(kRanksMax)) {
+    return fmt::format("says {} parts, of which there are 1 to {}", manifest.parts, kRanksMax);
   }
   const std::string* previous = nullptr;
   for (const PointFile& file : manifest.files) {
@@ -114,7 +115,7 @@ Result<PointManifest> read_point_manifest(const std::string& folder, const std::
   manifest.version = PolicyVersion{json["policy_version"].get<uint64_t>()};
   manifest.weights_sha256 = json["weights_sha256"].get<std::string>();
   manifest.parts = static_cast<int>(
-      std::min(json["parts"].get<uint64_t>(), static_cast<uint64_t>(kPointPartsMax) + 1));
+      std::min(json["parts"].get<uint64_t>(), static_cast<uint64_t>(kRanksMax) + 1));
   for (const auto& [name, digest] : json["files"].items()) {
     if (!digest.is_string()) return damaged_point(path, "has no digest of " + in_quotes(name));
     manifest.files.push_back({name, digest.get<std::string>()});

@@ -12,8 +12,6 @@
 
 namespace troupe::model {
 
-inline constexpr int kPointPartsMax = 1 << 10;
-
 struct PointManifest {
   PolicyVersion version{};
   std::string weights_sha256{};

@@ -205,17 +205,10 @@ std::string policy_path(const std::string& folder, PolicyVersion version) {
   return folder + "/" + policy_name(version);
 }
 
-Status begin_point(const std::string& folder) {
-  if (folder.empty()) return invalid_argument("\"\" is no folder to write");
-  std::error_code error;
-  std::filesystem::remove_all(folder, error);
-  if (error) return system_error("cannot remove " + folder, error.value());
-  return create_folders(folder + "/recovery");
-}
-
 Result<std::vector<PointFile>> save_point_part(const std::string& folder, int part, int parts,
                                                const FloatRange& range, const LearnerState& state) {
   TROUPE_CHECK(0 <= part && part < parts);
+  if (Status made = create_folders(folder + "/recovery"); !made) return made.error();
   const auto count = static_cast<size_t>(range.count());
   TROUPE_CHECK(state.masters.size() == count);
   TROUPE_CHECK(state.m.size() == count);
@@ -243,6 +236,7 @@ Result<std::vector<PointFile>> save_point_part(const std::string& folder, int pa
 
 Result<PointWhole> save_point_checkpoint(const std::string& folder, const Checkpoint& checkpoint,
                                          std::span<const PolicyFile> policies) {
+  if (Status made = create_folders(folder + "/recovery"); !made) return made.error();
   auto names = write_checkpoint_files(folder, checkpoint);
   if (!names) return names.error();
   PointWhole whole;
@@ -280,7 +274,9 @@ Result<PointRecord> finish_point(const std::string& folder, PolicyVersion versio
 Result<PointRecord> save_recovery_point(const std::string& folder, PolicyVersion version,
                                         const Checkpoint& checkpoint, const LearnerState& state,
                                         std::span<const PolicyFile> policies) {
-  if (Status s = begin_point(folder); !s) return s.error();
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  if (error) return system_error("cannot remove " + folder, error.value());
   auto whole = save_point_checkpoint(folder, checkpoint, policies);
   if (!whole) return whole.error();
   const FloatRange all{0, static_cast<int64_t>(checkpoint.values.size())};

@@ -2,10 +2,9 @@
 // beside it recovery/ with everything else that the learner holds, and manifest.json with the
 // digest of every file, written last.
 //
-//   one:         begin_point
-//   each rank:                 save_point_part     recovery/part_<rank>.safetensors: its shard
-//   one rank:                  save_point_checkpoint
-//   one:                                           finish_point    manifest.json
+//   each rank:   save_point_part        recovery/part_<rank>.safetensors: its shard
+//   one rank:    save_point_checkpoint
+//   one, then:   finish_point           manifest.json
 //
 // A part says which floats of the layout it holds, so a learner of any number of ranks goes on from
 // the parts of any other number.
@@ -28,13 +27,11 @@ namespace troupe::model {
 // Where a point holds a version of the policy that is older than its own.
 std::string policy_path(const std::string& folder, PolicyVersion version);
 
-// Makes the folder, with nothing but empty folders in it; what was there is removed. kExhausted,
-// here and below, when the disk is full; what was written until then stays.
-Status begin_point(const std::string& folder);
-
-// Writes, synced, what rank `part` of `parts` holds: masters, moments, its floats of the reference,
-// and the powers of beta. `state` has the floats of `range`, and a whole reference or none. The
-// files and their digests come back.
+// Writes, synced and into a folder that is made where it is not there, what rank `part` of `parts`
+// holds: masters, moments, its floats of the reference, and the powers of beta. `state` has the
+// floats of `range`, and a whole reference or none. The files and their digests come back.
+// kExhausted, here and below, when the disk is full; what was written until then stays, and may be
+// written again.
 Result<std::vector<PointFile>> save_point_part(const std::string& folder, int part, int parts,
                                                const FloatRange& range, const LearnerState& state);
 

@@ -17,10 +17,10 @@
 
 namespace troupe::model {
 
-// A rank's place in its team, or nobody else's.
+// A rank's place among those that learn together.
 struct Seat {
-  kernels::Communicator* communicator =
-      nullptr;  // Of this team; outlives the learner. Null: alone.
+  // Of this team; outlives the learner. Null: it is alone.
+  kernels::Communicator* communicator = nullptr;
   // After this long without what the others owe, they are given up.
   std::chrono::milliseconds patience{60'000};
 

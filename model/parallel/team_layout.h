@@ -7,10 +7,10 @@
 // (sum_in_eights.h), waves one after another, and lanes, which are a power of two, as a tree. So
 // the sum has the same bits for every number of ranks:
 //
-//   ranks <= lanes   each rank works a run of lanes, a whole subtree, one after another or side by
-//   side ranks > lanes    a lane is worked by several members, each with a run of slots of every
-//   wave:
-//                    all slots, or whole blocks of eight, or one
+//   - as many ranks as lanes, or fewer: each works a run of lanes, a whole subtree, one after
+//     another or side by side;
+//   - more: a lane is worked by several members, each with a run of slots of every wave, which is
+//     one slot or whole blocks of eight.
 //
 // Rank r is member r div groups of the group r mod groups; each group has the same number of lanes.
 #pragma once

@@ -549,20 +549,19 @@ inline Result<PointRecord> save_point(const actors::Checkpoints& checkpoints,
   fs::remove(policy.path, ignored);
   Status published = model::write_policy_file(policy.path, tiny_config(), state.v);
   if (!published) return published.error();
-  const auto folder = checkpoints.begin(PolicyVersion{version});
-  if (!folder) return folder.error();
+  const std::string folder = checkpoints.begin(PolicyVersion{version});
   // Two ranks, which share no file.
   const auto num_floats = static_cast<int64_t>(state.masters.size());
   PointWritten written{.version = PolicyVersion{version},
                        .weights_sha256 = model::checkpoint_sha256(tiny_config(), state.masters)};
   for (int rank = 0; rank < 2; ++rank) {
     const model::FloatRange own{rank * num_floats / 2, (rank + 1) * num_floats / 2};
-    const auto files = model::save_point_part(*folder, rank, 2, own, part_of(state, own));
+    const auto files = model::save_point_part(folder, rank, 2, own, part_of(state, own));
     if (!files) return files.error();
     written.files.insert(written.files.end(), files->begin(), files->end());
   }
   const auto whole = model::save_point_checkpoint(
-      *folder, {.config = tiny_config(), .values = state.masters}, std::span(&policy, 1));
+      folder, {.config = tiny_config(), .values = state.masters}, std::span(&policy, 1));
   if (!whole) return whole.error();
   written.files.insert(written.files.end(), whole->files.begin(), whole->files.end());
   written.policies = whole->policies;

@@ -750,7 +750,7 @@ class World : public actors::RunPorts {
   std::string unfinished_point(PolicyVersion version) const {
     return fmt::format("{}.{}.unfinished", run_->epoch, number(version));
   }
-  Result<std::string> begin_point(PolicyVersion version) override {
+  std::string begin_point(PolicyVersion version) override {
     ++actions_;
     const std::string folder = unfinished_point(version);
     unfinished_[folder] = {.job = run_->job};

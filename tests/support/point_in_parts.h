@@ -36,7 +36,6 @@ inline Result<PointRecord> save_in_parts(const std::string& folder, PolicyVersio
                                          const model::LearnerState& whole,
                                          std::span<const PolicyFile> policies,
                                          std::span<const model::FloatRange> ranges) {
-  if (Status begun = model::begin_point(folder); !begun) return begun.error();
   auto shared = model::save_point_checkpoint(folder, checkpoint, policies);
   if (!shared) return shared.error();
   const int parts = static_cast<int>(ranges.size());

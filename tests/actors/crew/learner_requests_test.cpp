@@ -244,7 +244,8 @@ TEST_CASE("learner requests: ranks that differ in a bit fail the job, by name") 
   };
   CHECK(failure(step_learned(1, 1.5)) ==
         "learning step 1: the learner's ranks have not come to the same: worker 0 and worker 3 "
-        "differ in loss, 1 and 1.5; one of their machines computes wrongly");
+        "differ in loss, 1 and 1.5; they have not done the same, or what moved between them is "
+        "damaged");
   CHECK(failure(step_learned(1, 1, "e")).find("the gradient, of the same norm") !=
         std::string::npos);
   CHECK(failure(step_learned(2)).find("their versions") != std::string::npos);

@@ -62,7 +62,7 @@ TEST_CASE("team: a learner that is alone needs no seat and no team") {
   const auto ready = team.ready({1, 5}, {.version = PolicyVersion{3}});
   REQUIRE(ready);
   CHECK(ready->version == PolicyVersion{3});
-  CHECK(team.lost(1).empty());
+  CHECK(team.lost(1) == std::vector<uint32_t>{});
 }
 
 TEST_CASE("team: they are told where the others are once all have a place") {
@@ -106,7 +106,7 @@ TEST_CASE("team: with one rank all are lost, and the next team has other keys") 
   Fixture f({.first_epoch = 7});
   f.form();
   CHECK(f.team.lost(2) == std::vector<uint32_t>{0, 3});
-  CHECK(f.team.lost(3).empty());  // It went with the others.
+  CHECK_FALSE(f.team.lost(3));  // It went with the others.
   CHECK(f.team.seat(0).epoch == 8);
   CHECK(f.team.seat(2).secret_key == "8/1");
   // Where the old ones were is forgotten.
@@ -120,8 +120,8 @@ TEST_CASE("team: who has no seat yet takes nobody along") {
   f.seat(0, 10);
   f.seat(2, 12);
   // The seat of slot 3 is made, but nobody sits there.
-  CHECK(f.team.lost(3).empty());
-  CHECK(f.team.lost(1).empty());
+  CHECK_FALSE(f.team.lost(3));
+  CHECK_FALSE(f.team.lost(1));
   CHECK(f.team.seat(3).epoch == 1);  // The same team: its process comes a little later.
   CHECK(f.team.lost(0) == std::vector<uint32_t>{2, 3});
 }

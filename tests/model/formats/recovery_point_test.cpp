@@ -12,6 +12,7 @@
 
 #include "model/formats/file.h"
 #include "model/formats/safetensors.h"
+#include "schemas/bounds.h"
 #include "schemas/hash.h"
 #include "tests/support/point_in_parts.h"
 #include "tests/support/temp_dir.h"
@@ -50,6 +51,7 @@ struct Example {
   Checkpoint checkpoint() const { return {.config = config, .values = whole.masters}; }
 
   PointRecord save(const std::string& folder, std::span<const FloatRange> ranges) const {
+    fs::remove_all(folder);
     const auto saved =
         tests::save_in_parts(folder, kVersion, checkpoint(), whole, /*policies=*/{}, ranges);
     REQUIRE_MESSAGE(saved, (saved ? "" : saved.error().message));
@@ -146,7 +148,6 @@ TEST_CASE("recovery point: four ranks, then three, then four again leave the sam
   const PointRecord first = example.save(dir.file("first"), 4);
   const auto go_on = [&](const std::string& from, const PointRecord& point, int ranks,
                          const std::string& to) {
-    REQUIRE(begin_point(to));
     auto shared = save_point_checkpoint(to, example.checkpoint(), {});
     REQUIRE(shared);
     const auto ranges = ranges_of(example.layout, ranks);
@@ -306,7 +307,7 @@ TEST_CASE(
   };
   // The file that is named, and why.
   const auto refusal = [&](const std::vector<Part>& parts, int named) {
-    REQUIRE(begin_point(folder));
+    fs::remove_all(folder);
     for (size_t i = 0; i < parts.size(); ++i) {
       const Part& one = parts[i];
       LearnerState state;
@@ -355,7 +356,7 @@ TEST_CASE("recovery point: one that is not whole cannot be finished") {
   refused({{part(0), "0"}, {part(1), "1"}, {part(1), "2"}}, 2, "twice");
   refused({{part(0), "0"}, {"../other/part", "1"}}, 1, "which is no file of its folder");
   refused({}, 0, "0 parts");
-  refused({}, kPointPartsMax + 1, "parts");
+  refused({}, static_cast<int>(kRanksMax) + 1, "parts");
   CHECK(finish_point(folder, kVersion, "\xff", {}, {{part(0), "\xff\n\""}}, 1));
 }
 
@@ -391,8 +392,8 @@ TEST_CASE("recovery point: a hostile manifest is refused, also when it is the on
   }
   for (const nlohmann::json& parts :
        {nlohmann::json(), nlohmann::json(0), nlohmann::json(-1), nlohmann::json(1.5),
-        nlohmann::json(3), nlohmann::json(kPointPartsMax + 1), nlohmann::json(UINT64_MAX),
-        nlohmann::json(4294967298), nlohmann::json("2")}) {
+        nlohmann::json(3), nlohmann::json(static_cast<int>(kRanksMax) + 1),
+        nlohmann::json(UINT64_MAX), nlohmann::json(4294967298), nlohmann::json("2")}) {
     check_refused(with("parts", parts));
   }
   check_refused(with("files", nlohmann::json::array()));
@@ -452,19 +453,15 @@ TEST_CASE("recovery point: no bytes of a part crash whoever believes its manifes
   CHECK(refused > kRuns / 2);
 }
 
-TEST_CASE("recovery point: a folder is begun empty, or it is said why not") {
+TEST_CASE("recovery point: each rank makes the folder where it is not there, or says why not") {
   const Example example;
   const tests::TempDir dir;
-  example.save(dir.file("point"), 2);
-  REQUIRE(begin_point(dir.file("point")));
-  CHECK(files_in(dir.file("point")).empty());
-  CHECK(fs::is_directory(dir.file("point") + "/recovery"));
-  REQUIRE(begin_point(dir.file("not/there/yet")));
-  CHECK_FALSE(begin_point(""));
+  example.save(dir.file("not/there/yet"), 2);
+  CHECK(fs::is_directory(dir.file("not/there/yet") + "/recovery"));
   REQUIRE(write_file(dir.file("file"), "text"));
-  const Status status = begin_point(dir.file("file") + "/point");
-  REQUIRE_FALSE(status);
-  CHECK(status.error().message.find(dir.file("file")) != std::string::npos);
+  const auto refused = save_point_checkpoint(dir.file("file") + "/point", example.checkpoint(), {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find(dir.file("file")) != std::string::npos);
 }
 
 }  // namespace
