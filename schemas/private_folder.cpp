@@ -19,6 +19,10 @@ Status make_private_folder(const std::string& folder) {
     return invalid_argument(
         fmt::format("cannot make the folder {}: {}", folder, std::strerror(errno)));
   }
+  return check_private_folder(folder);
+}
+
+Status check_private_folder(const std::string& folder) {
   struct stat about {};
   if (::lstat(folder.c_str(), &about) != 0) {
     return invalid_argument(fmt::format("cannot look at {}: {}", folder, std::strerror(errno)));

@@ -12,4 +12,7 @@ namespace troupe {
 // but nobody else can change what lies in it, and who can rename it can do anything as us.
 Status make_private_folder(const std::string& folder);
 
+// The same, but what is not there is kInvalidArgument too.
+Status check_private_folder(const std::string& folder);
+
 }  // namespace troupe
