@@ -171,6 +171,10 @@ struct GenerateGroups {
   segmentTokens @6 :Int64;  # Of a training group, those that are under way are told in such parts.
 }
 
+struct HeadChanged {
+  # Another head listens: it is to be told who is here.
+}
+
 struct CancelGeneration {
   # Generation of this and of every earlier request id is given up; nothing more is sent for it.
 }

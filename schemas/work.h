@@ -168,6 +168,9 @@ struct Lease {
   TeamSeat seat{};  // Of a learner.
 };
 
+// Another head listens: it is to be told who is here, and gives leases of its own.
+struct HeadChanged {};
+
 struct PromptGroup {
   GroupId id{};
   GroupPurpose purpose = GroupPurpose::kTrain;
@@ -239,6 +242,6 @@ using FromWorker =
     std::variant<Hello, RankSeated, WorkerReady, Heartbeat, GroupsGenerated, GroupsJudged,
                  StepLearned, PolicyPublished, PolicyLoaded, PointWritten, WorkFailed>;
 using ToWorker = std::variant<Lease, JoinTeam, GenerateGroups, CancelGeneration, JudgeGroups,
-                              LearnShare, PublishPolicy, LoadPolicy, SavePoint>;
+                              LearnShare, PublishPolicy, LoadPolicy, SavePoint, HeadChanged>;
 
 }  // namespace troupe

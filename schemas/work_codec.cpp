@@ -367,6 +367,10 @@ GenerateGroups from_wire(wire::GenerateGroups::Reader from, FieldReader& fields)
   };
 }
 
+void to_wire(wire::HeadChanged::Builder, const HeadChanged&) {}
+
+HeadChanged from_wire(wire::HeadChanged::Reader, FieldReader&) { return {}; }
+
 void to_wire(wire::CancelGeneration::Builder, const CancelGeneration&) {}
 
 CancelGeneration from_wire(wire::CancelGeneration::Reader, FieldReader&) { return {}; }
@@ -537,6 +541,10 @@ struct Payload<Lease> {
 template <>
 struct Payload<GenerateGroups> {
   using Wire = wire::GenerateGroups;
+};
+template <>
+struct Payload<HeadChanged> {
+  using Wire = wire::HeadChanged;
 };
 template <>
 struct Payload<CancelGeneration> {

@@ -93,8 +93,9 @@ void Executor::execute(uint64_t request_id, const ToWorker& request) {
           },
           // Which one, is in `progress`; a generation may have taken it before.
           [&](const LoadPolicy&) { return take_policy(); },
-          // The worker has dealt with it.
+          // The worker has dealt with them.
           [](const CancelGeneration&) { return ok(); },
+          [](const HeadChanged&) { return ok(); },
       },
       request);
   progress_.request_id = 0;

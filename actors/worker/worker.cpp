@@ -148,6 +148,10 @@ caf::behavior worker_actor(caf::stateful_actor<WorkerState>* self, std::shared_p
           std::fprintf(stderr, "troupe worker: %s\n", message.error().message.c_str());
           return;
         }
+        if (std::holds_alternative<HeadChanged>(*message)) {
+          self->state.is_leased = false;
+          return;
+        }
         if (const auto* lease = std::get_if<Lease>(&*message)) {
           self->state.take_lease(envelope->epoch, *lease, *line, *employment);
         }

@@ -1162,6 +1162,7 @@ bool same(const std::vector<T>& a, const std::vector<T>& b) {
 
 // Messages without fields.
 inline bool same(const CancelGeneration&, const CancelGeneration&) { return true; }
+inline bool same(const HeadChanged&, const HeadChanged&) { return true; }
 
 template <class... T>
 bool same(const std::variant<T...>& a, const std::variant<T...>& b) {
@@ -1179,9 +1180,10 @@ inline bool same(const RunEvent& a, const RunEvent& b) {
 // One of each message.
 
 inline std::vector<ToWorker> filled_to_worker() {
-  return {filled_lease(),          filled_join_team(),    filled_generate_groups(),
-          CancelGeneration{},      filled_judge_groups(), filled_learn_share(),
-          filled_publish_policy(), filled_load_policy(),  filled_save_point()};
+  return {
+      filled_lease(),        filled_join_team(),   filled_generate_groups(), CancelGeneration{},
+      filled_judge_groups(), filled_learn_share(), filled_publish_policy(),  filled_load_policy(),
+      filled_save_point(),   HeadChanged{}};
 }
 
 inline std::vector<FromWorker> filled_from_worker() {

@@ -12,10 +12,11 @@
 #include "schemas/envelope_codec.h"
 #include "schemas/job_codec.h"
 #include "schemas/metrics_codec.h"
+#include "schemas/node_codec.h"
 #include "schemas/records_codec.h"
 #include "schemas/trajectory_codec.h"
 #include "schemas/work_codec.h"
-#include "tests/schemas/filled.h"
+#include "tests/schemas/filled_node.h"
 #include "tests/schemas/mutations.h"
 
 namespace troupe {
@@ -108,6 +109,17 @@ TEST_CASE("hostile bytes: work") {
   }
   for (const FromWorker& message : filled_from_worker()) {
     targets.push_back(target(message, open_from_worker));
+  }
+  check_survives(targets);
+}
+
+TEST_CASE("hostile bytes: node") {
+  std::vector<Target> targets = {target(filled_link_header(), decode_link_header)};
+  for (const FromNode& message : filled_from_node()) {
+    targets.push_back(target(message, decode_from_node));
+  }
+  for (const ToNode& message : filled_to_node()) {
+    targets.push_back(target(message, decode_to_node));
   }
   check_survives(targets);
 }

@@ -1,0 +1,170 @@
+@0x8d3c5921e39c5412;
+# What the head of a cluster and the daemon of another host say to each other: a LinkHeader and, in a
+# message of its own, a FromNode or a ToNode. node.h says when.
+#
+# Evolution: append fields with the next ordinal; a reader that meets an older message sees the
+# default. Never renumber, retype or reuse an ordinal or an enumerant.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("troupe::wire");
+
+using Failure = import "result.capnp".Failure;
+
+struct LinkHeader {
+  # In front of every message.
+
+  session @0 :UInt64;  # 0: what comes with it belongs to none.
+  sequence @1 :UInt64;  # 1, 2, ... of the parts that the sender has sent; 0: not one of these.
+  received @2 :UInt64;  # The last that the sender has of the other side, with all before.
+  goesOn @3 :Bool;  # The message is longer than this part of it.
+  isMissing @4 :Bool;  # Something was lost: the sender wants the connection made anew.
+}
+
+struct HostFacts {
+  slots @0 :UInt32;  # Workers with a device that it takes at a time.
+  cores @1 :UInt32;
+  coresOfPart @2 :List(UInt32);  # By NUMA part.
+  memoryBytes @3 :UInt64;
+  diskBytes @4 :UInt64;  # Of the file system of its home.
+  diskFreeBytes @5 :UInt64;
+  devices @6 :List(Text);
+}
+
+struct NodeProcess {
+  # That a node has started, or taken over.
+
+  job @0 :UInt64;
+  slot @1 :UInt32;
+  pid @2 :UInt64;  # On its host.
+  token @3 :Text;
+}
+
+struct NodeHello {
+  instance @0 :UInt64;  # Of this run of the daemon.
+  build @1 :Text;  # Of the program.
+  arithmeticId @2 :Text;  # "cpu-1"
+  instructionSet @3 :Text;
+  address @4 :Text;  # Under which others are to reach it; empty: as the head sees it.
+  headAddress @5 :Text;  # Under which it reaches the head.
+  facts @6 :HostFacts;
+}
+
+struct NodeProcesses {
+  processes @0 :List(NodeProcess);
+}
+
+struct NodeBeat {
+  diskFreeBytes @0 :UInt64;
+}
+
+struct ProcessStarted {
+  requestId @0 :UInt64;
+  pid @1 :UInt64;  # 0: there is none.
+  failure @2 :Text;
+}
+
+struct ProcessEnded {
+  job @0 :UInt64;
+  slot @1 :UInt32;
+  pid @2 :UInt64;
+  exitCode @3 :Int32;
+  signal @4 :Int32;
+  lastWords @5 :Text;  # Of its standard error.
+}
+
+struct WorkerEnvelope {
+  # From or to a worker of the node.
+
+  peer @0 :UInt64;  # Its connection to the node's daemon.
+  envelope @1 :Data;
+}
+
+struct FolderToList {
+  path @0 :Text;
+}
+
+struct FileToRead {
+  path @0 :Text;
+  offset @1 :UInt64;
+  size @2 :UInt32;
+}
+
+struct FileToWrite {
+  path @0 :Text;
+  offset @1 :UInt64;
+  bytes @2 :Data;
+  isLast @3 :Bool;  # It appears under its name.
+}
+
+struct FileRequest {
+  requestId @0 :UInt64;
+  job @1 :UInt64;  # Whose files they are.
+  union {
+    list @2 :FolderToList;
+    read @3 :FileToRead;
+    write @4 :FileToWrite;
+  }
+}
+
+struct FromNode {
+  union {
+    hello @0 :NodeHello;
+    processes @1 :NodeProcesses;
+    beat @2 :NodeBeat;
+    started @3 :ProcessStarted;
+    ended @4 :ProcessEnded;
+    workerSays @5 :WorkerEnvelope;
+    workerGone @6 :UInt64;  # Its connection.
+    file @7 :FileRequest;
+  }
+}
+
+struct NodeWelcome {
+  instance @0 :UInt64;  # Whose hello this answers.
+  session @1 :UInt64;  # The same as before: what was said before goes on.
+}
+
+struct NodeRefused {
+  instance @0 :UInt64;
+  reason @1 :Text;
+  isFinal @2 :Bool;  # Asking again is of no use.
+}
+
+struct StartProcess {
+  requestId @0 :UInt64;
+  job @1 :UInt64;
+  slot @2 :UInt32;
+  token @3 :Text;
+  home @4 :Text;  # Of the job, at the head.
+  patienceSeconds @5 :UInt32;  # How long it may live without a head.
+}
+
+struct DropFiles {
+  job @0 :UInt64;
+  path @1 :Text;  # At the head; empty: all of the job.
+}
+
+struct FileEntry {
+  name @0 :Text;
+  bytes @1 :UInt64;
+}
+
+struct FileReply {
+  requestId @0 :UInt64;
+  error @1 :Failure;
+  hasError @2 :Bool;
+  files @3 :List(FileEntry);
+  bytes @4 :Data;
+}
+
+struct ToNode {
+  union {
+    welcome @0 :NodeWelcome;
+    refused @1 :NodeRefused;
+    start @2 :StartProcess;
+    kill @3 :UInt64;  # A process of the node's.
+    workerHears @4 :WorkerEnvelope;
+    drop @5 :DropFiles;
+    file @6 :FileReply;
+  }
+}

@@ -1,0 +1,186 @@
+// What the head of a cluster and the daemon of another host say to each other. A node dials its
+// head and never the reverse.
+//
+//   node                        head
+//     NodeHello       ──▶                      again and again, until it is answered
+//                     ◀──       NodeWelcome    or NodeRefused, with the reason
+//     NodeProcesses   ──▶                      what runs there; first in a session
+//     NodeBeat        ──▶                      four times a second
+//                     ◀──       StartProcess, KillProcess, WorkerHears, DropFiles
+//     ProcessStarted, ProcessEnded, WorkerSays, WorkerGone
+//                               ──▶
+//     FileRequest     ──▶       ◀── FileReply  beside the session: the sender asks again
+//
+// What belongs to a session arrives once and in order for as long as both processes live, however
+// often their connection breaks. A head that begins anew begins another session.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "schemas/result.h"
+
+namespace troupe {
+
+inline constexpr size_t kFileChunkBytesMax = 4 << 20;  // Of one read or write.
+inline constexpr uint32_t kNodeProcessesMax = 1 << 12;
+inline constexpr uint32_t kFolderFilesMax = 1 << 14;
+
+// In front of every message of the link.
+struct LinkHeader {
+  uint64_t session = 0;     // 0: what comes with it belongs to none.
+  uint64_t sequence = 0;    // 1, 2, ... of the parts that the sender has sent; 0: not one of these.
+  uint64_t received = 0;    // The last that the sender has of the other side, with all before.
+  bool goes_on = false;     // The message is longer than this part of it.
+  bool is_missing = false;  // Something was lost: the sender wants the connection made anew.
+  bool operator==(const LinkHeader&) const = default;
+};
+
+// What a host has.
+struct HostFacts {
+  uint32_t slots = 0;  // Workers with a device that it takes at a time.
+  uint32_t cores = 0;
+  std::vector<uint32_t> cores_of_part{};  // By NUMA part.
+  uint64_t memory_bytes = 0;
+  uint64_t disk_bytes = 0;  // Of the file system of its home ...
+  uint64_t disk_free_bytes = 0;
+  std::vector<std::string> devices{};  // GPUs, by what their driver calls them.
+  bool operator==(const HostFacts&) const = default;
+};
+
+// A process that a node has started, or taken over.
+struct NodeProcess {
+  uint64_t job = 0;
+  uint32_t slot = 0;
+  uint64_t pid = 0;  // On its host.
+  std::string token{};
+};
+
+// ---- From a node.
+
+struct NodeHello {
+  uint64_t instance = 0;          // Of this run of the daemon.
+  std::string build{};            // Of the program.
+  std::string arithmetic_id{};    // "cpu-1"
+  std::string instruction_set{};  // "avx512"
+  std::string address{};          // Under which others are to reach it; empty: as the head sees it.
+  std::string head_address{};     // Under which it reaches the head.
+  HostFacts facts{};
+};
+
+struct NodeProcesses {
+  std::vector<NodeProcess> processes{};
+};
+
+struct NodeBeat {
+  uint64_t disk_free_bytes = 0;
+};
+
+struct ProcessStarted {
+  uint64_t request_id = 0;
+  uint64_t pid = 0;  // 0: there is none, because of `failure`.
+  std::string failure{};
+};
+
+struct ProcessEnded {
+  uint64_t job = 0;
+  uint32_t slot = 0;
+  uint64_t pid = 0;
+  int32_t exit_code = 0;
+  int32_t signal = 0;
+  std::string last_words{};  // Of its standard error.
+};
+
+// An envelope of a worker's; `peer` is its connection to the node's daemon.
+struct WorkerSays {
+  uint64_t peer = 0;
+  std::vector<std::byte> envelope{};
+};
+
+struct WorkerGone {
+  uint64_t peer = 0;
+};
+
+struct ListFolder {
+  std::string path{};  // At the head. A file is a folder of itself, with an empty name.
+};
+struct ReadFile {
+  std::string path{};
+  uint64_t offset = 0;
+  uint32_t size = 0;  // At most kFileChunkBytesMax.
+};
+// In order of offsets; the last makes the file appear under its name.
+struct WriteFile {
+  std::string path{};
+  uint64_t offset = 0;
+  std::vector<std::byte> bytes{};
+  bool is_last = false;
+};
+
+struct FileRequest {
+  uint64_t request_id = 0;
+  uint64_t job = 0;  // Whose files they are.
+  std::variant<ListFolder, ReadFile, WriteFile> what{};
+};
+
+using FromNode = std::variant<NodeHello, NodeProcesses, NodeBeat, ProcessStarted, ProcessEnded,
+                              WorkerSays, WorkerGone, FileRequest>;
+
+// ---- To a node.
+
+struct NodeWelcome {
+  uint64_t instance = 0;  // Whose hello this answers.
+  uint64_t session = 0;   // The same as before: what was said before goes on.
+};
+
+struct NodeRefused {
+  uint64_t instance = 0;
+  std::string reason{};
+  bool is_final = false;  // Asking again is of no use.
+};
+
+struct StartProcess {
+  uint64_t request_id = 0;
+  uint64_t job = 0;
+  uint32_t slot = 0;
+  std::string token{};
+  std::string home{};             // Of the job, at the head.
+  uint32_t patience_seconds = 0;  // How long it may live without a head.
+};
+
+struct KillProcess {
+  uint64_t pid = 0;
+};
+
+struct WorkerHears {
+  uint64_t peer = 0;
+  std::vector<std::byte> envelope{};
+};
+
+// What the node holds of a job's files at this path of the head's, and below; empty: of the job.
+struct DropFiles {
+  uint64_t job = 0;
+  std::string path{};
+};
+
+struct FileEntry {
+  std::string name{};  // Relative to what was listed.
+  uint64_t bytes = 0;
+  bool operator==(const FileEntry&) const = default;
+};
+
+struct FileReply {
+  uint64_t request_id = 0;
+  std::optional<Error> error{};
+  std::vector<FileEntry> files{};  // Of a folder.
+  std::vector<std::byte> bytes{};  // Read.
+};
+
+using ToNode = std::variant<NodeWelcome, NodeRefused, StartProcess, KillProcess, WorkerHears,
+                            DropFiles, FileReply>;
+
+}  // namespace troupe

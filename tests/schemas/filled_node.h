@@ -1,0 +1,126 @@
+// One value of every message between a head and a node, with each field set to something of its
+// own; and equality of messages.
+#pragma once
+
+#include <vector>
+
+#include "schemas/node.h"
+#include "tests/schemas/filled.h"
+
+namespace troupe {
+
+inline LinkHeader filled_link_header() {
+  return {.session = 1, .sequence = 2, .received = 3, .goes_on = true, .is_missing = true};
+}
+
+inline HostFacts filled_host_facts() {
+  return {.slots = 1,
+          .cores = 2,
+          .cores_of_part = {3, 4},
+          .memory_bytes = 5,
+          .disk_bytes = 6,
+          .disk_free_bytes = 7,
+          .devices = {"device 8"}};
+}
+
+inline std::vector<FromNode> filled_from_node() {
+  return {
+      NodeHello{.instance = 1,
+                .build = "build",
+                .arithmetic_id = "arithmetic",
+                .instruction_set = "set",
+                .address = "address",
+                .head_address = "head",
+                .facts = filled_host_facts()},
+      NodeProcesses{{{.job = 1, .slot = 2, .pid = 3, .token = "token"}}},
+      NodeBeat{.disk_free_bytes = 1},
+      ProcessStarted{.request_id = 1, .pid = 2, .failure = "failure"},
+      ProcessEnded{
+          .job = 1, .slot = 2, .pid = 3, .exit_code = -4, .signal = 5, .last_words = "words"},
+      WorkerSays{.peer = 1, .envelope = {std::byte{2}}},
+      WorkerGone{.peer = 1},
+      FileRequest{.request_id = 1, .job = 2, .what = ListFolder{"path"}},
+      FileRequest{.request_id = 1, .job = 2, .what = ReadFile{.path = "p", .offset = 3, .size = 4}},
+      FileRequest{.request_id = 1,
+                  .job = 2,
+                  .what = WriteFile{
+                      .path = "path", .offset = 3, .bytes = {std::byte{4}}, .is_last = true}}};
+}
+
+inline std::vector<ToNode> filled_to_node() {
+  return {NodeWelcome{.instance = 1, .session = 2},
+          NodeRefused{.instance = 1, .reason = "reason", .is_final = true},
+          StartProcess{.request_id = 1,
+                       .job = 2,
+                       .slot = 3,
+                       .token = "token",
+                       .home = "home",
+                       .patience_seconds = 4},
+          KillProcess{.pid = 1},
+          WorkerHears{.peer = 1, .envelope = {std::byte{2}}},
+          DropFiles{.job = 1, .path = "path"},
+          FileReply{.request_id = 1,
+                    .error = filled_error(),
+                    .files = {{"name", 2}},
+                    .bytes = {std::byte{3}}}};
+}
+
+inline bool same(const NodeProcess& a, const NodeProcess& b) {
+  return a.job == b.job && a.slot == b.slot && a.pid == b.pid && a.token == b.token;
+}
+inline bool same(const NodeHello& a, const NodeHello& b) {
+  return a.instance == b.instance && a.build == b.build && a.arithmetic_id == b.arithmetic_id &&
+         a.instruction_set == b.instruction_set && a.address == b.address &&
+         a.head_address == b.head_address && a.facts == b.facts;
+}
+inline bool same(const NodeProcesses& a, const NodeProcesses& b) {
+  return same(a.processes, b.processes);
+}
+inline bool same(const NodeBeat& a, const NodeBeat& b) {
+  return a.disk_free_bytes == b.disk_free_bytes;
+}
+inline bool same(const ProcessStarted& a, const ProcessStarted& b) {
+  return a.request_id == b.request_id && a.pid == b.pid && a.failure == b.failure;
+}
+inline bool same(const ProcessEnded& a, const ProcessEnded& b) {
+  return a.job == b.job && a.slot == b.slot && a.pid == b.pid && a.exit_code == b.exit_code &&
+         a.signal == b.signal && a.last_words == b.last_words;
+}
+inline bool same(const WorkerSays& a, const WorkerSays& b) {
+  return a.peer == b.peer && a.envelope == b.envelope;
+}
+inline bool same(const WorkerGone& a, const WorkerGone& b) { return a.peer == b.peer; }
+inline bool same(const ListFolder& a, const ListFolder& b) { return a.path == b.path; }
+inline bool same(const ReadFile& a, const ReadFile& b) {
+  return a.path == b.path && a.offset == b.offset && a.size == b.size;
+}
+inline bool same(const WriteFile& a, const WriteFile& b) {
+  return a.path == b.path && a.offset == b.offset && a.bytes == b.bytes && a.is_last == b.is_last;
+}
+inline bool same(const FileRequest& a, const FileRequest& b) {
+  return a.request_id == b.request_id && a.job == b.job && same(a.what, b.what);
+}
+inline bool same(const NodeWelcome& a, const NodeWelcome& b) {
+  return a.instance == b.instance && a.session == b.session;
+}
+inline bool same(const NodeRefused& a, const NodeRefused& b) {
+  return a.instance == b.instance && a.reason == b.reason && a.is_final == b.is_final;
+}
+inline bool same(const StartProcess& a, const StartProcess& b) {
+  return a.request_id == b.request_id && a.job == b.job && a.slot == b.slot && a.token == b.token &&
+         a.home == b.home && a.patience_seconds == b.patience_seconds;
+}
+inline bool same(const KillProcess& a, const KillProcess& b) { return a.pid == b.pid; }
+inline bool same(const WorkerHears& a, const WorkerHears& b) {
+  return a.peer == b.peer && a.envelope == b.envelope;
+}
+inline bool same(const DropFiles& a, const DropFiles& b) {
+  return a.job == b.job && a.path == b.path;
+}
+inline bool same(const FileReply& a, const FileReply& b) {
+  return a.request_id == b.request_id && same(a.error, b.error) && a.files == b.files &&
+         a.bytes == b.bytes;
+}
+inline bool same(const LinkHeader& a, const LinkHeader& b) { return a == b; }
+
+}  // namespace troupe
