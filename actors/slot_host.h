@@ -15,9 +15,14 @@ struct WorkerLaunch {
   uint64_t job = 0;
   uint32_t slot = 0;
   std::string token{};               // It says this in its Hello.
-  uint16_t port = 0;                 // Of the head, on 127.0.0.1.
+  uint16_t port = 0;                 // Of whom it talks to, on 127.0.0.1.
   std::string credentials_folder{};  // TLS files.
   std::string log_path{};            // Its standard error is appended there; empty: to ours.
+  // ---- Of a cluster of several hosts.
+  std::string node{};                // Where it is to run; empty: here.
+  std::string home{};                // Of the job, here.
+  std::vector<std::string> reads{};  // Folders outside of it that the worker reads.
+  uint32_t patience_seconds = 0;     // How long its host lets it live without a head.
 };
 
 struct ProcessEnd {
@@ -38,11 +43,12 @@ class SlotHost {
  public:
   virtual ~SlotHost() = default;
 
-  // Starts a process and returns its id; `ended` is called once, from any thread, when it is gone.
-  // When this process ends in whatever way without its destructor, it ends too, or is there to be
-  // taken over.
-  virtual Result<uint64_t> start(const WorkerLaunch& launch,
-                                 std::function<void(const ProcessEnd&)> ended) = 0;
+  // Starts a process. `started` is called once, from any thread and possibly before this returns,
+  // with its id, which no other process of any host has; kInternal: there is none. Then `ended` is
+  // called once, when it is gone. When this process ends in whatever way without its destructor, it
+  // ends too, or is there to be taken over.
+  virtual void start(const WorkerLaunch& launch, std::function<void(Result<uint64_t>)> started,
+                     std::function<void(const ProcessEnd&)> ended) = 0;
 
   // What an earlier head of the same program has left of a job; each process is from now on like
   // one of start().
@@ -51,6 +57,16 @@ class SlotHost {
 
   // SIGKILL, also to a process that is stopped. Nothing happens when it is gone already.
   virtual void kill(uint64_t pid) = 0;
+  // The same to all processes of a job, also to those that are being started.
+  virtual void end_job(uint64_t job) = 0;
+
+  // Whether a host of this name, or of none, is the head's own.
+  virtual bool is_here(const std::string& node) const = 0;
+  // Where others reach a host; empty: they do not.
+  virtual std::string address_of(const std::string& node) const = 0;
+
+  // Other hosts need not keep what they have of a job at this path and below.
+  virtual void drop_files(uint64_t job, const std::string& path) = 0;
 };
 
 }  // namespace troupe::actors

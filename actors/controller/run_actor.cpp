@@ -37,17 +37,17 @@ std::string random_token() {
   return token;
 }
 
-// Of ranks on this host, who meet in a folder that nobody else may enter.
-Result<std::vector<TeamSeat>> make_seats(const std::string& folder, uint32_t num_ranks,
+// By rank, each of which is to be reached at its own address.
+Result<std::vector<TeamSeat>> make_seats(const std::vector<std::string>& addresses,
                                          uint64_t epoch) {
-  if (Status made = make_private_folder(folder); !made) return made.error();
+  const auto num_ranks = addresses.size();
   auto keys = kernels::collective::make_seats(static_cast<int>(num_ranks), epoch);
   if (!keys) return keys.error();
   std::vector<TeamSeat> seats;
   for (auto& one : *keys) {
     seats.push_back({.rank = static_cast<uint32_t>(one.rank),
                      .epoch = epoch,
-                     .address = "ipc://" + folder,
+                     .address = addresses[static_cast<size_t>(one.rank)],
                      .public_keys = std::move(one.public_keys),
                      .secret_key = std::move(one.secret_key),
                      .token = std::move(one.token)});
@@ -78,8 +78,11 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   options.pool.log_path = home + "/workers.log";
   options.pool.arithmetic_id = setup_->record.arithmetic_id;
   options.pool.judge_each_max = seconds_max(setup_->prepared.job.rewards);
-  options.pool.make_seats = [folder = team_folder()](uint32_t num_ranks, uint64_t epoch) {
-    return make_seats(folder, num_ranks, epoch);
+  options.pool.make_seats = [this](uint32_t num_ranks,
+                                   uint64_t epoch) -> Result<std::vector<TeamSeat>> {
+    auto addresses = team_addresses(num_ranks);
+    if (!addresses) return addresses.error();
+    return make_seats(*addresses, epoch);
   };
   options.slots =
       plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
@@ -113,6 +116,38 @@ std::string RunState::team_folder() const {
   return "/tmp/troupe-team-" + sha256_hex(bytes).substr(0, 16);
 }
 
+std::string RunState::node_of(uint32_t slot) const {
+  return slot < setup_->nodes.size() ? setup_->nodes[slot] : "";
+}
+
+// Of the learner's ranks, which are the first slots. Ranks of one host meet in a folder that nobody
+// else may enter, others where their hosts are reached.
+Result<std::vector<std::string>> RunState::team_addresses(uint32_t num_ranks) const {
+  const SlotHost& host = *setup_->head->host;
+  bool is_one_host = true;
+  for (uint32_t rank = 0; rank < num_ranks; ++rank) {
+    is_one_host = is_one_host && node_of(rank) == node_of(0);
+  }
+  if (is_one_host) {
+    const std::string folder = team_folder();
+    if (host.is_here(node_of(0))) {
+      if (Status made = make_private_folder(folder); !made) return made.error();
+    }
+    return std::vector<std::string>(num_ranks, "ipc://" + folder);
+  }
+  std::vector<std::string> addresses;
+  for (uint32_t rank = 0; rank < num_ranks; ++rank) {
+    const std::string address = host.address_of(node_of(rank));
+    if (address.empty()) {
+      return Error{ErrorCode::kUnavailable,
+                   fmt::format("rank {} is to be on host {}, which others cannot reach", rank,
+                               node_of(rank))};
+    }
+    addresses.push_back("tcp://" + address);
+  }
+  return addresses;
+}
+
 void RunState::peer_said(const PeerSaid& said) {
   const Envelope& envelope = said.envelope;
   auto message = open_from_worker(envelope);
@@ -143,7 +178,6 @@ void RunState::peer_down(const caf::actor_addr& gone) {
 
 void RunState::process_started(const WorkerProcessStarted& started) {
   if (started.failure.empty()) {
-    starting_.erase(started.pid);
     started_.insert(started.pid);
     run_->worker_started(started.slot, started.token, started.pid, now());
   } else {
@@ -220,7 +254,8 @@ void RunState::finish_if_ended() {
                    .ledger = controller.ledger()};
   if (const auto point = controller.start_point()) result.checkpoint = checkpoints_->path(*point);
   // The others were told to go by the run itself.
-  for (uint64_t pid : starting_) setup_->head->host->kill(pid);
+  setup_->head->host->end_job(setup_->record.id);
+  setup_->head->host->drop_files(setup_->record.id, "");
   std::error_code ignored;
   fs::remove_all(setup_->record.home + "/policies", ignored);
   fs::remove_all(team_folder(), ignored);
@@ -237,23 +272,31 @@ void RunState::finish_if_ended() {
 
 void RunState::start_worker(uint32_t slot) {
   const HeadContext& head = *setup_->head;
-  WorkerProcessStarted started{.slot = slot, .token = random_token()};
-  const WorkerLaunch launch{.job = setup_->record.id,
-                            .slot = slot,
-                            .token = started.token,
-                            .port = head.port,
-                            .credentials_folder = head.credentials_folder,
-                            .log_path = setup_->record.home + "/workers.log"};
-  auto pid = head.host->start(launch, [address = address_](const ProcessEnd& end) {
-    caf::anon_send(address, WorkerProcessEnded{end});
-  });
-  if (pid) {
-    started.pid = *pid;
-    starting_.insert(*pid);
-  } else {
-    started.failure = pid.error().message;
-  }
-  self_->send(address_, std::move(started));
+  const JobSpec& job = setup_->prepared.job;
+  WorkerLaunch launch{.job = setup_->record.id,
+                      .slot = slot,
+                      .token = random_token(),
+                      .port = head.port,
+                      .credentials_folder = head.credentials_folder,
+                      .log_path = setup_->record.home + "/workers.log",
+                      .node = node_of(slot),
+                      .home = setup_->record.home,
+                      .patience_seconds = static_cast<uint32_t>(job.resources.reconnect_seconds)};
+  if (!job.policy.model.empty()) launch.reads.push_back(job.policy.model);
+  head.host->start(
+      launch,
+      [address = address_, slot, token = launch.token](const Result<uint64_t>& pid) {
+        WorkerProcessStarted started{.slot = slot, .token = token};
+        if (pid) {
+          started.pid = *pid;
+        } else {
+          started.failure = pid.error().message;
+        }
+        caf::anon_send(address, std::move(started));
+      },
+      [address = address_](const ProcessEnd& end) {
+        caf::anon_send(address, WorkerProcessEnded{end});
+      });
 }
 
 void RunState::kill_worker(uint32_t, uint64_t pid) { setup_->head->host->kill(pid); }
@@ -311,7 +354,10 @@ void RunState::keep_best(const PointRecord& point) {
   const Status kept = checkpoints_->keep_best(point);
   if (!kept) setup_->sink->noted("the best checkpoint is not kept: " + kept.error().message);
 }
-void RunState::forget_point(const PointRecord& point) { checkpoints_->forget(point); }
+void RunState::forget_point(const PointRecord& point) {
+  checkpoints_->forget(point);
+  setup_->head->host->drop_files(setup_->record.id, checkpoints_->path(point));
+}
 Result<std::string> RunState::take_policy(const PointRecord& point, PolicyVersion version) {
   const std::string path = fmt::format("{}/policies/version_{}.from_{}.safetensors",
                                        setup_->record.home, number(version), point.folder);
@@ -325,6 +371,7 @@ Result<std::string> RunState::take_policy(const PointRecord& point, PolicyVersio
 void RunState::remove_policy(const std::string& path) {
   std::error_code ignored;
   fs::remove(path, ignored);
+  setup_->head->host->drop_files(setup_->record.id, path);
 }
 
 RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,

@@ -73,6 +73,7 @@ struct RunSetup {
   uint64_t epoch = 0;
   PreparedJob prepared{};
   JobHistory history{};
+  std::vector<std::string> nodes{};  // Where each slot is, by the host's name.
   std::shared_ptr<MetricsSink> sink{};
   std::shared_ptr<RunGauge> gauge = std::make_shared<RunGauge>();
   std::function<void(RunResult)> ended{};  // Called once, from the actor's thread.
@@ -114,6 +115,8 @@ class RunState : public RunPorts {
     bool waits = false;  // For room on a disk.
   };
   std::string team_folder() const;
+  std::string node_of(uint32_t slot) const;
+  Result<std::vector<std::string>> team_addresses(uint32_t num_ranks) const;
   void submit_waiting();
   void note_full_disk();
   void note_waiting(Peer& peer, const Heartbeat& heartbeat);
@@ -125,7 +128,6 @@ class RunState : public RunPorts {
   std::optional<Checkpoints> checkpoints_{};
   std::unique_ptr<JobRun> run_{};
   std::set<uint64_t> started_{};                      // Process ids that the run knows.
-  std::set<uint64_t> starting_{};                     // Those that it does not know yet.
   std::map<uint64_t, Peer> peers_{};                  // By the epoch of their lease.
   caf::strong_actor_ptr greeting_{};                  // Who says hello right now.
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.

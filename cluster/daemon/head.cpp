@@ -2,6 +2,7 @@
 
 #include <caf/all.hpp>
 
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,12 +16,25 @@
 #include "cluster/daemon/lifeline.h"
 #include "cluster/daemon/process_card.h"
 #include "cluster/daemon/process_host.h"
+#include "cluster/nodes/cluster_host.h"
+#include "cluster/nodes/inventory.h"
+#include "schemas/check.h"
 #include "schemas/records_codec.h"
 
 namespace troupe::cluster {
 namespace {
 
+// What placements call this host.
+constexpr char kOwnHost[] = "head";
+
 constexpr auto kDrainLook = std::chrono::milliseconds(100);
+
+// Sessions of another head's are never taken for one of this one's.
+uint64_t random_session() {
+  uint64_t number = 0;
+  TROUPE_CHECK(::getrandom(&number, sizeof(number), 0) == sizeof(number));
+  return number >> 1;
+}
 
 // A failed job may be resumed.
 bool may_change(JobState state) { return !is_terminal(state) || state == JobState::kFailed; }
@@ -35,7 +49,7 @@ class Head::Implementation {
   Implementation(const kernels::Backend& backend, std::unique_ptr<actors::ReplayStore> replay,
                  Options options, const std::string& credentials)
       : store(std::move(replay), actors::GroupCommit::kQueueBytesMax, std::move(options.noted)),
-        host({}),
+        host(kOwnHost, {}),
         config(credentials),
         system(config) {
     context.backend = &backend;
@@ -48,12 +62,13 @@ class Head::Implementation {
     context.job_changed = std::move(options.job_changed);
   }
   ~Implementation() {
+    host.close();
     caf::anon_send_exit(scheduler, caf::exit_reason::kill);
     caf::anon_send_exit(hub, caf::exit_reason::kill);
   }
 
   actors::GroupCommit store;
-  ProcessHost host;
+  ClusterHost host;
   actors::HeadContext context{};
   actors::NodeConfig config;
   caf::actor_system system;
@@ -69,6 +84,8 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
                                          std::unique_ptr<actors::ReplayStore> store,
                                          Options options) {
   const std::string credentials = options.folder + "/credentials";
+  const std::string nodes_endpoint = options.nodes_endpoint;
+  const auto keys = options.keys;
   if (Status made = make_credentials(credentials); !made) return made.error();
   if (Status status = actors::check_credentials(credentials); !status) return status.error();
   auto known = store->jobs();
@@ -114,6 +131,20 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
   }
   head.scheduler =
       head.system.spawn(actors::scheduler_actor, &head.context, head.hub, std::move(jobs));
+  if (!nodes_endpoint.empty()) {
+    auto build = build_of_program();
+    if (!build) return build.error();
+    Status opened = head.host.open({.endpoint = nodes_endpoint,
+                                    .ring = keys,
+                                    .roster = {.build = *build,
+                                               .arithmetic_id = backend.arithmetic_id,
+                                               .first_session = random_session()}},
+                                   head.system, head.hub,
+                                   {.node_up = [](const NodeFacts&) {},
+                                    .node_away = [](const std::string&) {},
+                                    .node_gone = [](const std::string&, const std::string&) {}});
+    if (!opened) return opened.error();
+  }
   return std::unique_ptr<Head>(new Head(std::move(implementation)));
 }
 
@@ -133,6 +164,8 @@ Result<ControlReply> Head::ask_and_wait(ControlRequest request,
   if (reply.error) return *reply.error;
   return reply;
 }
+
+uint16_t Head::nodes_port() const { return implementation_->host.port(); }
 
 void Head::leave_nobody() {
   ::unlink(head_card(implementation_->context.credentials_folder).c_str());

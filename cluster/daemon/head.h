@@ -1,5 +1,5 @@
-// The head of a cluster of one machine: the store, the scheduler, the door for workers and the
-// processes, in this process. `troupe run` and the daemon are both one.
+// The head of a cluster: the store, the scheduler, the door for workers and the processes of this
+// host, and the door for other hosts, in this process. `troupe run` and the daemon are both one.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 
 #include "actors/metrics_sink.h"
 #include "actors/replay/replay_store.h"
+#include "cluster/keys/key_ring.h"
 #include "kernels/backend.h"
 #include "schemas/control.h"
 #include "schemas/records.h"
@@ -33,6 +34,9 @@ class Head {
     // A line for people that is about all jobs: the disk is full, or has room again. From a thread
     // of the head's, like the above.
     std::function<void(const std::string&)> noted = [](const std::string&) {};
+    // Where other hosts join; empty: nowhere. With keys of the ring.
+    std::string nodes_endpoint{};  // "tcp://0.0.0.0:7733"
+    std::shared_ptr<KeyRing> keys{};
   };
 
   // `store` is the one in store_folder(options.folder). Jobs that it holds go on. `backend`
@@ -47,6 +51,9 @@ class Head {
   void ask(ControlRequest request, std::function<void(ControlReply)> answer);
   // The same, waiting. kUnknownOutcome when there is no answer in time.
   Result<ControlReply> ask_and_wait(ControlRequest request, std::chrono::milliseconds patience);
+
+  // Where other hosts join; 0: nowhere.
+  uint16_t nodes_port() const;
 
   // From now on workers end with this head, however it ends.
   void leave_nobody();

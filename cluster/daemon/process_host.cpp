@@ -184,7 +184,7 @@ Result<uint64_t> ProcessHost::start(const actors::WorkerLaunch& launch,
     ::waitpid(pid, nullptr, 0);
     return failed("watch a new process", reason);
   }
-  Child child{launch.slot, std::move(process), {}, std::move(ended)};
+  Child child{launch.job, launch.slot, std::move(process), {}, std::move(ended)};
   if (!launch.credentials_folder.empty()) {
     child.card = worker_card(launch.credentials_folder, launch.job, launch.slot);
     // Without it the next head would not find the process, which then ends by itself.
@@ -216,7 +216,7 @@ std::vector<actors::Survivor> ProcessHost::take_over(
       continue;
     }
     survivors.push_back({worker.slot, static_cast<uint64_t>(card->pid), card->word});
-    children_.emplace(card->pid, Child{worker.slot, std::move(process), worker.path, ended});
+    children_.emplace(card->pid, Child{job, worker.slot, std::move(process), worker.path, ended});
   }
   wake();
   return survivors;
@@ -239,6 +239,13 @@ void ProcessHost::kill(uint64_t pid) {
   const auto child = children_.find(static_cast<pid_t>(pid));
   if (child == children_.end()) return;
   send_kill(child->second.process);
+}
+
+void ProcessHost::end_job(uint64_t job) {
+  const std::lock_guard guard(mutex_);
+  for (const auto& [pid, child] : children_) {
+    if (child.job == job) send_kill(child.process);
+  }
 }
 
 void ProcessHost::wake() const {

@@ -25,7 +25,7 @@ inline constexpr char kTokenVariable[] = "TROUPE_WORKER_TOKEN";
 // All of it may be called from any thread. A process gets `--slot N --port P --credentials FOLDER`
 // behind its first arguments, no standard input or output and no descriptor but its standard error
 // and the lifeline.
-class ProcessHost final : public actors::SlotHost {
+class ProcessHost {
  public:
   struct Options {
     std::string program = "/proc/self/exe";
@@ -34,27 +34,31 @@ class ProcessHost final : public actors::SlotHost {
 
   explicit ProcessHost(Options options);
   // Kills what is left and reports each end before it returns.
-  ~ProcessHost() override;
+  ~ProcessHost();
   ProcessHost(const ProcessHost&) = delete;
   ProcessHost& operator=(const ProcessHost&) = delete;
 
   // `ended` runs on the host's own thread, possibly before this returns, and may start the next.
   // kInternal, and no call of it, when the program or the log cannot be opened.
   Result<uint64_t> start(const actors::WorkerLaunch& launch,
-                         std::function<void(const actors::ProcessEnd&)> ended) override;
+                         std::function<void(const actors::ProcessEnd&)> ended);
 
-  std::vector<actors::Survivor> take_over(
-      uint64_t job, const std::string& credentials_folder,
-      std::function<void(const actors::ProcessEnd&)> ended) override;
+  // What an earlier run of the same program has left of a job; each process is from now on like one
+  // of start().
+  std::vector<actors::Survivor> take_over(uint64_t job, const std::string& credentials_folder,
+                                          std::function<void(const actors::ProcessEnd&)> ended);
 
   // Kills what an earlier head has left of other jobs than those.
   static void end_left(const std::string& credentials_folder,
                        const std::function<bool(uint64_t job)>& goes_on);
 
-  void kill(uint64_t pid) override;
+  // SIGKILL, also to a process that is stopped. Nothing happens when it is gone already.
+  void kill(uint64_t pid);
+  void end_job(uint64_t job);
 
  private:
   struct Child {
+    uint64_t job = 0;
     uint32_t slot = 0;
     Descriptor process{};  // A pidfd: it never means a later process with the same number.
     std::string card{};    // A file that names it; may be empty.

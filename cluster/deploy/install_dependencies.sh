@@ -10,7 +10,7 @@ packages=(
   libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
   libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev
   libflint-dev libflint-arb-dev libgmp-dev
-  libseccomp-dev python3
+  libseccomp-dev libhwloc-dev python3
   doctest-dev
 )
 wanted=(ccache clang-format)  # Useful, not needed: the build works without them.

@@ -1,0 +1,129 @@
+// Worker processes on this host and on those that have joined it. To the runs of jobs a worker of
+// another host is an actor like any other: one here stands for it and passes on what it is told.
+#pragma once
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/slot_host.h"
+#include "cluster/daemon/process_host.h"
+#include "cluster/nodes/file_service.h"
+#include "cluster/nodes/node_door.h"
+
+namespace troupe::cluster {
+
+// A node that has joined, for people and for placement.
+struct NodeFacts {
+  std::string name{};
+  std::string address{};
+  HostFacts facts{};
+  bool is_away = false;
+};
+
+class ClusterHost final : public actors::SlotHost {
+ public:
+  // Called from any thread, in order.
+  struct Watcher {
+    std::function<void(const NodeFacts&)> node_up{};
+    std::function<void(const std::string& node)> node_away{};
+    std::function<void(const std::string& node, const std::string& why)> node_gone{};
+  };
+
+  // What jobs that are placed call this host.
+  ClusterHost(std::string own_name, ProcessHost::Options options)
+      : own_name_(std::move(own_name)), local_(std::move(options)) {}
+  ~ClusterHost() override;
+
+  // Listens for other hosts; what their workers say goes to the hub. All of it outlives `close`.
+  Status open(NodeDoor::Options options, caf::actor_system& system, caf::actor hub,
+              Watcher watcher);
+  // Nobody else is heard from now on.
+  void close();
+  uint16_t port() const { return door_ ? door_->port() : 0; }
+
+  ProcessHost& local() { return local_; }
+  std::vector<NodeFacts> nodes() const;
+
+  void start(const actors::WorkerLaunch& launch, std::function<void(Result<uint64_t>)> started,
+             std::function<void(const actors::ProcessEnd&)> ended) override;
+  std::vector<actors::Survivor> take_over(
+      uint64_t job, const std::string& credentials_folder,
+      std::function<void(const actors::ProcessEnd&)> ended) override;
+  void kill(uint64_t pid) override;
+  void end_job(uint64_t job) override;
+  bool is_here(const std::string& node) const override { return node.empty() || node == own_name_; }
+  std::string address_of(const std::string& node) const override;
+  void drop_files(uint64_t job, const std::string& path) override;
+
+ private:
+  using Ended = std::function<void(const actors::ProcessEnd&)>;
+
+  struct Node {
+    uint32_t number = 0;  // In ids of its processes.
+    std::string address{};
+    HostFacts facts{};
+    bool is_there = false;
+    bool is_away = false;
+    std::map<uint64_t, caf::actor> proxies{};  // Of its workers, by their connections.
+  };
+  struct Starting {
+    std::string node{};
+    uint64_t job = 0;
+    uint32_t slot = 0;
+    std::string token{};
+    std::string home{};
+    std::function<void(Result<uint64_t>)> started{};
+    Ended ended{};
+    bool is_unwanted = false;
+  };
+  struct Remote {
+    std::string node{};
+    uint64_t job = 0;
+    uint32_t slot = 0;
+    std::string token{};
+    std::string home{};
+    Ended ended{};  // Empty: nobody has asked for it yet.
+  };
+
+  void joined(const std::string& name, const NodeHello& hello, const std::string& address);
+  void away(const std::string& name, bool is_away);
+  void gone(const std::string& name, const std::string& why);
+  void said(const std::string& name, FromNode message);
+  void take(const std::string& name, const NodeProcesses& list);
+  void take(const std::string& name, const ProcessStarted& started);
+  void take(const std::string& name, const ProcessEnded& ended);
+  void take(const std::string& name, WorkerSays says);
+  void end_all_of(const std::string& name, std::vector<std::function<void()>>& calls);
+  uint64_t id_of(const Node& node, uint64_t pid) const {
+    return static_cast<uint64_t>(node.number) << 32 | pid;
+  }
+
+  const std::string own_name_;
+  ProcessHost local_;
+  FileService files_{};
+  caf::actor_system* system_ = nullptr;
+  caf::actor hub_{};
+  Watcher watcher_{};
+  std::unique_ptr<NodeDoor> door_{};
+  mutable std::mutex mutex_{};
+  // All below: guarded by mutex_.
+  bool is_open_ = false;
+  std::map<std::string, Node> nodes_{};
+  std::map<uint64_t, Starting> starting_{};  // By request.
+  std::map<uint64_t, Remote> remote_{};      // By id.
+  std::string own_address_{};                // By which nodes reach this host.
+  uint64_t next_request_ = 1;
+};
+
+// The process's number on its own host.
+inline uint64_t host_pid(uint64_t id) { return id & 0xffffffff; }
+
+}  // namespace troupe::cluster
