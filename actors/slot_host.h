@@ -37,6 +37,8 @@ struct Survivor {
   uint32_t slot = 0;
   uint64_t pid = 0;
   std::string token{};
+  // Its host's daemon has kept it, also where it is a learner, which begins again at a point.
+  bool is_kept = false;
 };
 
 class SlotHost {

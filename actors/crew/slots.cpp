@@ -39,7 +39,7 @@ Slots::Slots(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox
 void Slots::start(double now, const std::vector<Survivor>& survivors) {
   for (const Survivor& one : survivors) {
     const bool is_wanted = one.slot < slots_.size() && slots_[one.slot].state == State::kDown &&
-                           !slots_[one.slot].roles.learner;
+                           (one.is_kept || !slots_[one.slot].roles.learner);
     if (!is_wanted) {
       outbox_.add(pool::Kill{one.slot, one.pid});
       continue;

@@ -34,7 +34,8 @@ class Slots {
   Slots(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox& outbox);
 
   // ---- What has happened. Times are seconds of any one clock.
-  // Processes of an earlier head are taken back, except a learner: it begins at a recovery point.
+  // Processes of an earlier head are taken back, except a learner that nobody has kept: it is about
+  // to end.
   void start(double now, const std::vector<Survivor>& survivors);
   void started(uint32_t slot, std::string token, uint64_t pid, double now);
   std::optional<SlotLost> start_failed(uint32_t slot, const std::string& reason, double now);

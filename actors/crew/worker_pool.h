@@ -45,7 +45,7 @@ class WorkerPool {
   WorkerPool(std::vector<SlotPlan> slots, Lease lease, Options options);
 
   // ---- What has happened. Times are seconds of any one clock.
-  // Processes of an earlier head are taken back, except a learner: it begins at a recovery point.
+  // Processes of an earlier head are taken back, except a learner that nobody has kept.
   void start(double now, const std::vector<Survivor>& survivors = {});
   // What was counted before this head began.
   void restore_attempts(const std::vector<AttemptRecord>& attempts);

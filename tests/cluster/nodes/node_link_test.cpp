@@ -1,0 +1,253 @@
+// The door of a head and the dialer of a node, over real sockets, with a bad network in between.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <mutex>
+
+#include "cluster/keys/curve_socket.h"
+#include "cluster/nodes/node_dialer.h"
+#include "cluster/nodes/node_door.h"
+#include "tests/support/process.h"
+#include "tests/support/tcp_forwarder.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tree_kill.h"
+
+using namespace troupe;
+using namespace troupe::cluster;
+using namespace troupe::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Keys {
+  Keys() {
+    REQUIRE(init_keys(folder()));
+    add("b", KeyKind::kNode);
+  }
+  std::string folder() const { return dir.file("keys"); }
+  KeyFile add(const std::string& name, KeyKind kind) {
+    REQUIRE(add_key(folder(), {.kind = kind, .name = name}, dir.file(name + ".key")));
+    return key(name);
+  }
+  KeyFile key(const std::string& name) const { return *read_key_file(dir.file(name + ".key")); }
+
+  TempDir dir{};
+};
+
+// What a head hears of its nodes.
+class TestHead {
+ public:
+  explicit TestHead(const Keys& keys, uint64_t first_session = 1) {
+    auto ring = KeyRing::open({.folder = keys.folder(), .look_every = 0ms});
+    REQUIRE(ring);
+    auto door = NodeDoor::open(
+        {.endpoint = "tcp://127.0.0.1:0",
+         .ring = *ring,
+         .roster = {.build = "b1", .arithmetic_id = "cpu-1", .first_session = first_session}},
+        {.joined = [this](const std::string&, const NodeHello&,
+                          const std::string&) { add(&joined); },
+         .away = [this](const std::string&) { add(&away); },
+         .back = [this](const std::string&) { add(&back); },
+         .gone = [this](const std::string&, const std::string&) { add(&gone); },
+         .said =
+             [this](const std::string& node, FromNode message) {
+               const std::lock_guard lock(mutex_);
+               if (node != "b") others_.push_back(node);
+               if (auto* says = std::get_if<WorkerSays>(&message)) {
+                 heard_.push_back(says->peer);
+                 bytes_ += says->envelope.size();
+               }
+             },
+         .asked_for_file =
+             [](const std::string&, FileRequest request,
+                const std::function<void(FileReply)>& answer) {
+               answer({.request_id = request.request_id});
+             }});
+    REQUIRE(door);
+    door_ = std::move(*door);
+  }
+  NodeDoor& door() { return *door_; }
+  std::vector<uint64_t> heard() const {
+    const std::lock_guard lock(mutex_);
+    return heard_;
+  }
+  size_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    return bytes_;
+  }
+  std::vector<std::string> others() const {
+    const std::lock_guard lock(mutex_);
+    return others_;
+  }
+
+  std::atomic<int> joined{0}, away{0}, back{0}, gone{0};
+
+ private:
+  static void add(std::atomic<int>* count) { ++*count; }
+
+  mutable std::mutex mutex_{};
+  std::vector<uint64_t> heard_{};
+  size_t bytes_ = 0;
+  std::vector<std::string> others_{};
+  std::unique_ptr<NodeDoor> door_{};
+};
+
+class TestNode {
+ public:
+  TestNode(const KeyFile& key, uint16_t port, uint64_t instance = 1) {
+    auto dialer = NodeDialer::open(
+        {.endpoint = "tcp://127.0.0.1:" + std::to_string(port),
+         .key = key,
+         .member = {.hello = {.instance = instance, .build = "b1", .arithmetic_id = "cpu-1"}}},
+        {.joined =
+             [this] {
+               ++joined;
+               return NodeProcesses{};
+             },
+         .back = [this] { ++back; },
+         .silent = [this] { ++silent; },
+         .refused = [this](const std::string&, bool) { ++refused; },
+         .heard =
+             [this](ToNode message) {
+               const std::lock_guard lock(mutex_);
+               if (auto* kill = std::get_if<KillProcess>(&message)) heard_.push_back(kill->pid);
+             },
+         .disk_free_bytes = [] { return 0; }});
+    REQUIRE(dialer);
+    dialer_ = std::move(*dialer);
+  }
+  NodeDialer& dialer() { return *dialer_; }
+  std::vector<uint64_t> heard() const {
+    const std::lock_guard lock(mutex_);
+    return heard_;
+  }
+
+  std::atomic<int> joined{0}, back{0}, silent{0}, refused{0};
+
+ private:
+  mutable std::mutex mutex_{};
+  std::vector<uint64_t> heard_{};
+  std::unique_ptr<NodeDialer> dialer_{};
+};
+
+std::vector<uint64_t> numbers(uint64_t count) {
+  std::vector<uint64_t> all;
+  for (uint64_t i = 1; i <= count; ++i) all.push_back(i);
+  return all;
+}
+
+double seconds_until(const std::function<bool()>& is_so, std::chrono::milliseconds patience) {
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(comes_true(is_so, patience));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+TEST_CASE("node_link: what is said arrives once and in order, though connections break") {
+  const Keys keys;
+  TestHead head(keys);
+  TcpForwarder network({.to_port = head.door().port()});
+  TestNode node(keys.key("b"), network.port());
+  REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
+  constexpr uint64_t kMessages = 3'000;
+  for (uint64_t i = 1; i <= kMessages; ++i) {
+    head.door().say("b", KillProcess{i});
+    node.dialer().say(WorkerSays{.peer = i, .envelope = std::vector<std::byte>(i % 7'000)});
+    if (i % 500 == 250) network.break_connections();
+    if (i % 100 == 0) std::this_thread::sleep_for(20ms);
+  }
+  CHECK(comes_true([&] { return head.heard().size() == kMessages; }, 30s));
+  CHECK(comes_true([&] { return node.heard().size() == kMessages; }, 30s));
+  CHECK(head.heard() == numbers(kMessages));
+  CHECK(node.heard() == numbers(kMessages));
+  CHECK(head.joined == 1);
+  CHECK(node.joined == 1);
+  CHECK(node.back > 0);
+}
+
+TEST_CASE("node_link: a cut is noticed and mended within seconds, and loses nothing") {
+  const Keys keys;
+  TestHead head(keys);
+  TcpForwarder network({.to_port = head.door().port()});
+  TestNode node(keys.key("b"), network.port());
+  REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
+  network.cut();
+  CHECK(seconds_until([&] { return head.away == 1 && node.silent == 1; }, 20s) < 4);
+  head.door().say("b", KillProcess{1});
+  node.dialer().say(WorkerSays{.peer = 1, .envelope = {}});
+  std::this_thread::sleep_for(4s);
+  network.mend();
+  CHECK(seconds_until([&] { return head.back == 1 && node.back == 1; }, 20s) < 4);
+  CHECK(comes_true([&] { return node.heard() == numbers(1) && head.heard() == numbers(1); }, 5s));
+  CHECK(head.gone == 0);
+  CHECK(node.joined == 1);
+}
+
+TEST_CASE("node_link: over a slow line what is big does not make a node seem away") {
+  const Keys keys;
+  TestHead head(keys);
+  TcpForwarder network({.to_port = head.door().port(), .delay = 50ms, .bytes_per_second = 12.5e6});
+  TestNode node(keys.key("b"), network.port());
+  REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
+  constexpr size_t kBytes = 40 << 20;
+  node.dialer().say(WorkerSays{.peer = 1, .envelope = std::vector<std::byte>(kBytes)});
+  CHECK(comes_true([&] { return head.bytes() == kBytes; }, 60s));
+  CHECK(head.away == 0);
+  CHECK(node.silent == 0);
+  // Each byte once, and a little around it.
+  CHECK(network.bytes() < kBytes * 1.05);
+}
+
+TEST_CASE("node_link: another head begins another session") {
+  const Keys keys;
+  auto first = std::make_unique<TestHead>(keys, 1);
+  const uint16_t port = first->door().port();
+  TcpForwarder network({.to_port = port});
+  TestNode node(keys.key("b"), network.port());
+  REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
+  first.reset();
+  auto ring = KeyRing::open({.folder = keys.folder()});
+  std::atomic<int> joined{0};
+  auto second = NodeDoor::open(
+      {.endpoint = "tcp://127.0.0.1:" + std::to_string(port),
+       .ring = *ring,
+       .roster = {.build = "b1", .arithmetic_id = "cpu-1", .first_session = 99}},
+      {.joined = [&](const std::string&, const NodeHello&, const std::string&) { ++joined; },
+       .away = [](const std::string&) {},
+       .back = [](const std::string&) {},
+       .gone = [](const std::string&, const std::string&) {},
+       .said = [](const std::string&, const FromNode&) {},
+       .asked_for_file = [](const std::string&, const FileRequest&,
+                            const std::function<void(FileReply)>&) {}});
+  REQUIRE(second);
+  CHECK(seconds_until([&] { return joined == 1 && node.joined == 2; }, 20s) < 4);
+}
+
+TEST_CASE("node_link: strangers are not heard") {
+  Keys keys;
+  const KeyFile user = keys.add("u", KeyKind::kUser);
+  const KeyFile revoked = keys.add("r", KeyKind::kNode);
+  REQUIRE(revoke_key(keys.folder(), "r"));
+  KeyFile foreign = keys.key("b");
+  foreign.keys = *make_curve_keys();
+  TestHead head(keys);
+  {
+    const TestNode of_user(user, head.door().port(), 2);
+    const TestNode of_revoked(revoked, head.door().port(), 3);
+    const TestNode of_foreign(foreign, head.door().port(), 4);
+    std::this_thread::sleep_for(1s);
+    CHECK(of_user.joined + of_revoked.joined + of_foreign.joined == 0);
+  }
+  CHECK(head.joined == 0);
+  // Nor is one that had joined, from the moment when its key is none any more.
+  TestNode node(keys.key("b"), head.door().port());
+  REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
+  REQUIRE(revoke_key(keys.folder(), "b"));
+  CHECK(comes_true([&] { return head.gone == 1; }, 20s));
+  const size_t before = head.heard().size();
+  node.dialer().say(WorkerSays{.peer = 1, .envelope = {}});
+  std::this_thread::sleep_for(500ms);
+  CHECK(head.heard().size() == before);
+  CHECK(head.others().empty());
+}
