@@ -72,6 +72,10 @@ struct ProcessEnded {
   lastWords @5 :Text;  # Of its standard error.
 }
 
+struct NodeLeaves {
+  isNow @0 :Bool;  # Nothing runs there any more.
+}
+
 struct WorkerEnvelope {
   # From or to a worker of the node.
 
@@ -116,6 +120,7 @@ struct FromNode {
     workerSays @5 :WorkerEnvelope;
     workerGone @6 :UInt64;  # Its connection.
     file @7 :FileRequest;
+    leaves @8 :NodeLeaves;
   }
 }
 

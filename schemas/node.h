@@ -95,6 +95,11 @@ struct ProcessEnded {
   std::string last_words{};  // Of its standard error.
 };
 
+// It is about to end: nothing new is to be begun there.
+struct NodeLeaves {
+  bool is_now = false;  // Nothing runs there any more.
+};
+
 // An envelope of a worker's; `peer` is its connection to the node's daemon.
 struct WorkerSays {
   uint64_t peer = 0;
@@ -128,7 +133,7 @@ struct FileRequest {
 };
 
 using FromNode = std::variant<NodeHello, NodeProcesses, NodeBeat, ProcessStarted, ProcessEnded,
-                              WorkerSays, WorkerGone, FileRequest>;
+                              WorkerSays, WorkerGone, FileRequest, NodeLeaves>;
 
 // ---- To a node.
 

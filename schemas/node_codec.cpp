@@ -203,6 +203,7 @@ void to_wire(wire::FromNode::Builder to, const FromNode& from) {
                  },
                  [&](const WorkerGone& one) { to.setWorkerGone(one.peer); },
                  [&](const FileRequest& one) { to_wire(to.initFile(), one); },
+                 [&](const NodeLeaves& one) { to.initLeaves().setIsNow(one.is_now); },
              },
              from);
 }
@@ -228,6 +229,8 @@ FromNode from_wire(wire::FromNode::Reader from, FieldReader& fields) {
       return WorkerGone{from.getWorkerGone()};
     case wire::FromNode::FILE:
       return from_wire(from.getFile(), fields);
+    case wire::FromNode::LEAVES:
+      return NodeLeaves{from.getLeaves().getIsNow()};
   }
   fields.refuse("its kind is unknown");
   return {};

@@ -142,6 +142,7 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
                                    head.system, head.hub,
                                    {.node_up = [](const NodeFacts&) {},
                                     .node_away = [](const std::string&) {},
+         .node_leaves = [](const std::string&) {},
                                     .node_gone = [](const std::string&, const std::string&) {}});
     if (!opened) return opened.error();
   }

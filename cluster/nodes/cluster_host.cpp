@@ -260,6 +260,7 @@ void ClusterHost::said(const std::string& name, FromNode message) {
                    caf::anon_send_exit(found->second, caf::exit_reason::remote_link_unreachable);
                    node.proxies.erase(found);
                  },
+                 [&](const NodeLeaves&) { watcher_.node_leaves(name); },
                  // The roster's, or beside the session.
                  [](const NodeHello&) {},
                  [](const NodeBeat&) {},

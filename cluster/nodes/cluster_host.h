@@ -34,6 +34,7 @@ class ClusterHost final : public actors::SlotHost {
   struct Watcher {
     std::function<void(const NodeFacts&)> node_up{};
     std::function<void(const std::string& node)> node_away{};
+    std::function<void(const std::string& node)> node_leaves{};
     std::function<void(const std::string& node, const std::string& why)> node_gone{};
   };
 

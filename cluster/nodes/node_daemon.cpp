@@ -36,6 +36,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kLook = std::chrono::milliseconds(100);
+// Longer than most steps; what is cut off costs the time since a recovery point.
+constexpr auto kLeavePatience = std::chrono::minutes(2);
 constexpr size_t kLastWordsMax = 16 << 10;
 
 uint64_t random_number() {
@@ -190,7 +192,14 @@ class NodeDaemon {
         if (waited > std::chrono::seconds(process.patience_seconds)) processes_->kill(pid);
       }
     }
-    say_to_people("stopping; its workers end");
+    if (!running_.empty() && !unheard_since_) {
+      say_to_people("leaving once what runs here is elsewhere; a second signal stops now");
+      dialer_->say(NodeLeaves{});
+      changed_.wait_for(lock, kLeavePatience, [this] { return running_.empty(); });
+    }
+    say_to_people("stopping");
+    lock.unlock();
+    dialer_->say_last(NodeLeaves{.is_now = true});
     return ok();
   }
 
@@ -279,6 +288,7 @@ class NodeDaemon {
   void ended(uint64_t job, const actors::ProcessEnd& end) {
     const std::lock_guard lock(mutex_);
     running_.erase(end.pid);
+    changed_.notify_all();
     ProcessEnded told{.job = job,
                       .slot = end.slot,
                       .pid = end.pid,

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <chrono>
-#include <cstring>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -20,6 +22,7 @@ namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);
 constexpr int kBatchMax = 256;
+constexpr auto kLastPatience = std::chrono::seconds(2);
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -49,7 +52,27 @@ class NodeDialer::Impl {
 
   void say(FromNode message) { mailbox_->put(std::move(message)); }
 
+  void say_last(FromNode message) {
+    std::unique_lock lock(mutex_);
+    last_ = std::move(message);
+    // The thread looks often enough by itself.
+    said_last_.wait_for(lock, kLastPatience, [this] { return !last_; });
+  }
+
  private:
+  // Hands over the last word, and notices when the head has it.
+  void say_what_is_last() {
+    const std::lock_guard lock(mutex_);
+    if (!last_) return;
+    if (!is_last_said_) {
+      member_.say(*last_);
+      is_last_said_ = true;
+    } else if (member_.bytes_waiting() == 0) {
+      last_.reset();
+      said_last_.notify_all();
+    }
+  }
+
   void dial() {
     socket_ = zmq::socket_t(context_, zmq::socket_type::dealer);
     set_link_limits(socket_);
@@ -83,6 +106,7 @@ class NodeDialer::Impl {
           member_.say(item);
         }
       }
+      say_what_is_last();
       look_for_connections();
       const bool has_more = take_in();
       member_.set_disk_free(handlers_.disk_free_bytes());
@@ -148,6 +172,10 @@ class NodeDialer::Impl {
   zmq::socket_t socket_{};
   zmq::socket_t events_{};
   uint64_t num_dialled_ = 0;
+  std::mutex mutex_{};
+  std::condition_variable said_last_{};
+  std::optional<FromNode> last_{};  // Guarded by mutex_.
+  bool is_last_said_ = false;       // Guarded by mutex_.
   std::thread thread_{};
 };
 
@@ -161,6 +189,7 @@ Result<std::unique_ptr<NodeDialer>> NodeDialer::open(Options options, Handlers h
 }
 
 void NodeDialer::say(FromNode message) { impl_->say(std::move(message)); }
+void NodeDialer::say_last(FromNode message) { impl_->say_last(std::move(message)); }
 void NodeDialer::ask_for_file(FileRequest request) { impl_->say(std::move(request)); }
 
 }  // namespace troupe::cluster

@@ -40,6 +40,8 @@ class NodeDialer {
   void say(FromNode message);
   // Beside the session: it may be lost, and is asked again by whoever asks.
   void ask_for_file(FileRequest request);
+  // The last word; returns when the head has it, or none can be had within a while.
+  void say_last(FromNode message);
 
  private:
   class Impl;

@@ -97,6 +97,11 @@ bool NodeRoster::heard(const std::string& name, const LinkHeader& header,
     node->owes_header = true;
     return true;
   }
+  if (const auto* leaves = std::get_if<NodeLeaves>(&*message);
+      leaves != nullptr && leaves->is_now) {
+    give_up(name, "it has left");
+    return false;
+  }
   events_.push_back(Said{name, std::move(*message)});
   return true;
 }

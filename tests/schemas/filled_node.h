@@ -39,6 +39,7 @@ inline std::vector<FromNode> filled_from_node() {
           .job = 1, .slot = 2, .pid = 3, .exit_code = -4, .signal = 5, .last_words = "words"},
       WorkerSays{.peer = 1, .envelope = {std::byte{2}}},
       WorkerGone{.peer = 1},
+      NodeLeaves{.is_now = true},
       FileRequest{.request_id = 1, .job = 2, .what = ListFolder{"path"}},
       FileRequest{.request_id = 1, .job = 2, .what = ReadFile{.path = "p", .offset = 3, .size = 4}},
       FileRequest{.request_id = 1,
@@ -90,6 +91,7 @@ inline bool same(const WorkerSays& a, const WorkerSays& b) {
   return a.peer == b.peer && a.envelope == b.envelope;
 }
 inline bool same(const WorkerGone& a, const WorkerGone& b) { return a.peer == b.peer; }
+inline bool same(const NodeLeaves& a, const NodeLeaves& b) { return a.is_now == b.is_now; }
 inline bool same(const ListFolder& a, const ListFolder& b) { return a.path == b.path; }
 inline bool same(const ReadFile& a, const ReadFile& b) {
   return a.path == b.path && a.offset == b.offset && a.size == b.size;
