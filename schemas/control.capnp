@@ -57,6 +57,17 @@ struct ResumeJob {
   id @0 :UInt64;
 }
 
+struct ShowServer {
+  # Who serves, and as whom it knows the one who asks.
+}
+
+struct FollowJob {
+  # Over the network: events of this job come over this connection for a while, if it is one of the
+  # caller's.
+
+  id @0 :UInt64;
+}
+
 struct ControlRequest {
   union {
     submit @0 :SubmitJob;
@@ -67,6 +78,8 @@ struct ControlRequest {
     cancel @5 :CancelJob;
     pause @6 :PauseJob;
     resume @7 :ResumeJob;
+    showServer @8 :ShowServer;
+    follow @9 :FollowJob;
   }
 }
 
@@ -80,6 +93,13 @@ struct JobSummary {
   home @6 :Text;
   weightsSha256 @7 :Text;
   money @8 :Float64;
+  owner @9 :Text;  # Name of the user's key; empty: whoever may open the daemon's own sockets.
+}
+
+struct ServerFacts {
+  protocol @0 :UInt32;  # Of envelope.h.
+  name @1 :Text;  # Of the key that the caller showed; empty at the daemon's own sockets.
+  isOperator @2 :Bool;  # The caller sees and changes everybody's jobs.
 }
 
 struct ControlReply {
@@ -88,6 +108,7 @@ struct ControlReply {
   lines @2 :List(Text);  # logs
   events @3 :List(Data);  # watch: encoded RunEvents.
   next @4 :UInt64;  # logs, watch: where to go on. jobs: the next firstId, 0 when complete.
+  server @5 :ServerFacts;  # showServer; null elsewhere.
 }
 
 struct RunStarted {

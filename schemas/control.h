@@ -50,8 +50,29 @@ struct ResumeJob {
   uint64_t id = 0;
 };
 
-using ControlRequest =
-    std::variant<SubmitJob, ListJobs, ShowJob, JobLogs, WatchJob, CancelJob, PauseJob, ResumeJob>;
+// Who serves, and as whom it knows the one who asks.
+struct ShowServer {};
+// Over the network: events of this job come over this connection for kFollowSeconds, if it is one
+// of the caller's. They have three frames: nothing, the topic, a RunEvent.
+struct FollowJob {
+  uint64_t id = 0;
+};
+inline constexpr int kFollowSeconds = 30;
+
+using ControlRequest = std::variant<SubmitJob, ListJobs, ShowJob, JobLogs, WatchJob, CancelJob,
+                                    PauseJob, ResumeJob, ShowServer, FollowJob>;
+
+// Who asks, as the daemon knows it from the connection: no part of a message.
+struct Asker {
+  std::string name{};        // Of a user's key; empty: local_operator.
+  bool is_operator = false;  // Sees and changes everybody's jobs; others only their own.
+
+  bool may_see(const std::string& owner) const {
+    return is_operator || (!name.empty() && owner == name);
+  }
+};
+// Who may open the daemon's own sockets.
+inline Asker local_operator() { return {.is_operator = true}; }
 
 struct JobSummary {
   uint64_t id = 0;
@@ -63,6 +84,13 @@ struct JobSummary {
   std::string home{};
   std::string weights_sha256{};
   double money = 0;
+  std::string owner{};  // Name of the user's key; empty: who may open the daemon's own sockets.
+};
+
+struct ServerFacts {
+  uint32_t protocol = 0;     // Of envelope.h.
+  std::string name{};        // Of the key that the caller showed.
+  bool is_operator = false;  // The caller sees and changes everybody's jobs.
 };
 
 struct ControlReply {
@@ -71,6 +99,7 @@ struct ControlReply {
   std::vector<std::string> lines{};  // logs
   std::vector<std::vector<std::byte>> events{};  // watch: encoded RunEvents.
   uint64_t next = 0;  // logs, watch: where to go on. jobs: the next first_id, 0 when complete.
+  std::optional<ServerFacts> server{};  // ShowServer.
 };
 
 // ---- The feed: what MetricsSink is told, published under the topic "job/<id>/".

@@ -96,6 +96,32 @@ ResumeJob from_wire(wire::ResumeJob::Reader from, FieldReader&) {
   };
 }
 
+void to_wire(wire::ShowServer::Builder, const ShowServer&) {}
+
+ShowServer from_wire(wire::ShowServer::Reader, FieldReader&) { return {}; }
+
+void to_wire(wire::FollowJob::Builder to, const FollowJob& from) { to.setId(from.id); }
+
+FollowJob from_wire(wire::FollowJob::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+  };
+}
+
+void to_wire(wire::ServerFacts::Builder to, const ServerFacts& from) {
+  to.setProtocol(from.protocol);
+  to.setName(wire::to_text(from.name, kNameBytesMax));
+  to.setIsOperator(from.is_operator);
+}
+
+ServerFacts from_wire(wire::ServerFacts::Reader from, FieldReader& fields) {
+  return {
+      .protocol = from.getProtocol(),
+      .name = fields.text(from.getName(), kNameBytesMax, "name"),
+      .is_operator = from.getIsOperator(),
+  };
+}
+
 void to_wire(wire::JobSummary::Builder to, const JobSummary& from) {
   to.setId(from.id);
   to.setName(wire::to_text(from.name, kNameBytesMax));
@@ -106,6 +132,7 @@ void to_wire(wire::JobSummary::Builder to, const JobSummary& from) {
   to.setHome(wire::to_text(from.home, kNameBytesMax));
   to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
   to.setMoney(from.money);
+  to.setOwner(wire::to_text(from.owner, kNameBytesMax));
 }
 
 JobSummary from_wire(wire::JobSummary::Reader from, FieldReader& fields) {
@@ -119,6 +146,7 @@ JobSummary from_wire(wire::JobSummary::Reader from, FieldReader& fields) {
       .home = fields.text(from.getHome(), kNameBytesMax, "home"),
       .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
       .money = from.getMoney(),
+      .owner = fields.text(from.getOwner(), kNameBytesMax, "owner"),
   };
 }
 
@@ -132,6 +160,7 @@ void to_wire(wire::ControlReply::Builder to, const ControlReply& from) {
   wire::to_blobs(to.initEvents(wire::to_size(from.events, kControlListMax)), from.events,
                  kControlBytesMax);
   to.setNext(from.next);
+  if (from.server) to_wire(to.initServer(), *from.server);
 }
 
 ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
@@ -141,6 +170,8 @@ ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
       .lines = fields.texts(from.getLines(), kControlListMax, kTextBytesMax, "lines"),
       .events = fields.blobs(from.getEvents(), kControlListMax, kControlBytesMax, "events"),
       .next = from.getNext(),
+      .server =
+          from.hasServer() ? std::optional(from_wire(from.getServer(), fields)) : std::nullopt,
   };
 }
 
@@ -222,6 +253,8 @@ struct ControlRequestWriter {
   void operator()(const CancelJob& from) { to_wire(to.initCancel(), from); }
   void operator()(const PauseJob& from) { to_wire(to.initPause(), from); }
   void operator()(const ResumeJob& from) { to_wire(to.initResume(), from); }
+  void operator()(const ShowServer& from) { to_wire(to.initShowServer(), from); }
+  void operator()(const FollowJob& from) { to_wire(to.initFollow(), from); }
 };
 
 struct RunEventWriter {
@@ -289,6 +322,10 @@ ControlRequest from_wire(wire::ControlRequest::Reader from, FieldReader& fields)
       return from_wire(from.getPause(), fields);
     case wire::ControlRequest::RESUME:
       return from_wire(from.getResume(), fields);
+    case wire::ControlRequest::SHOW_SERVER:
+      return from_wire(from.getShowServer(), fields);
+    case wire::ControlRequest::FOLLOW:
+      return from_wire(from.getFollow(), fields);
   }
   fields.refuse("the kind of request is unknown");
   return {};

@@ -27,6 +27,7 @@ struct JobRecord {
   stepsDone @9 :UInt64;
   weightsSha256 @10 :Text;  # At its end.
   checkpoint @11 :Text;  # Folder of the last one, at its end.
+  owner @12 :Text;  # Name of the key of the user who submitted it; empty: at the daemon's sockets.
 }
 
 enum JobState {

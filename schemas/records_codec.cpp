@@ -66,6 +66,7 @@ void to_wire(wire::JobRecord::Builder to, const JobRecord& from) {
   to.setStepsDone(from.steps_done);
   to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
   to.setCheckpoint(wire::to_text(from.checkpoint, kNameBytesMax));
+  to.setOwner(wire::to_text(from.owner, kNameBytesMax));
 }
 
 JobRecord from_wire(wire::JobRecord::Reader from, FieldReader& fields) {
@@ -83,6 +84,7 @@ JobRecord from_wire(wire::JobRecord::Reader from, FieldReader& fields) {
       .steps_done = from.getStepsDone(),
       .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
       .checkpoint = fields.text(from.getCheckpoint(), kNameBytesMax, "checkpoint"),
+      .owner = fields.text(from.getOwner(), kNameBytesMax, "owner"),
   };
 }
 

@@ -32,6 +32,8 @@ Error no_such_job(uint64_t id) {
   return invalid_argument(fmt::format("there is no job {}; troupe jobs lists them", id));
 }
 
+Error not_of_a_job() { return invalid_argument("the scheduler is asked about jobs only"); }
+
 // Reading data and verifying recovery points takes as long as it takes, away from the scheduler.
 Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord record,
                                           uint64_t epoch) {
@@ -77,7 +79,7 @@ void SchedulerState::begin(SchedulerActor::pointer self, SchedulerActor address,
   for (KnownJob& known : jobs) {
     const JobRecord& record = known.record;
     queue_.restore(record.id, record.state);
-    by_request_[record.request_id] = record.id;
+    by_request_[{record.owner, record.request_id}] = record.id;
     Job& job = jobs_[record.id];
     job.epoch = known.epoch;
     job.record = std::move(known.record);
@@ -88,7 +90,7 @@ void SchedulerState::begin(SchedulerActor::pointer self, SchedulerActor address,
 void SchedulerState::ask(const Ask& ask) {
   const auto find = [&](uint64_t id, auto found) {
     const auto job = jobs_.find(id);
-    if (job == jobs_.end()) {
+    if (job == jobs_.end() || !ask.asker.may_see(job->second.record.owner)) {
       ask.answer(failed(no_such_job(id)));
     } else {
       found(job->second);
@@ -99,11 +101,15 @@ void SchedulerState::ask(const Ask& ask) {
     reply.jobs.push_back(summary(job));
     ask.answer(std::move(reply));
   };
+  const auto change_one = [&](uint64_t id, Status (JobQueue::*verb)(uint64_t)) {
+    find(id, [&](const Job&) { change(id, verb, ask.answer); });
+  };
   std::visit(Overloaded{
-                 [&](const SubmitJob& one) { submit(one, ask.answer); },
+                 [&](const SubmitJob& one) { submit(one, ask.asker.name, ask.answer); },
                  [&](const ListJobs& list) {
                    ControlReply reply;
                    for (auto job = jobs_.lower_bound(list.first_id); job != jobs_.end(); ++job) {
+                     if (!ask.asker.may_see(job->second.record.owner)) continue;
                      if (reply.jobs.size() == kControlListMax) {
                        reply.next = job->first;
                        break;
@@ -116,15 +122,20 @@ void SchedulerState::ask(const Ask& ask) {
                  // Lines and events are somebody else's; what there is of the job is told.
                  [&](const JobLogs& one) { find(one.id, show); },
                  [&](const WatchJob& one) { find(one.id, show); },
-                 [&](const CancelJob& one) { change(one.id, &JobQueue::cancel, ask.answer); },
-                 [&](const PauseJob& one) { change(one.id, &JobQueue::pause, ask.answer); },
-                 [&](const ResumeJob& one) { change(one.id, &JobQueue::resume, ask.answer); },
+                 [&](const CancelJob& one) { change_one(one.id, &JobQueue::cancel); },
+                 [&](const PauseJob& one) { change_one(one.id, &JobQueue::pause); },
+                 [&](const ResumeJob& one) { change_one(one.id, &JobQueue::resume); },
+                 // The front door's own.
+                 [&](const ShowServer&) { ask.answer(failed(not_of_a_job())); },
+                 [&](const FollowJob&) { ask.answer(failed(not_of_a_job())); },
              },
              ask.request);
 }
 
-void SchedulerState::submit(const SubmitJob& submit, std::function<void(ControlReply)> answer) {
-  if (const auto known = by_request_.find(submit.request_id); known != by_request_.end()) {
+void SchedulerState::submit(const SubmitJob& submit, const std::string& owner,
+                            std::function<void(ControlReply)> answer) {
+  const std::pair request(owner, submit.request_id);
+  if (const auto known = by_request_.find(request); known != by_request_.end()) {
     // Acknowledged only once the first one is durable.
     for (Writing& writing : writing_) {
       if (writing.job != known->second) continue;
@@ -142,9 +153,12 @@ void SchedulerState::submit(const SubmitJob& submit, std::function<void(ControlR
   }
   const uint64_t id = jobs_.empty() ? 1 : jobs_.rbegin()->first + 1;
   Job& job = jobs_[id];
-  job.record = {
-      .id = id, .request_id = submit.request_id, .spec = submit.job, .home = head_->home_of(id)};
-  by_request_[submit.request_id] = id;
+  job.record = {.id = id,
+                .request_id = submit.request_id,
+                .spec = submit.job,
+                .home = head_->home_of(id),
+                .owner = owner};
+  by_request_[request] = id;
   // It is queued once it is durable: what was not acknowledged does not run.
   write(id, std::move(answer), WhenFull::kRefuse);
 }
@@ -152,10 +166,6 @@ void SchedulerState::submit(const SubmitJob& submit, std::function<void(ControlR
 void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
                             std::function<void(ControlReply)> answer) {
   const auto job = jobs_.find(id);
-  if (job == jobs_.end()) {
-    answer(failed(no_such_job(id)));
-    return;
-  }
   if (!queue_.has(id)) {
     answer(
         failed({ErrorCode::kOverloaded, fmt::format("job {} is being accepted; ask again", id)}));
@@ -235,7 +245,7 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
     queue_.submit(done.job);
     obey_queue();
   } else if (is_new) {
-    by_request_.erase(done.record.request_id);
+    by_request_.erase({done.record.owner, done.record.request_id});
     jobs_.erase(done.job);
     if (recorded.was_tried) make_forgotten(done.job);
   }
@@ -388,7 +398,8 @@ JobSummary SchedulerState::summary(const Job& job) const {
           .steps_total = static_cast<uint64_t>(record.spec.sft.steps + record.spec.grpo.steps),
           .home = record.home,
           .weights_sha256 = record.weights_sha256,
-          .money = job.gauge ? job.gauge->money.load() : job.money};
+          .money = job.gauge ? job.gauge->money.load() : job.money,
+          .owner = record.owner};
 }
 
 SchedulerActor::behavior_type scheduler_actor(SchedulerActor::stateful_pointer<SchedulerState> self,

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/controller/run_actor.h"
@@ -17,9 +18,11 @@
 
 namespace troupe::actors {
 
-// `answer` is called once, from any thread, after what was asked is durable.
+// `answer` is called once, from any thread, after what was asked is durable. A job that is not the
+// asker's to see is answered like one that is not there.
 struct Ask {
   ControlRequest request{};
+  Asker asker{};
   std::function<void(ControlReply)> answer{};
 };
 // No more jobs are begun, the running one stops at its next step; `drained` is called when it has.
@@ -84,7 +87,8 @@ class SchedulerState {
     std::vector<std::function<void(ControlReply)>> answers{};
   };
 
-  void submit(const SubmitJob& submit, std::function<void(ControlReply)> answer);
+  void submit(const SubmitJob& submit, const std::string& owner,
+              std::function<void(ControlReply)> answer);
   void change(uint64_t job, Status (JobQueue::*verb)(uint64_t),
               std::function<void(ControlReply)> answer);
   void write(uint64_t job, std::function<void(ControlReply)> answer = {},
@@ -102,7 +106,7 @@ class SchedulerState {
   caf::actor hub_{};
   JobQueue queue_{};
   std::map<uint64_t, Job> jobs_{};
-  std::map<std::string, uint64_t> by_request_{};
+  std::map<std::pair<std::string, std::string>, uint64_t> by_request_{};  // Owner and request id.
   std::deque<Writing> writing_{};
   uint64_t running_ = 0;
   RunActor run_{};

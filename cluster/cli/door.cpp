@@ -4,12 +4,18 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <thread>
 
 #include "cluster/cli/interrupt.h"
+#include "cluster/keys/keys_folder.h"
+#include "cluster/keys/toml_texts.h"
+#include "cluster/monitor/text.h"
+#include "model/formats/file.h"
 #include "schemas/control_codec.h"
+#include "schemas/nearest.h"
 
 namespace troupe::cluster {
 namespace {
@@ -20,10 +26,70 @@ using Clock = std::chrono::steady_clock;
 // daemon was started anew.
 constexpr std::chrono::milliseconds kQuiet{2'000};
 constexpr std::chrono::milliseconds kLook{100};
+constexpr size_t kServersBytesMax = 256 << 10;
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+Result<FrontDoorClient::Options> over_network(const HostPort& address, const std::string& key) {
+  auto file = read_key_file(key);
+  if (!file) return file.error();
+  if (file->kind != KeyKind::kUser) {
+    return invalid_argument(fmt::format(
+        "{} is the key of a node, {}; users have keys of their own, from troupe keys user", key,
+        file->name));
+  }
+  return FrontDoorClient::Options{
+      .network =
+          FrontDoorClient::Network{.address = address, .key = std::move(*file), .key_path = key}};
+}
+
+// Nothing where it is a folder's name.
+Result<std::optional<FrontDoorClient::Options>> find_named_server(const ServerChoice& choice) {
+  const std::string path = servers_file();
+  const auto text = model::read_file(path, kServersBytesMax);
+  if (!text) return text.error();
+  const auto servers = read_toml_texts(*text, path);
+  if (!servers) return servers.error();
+  const auto found = servers->tables.find(choice.server);
+  if (found == servers->tables.end()) {
+    if (servers->tables.empty() || std::filesystem::exists(choice.server)) {
+      return std::optional<FrontDoorClient::Options>{};
+    }
+    std::vector<std::string> names;
+    for (const auto& [name, table] : servers->tables) names.push_back(printable(name));
+    return invalid_argument(fmt::format("{} names no server {}; it names {}", path,
+                                        printable(choice.server),
+                                        nearest_first_list(choice.server, names)));
+  }
+  for (const auto& [key, value] : found->second) {
+    if (key == "address" || key == "key") continue;
+    return invalid_argument(fmt::format("{}: [{}] has no {}; it has address and key", path,
+                                        choice.server, printable(key)));
+  }
+  const auto value_of = [&](const char* key) {
+    const auto value = found->second.find(key);
+    return value == found->second.end() ? std::string() : value->second;
+  };
+  auto address = parse_host_port(value_of("address"));
+  if (!address) {
+    return invalid_argument(
+        fmt::format("{}: [{}] address: {}", path, choice.server, address.error().message));
+  }
+  std::string key = choice.key.empty() ? value_of("key") : choice.key;
+  if (key.empty()) {
+    return invalid_argument(
+        fmt::format("{}: [{}] has no key = \"/path/of/NAME.key\"", path, choice.server));
+  }
+  // A relative one lies beside the file that names it.
+  if (choice.key.empty()) {
+    key = (std::filesystem::path(path).parent_path() / key).lexically_normal().string();
+  }
+  auto options = over_network(*address, key);
+  if (!options) return options.error();
+  return std::optional(std::move(*options));
 }
 
 }  // namespace
@@ -37,11 +103,26 @@ std::string default_door_folder() {
   return {};
 }
 
-void add_server_option(Command& command, std::string& folder) {
+void add_door_folder_option(Command& command, std::string& folder) {
   folder = default_door_folder();
   command.add_option("--server", folder,
                      "The daemon's folder; default $TROUPE_SERVER, $XDG_RUNTIME_DIR/troupe or "
                      "~/.local/state/troupe/door");
+}
+
+void add_server_options(Command& command, ServerChoice& choice) {
+  choice.server = default_door_folder();
+  command.add_option("--server", choice.server,
+                     "The daemon: its folder, a name in ~/.config/troupe/servers.toml, or "
+                     "host:port with --key; default $TROUPE_SERVER, $XDG_RUNTIME_DIR/troupe or "
+                     "~/.local/state/troupe/door");
+  command.add_option("--key", choice.key,
+                     "Your key at a daemon of another host, which troupe keys user made there");
+}
+
+std::string servers_file() {
+  const std::string folder = config_folder();
+  return folder.empty() ? "" : folder + "/servers.toml";
 }
 
 Status check_door_folder(const std::string& folder) {
@@ -52,9 +133,36 @@ Status check_door_folder(const std::string& folder) {
       "set; set one of them, or say --server DIR");
 }
 
-Result<std::unique_ptr<FrontDoorClient>> connect_to(const std::string& folder) {
-  if (Status known = check_door_folder(folder); !known) return known.error();
-  return FrontDoorClient::connect({.folder = folder});
+Result<FrontDoorClient::Options> find_server(const ServerChoice& choice) {
+  if (Status known = check_door_folder(choice.server); !known) return known.error();
+  const bool is_path = choice.server.find('/') != std::string::npos;
+  const bool is_address = !is_path && choice.server.find(':') != std::string::npos;
+  if (!is_path && !is_address && model::is_file(servers_file())) {
+    auto named = find_named_server(choice);
+    if (!named) return named.error();
+    if (*named) return **named;
+  }
+  if (!is_address) {
+    if (choice.key.empty()) return FrontDoorClient::Options{.folder = choice.server};
+    return invalid_argument(fmt::format(
+        "--key goes with --server host:port, and {} is a folder of this host", choice.server));
+  }
+  auto address = parse_host_port(choice.server);
+  if (!address) return address.error();
+  if (choice.key.empty()) {
+    return invalid_argument(
+        fmt::format("{} is on the network, where it wants a key: say --key FILE, with the file "
+                    "that troupe keys "
+                    "user made on that host",
+                    choice.server));
+  }
+  return over_network(*address, choice.key);
+}
+
+Result<std::unique_ptr<FrontDoorClient>> connect_to(const ServerChoice& choice) {
+  auto options = find_server(choice);
+  if (!options) return options.error();
+  return FrontDoorClient::connect(std::move(*options));
 }
 
 Result<std::vector<JobSummary>> list_jobs(FrontDoorClient& client) {
@@ -66,6 +174,13 @@ Result<std::vector<JobSummary>> list_jobs(FrontDoorClient& client) {
     if (reply->next <= first_id) return jobs;  // 0 when complete.
     first_id = reply->next;
   }
+}
+
+std::vector<JobSummary> without_own_name(std::vector<JobSummary> jobs,
+                                         const FrontDoorClient& client) {
+  if (client.server().is_operator) return jobs;
+  for (JobSummary& job : jobs) job.owner.clear();
+  return jobs;
 }
 
 Result<JobSummary> only_job(const Result<ControlReply>& reply) {
@@ -88,7 +203,8 @@ nlohmann::ordered_json to_json(const JobSummary& job) {
           {"steps_total", job.steps_total},
           {"home", job.home},
           {"weights_sha256", job.weights_sha256},
-          {"money", job.money}};
+          {"money", job.money},
+          {"owner", job.owner}};
 }
 
 void pause_for(std::chrono::milliseconds duration) {

@@ -20,19 +20,38 @@ namespace troupe::cluster {
 std::string default_door_folder();
 Status check_door_folder(const std::string& folder);
 
-// --server, whose default is the above.
-void add_server_option(Command& command, std::string& folder);
+// --server of the daemon itself, whose default is the above.
+void add_door_folder_option(Command& command, std::string& folder);
 
-Result<std::unique_ptr<FrontDoorClient>> connect_to(const std::string& folder);
+// Which daemon a command is for.
+struct ServerChoice {
+  std::string server{};  // A folder, a name in servers.toml, or host:port with a key.
+  std::string key{};     // Path of a key file.
+};
+
+// --server and --key, which outlive the reading.
+void add_server_options(Command& command, ServerChoice& choice);
+
+// Where names of servers are: servers.toml beside the keys folder.
+std::string servers_file();
+
+// kInvalidArgument for a name that nobody knows, the nearest one first, for a host without a key or
+// a key without a host, and for a key file that cannot be used.
+Result<FrontDoorClient::Options> find_server(const ServerChoice& choice);
+
+Result<std::unique_ptr<FrontDoorClient>> connect_to(const ServerChoice& choice);
 
 // All jobs, page after page.
 Result<std::vector<JobSummary>> list_jobs(FrontDoorClient& client);
+// For people who see their own jobs only, and need not be told whose they are.
+std::vector<JobSummary> without_own_name(std::vector<JobSummary> jobs,
+                                         const FrontDoorClient& client);
 // The one job that a reply to show or a change is about.
 Result<JobSummary> only_job(const Result<ControlReply>& reply);
 Result<JobSummary> show_job(FrontDoorClient& client, uint64_t id);
 
-// {"id","name","state","message","steps_done","steps_total","home","weights_sha256","money"}. Names
-// are whatever users gave, and may be no UTF-8.
+// {"id","name","state","message","steps_done","steps_total","home","weights_sha256","money",
+// "owner"}. Names are whatever users gave, and may be no UTF-8.
 nlohmann::ordered_json to_json(const JobSummary& job);
 
 // Waits, and returns early when the user asks for the stop.

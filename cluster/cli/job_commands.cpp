@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds kLogPeriod{500};
 
 struct JobCommand {
   uint64_t id = 0;
-  std::string server{};
+  ServerChoice server{};
   bool is_json = false;
   bool is_following = false;
 };
@@ -30,7 +30,7 @@ std::shared_ptr<JobCommand> add_job_options(Command& command) {
   command.add_option("id", state->id, "The job's id, as troupe jobs prints it")
       .required()
       .check(check_whole_number);
-  add_server_option(command, state->server);
+  add_server_options(command, state->server);
   return state;
 }
 
@@ -49,7 +49,8 @@ Status print_jobs(const JobCommand& command) {
     print_json(list);
     return ok();
   }
-  for (const std::string& line : job_table(*jobs)) std::printf("%s\n", line.c_str());
+  for (const std::string& line : job_table(without_own_name(*jobs, **client)))
+    std::printf("%s\n", line.c_str());
   return ok();
 }
 
@@ -59,6 +60,7 @@ void print_job(const JobSummary& job) {
   };
   row("id", std::to_string(job.id));
   row("name", job.name);
+  row("owner", job.owner);
   row("state", name(job.state));
   row("message", job.message);
   row("steps", fmt::format("{}/{}", job.steps_done, job.steps_total));
@@ -134,7 +136,7 @@ void add_jobs(Command& program, int& exit_code) {
   Command command = program.add_command("jobs", "List the daemon's jobs");
   command.footer("Example:\n  troupe jobs\n  troupe jobs --json");
   auto state = std::make_shared<JobCommand>();
-  add_server_option(command, state->server);
+  add_server_options(command, state->server);
   command.add_flag("--json", state->is_json, "A JSON array of the jobs");
   command.callback([state, &exit_code] {
     const Status done = print_jobs(*state);

@@ -144,7 +144,8 @@ void add_keys(Command& program, int& exit_code) {
   Command revoked = add_one("revoke", "Let somebody in no longer", revoke);
   add_name(revoked);
   revoked.footer(
-      "Connections that they have are not answered any more either. Jobs of theirs stay.\n"
+      "Connections that they have are not answered any more either. Jobs of theirs stay, and are\n"
+      "those of whoever gets a key of the same name later.\n"
       "Example:\n  troupe keys revoke alice");
 }
 

@@ -20,7 +20,7 @@ namespace {
 
 struct SubmitCommand {
   std::string job{};
-  std::string server{};
+  ServerChoice server{};
   std::string request_id{};
   std::vector<std::string> overrides{};
   bool is_json = false;
@@ -35,8 +35,21 @@ Result<std::string> random_request_id() {
   return fmt::format("{:016x}{:016x}", bits[0], bits[1]);
 }
 
+// What is wrong with its data or its policy is said here and now, not when its turn comes.
+Status check_files(const JobSpec& job) {
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  // Which programs are trusted there, only the daemon knows.
+  const auto prepared = actors::prepare_job(**backend, job, std::nullopt);
+  return prepared ? ok() : Status(prepared.error());
+}
+
 Result<JobSummary> submit(const SubmitCommand& command) {
-  auto job = load_job(command.job, command.overrides);
+  const auto server = find_server(command.server);
+  if (!server) return server.error();
+  const bool is_elsewhere = server->network.has_value();
+  auto job =
+      load_job(command.job, command.overrides, is_elsewhere ? PathsOf::kHead : PathsOf::kThisHost);
   if (!job) return job.error();
   std::string request_id = command.request_id;
   if (request_id.empty()) {
@@ -48,15 +61,10 @@ Result<JobSummary> submit(const SubmitCommand& command) {
     return invalid_argument(fmt::format("--request-id has {} bytes and may have {}",
                                         request_id.size(), kRequestIdBytesMax));
   }
-  auto client = connect_to(command.server);
+  auto client = FrontDoorClient::connect(*server);
   if (!client) return client.error();
-  // What is wrong with its data or its policy is said here and now, not when its turn comes.
-  auto backend = kernels::cpu_backend();
-  if (!backend) return backend.error();
-  // Which programs are trusted there, only the daemon knows.
-  if (auto prepared = actors::prepare_job(**backend, *job, std::nullopt); !prepared) {
-    return prepared.error();
-  }
+  // Of another host's files nothing can be said here.
+  if (Status checked = is_elsewhere ? ok() : check_files(*job); !checked) return checked.error();
   auto submitted = only_job((*client)->ask(SubmitJob{request_id, *job}));
   if (!submitted && submitted.error().code == ErrorCode::kUnknownOutcome) {
     return Error{ErrorCode::kUnknownOutcome, fmt::format("{}; the same job, once: --request-id {}",
@@ -71,11 +79,13 @@ void add_submit(Command& program, int& exit_code) {
   Command command = program.add_command("submit", "Give a job to the daemon");
   command.footer(
       "Prints the job's id once the job is durable. The same request id is the same job, however\n"
-      "often it is sent.\n"
-      "Example:\n  troupe submit job.toml --set grpo.steps=100\n  troupe watch 1");
+      "often it is sent. To a daemon of another host the job's paths are that host's, and "
+      "absolute.\n"
+      "Example:\n  troupe submit job.toml --set grpo.steps=100\n  troupe watch 1\n"
+      "  troupe submit job.toml --server head:7070 --key alice.key");
   auto state = std::make_shared<SubmitCommand>();
   command.add_option("job", state->job, "The job file").required();
-  add_server_option(command, state->server);
+  add_server_options(command, state->server);
   command.add_option("--set", state->overrides, "table.key=value, over what the file says")
       .may_repeat();
   command.add_option("--request-id", state->request_id, "Name of this submit; default: random");

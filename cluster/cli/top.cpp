@@ -44,7 +44,7 @@ Status show_live(FrontDoorClient& client) {
     // A daemon that is away for a moment is no reason to leave the page.
     std::string message;
     if (auto listed = list_jobs(client)) {
-      jobs = std::move(*listed);
+      jobs = without_own_name(std::move(*listed), client);
       const auto running = running_job(jobs);
       if (!running) {
         followed.reset();
@@ -68,7 +68,7 @@ Status show_live(FrontDoorClient& client) {
   return ok();
 }
 
-Status top(const std::string& server) {
+Status top(const ServerChoice& server) {
   const bool is_live = can_redraw(stdout);
   if (is_live) watch_for_interrupts();
   auto client = connect_to(server);
@@ -76,7 +76,8 @@ Status top(const std::string& server) {
   if (is_live) return show_live(**client);
   const auto jobs = list_jobs(**client);
   if (!jobs) return jobs.error();
-  for (const std::string& line : job_table(*jobs)) std::printf("%s\n", line.c_str());
+  for (const std::string& line : job_table(without_own_name(*jobs, **client)))
+    std::printf("%s\n", line.c_str());
   return ok();
 }
 
@@ -88,8 +89,8 @@ void add_top(Command& program, int& exit_code) {
       "The jobs, and the page of the one that runs. Ctrl-C leaves it. Once, as plain lines, when\n"
       "standard output is no terminal.\n"
       "Example:\n  troupe top");
-  auto server = std::make_shared<std::string>();
-  add_server_option(command, *server);
+  auto server = std::make_shared<ServerChoice>();
+  add_server_options(command, *server);
   command.callback([server, &exit_code] {
     const Status done = top(*server);
     exit_code = done ? 0 : report("top", done.error());

@@ -10,6 +10,7 @@
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/trusted_verifiers.h"
 #include "cluster/daemon/daemon.h"
+#include "cluster/keys/keys_folder.h"
 #include "kernels/cpu/cpu_backend.h"
 
 namespace troupe::cluster {
@@ -20,7 +21,8 @@ std::string default_home() {
   return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.local/state/troupe";
 }
 
-Status serve(DaemonOptions options, const std::vector<std::string>& trusted_verifiers) {
+Status serve(DaemonOptions options, const std::string& listen,
+             const std::vector<std::string>& trusted_verifiers) {
   auto trusted = read_trusted_verifiers(trusted_verifiers);
   if (!trusted) return trusted.error();
   options.trusted_programs = std::move(*trusted);
@@ -30,6 +32,11 @@ Status serve(DaemonOptions options, const std::vector<std::string>& trusted_veri
         "where the store is to lie cannot be told: HOME is not set; set it, or say --home DIR");
   }
   if (Status known = check_door_folder(options.server); !known) return known;
+  if (!listen.empty()) {
+    auto address = parse_host_port(listen);
+    if (!address) return invalid_argument("--listen " + address.error().message);
+    options.listen = std::move(*address);
+  }
   std::error_code ignored;
   options.home = std::filesystem::absolute(options.home, ignored).lexically_normal().string();
   auto backend = kernels::cpu_backend();
@@ -47,17 +54,27 @@ int run_trouped(int argc, char** argv) {
   program.footer(
       "Users talk to it with troupe submit, jobs, show, watch, logs, cancel, pause, resume and "
       "top.\nSIGTERM stops it after the step under way; its jobs go on with the next daemon.\n"
-      "Example:\n  trouped --home /srv/troupe &\n  troupe submit job.toml");
+      "Example:\n  trouped --home /srv/troupe &\n  troupe submit job.toml\n"
+      "For users of other hosts:\n  troupe keys init\n  troupe keys user alice\n"
+      "  trouped --home /srv/troupe --listen 0.0.0.0:7070 &");
   DaemonOptions options;
   options.home = default_home();
   bool is_head = false;
   program.add_flag("--head", is_head, "This host is the head of the cluster, as it always is yet");
   program.add_option("--home", options.home, "Folder of the store and of the jobs").show_default();
-  add_server_option(program, options.server);
+  add_door_folder_option(program, options.server);
+  std::string listen;
+  program.add_option("--listen", listen,
+                     "ADDR:PORT for users of other hosts, who have keys: 0.0.0.0 is all addresses, "
+                     "port 0 any that is free");
+  options.keys = default_keys_folder();
+  program.add_option("--keys", options.keys,
+                     "The keys of those who may come in there, made with troupe keys; default "
+                     "$XDG_CONFIG_HOME/troupe/keys or ~/.config/troupe/keys");
   std::vector<std::string> trusted_verifiers;
   add_trusted_verifier_option(program, trusted_verifiers);
   if (const auto ended = program.read(argc, argv)) return *ended;
-  const Status served = serve(std::move(options), trusted_verifiers);
+  const Status served = serve(std::move(options), listen, trusted_verifiers);
   if (served) return 0;
   std::fprintf(stderr, "trouped: %s\n", served.error().message.c_str());
   return exit_code(served.error());

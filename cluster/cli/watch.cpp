@@ -19,7 +19,7 @@ constexpr std::chrono::milliseconds kStatePeriod{1'000};
 
 struct WatchCommand {
   uint64_t id = 0;
-  std::string server{};
+  ServerChoice server{};
   bool is_json = false;
 };
 
@@ -78,7 +78,7 @@ void add_watch(Command& program, int& exit_code) {
   command.add_option("id", state->id, "The job's id, as troupe jobs prints it")
       .required()
       .check(check_whole_number);
-  add_server_option(command, state->server);
+  add_server_options(command, state->server);
   command.add_flag("--json", state->is_json, "The job as one JSON object at the end");
   command.callback([state, &exit_code] {
     const auto job = watch(*state);

@@ -14,6 +14,7 @@
 #include "cluster/daemon/head.h"
 #include "cluster/gateway/front_door.h"
 #include "cluster/jobs/job_file.h"
+#include "cluster/keys/key_ring.h"
 #include "cluster/monitor/metrics_feed.h"
 #include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
@@ -38,23 +39,22 @@ constexpr rlim_t kOwnDescriptors = 448;
 constexpr rlim_t kDescriptorsWanted = 4'096;
 constexpr rlim_t kConnectionsMin = 16;
 
-// How many connections each of the door's two sockets may have, so that there are always enough
+// How many connections each of the door's sockets may have, so that there are always enough
 // descriptors for the daemon's own files.
-Result<size_t> connections_max() {
+Result<size_t> connections_max(size_t num_sockets) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return size_t{kConnectionsMin};
   if (limit.rlim_cur < kDescriptorsWanted) {
     limit.rlim_cur = std::min(limit.rlim_max, kDescriptorsWanted);
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-  const rlim_t needed = kOwnDescriptors + 2 * kConnectionsMin;
+  const rlim_t needed = kOwnDescriptors + num_sockets * kConnectionsMin;
   if (limit.rlim_cur < needed) {
     return invalid_argument(fmt::format(
         "the limit of open files is {} and the daemon needs {}: raise it, e.g. with ulimit -n",
         limit.rlim_cur, needed));
   }
-  const rlim_t connections = (limit.rlim_cur - kOwnDescriptors) / 2;
-  return std::min(static_cast<size_t>(connections), FrontDoor::Options().connections_max);
+  return static_cast<size_t>((limit.rlim_cur - kOwnDescriptors) / num_sockets);
 }
 
 ControlReply failed(Error error) {
@@ -91,16 +91,27 @@ class Daemon {
       : backend_(backend), options_(options) {}
 
   Status run() {
-    const auto connections = connections_max();
+    const auto connections = connections_max(options_.listen ? 3 : 2);
     if (!connections) return connections.error();
+    FrontDoor::Options door_options{.folder = options_.server};
+    door_options.connections_max = std::min(*connections, door_options.connections_max);
+    if (options_.listen) {
+      auto keys = KeyRing::open({.folder = options_.keys, .noted = [](const std::string& line) {
+                                   fmt::print(stderr, "trouped: {}\n", line);
+                                 }});
+      if (!keys) return keys.error();
+      FrontDoor::Network network{.address = *options_.listen, .keys = std::move(*keys)};
+      network.connections_max = std::min(*connections, network.connections_max);
+      door_options.network = std::move(network);
+    }
     if (Status status = model::create_folders(options_.home); !status) return status;
     auto store = actors::ReplayStore::open(store_folder(options_.home));
     if (!store) return store.error();
     auto door =
-        FrontDoor::open({.folder = options_.server, .connections_max = *connections},
-                        [this](ControlRequest request, std::function<void(ControlReply)> answer) {
-                          serve(std::move(request), std::move(answer));
-                        });
+        FrontDoor::open(std::move(door_options), [this](ControlRequest request, const Asker& asker,
+                                                        std::function<void(ControlReply)> answer) {
+          serve(std::move(request), asker, std::move(answer));
+        });
     if (!door) return door.error();
     door_ = std::move(*door);
     auto head = Head::open(
@@ -122,7 +133,9 @@ class Daemon {
       const std::lock_guard guard(head_mutex_);
       head_ = head->get();
     }
-    fmt::print(stderr, "trouped: serving {}, jobs in {}\n", options_.server, options_.home);
+    const auto network = door_->network_address();
+    fmt::print(stderr, "trouped: serving {}{}, jobs in {}\n", options_.server,
+               network ? " and " + text_of(*network) : "", options_.home);
     std::mutex mutex;
     std::unique_lock lock(mutex);
     while (!options_.is_interrupted()) {
@@ -145,9 +158,9 @@ class Daemon {
 
  private:
   std::shared_ptr<actors::MetricsSink> watch(const JobRecord& record) {
-    auto watch =
-        std::make_shared<JobWatch>(record, [this](std::string topic, std::vector<std::byte> event) {
-          door_->publish(std::move(topic), std::move(event));
+    auto watch = std::make_shared<JobWatch>(
+        record, [this, owner = record.owner](std::string topic, std::vector<std::byte> event) {
+          door_->publish(std::move(topic), owner, std::move(event));
         });
     const std::lock_guard lock(mutex_);
     watches_[record.id] = watch;
@@ -160,7 +173,7 @@ class Daemon {
   }
 
   // On the door's thread.
-  void serve(ControlRequest request, std::function<void(ControlReply)> answer) {
+  void serve(ControlRequest request, const Asker& asker, std::function<void(ControlReply)> answer) {
     const std::lock_guard guard(head_mutex_);
     if (head_ == nullptr) {
       answer(failed({ErrorCode::kOverloaded, "the daemon is starting or stopping; ask again"}));
@@ -169,6 +182,7 @@ class Daemon {
     if (const auto* submit = std::get_if<SubmitJob>(&request)) {
       Status valid = cluster::validate(submit->job);
       if (valid) valid = troupe::validate(submit->job);
+      if (valid) valid = check_paths(submit->job);
       if (valid) {
         const auto trusted =
             actors::find_trusted_programs(submit->job.rewards, options_.trusted_programs);
@@ -190,7 +204,7 @@ class Daemon {
         answer(std::move(reply));
       };
     }
-    head_->ask(std::move(request), std::move(answer));
+    head_->ask(std::move(request), asker, std::move(answer));
   }
 
   static void add_lines(ControlReply& reply, uint64_t first) {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cluster/gateway/host_port.h"
 #include "kernels/backend.h"
 #include "schemas/result.h"
 #include "schemas/work.h"
@@ -14,6 +16,9 @@ namespace troupe::cluster {
 struct DaemonOptions {
   std::string home{};    // Store and jobs; created when missing.
   std::string server{};  // Folder of the front door's sockets.
+  // Where users come in from other hosts with their keys, and the folder of those.
+  std::optional<HostPort> listen{};
+  std::string keys{};
   // Programs that may verify without a sandbox, by the names that jobs may use.
   std::vector<TrustedProgram> trusted_programs{};
   std::function<bool()> is_interrupted = [] { return false; };
@@ -21,8 +26,8 @@ struct DaemonOptions {
 
 // Serves until it is interrupted, and then stops the running job at its next step's boundary; that
 // job and those that wait go on with the next daemon. Says on standard error what it does.
-// kInvalidArgument when home or server cannot be used, e.g. because another daemon has them, and
-// when this process may not have enough files open.
+// kInvalidArgument when home, server, keys or the address cannot be used, e.g. because another
+// daemon has them, and when this process may not have enough files open.
 Status run_daemon(const kernels::Backend& backend, const DaemonOptions& options);
 
 }  // namespace troupe::cluster

@@ -149,15 +149,17 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
   return std::unique_ptr<Head>(new Head(std::move(implementation)));
 }
 
-void Head::ask(ControlRequest request, std::function<void(ControlReply)> answer) {
-  caf::anon_send(implementation_->scheduler, actors::Ask{std::move(request), std::move(answer)});
+void Head::ask(ControlRequest request, Asker asker, std::function<void(ControlReply)> answer) {
+  caf::anon_send(implementation_->scheduler,
+                 actors::Ask{std::move(request), std::move(asker), std::move(answer)});
 }
 
 Result<ControlReply> Head::ask_and_wait(ControlRequest request,
                                         std::chrono::milliseconds patience) {
   auto promise = std::make_shared<std::promise<ControlReply>>();
   auto answer = promise->get_future();
-  ask(std::move(request), [promise](ControlReply reply) { promise->set_value(std::move(reply)); });
+  ask(std::move(request), local_operator(),
+      [promise](ControlReply reply) { promise->set_value(std::move(reply)); });
   if (answer.wait_for(patience) != std::future_status::ready) {
     return Error{ErrorCode::kUnknownOutcome, "the scheduler has not answered in time"};
   }

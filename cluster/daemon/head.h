@@ -48,8 +48,8 @@ class Head {
   ~Head();
 
   // `answer` is called once, from any thread, after what was asked is durable.
-  void ask(ControlRequest request, std::function<void(ControlReply)> answer);
-  // The same, waiting. kUnknownOutcome when there is no answer in time.
+  void ask(ControlRequest request, Asker asker, std::function<void(ControlReply)> answer);
+  // The same, as the local operator and waiting. kUnknownOutcome when there is no answer in time.
   Result<ControlReply> ask_and_wait(ControlRequest request, std::chrono::milliseconds patience);
 
   // Where other hosts join; 0: nowhere.

@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <zmq.hpp>
@@ -23,18 +21,15 @@
 #include <thread>
 #include <utility>
 
+#include "cluster/gateway/listener.h"
+#include "cluster/keys/authenticator.h"
+#include "cluster/keys/curve_socket.h"
+#include "cluster/monitor/metrics_feed.h"
 #include "schemas/check.h"
 #include "schemas/control_codec.h"
 #include "schemas/descriptor.h"
+#include "schemas/envelope.h"
 #include "schemas/private_folder.h"
-
-// libzmq ends the process when no descriptor is left for a connection. In this program such a
-// connection waits instead, and is taken when the door has let go of others.
-extern "C" int accept4(int socket, sockaddr* address, socklen_t* size, int flags) {
-  const auto accepted = static_cast<int>(::syscall(SYS_accept4, socket, address, size, flags));
-  if (accepted < 0 && (errno == EMFILE || errno == ENFILE)) errno = EAGAIN;
-  return accepted;
-}
 
 namespace troupe::cluster {
 namespace {
@@ -42,11 +37,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kMessagesWaitingMax = 64;  // Per connection, each way, beside what is in the kernel.
-constexpr int kHandshakeMs = 3'000;
-constexpr int kHeartbeatMs = 5'000;
-constexpr int kHeartbeatTimeoutMs = 20'000;
-constexpr int kBacklog = 64;
-constexpr int kBatchMax = 256;  // Messages that are taken in before answers go out again.
+constexpr size_t kGivenRouteBytes = 5;   // Of a route that libzmq gives.
+constexpr int kBatchMax = 256;           // Messages that are taken in before answers go out again.
 
 std::string reason() { return std::generic_category().message(errno); }
 
@@ -63,96 +55,6 @@ Result<Descriptor> lock_folder(const std::string& folder) {
   }
   return file;
 }
-
-// A bound socket that begins anew when it has too many connections: libzmq itself takes all that
-// come and keeps memory for each. Clients that keep to the rules connect again by themselves.
-class Listener {
- public:
-  Listener(zmq::context_t& context, zmq::socket_type type, const std::string& path,
-           size_t connections_max, int high_water)
-      : path_(path),
-        connections_max_(connections_max),
-        socket_(context, type),
-        events_(context, zmq::socket_type::pair) {
-    socket_.set(zmq::sockopt::linger, 0);
-    socket_.set(zmq::sockopt::sndhwm, high_water);
-    socket_.set(zmq::sockopt::rcvhwm, kMessagesWaitingMax);
-    socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
-    socket_.set(zmq::sockopt::heartbeat_ivl, kHeartbeatMs);
-    socket_.set(zmq::sockopt::heartbeat_timeout, kHeartbeatTimeoutMs);
-    socket_.set(zmq::sockopt::backlog, kBacklog);
-  }
-  ~Listener() {
-    // A monitor that nobody reads would block libzmq's own thread.
-    std::array<std::byte, 6> event{};
-    while (zmq_recv(events_.handle(), event.data(), event.size(), ZMQ_DONTWAIT) >= 0) {
-    }
-    zmq_socket_monitor(socket_.handle(), nullptr, 0);
-    events_.close();
-    socket_.close();
-    ::unlink(path_.c_str());
-  }
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-
-  // Throws zmq::error_t. Whatever lies at the path is replaced.
-  void bind() {
-    const std::string events = "inproc://events" + path_;
-    if (zmq_socket_monitor(socket_.handle(), events.c_str(),
-                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED) != 0) {
-      throw zmq::error_t();
-    }
-    events_.set(zmq::sockopt::linger, 0);
-    events_.connect(events);
-    listen();
-  }
-
-  // Also lets the socket clean up behind connections that ended: it does so only when it is used.
-  // Throws zmq::error_t. True when it began anew.
-  bool count_connections() {
-    (void)socket_.get(zmq::sockopt::events);
-    bool is_new = false;
-    std::array<std::byte, 6> event{};  // 16 bits of what happened and 32 of a value.
-    while (zmq_recv(events_.handle(), event.data(), event.size(), ZMQ_DONTWAIT) >= 0) {
-      zmq_recv(events_.handle(), nullptr, 0, ZMQ_DONTWAIT);  // The address.
-      uint16_t what = 0;
-      std::memcpy(&what, event.data(), sizeof(what));
-      if (what == ZMQ_EVENT_ACCEPTED) ++connections_;
-      if (what == ZMQ_EVENT_DISCONNECTED) --connections_;
-      if (what == ZMQ_EVENT_CLOSED && is_closing_) {
-        // Its connections went with it. Not earlier: closing removes the file at the path.
-        connections_ = 0;
-        is_closing_ = false;
-        listen();
-        is_new = true;
-      }
-    }
-    connections_ = std::max<int64_t>(connections_, 0);
-    if (!is_closing_ && connections_ >= static_cast<int64_t>(connections_max_)) {
-      socket_.unbind(endpoint());
-      is_closing_ = true;
-    }
-    return is_new;
-  }
-
-  void* handle() { return socket_.handle(); }
-  zmq::socket_t& socket() { return socket_; }
-  void* events() { return events_.handle(); }
-
- private:
-  std::string endpoint() const { return "ipc://" + path_; }
-  void listen() {
-    ::unlink(path_.c_str());
-    socket_.bind(endpoint());
-  }
-
-  std::string path_;
-  size_t connections_max_;
-  zmq::socket_t socket_;
-  zmq::socket_t events_;
-  int64_t connections_ = 0;
-  bool is_closing_ = false;
-};
 
 std::vector<std::byte> encode_error(Error error) { return encode(ControlReply{.error = error}); }
 
@@ -171,6 +73,7 @@ class Inbox {
   };
   struct Event {
     std::string topic{};
+    std::string owner{};
     std::vector<std::byte> bytes{};
   };
 
@@ -263,7 +166,8 @@ class FrontDoor::Impl {
         serve_(std::move(serve)),
         lock_(std::move(lock)),
         inbox_(std::make_shared<Inbox>(std::move(wake))),
-        admission_(options_.limits, Clock::now()) {}
+        admission_(options_.limits, Clock::now()),
+        followers_(options_.network ? options_.network->followers : Followers::Limits()) {}
 
   ~Impl() {
     inbox_->close();
@@ -271,14 +175,12 @@ class FrontDoor::Impl {
   }
 
   Status begin() try {
+    if (auto opened = open_network(); !opened) return opened;
     const size_t connections = options_.connections_max;
     control_.emplace(context_, zmq::socket_type::router, control_socket(options_.folder),
                      connections, kMessagesWaitingMax);
     control_->socket().set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kControlBytesMax));
-    // A reply to a client that is gone fails instead of vanishing, and nobody takes over another's
-    // identity.
-    control_->socket().set(zmq::sockopt::router_mandatory, true);
-    control_->socket().set(zmq::sockopt::router_handover, false);
+    set_routing(control_->socket());
     feed_.emplace(context_, zmq::socket_type::pub, feed_socket(options_.folder), connections,
                   static_cast<int>(options_.feed_high_water));
     // What comes in are subscriptions.
@@ -287,6 +189,7 @@ class FrontDoor::Impl {
     // look for control.sock, so it comes last.
     feed_->bind();
     control_->bind();
+    if (network_) network_->bind();
     thread_ = std::thread([this] { run(); });
     return ok();
   } catch (const zmq::error_t& error) {
@@ -294,14 +197,19 @@ class FrontDoor::Impl {
                  fmt::format("cannot open the sockets in {}: {}", options_.folder, error.what())};
   }
 
-  void publish(std::string topic, std::vector<std::byte> event) {
-    if (!inbox_->add(Inbox::Event{std::move(topic), std::move(event)}, options_.events_waiting_max,
-                     options_.event_bytes_waiting_max)) {
+  void publish(std::string topic, std::string owner, std::vector<std::byte> event) {
+    if (!inbox_->add(Inbox::Event{std::move(topic), std::move(owner), std::move(event)},
+                     options_.events_waiting_max, options_.event_bytes_waiting_max)) {
       ++events_lost_;
     }
   }
 
+  std::optional<HostPort> network_address() const {
+    return network_ ? std::optional(network_->address()) : std::nullopt;
+  }
+
   Counts counts() const {
+    const auto knocks = authenticator_ ? authenticator_->counts() : Authenticator::Counts();
     return {.requests = requests_,
             .malformed = malformed_,
             .undecodable = undecodable_,
@@ -309,23 +217,58 @@ class FrontDoor::Impl {
             .unanswered = unanswered_,
             .replies_lost = replies_lost_,
             .events_lost = events_lost_,
-            .restarts = restarts_};
+            .restarts = restarts_,
+            .strangers = strangers_,
+            .admitted = knocks.admitted,
+            .refused = knocks.refused};
   }
 
  private:
-  struct InFlight {
-    zmq::message_t client{};
+  // Who asks, and where an answer goes.
+  struct Client {
+    void* socket = nullptr;  // The one by which it came.
+    zmq::message_t route{};
     zmq::message_t tag{};
+    std::optional<PublicKey> key{};  // Over the network.
+    Asker asker{};
+    // For the bounds: a connection, and over the network a user with all their connections.
+    std::string admission_id{};
+  };
+  struct InFlight {
+    Client client{};
     Clock::time_point deadline{};
   };
 
+  Status open_network() {
+    if (!options_.network) return ok();
+    auto listening = listen_at(options_.network->address);
+    if (!listening) return listening.error();
+    auto authenticator = Authenticator::begin(context_, options_.network->keys);
+    if (!authenticator) return authenticator.error();
+    authenticator_ = std::move(*authenticator);
+    network_.emplace(context_, zmq::socket_type::router, std::move(*listening),
+                     options_.network->keys->head_keys(), options_.network->connections_max,
+                     kMessagesWaitingMax);
+    network_->socket().set(zmq::sockopt::maxmsgsize,
+                           static_cast<int64_t>(kControlBytesMax) + kCurveBytes);
+    set_routing(network_->socket());
+    return ok();
+  }
+
+  // A reply to a client that is gone fails instead of vanishing, and nobody takes over another's
+  // identity.
+  static void set_routing(zmq::socket_t& socket) {
+    socket.set(zmq::sockopt::router_mandatory, true);
+    socket.set(zmq::sockopt::router_handover, false);
+  }
+
   // All below: the door's thread.
   void run() {
-    std::array<zmq::pollitem_t, 4> items = {
-        zmq::pollitem_t{control_->handle(), 0, ZMQ_POLLIN, 0},
-        zmq::pollitem_t{nullptr, inbox_->wake_descriptor(), ZMQ_POLLIN, 0},
-        zmq::pollitem_t{control_->events(), 0, ZMQ_POLLIN, 0},
-        zmq::pollitem_t{feed_->events(), 0, ZMQ_POLLIN, 0}};
+    std::vector<zmq::pollitem_t> items = {{control_->handle(), 0, ZMQ_POLLIN, 0},
+                                          {nullptr, inbox_->wake_descriptor(), ZMQ_POLLIN, 0},
+                                          {control_->events(), 0, ZMQ_POLLIN, 0},
+                                          {feed_->events(), 0, ZMQ_POLLIN, 0}};
+    if (network_) items.push_back({network_->handle(), 0, ZMQ_POLLIN, 0});
     std::vector<Inbox::Answer> answers;
     std::vector<Inbox::Event> events;
     for (;;) {
@@ -335,12 +278,15 @@ class FrontDoor::Impl {
       events.clear();
       if (!inbox_->take(answers, events)) return;
       for (Inbox::Answer& answer : answers) finish(answer.ticket, std::move(answer.reply));
-      for (Inbox::Event& event : events) send_event(std::move(event));
+      for (const Inbox::Event& event : events) send_event(event);
       expire(Clock::now());
-      for (Listener* listener : {&*control_, &*feed_}) {
+      for (FileListener* listener : {&*control_, &*feed_}) {
         if (listener->count_connections()) ++restarts_;
       }
-      for (int i = 0; i < kBatchMax && receive(); ++i) {
+      for (int i = 0; i < kBatchMax && receive(control_->handle()); ++i) {
+      }
+      if (!network_) continue;
+      for (int i = 0; i < kBatchMax && receive(network_->handle()); ++i) {
       }
     }
   }
@@ -353,13 +299,13 @@ class FrontDoor::Impl {
   }
 
   // False when nothing waits.
-  bool receive() {
+  bool receive(void* socket) {
     std::array<zmq::message_t, 3> frames;
     size_t num_frames = 0;
     bool has_more = true;
     while (has_more) {
       zmq::message_t frame;
-      if (zmq_msg_recv(frame.handle(), control_->handle(), ZMQ_DONTWAIT) < 0) {
+      if (zmq_msg_recv(frame.handle(), socket, ZMQ_DONTWAIT) < 0) {
         return num_frames > 0 || errno == EINTR;
       }
       has_more = frame.more();
@@ -370,15 +316,41 @@ class FrontDoor::Impl {
       ++malformed_;
       return true;
     }
-    begin_request(std::move(frames[0]), std::move(frames[1]), frames[2]);
+    Client client{.socket = socket, .route = std::move(frames[0]), .tag = std::move(frames[1])};
+    if (socket == control_->handle()) {
+      client.asker = local_operator();
+      client.admission_id = client.route.to_string();
+    } else if (!identify(client, frames[2])) {
+      return true;
+    }
+    begin_request(std::move(client), frames[2]);
     return true;
   }
 
-  void begin_request(zmq::message_t client, zmq::message_t tag, const zmq::message_t& payload) {
+  // False when it is nobody who may ask.
+  bool identify(Client& client, const zmq::message_t& frame) {
+    // A route that its client chose may have been somebody's before, to whom an answer or an event
+    // is still on its way. Those that libzmq gives begin with a zero.
+    if (client.route.size() != kGivenRouteBytes || *client.route.data<char>() != 0) {
+      ++malformed_;
+      return false;
+    }
+    client.key = key_of(frame);
+    const auto who = client.key ? options_.network->keys->find(*client.key) : std::nullopt;
+    if (!who || who->kind != KeyKind::kUser) {
+      ++strangers_;
+      return false;
+    }
+    client.asker = {.name = who->name, .is_operator = who->is_operator};
+    client.admission_id = "key of " + who->name;
+    return true;
+  }
+
+  void begin_request(Client client, const zmq::message_t& payload) {
     const auto now = Clock::now();
-    if (const auto wait = admission_.begin(client.to_string_view(), now)) {
+    if (const auto wait = admission_.begin(client.admission_id, now)) {
       ++overloaded_;
-      reply(client, tag,
+      reply(client,
             encode_error({ErrorCode::kOverloaded,
                           fmt::format("the daemon has too many requests of yours or of all; ask "
                                       "again in {} ms",
@@ -388,15 +360,20 @@ class FrontDoor::Impl {
     auto request = decode_control_request(bytes_of(payload));
     if (!request) {
       ++undecodable_;
-      admission_.end(client.to_string_view());
-      reply(client, tag, encode_error(request.error()));
+      admission_.end(client.admission_id);
+      reply(client, encode_error(request.error()));
       return;
     }
     ++requests_;
+    if (const auto answer = answer_myself(client, *request, now)) {
+      admission_.end(client.admission_id);
+      reply(client, encode(*answer));
+      return;
+    }
     const uint64_t ticket = next_ticket_++;
-    in_flight_.emplace(ticket,
-                       InFlight{std::move(client), std::move(tag), now + options_.answer_deadline});
-    serve_(std::move(*request),
+    const Asker asker = client.asker;
+    in_flight_.emplace(ticket, InFlight{std::move(client), now + options_.answer_deadline});
+    serve_(std::move(*request), asker,
            [inbox = inbox_, ticket,
             is_open = std::make_shared<std::atomic<bool>>(true)](ControlReply answer) {
              if (!is_open->exchange(false)) return;
@@ -404,13 +381,38 @@ class FrontDoor::Impl {
            });
   }
 
+  // What is asked about the door.
+  std::optional<ControlReply> answer_myself(const Client& client, const ControlRequest& request,
+                                            Clock::time_point now) {
+    if (std::holds_alternative<ShowServer>(request)) {
+      ControlReply reply;
+      reply.server = {.protocol = kProtocolVersion,
+                      .name = client.asker.name,
+                      .is_operator = client.asker.is_operator};
+      return reply;
+    }
+    const auto* follow = std::get_if<FollowJob>(&request);
+    if (follow == nullptr) return std::nullopt;
+    if (!client.key) {
+      return ControlReply{
+          .error = invalid_argument("events come over the network's door only; here they are in "
+                                    "the feed's socket")};
+    }
+    // Whose job it is turns out at each event.
+    const Followers::Follower follower{.route = client.route.to_string(), .key = *client.key};
+    if (followers_.follow(feed_topic(follow->id), follower, now)) return ControlReply{};
+    return ControlReply{.error = Error{ErrorCode::kOverloaded,
+                                       "the daemon has too many viewers of yours or of all; look "
+                                       "again later"}};
+  }
+
   void finish(uint64_t ticket, std::vector<std::byte> bytes) {
     const auto found = in_flight_.find(ticket);
     if (found == in_flight_.end()) return;  // Its deadline passed, and the client was told.
     InFlight request = std::move(found->second);
     in_flight_.erase(found);
-    admission_.end(request.client.to_string_view());
-    reply(request.client, request.tag, std::move(bytes));
+    admission_.end(request.client.admission_id);
+    reply(request.client, bytes);
   }
 
   // All requests have the same time, so the oldest is the first to expire.
@@ -427,18 +429,42 @@ class FrontDoor::Impl {
   }
 
   // A client whose queue is full or that is gone loses the reply; it asks again with the same id.
-  void reply(zmq::message_t& client, zmq::message_t& tag, const std::vector<std::byte>& bytes) {
+  void reply(Client& client, const std::vector<std::byte>& bytes) {
+    const bool is_theirs = !client.key || options_.network->keys->find(*client.key);
     const bool is_sent =
-        zmq_msg_send(client.handle(), control_->handle(), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
-        zmq_msg_send(tag.handle(), control_->handle(), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
-        zmq_send(control_->handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
+        is_theirs &&
+        zmq_msg_send(client.route.handle(), client.socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+        zmq_msg_send(client.tag.handle(), client.socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+        zmq_send(client.socket, bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
     if (!is_sent) ++replies_lost_;
   }
 
-  void send_event(Inbox::Event event) {
+  void send_event(const Inbox::Event& event) {
     // A publisher drops for slow subscribers and never refuses.
     zmq_send(feed_->handle(), event.topic.data(), event.topic.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT);
     zmq_send(feed_->handle(), event.bytes.data(), event.bytes.size(), ZMQ_DONTWAIT);
+    if (!network_) return;
+    for (const auto& follower : followers_.of(event.topic, Clock::now())) {
+      const auto who = options_.network->keys->find(follower.key);
+      const bool may_see =
+          who && Asker{.name = who->name, .is_operator = who->is_operator}.may_see(event.owner);
+      // A key that was taken away is dropped; one whose job this is not sees nothing.
+      if (who && !may_see) continue;
+      if (!who || !send_event(event, follower.route))
+        followers_.forget(event.topic, follower.route);
+    }
+  }
+
+  // False when nobody is there any more. Who does not read in time misses it.
+  bool send_event(const Inbox::Event& event, const std::string& route) {
+    void* socket = network_->handle();
+    if (zmq_send(socket, route.data(), route.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+      return zmq_errno() == EAGAIN;
+    }
+    zmq_send(socket, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    zmq_send(socket, event.topic.data(), event.topic.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    zmq_send(socket, event.bytes.data(), event.bytes.size(), ZMQ_DONTWAIT);
+    return true;
   }
 
   const Options options_;
@@ -447,15 +473,18 @@ class FrontDoor::Impl {
   const std::shared_ptr<Inbox> inbox_;
 
   zmq::context_t context_{1};
-  std::optional<Listener> control_{};
-  std::optional<Listener> feed_{};
+  std::unique_ptr<Authenticator> authenticator_{};
+  std::optional<FileListener> control_{};
+  std::optional<FileListener> feed_{};
+  std::optional<NetworkListener> network_{};
 
   Admission admission_;
+  Followers followers_;
   uint64_t next_ticket_ = 1;
   std::map<uint64_t, InFlight> in_flight_{};  // By ticket: oldest first.
 
   std::atomic<uint64_t> requests_{0}, malformed_{0}, undecodable_{0}, overloaded_{0},
-      unanswered_{0}, replies_lost_{0}, events_lost_{0}, restarts_{0};
+      unanswered_{0}, replies_lost_{0}, events_lost_{0}, restarts_{0}, strangers_{0};
 
   std::thread thread_{};
 };
@@ -478,9 +507,11 @@ Result<std::unique_ptr<FrontDoor>> FrontDoor::open(Options options, ServeControl
   return std::unique_ptr<FrontDoor>(new FrontDoor(std::move(impl)));
 }
 
-void FrontDoor::publish(std::string topic, std::vector<std::byte> event) {
-  impl_->publish(std::move(topic), std::move(event));
+void FrontDoor::publish(std::string topic, std::string owner, std::vector<std::byte> event) {
+  impl_->publish(std::move(topic), std::move(owner), std::move(event));
 }
+
+std::optional<HostPort> FrontDoor::network_address() const { return impl_->network_address(); }
 
 FrontDoor::Counts FrontDoor::counts() const { return impl_->counts(); }
 

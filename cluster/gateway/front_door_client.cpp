@@ -10,12 +10,15 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <span>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "cluster/gateway/front_door.h"
+#include "cluster/keys/curve_socket.h"
 #include "cluster/monitor/metrics_feed.h"
 #include "schemas/control_codec.h"
 
@@ -27,6 +30,10 @@ using Clock = std::chrono::steady_clock;
 constexpr int kFeedHighWater = 1'000;
 constexpr int kRequestsWaitingMax = 16;
 constexpr int kReconnectMs = 50;
+constexpr int kHeartbeatMs = 5'000;
+constexpr int kHeartbeatTimeoutMs = 20'000;
+constexpr std::chrono::milliseconds kFollowAgain{5'000};
+static_assert(kFollowAgain < std::chrono::seconds(kFollowSeconds) / 2);
 
 // A daemon listens at the path. libzmq would wait for one for ever.
 Status check_listening(const std::string& folder) {
@@ -74,23 +81,43 @@ std::vector<zmq::message_t> receive(void* socket) {
   return frames;
 }
 
+// Where the daemon's socket is, and what it is shown there.
+struct Place {
+  std::string endpoint{};
+  const KeyFile* key = nullptr;  // Over the network; outlives the sockets.
+};
+
+void set_door(zmq::socket_t& socket, const Place& place, int high_water) {
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::sndhwm, high_water);
+  socket.set(zmq::sockopt::rcvhwm, high_water);
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kControlBytesMax) + kCurveBytes);
+  socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+  if (place.key == nullptr) return;
+  set_curve_client(socket, *place.key);
+  socket.set(zmq::sockopt::ipv6, true);
+  // A host that is gone without a word is noticed.
+  socket.set(zmq::sockopt::heartbeat_ivl, kHeartbeatMs);
+  socket.set(zmq::sockopt::heartbeat_timeout, kHeartbeatTimeoutMs);
+}
+
 // A connection for requests, which notices when it breaks.
 class Connection {
  public:
-  Connection(zmq::context_t& context, const std::string& folder, uint64_t number)
+  Connection(zmq::context_t& context, const Place& place, uint64_t number)
       : socket_(context, zmq::socket_type::dealer), events_(context, zmq::socket_type::pair) {
-    socket_.set(zmq::sockopt::linger, 0);
-    socket_.set(zmq::sockopt::sndhwm, kRequestsWaitingMax);
-    socket_.set(zmq::sockopt::rcvhwm, kRequestsWaitingMax);
-    socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kControlBytesMax));
-    socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+    set_door(socket_, place, kRequestsWaitingMax);
     const std::string endpoint = fmt::format("inproc://door-events-{}", number);
-    if (zmq_socket_monitor(socket_.handle(), endpoint.c_str(), ZMQ_EVENT_DISCONNECTED) != 0) {
+    const int watched = place.key == nullptr
+                            ? ZMQ_EVENT_DISCONNECTED
+                            : ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                                  ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    if (zmq_socket_monitor(socket_.handle(), endpoint.c_str(), watched) != 0) {
       throw zmq::error_t();
     }
     events_.set(zmq::sockopt::linger, 0);
     events_.connect(endpoint);
-    socket_.connect("ipc://" + control_socket(folder));
+    socket_.connect(place.endpoint);
   }
   ~Connection() {
     zmq_socket_monitor(socket_.handle(), nullptr, 0);
@@ -106,6 +133,24 @@ class Connection {
     zmq_poll(&item, 1, 0);
     zmq_send(socket_.handle(), &tag, sizeof(tag), ZMQ_SNDMORE | ZMQ_DONTWAIT);
     zmq_send(socket_.handle(), payload.data(), payload.size(), ZMQ_DONTWAIT);
+  }
+
+  // What became of showing the key.
+  enum class Handshake { kTaken, kRefused, kBroken, kNothing };
+  Handshake shake_hands(Clock::time_point deadline) {
+    for (;;) {
+      const auto frames = receive(events_.handle());
+      if (!frames.empty() && frames[0].size() >= sizeof(uint16_t)) {
+        uint16_t what = 0;
+        std::memcpy(&what, frames[0].data(), sizeof(what));
+        if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return Handshake::kTaken;
+        return what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? Handshake::kRefused : Handshake::kBroken;
+      }
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+      if (left.count() <= 0) return Handshake::kNothing;
+      zmq::pollitem_t item{events_.handle(), 0, ZMQ_POLLIN, 0};
+      zmq_poll(&item, 1, static_cast<long>(left.count()));
+    }
   }
 
   enum class Heard { kReply, kBroken, kNothing };
@@ -139,11 +184,27 @@ class Connection {
 
 class FrontDoorClient::Impl {
  public:
-  explicit Impl(Options options) : options_(std::move(options)) { renew(); }
+  explicit Impl(Options options) : options_(std::move(options)) {}
+
+  Status begin() {
+    server_.is_operator = true;
+    if (auto connected = renew(Clock::now()); !connected) return connected;
+    if (!options_.network) return ok();
+    auto reply = ask(ShowServer{});
+    if (!reply) return reply.error();
+    if (reply->server) server_ = *reply->server;
+    return ok();
+  }
+
+  const ServerFacts& server() const { return server_; }
 
   Result<ControlReply> ask(const ControlRequest& request) {
     const auto payload = encode(request);
     const auto deadline = Clock::now() + options_.deadline;
+    if (!connection_) {
+      // The last try to have one failed.
+      if (auto connected = renew(Clock::now()); !connected) return connected.error();
+    }
     const uint64_t tag = ++last_tag_;
     connection_->send(tag, payload);
     for (int renewals = 0;; ++renewals) {
@@ -155,17 +216,26 @@ class FrontDoorClient::Impl {
           return decoded;
         }
         case Connection::Heard::kNothing:
-          return Error{
-              ErrorCode::kUnknownOutcome,
-              fmt::format("no answer from {} within {} s; is trouped running?", options_.folder,
-                          std::chrono::duration<double>(options_.deadline).count())};
+          // A key that was taken away is not told so, but does not come in again.
+          if (options_.network) {
+            const auto again = renew(Clock::now());
+            if (!again && again.error().code == ErrorCode::kInvalidArgument) return again.error();
+          }
+          return Error{ErrorCode::kUnknownOutcome,
+                       fmt::format("no answer from {} within {} s; is trouped running?", where(),
+                                   std::chrono::duration<double>(options_.deadline).count())};
         case Connection::Heard::kBroken:
-          renew();
+          if (auto connected = renew(deadline); !connected) {
+            if (connected.error().code == ErrorCode::kInvalidArgument) return connected.error();
+            return Error{ErrorCode::kUnknownOutcome,
+                         fmt::format("{}; the request may have been done: look with troupe jobs",
+                                     connected.error().message)};
+          }
           if (renewals > 0 || !may_be_sent_again(request)) {
             return Error{ErrorCode::kUnknownOutcome,
                          fmt::format("the connection to {} broke before the answer came; the "
                                      "request may have been done: look with troupe jobs",
-                                     options_.folder)};
+                                     where())};
           }
           connection_->send(tag, payload);
       }
@@ -173,30 +243,37 @@ class FrontDoorClient::Impl {
   }
 
   Status subscribe(uint64_t job) {
-    if (!feed_) {
+    if (!feed_ && options_.network) {
+      feed_.emplace(context_, zmq::socket_type::dealer);
+      set_door(*feed_, place(), kFeedHighWater);
+      feed_->connect(endpoint_);
+    } else if (!feed_) {
       feed_.emplace(context_, zmq::socket_type::sub);
-      feed_->set(zmq::sockopt::linger, 0);
-      feed_->set(zmq::sockopt::rcvhwm, kFeedHighWater);
-      feed_->set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kControlBytesMax));
-      feed_->set(zmq::sockopt::reconnect_ivl, kReconnectMs);
+      set_door(*feed_, {}, kFeedHighWater);
       feed_->connect("ipc://" + feed_socket(options_.folder));
     }
-    feed_->set(zmq::sockopt::subscribe, feed_topic(job));
+    if (options_.network) {
+      followed_[job] = {};
+      follow_again();
+    } else {
+      feed_->set(zmq::sockopt::subscribe, feed_topic(job));
+    }
     return ok();
   }
 
   Result<std::optional<RunEvent>> next_event(std::chrono::milliseconds timeout) {
     if (!feed_) return std::optional<RunEvent>{};
-    auto frames = receive(feed_->handle());
+    follow_again();
+    auto frames = next_frames();
     if (frames.empty()) {
       zmq::pollitem_t item{feed_->handle(), 0, ZMQ_POLLIN, 0};
       zmq_poll(&item, 1, static_cast<long>(timeout.count()));
-      frames = receive(feed_->handle());
+      frames = next_frames();
     }
     if (frames.empty()) return std::optional<RunEvent>{};
     if (frames.size() != 2) {
-      return Error{ErrorCode::kCorruption, fmt::format("an event of {} parts came from {}",
-                                                       frames.size(), options_.folder)};
+      return Error{ErrorCode::kCorruption,
+                   fmt::format("an event of {} parts came from {}", frames.size(), where())};
     }
     auto event = decode_run_event(bytes_of(frames[1]));
     if (!event) return event.error();
@@ -204,12 +281,84 @@ class FrontDoorClient::Impl {
   }
 
  private:
-  void renew() {
-    connection_.reset();
-    connection_.emplace(context_, options_.folder, ++last_connection_);
+  std::string where() const {
+    return options_.network ? text_of(options_.network->address) : options_.folder;
   }
 
-  Options options_;
+  Place place() const {
+    return {.endpoint = endpoint_, .key = options_.network ? &options_.network->key : nullptr};
+  }
+
+  // Over the network it is tried until `deadline`, and once: a daemon may be on its way back.
+  Status renew(Clock::time_point deadline) {
+    connection_.reset();
+    if (!options_.network) {
+      endpoint_ = "ipc://" + control_socket(options_.folder);
+      connection_.emplace(context_, place(), ++last_connection_);
+      return ok();
+    }
+    const Network& network = *options_.network;
+    auto found = find_listener(network.address, options_.deadline);
+    while (!found && found.error().code == ErrorCode::kInternal && Clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(kReconnectMs));
+      found = find_listener(network.address, options_.deadline);
+    }
+    if (!found) return found.error();
+    endpoint_ = "tcp://" + text_of(*found);
+    connection_.emplace(context_, place(), ++last_connection_);
+    const auto hands = connection_->shake_hands(Clock::now() + options_.deadline);
+    if (hands == Connection::Handshake::kTaken) return ok();
+    connection_.reset();
+    switch (hands) {
+      case Connection::Handshake::kRefused:
+        return invalid_argument(
+            fmt::format("{} refuses the key {}: it is of a {} called {} and was revoked, or it is "
+                        "no key of a user; ask for a new one, which troupe keys user makes there",
+                        where(), network.key_path, name(network.key.kind), network.key.name));
+      case Connection::Handshake::kBroken:
+        return invalid_argument(
+            fmt::format("{} hangs up on the key {}: another head than the one that made the key "
+                        "answers there, or something else than trouped",
+                        where(), network.key_path));
+      default:
+        return Error{
+            ErrorCode::kInternal,
+            fmt::format("{} takes the connection and says nothing within {} s; is it "
+                        "trouped that listens there?",
+                        where(), std::chrono::duration<double>(options_.deadline).count())};
+    }
+  }
+
+  // Over the network following lasts for a while only; a daemon that was started anew has not heard
+  // of it.
+  void follow_again() {
+    const auto now = Clock::now();
+    for (auto& [job, asked_at] : followed_) {
+      if (asked_at && now - *asked_at < kFollowAgain) continue;
+      asked_at = now;
+      const uint64_t tag = ++last_tag_;
+      const auto payload = encode(ControlRequest(FollowJob{job}));
+      zmq_send(feed_->handle(), &tag, sizeof(tag), ZMQ_SNDMORE | ZMQ_DONTWAIT);
+      zmq_send(feed_->handle(), payload.data(), payload.size(), ZMQ_DONTWAIT);
+    }
+  }
+
+  // Topic and event. Over the network replies come the same way, with other frames; what they
+  // refuse, the history tells as well.
+  std::vector<zmq::message_t> next_frames() {
+    for (;;) {
+      auto frames = receive(feed_->handle());
+      if (!options_.network || frames.empty()) return frames;
+      if (frames.size() != 3 || frames[0].size() != 0) continue;
+      frames.erase(frames.begin());
+      return frames;
+    }
+  }
+
+  const Options options_;
+  ServerFacts server_{};
+  std::string endpoint_{};
+  std::map<uint64_t, std::optional<Clock::time_point>> followed_{};  // When it was asked for last.
   zmq::context_t context_{1};
   uint64_t last_tag_ = 0;
   uint64_t last_connection_ = 0;
@@ -221,13 +370,18 @@ FrontDoorClient::FrontDoorClient(std::unique_ptr<Impl> impl) : impl_(std::move(i
 FrontDoorClient::~FrontDoorClient() = default;
 
 Result<std::unique_ptr<FrontDoorClient>> FrontDoorClient::connect(Options options) try {
-  if (auto checked = check_socket_paths(options.folder); !checked) return checked.error();
-  if (auto there = check_listening(options.folder); !there) return there.error();
-  return std::unique_ptr<FrontDoorClient>(
-      new FrontDoorClient(std::make_unique<Impl>(std::move(options))));
+  if (!options.network) {
+    if (auto checked = check_socket_paths(options.folder); !checked) return checked.error();
+    if (auto there = check_listening(options.folder); !there) return there.error();
+  }
+  auto impl = std::make_unique<Impl>(std::move(options));
+  if (auto begun = impl->begin(); !begun) return begun.error();
+  return std::unique_ptr<FrontDoorClient>(new FrontDoorClient(std::move(impl)));
 } catch (const zmq::error_t& error) {
   return Error{ErrorCode::kInternal, std::string("cannot make the sockets: ") + error.what()};
 }
+
+const ServerFacts& FrontDoorClient::server() const { return impl_->server(); }
 
 Result<ControlReply> FrontDoorClient::ask(const ControlRequest& request) {
   return impl_->ask(request);

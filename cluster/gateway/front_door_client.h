@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "cluster/gateway/host_port.h"
+#include "cluster/keys/keys_folder.h"
 #include "schemas/control.h"
 #include "schemas/result.h"
 
@@ -14,15 +16,25 @@ namespace troupe::cluster {
 
 class FrontDoorClient {
  public:
+  struct Network {
+    HostPort address{};
+    KeyFile key{};
+    std::string key_path{};  // Where it came from, for people.
+  };
   struct Options {
     std::string folder{};
-    std::chrono::milliseconds deadline{10'000};  // Of each ask.
+    std::optional<Network> network{};            // Instead of the folder.
+    std::chrono::milliseconds deadline{10'000};  // Of each ask, and of connecting.
   };
 
-  // kInvalidArgument for a folder that can have no sockets; kInternal, at once, when no daemon
-  // listens there.
+  // kInvalidArgument for a folder that can have no sockets, a host that nobody knows and a key that
+  // the daemon refuses; kInternal when no daemon listens there, at once or, over the network, at
+  // the deadline.
   static Result<std::unique_ptr<FrontDoorClient>> connect(Options options);
   ~FrontDoorClient();
+
+  // Who serves, as of the last connection; of a folder, the local operator.
+  const ServerFacts& server() const;
 
   // The daemon's reply; its refusal is an error too. kUnknownOutcome when no answer came in time or
   // the connection broke: the request may have been done. A connection that breaks is made again

@@ -136,7 +136,8 @@ bool fill(const Slot& slot, const toml::node& node, JobSpec& job) {
 // One source of keys: the file, or one --set.
 class Reader {
  public:
-  Reader(std::string origin, JobSpec& job) : origin_(std::move(origin)), job_(job) {
+  Reader(std::string origin, PathsOf paths_of, JobSpec& job)
+      : origin_(std::move(origin)), paths_of_(paths_of), job_(job) {
     folder_ = std::filesystem::absolute(origin_).parent_path();
   }
 
@@ -295,7 +296,7 @@ class Reader {
       return at(node, fmt::format("{} must be {}, not {}", path, wanted(key->slot), found));
     }
     if (Finding fault = check_key(*key, job_)) return at(node, fault->message);
-    if (key->is_path) make_absolute(key->slot);
+    if (key->is_path && paths_of_ == PathsOf::kThisHost) make_absolute(key->slot);
     // A later source may choose the other of the two; within one file both are refused.
     if (path == "policy.model" && !job_.policy.model.empty()) job_.policy.config.clear();
     if (path == "policy.config" && !job_.policy.config.empty()) job_.policy.model.clear();
@@ -404,6 +405,7 @@ class Reader {
   }
 
   std::string origin_;
+  PathsOf paths_of_;
   JobSpec& job_;
   std::filesystem::path folder_;
   std::string override_{};                       // Empty while the file is read.
@@ -411,23 +413,24 @@ class Reader {
 };
 
 Result<JobSpec> read_job(std::string_view text, const std::string& origin,
-                         std::span<const std::string> overrides) {
+                         std::span<const std::string> overrides, PathsOf paths_of) {
   JobSpec job;
-  Reader reader(origin, job);
+  Reader reader(origin, paths_of, job);
   if (Status status = reader.read_file_text(text); !status) return status.error();
   for (const std::string& override_text : overrides) {
     if (Status status = reader.read_override(override_text); !status) return status.error();
   }
   if (Status status = reader.finish_rewards(); !status) return status.error();
   if (Finding fault = find_fault(job)) return reader.locate(*fault);
+  if (Finding fault = find_relative_path(job)) return reader.locate(*fault);
   return job;
 }
 
 }  // namespace
 
 Result<JobSpec> parse_job(std::string_view text, const std::string& origin,
-                          std::span<const std::string> overrides) {
-  auto job = read_job(text, origin, overrides);
+                          std::span<const std::string> overrides, PathsOf paths_of) {
+  auto job = read_job(text, origin, overrides, paths_of);
   if (job) return job;
   // Keys and values may hold line breaks, a message may not.
   Error error = job.error();
@@ -437,10 +440,16 @@ Result<JobSpec> parse_job(std::string_view text, const std::string& origin,
   return error;
 }
 
-Result<JobSpec> load_job(const std::string& path, std::span<const std::string> overrides) {
+Result<JobSpec> load_job(const std::string& path, std::span<const std::string> overrides,
+                         PathsOf paths_of) {
   const auto text = model::read_file(path, kJobFileBytesMax);
   if (!text) return text.error();
-  return parse_job(*text, path, overrides);
+  return parse_job(*text, path, overrides, paths_of);
+}
+
+Status check_paths(const JobSpec& job) {
+  if (Finding fault = find_relative_path(job)) return invalid_argument(fault->message);
+  return ok();
 }
 
 Status validate(const JobSpec& job) {

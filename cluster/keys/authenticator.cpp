@@ -121,10 +121,13 @@ void Authenticator::answer() {
   }
 }
 
-std::optional<Identity> sender_of(const zmq::message_t& frame, KeyRing& ring) {
+std::optional<PublicKey> key_of(const zmq::message_t& frame) {
   const char* text = zmq_msg_gets(frame.handle(), kKeyProperty);
-  if (text == nullptr) return std::nullopt;
-  const auto key = public_key_of(text);
+  return text == nullptr ? std::nullopt : public_key_of(text);
+}
+
+std::optional<Identity> sender_of(const zmq::message_t& frame, KeyRing& ring) {
+  const auto key = key_of(frame);
   return key ? ring.find(*key) : std::nullopt;
 }
 

@@ -66,6 +66,9 @@ class Authenticator {
   std::thread thread_{};
 };
 
+// The key that the connection of this message has shown; nothing where it came another way.
+std::optional<PublicKey> key_of(const zmq::message_t& frame);
+
 // Who sent this message, asked anew of the ring: the connection of a key that was taken away lives
 // on, and its messages are nobody's. A frame of a message that came over a socket of
 // set_curve_server; the name is also its property "User-Id".

@@ -59,19 +59,27 @@ std::vector<std::string> job_table(std::span<const JobSummary> jobs) {
     return rank(a->state) == 3 ? a->id > b->id : a->id < b->id;
   });
   int name_columns = 4;
-  std::vector<std::string> names;
+  int owner_columns = 0;
+  std::vector<std::string> names, owners;
   for (const JobSummary* job : order) {
     names.push_back(fit(printable(job->name), kNameColumnsMax));
     name_columns = std::max(name_columns, columns_of(names.back()));
+    owners.push_back(fit(printable(job->owner), kNameColumnsMax));
+    owner_columns = std::max(owner_columns, columns_of(owners.back()));
   }
-  std::vector<std::string> lines = {fmt::format("{:>6}  {}  {:<9}  {:>13}  {:>10}", "ID",
-                                                padded("NAME", name_columns), "STATE", "STEPS",
-                                                "COST")};
+  if (owner_columns > 0) owner_columns = std::max(owner_columns, 5);
+  const auto owner = [&](const std::string& text) {
+    return owner_columns == 0 ? "" : padded(text, owner_columns) + "  ";
+  };
+  std::vector<std::string> lines = {fmt::format("{:>6}  {}{}  {:<9}  {:>13}  {:>10}", "ID",
+                                                owner("OWNER"), padded("NAME", name_columns),
+                                                "STATE", "STEPS", "COST")};
   for (size_t i = 0; i < order.size(); ++i) {
     const JobSummary& job = *order[i];
-    std::string line = fmt::format(
-        "{:>6}  {}  {:<9}  {:>13}  {:>10.4f}", job.id, padded(names[i], name_columns),
-        name(job.state), fmt::format("{}/{}", job.steps_done, job.steps_total), job.money);
+    std::string line =
+        fmt::format("{:>6}  {}{}  {:<9}  {:>13}  {:>10.4f}", job.id, owner(owners[i]),
+                    padded(names[i], name_columns), name(job.state),
+                    fmt::format("{}/{}", job.steps_done, job.steps_total), job.money);
     if (!job.message.empty()) line += "  " + fit(printable(job.message), kMessageColumnsMax);
     lines.push_back(std::move(line));
   }

@@ -11,7 +11,7 @@
 namespace troupe::cluster {
 
 // The table, a header first; all text printable. Jobs that run come first, then those that wait,
-// then the newest of the rest.
+// then the newest of the rest. Whose a job is is told where one of them has an owner.
 std::vector<std::string> job_table(std::span<const JobSummary> jobs);
 
 // At most `size.rows` lines of at most `size.columns`. `run` is the running job's, or nothing;

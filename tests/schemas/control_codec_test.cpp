@@ -84,7 +84,7 @@ TEST_CASE("control_codec: what is beyond its bound is refused") {
 // the segment table and the root pointer.
 TEST_CASE("control_codec: an unknown kind of request or event is refused") {
   Bytes request = encode(ControlRequest(ShowJob{.id = 1}));
-  request[16] = std::byte{8};
+  request[16] = std::byte{std::variant_size_v<ControlRequest>};
   check_refused(decode_control_request(request), "the kind of request is unknown");
 
   // Of an event the number comes after job, sequence and seconds.

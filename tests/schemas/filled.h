@@ -345,6 +345,7 @@ inline JobRecord filled_job_record() {
       .steps_done = 10,
       .weights_sha256 = "weights_sha256",
       .checkpoint = "checkpoint",
+      .owner = "owner",
   };
 }
 
@@ -693,6 +694,20 @@ inline ResumeJob filled_resume_job() {
   };
 }
 
+inline FollowJob filled_follow_job() {
+  return {
+      .id = 1,
+  };
+}
+
+inline ServerFacts filled_server_facts() {
+  return {
+      .protocol = 1,
+      .name = "name",
+      .is_operator = true,
+  };
+}
+
 inline JobSummary filled_job_summary() {
   return {
       .id = 1,
@@ -704,6 +719,7 @@ inline JobSummary filled_job_summary() {
       .home = "home",
       .weights_sha256 = "weights_sha256",
       .money = 9.25,
+      .owner = "owner",
   };
 }
 
@@ -714,6 +730,7 @@ inline ControlReply filled_control_reply() {
       .lines = {"lines 1", "", "lines 3"},
       .events = {{std::byte{4}}, {}, std::vector<std::byte>(9, std::byte{7})},
       .next = 5,
+      .server = filled_server_facts(),
   };
 }
 
@@ -947,7 +964,7 @@ inline bool same(const JobRecord& a, const JobRecord& b) {
          a.specification_hash == b.specification_hash && a.data_sha256 == b.data_sha256 &&
          a.arithmetic_id == b.arithmetic_id && a.home == b.home && a.state == b.state &&
          a.message == b.message && a.steps_done == b.steps_done &&
-         a.weights_sha256 == b.weights_sha256 && a.checkpoint == b.checkpoint;
+         a.weights_sha256 == b.weights_sha256 && a.checkpoint == b.checkpoint && a.owner == b.owner;
 }
 
 inline bool same(const RoundRecord& a, const RoundRecord& b) {
@@ -1124,12 +1141,21 @@ inline bool same(const ResumeJob& a, const ResumeJob& b) { return a.id == b.id; 
 inline bool same(const JobSummary& a, const JobSummary& b) {
   return a.id == b.id && a.name == b.name && a.state == b.state && a.message == b.message &&
          a.steps_done == b.steps_done && a.steps_total == b.steps_total && a.home == b.home &&
-         a.weights_sha256 == b.weights_sha256 && a.money == b.money;
+         a.weights_sha256 == b.weights_sha256 && a.money == b.money && a.owner == b.owner;
+}
+
+inline bool same(const ShowServer&, const ShowServer&) { return true; }
+
+inline bool same(const FollowJob& a, const FollowJob& b) { return a.id == b.id; }
+
+inline bool same(const ServerFacts& a, const ServerFacts& b) {
+  return a.protocol == b.protocol && a.name == b.name && a.is_operator == b.is_operator;
 }
 
 inline bool same(const ControlReply& a, const ControlReply& b) {
   return same(a.error, b.error) && same(a.jobs, b.jobs) && a.lines == b.lines &&
-         a.events == b.events && a.next == b.next;
+         a.events == b.events && a.next == b.next && a.server.has_value() == b.server.has_value() &&
+         (!a.server || same(*a.server, *b.server));
 }
 
 inline bool same(const RunStarted& a, const RunStarted& b) {
@@ -1195,7 +1221,8 @@ inline std::vector<FromWorker> filled_from_worker() {
 
 inline std::vector<ControlRequest> filled_control_requests() {
   return {filled_submit_job(), filled_list_jobs(),  filled_show_job(),  filled_job_logs(),
-          filled_watch_job(),  filled_cancel_job(), filled_pause_job(), filled_resume_job()};
+          filled_watch_job(),  filled_cancel_job(), filled_pause_job(), filled_resume_job(),
+          ShowServer{},        filled_follow_job()};
 }
 
 inline std::vector<RunEvent> filled_run_events() {

@@ -71,7 +71,8 @@ TEST_CASE("door commands: a job is submitted, shown, changed and listed") {
 TEST_CASE("door commands: logs are printed to their end, harmless") {
   const tests::TempDir dir;
   const auto door = tests::open_door(
-      {.folder = dir.file("door")}, [](const ControlRequest& request, const auto& answer) {
+      {.folder = dir.file("door")},
+      [](const ControlRequest& request, const Asker&, const auto& answer) {
         const auto* logs = std::get_if<JobLogs>(&request);
         if (logs == nullptr) {
           answer({.jobs = {{.id = 1, .state = JobState::kFinished}}});
@@ -99,13 +100,13 @@ tests::Ended watch_a_run(JobState end) {
   MetricsFeed feed(
       1,
       [&door](std::string topic, std::vector<std::byte> event) {
-        door->publish(std::move(topic), std::move(event));
+        door->publish(std::move(topic), "", std::move(event));
       },
       ignored);
   std::atomic<bool> is_watched{false};
   std::atomic<JobState> state{JobState::kRunning};
   door = tests::open_door({.folder = dir.file("door")}, [&](const ControlRequest& request,
-                                                            const auto& answer) {
+                                                            const Asker&, const auto& answer) {
     ControlReply reply;
     if (const auto* watch = std::get_if<WatchJob>(&request)) {
       reply.events = feed.history(watch->first_sequence, reply.next);

@@ -64,9 +64,8 @@ class JobBook {
   }
 
   cluster::ServeControl at_once() {
-    return [this](const ControlRequest& request, const std::function<void(ControlReply)>& answer) {
-      answer(serve(request));
-    };
+    return [this](const ControlRequest& request, const Asker&,
+                  const std::function<void(ControlReply)>& answer) { answer(serve(request)); };
   }
 
  private:

@@ -1,11 +1,14 @@
 // Whoever may open the socket may send anything: the daemon goes on serving and stays as it is.
 #include <doctest/doctest.h>
+#include <netinet/in.h>
 
 #include <fstream>
 #include <random>
 #include <string>
 
+#include "cluster/keys/curve_socket.h"
 #include "tests/cluster/gateway/door_fixture.h"
+#include "tests/cluster/keys/key_parts.h"
 
 namespace troupe::cluster {
 namespace {
@@ -54,8 +57,8 @@ std::vector<std::string> valid_requests() {
   std::vector<std::string> requests;
   for (const ControlRequest& request :
        {ControlRequest{SubmitJob{"request", job}}, ControlRequest{ListJobs{3}},
-        ControlRequest{JobLogs{1, 7}}, ControlRequest{WatchJob{1, 2}},
-        ControlRequest{CancelJob{1}}}) {
+        ControlRequest{JobLogs{1, 7}}, ControlRequest{WatchJob{1, 2}}, ControlRequest{CancelJob{1}},
+        ControlRequest{ShowServer{}}, ControlRequest{FollowJob{1}}}) {
     const auto bytes = encode(request);
     requests.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
@@ -66,17 +69,17 @@ TEST_CASE("front_door: 100,000 hostile messages change nothing for the one who b
   const tests::TempDir dir;
   tests::JobBook book;
   // No rates, so that everything reaches the decoders.
-  const auto door = tests::open_door({.folder = dir.file("door"),
-                                      .limits = {.per_second = 1e9,
-                                                 .burst = 1e9,
-                                                 .per_client_per_second = 1e9,
-                                                 .per_client_burst = 1e9}},
-                                     [&book](const ControlRequest& request, const auto& answer) {
-                                       // A mutated submit may be a valid one; it is not kept.
-                                       const bool is_submit =
-                                           std::holds_alternative<SubmitJob>(request);
-                                       answer(is_submit ? ControlReply{} : book.serve(request));
-                                     });
+  const auto door =
+      tests::open_door({.folder = dir.file("door"),
+                        .limits = {.per_second = 1e9,
+                                   .burst = 1e9,
+                                   .per_client_per_second = 1e9,
+                                   .per_client_burst = 1e9}},
+                       [&book](const ControlRequest& request, const Asker&, const auto& answer) {
+                         // A mutated submit may be a valid one; it is not kept.
+                         const bool is_submit = std::holds_alternative<SubmitJob>(request);
+                         answer(is_submit ? ControlReply{} : book.serve(request));
+                       });
   const auto good = tests::client_of(dir.file("door"));
   Bytes bytes;
   int asked = 0;
@@ -158,6 +161,127 @@ TEST_CASE("front_door: 100,000 hostile messages change nothing for the one who b
           << " times, slowest " << 1000 * slowest << " ms; malformed " << counts.malformed
           << ", undecodable " << counts.undecodable << ", requests " << counts.requests
           << ", overloaded " << counts.overloaded);
+}
+
+// A bare connection to the network's door; -1 when it is not taken.
+int connect_to_port(uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    return socket;
+  }
+  ::close(socket);
+  return -1;
+}
+
+// A greeting for CURVE, so that some bytes reach the handshake with keys.
+std::string hostile_curve_greeting(Bytes& bytes) {
+  std::string greeting(
+      "\xff\0\0\0\0\0\0\0\x01\x7f\x03\x00"
+      "CURVE",
+      17);
+  greeting.resize(64, '\0');
+  switch (bytes.below(4)) {
+    case 0:
+      return bytes.any(300);
+    case 1:
+      greeting.resize(bytes.below(65));
+      return greeting;
+    case 2: {
+      // A HELLO of the right length, and a command of any length behind it.
+      std::string hello("\x04\xc8\x05HELLO\x01\x00", 10);
+      hello += std::string(72, '\0');
+      hello.resize(202, 'x');
+      return greeting + hello + bytes.any(300);
+    }
+    default:
+      return greeting + bytes.any(300);
+  }
+}
+
+TEST_CASE("network door: hostile bytes at its port, and a user's nonsense, change nothing") {
+  const tests::TempDir dir;
+  tests::HeadKeys head;
+  const auto alice = head.add_user("alice");
+  const auto mallory = head.add_user("mallory");
+  tests::JobBook book;
+  const auto door = tests::open_door(
+      {.folder = dir.file("door"),
+       .network = FrontDoor::Network{.address = {"127.0.0.1", 0}, .keys = head.ring()},
+       .limits = {.per_second = 1e9,
+                  .burst = 1e9,
+                  .per_client_per_second = 1e9,
+                  .per_client_burst = 1e9}},
+      [&book](const ControlRequest& request, const Asker&, const auto& answer) {
+        const bool is_submit = std::holds_alternative<SubmitJob>(request);
+        answer(is_submit ? ControlReply{} : book.serve(request));
+      });
+  const auto address = *door->network_address();
+  const auto good =
+      FrontDoorClient::connect({.network = FrontDoorClient::Network{address, alice, "alice.key"}});
+  REQUIRE(good);
+  Bytes bytes;
+  int asked = 0;
+  const auto ask_now_and_then = [&](int i) {
+    if (i % kAskEvery != 0) return;
+    REQUIRE((*good)->ask(ListJobs{}));
+    ++asked;
+  };
+  size_t before = 0;
+  for (int i = 0; i < kRawConnections; ++i) {
+    if (i == 1'000) before = resident_bytes();
+    int socket = -1;
+    REQUIRE(tests::eventually([&] {
+      socket = connect_to_port(address.port);
+      return socket >= 0;
+    }));
+    const std::string greeting = hostile_curve_greeting(bytes);
+    (void)!::send(socket, greeting.data(), greeting.size(), MSG_NOSIGNAL);
+    ::close(socket);
+    ask_now_and_then(i);
+  }
+  zmq::context_t context(1);
+  zmq::socket_t hostile(context, zmq::socket_type::dealer);
+  hostile.set(zmq::sockopt::linger, 0);
+  hostile.set(zmq::sockopt::reconnect_ivl, 1);
+  hostile.set(zmq::sockopt::sndtimeo, 60'000);
+  set_curve_client(hostile, mallory);
+  hostile.connect("tcp://" + text_of(address));
+  const auto send = [&](const std::vector<std::string>& frames) {
+    for (size_t i = 0; i < frames.size(); ++i) {
+      const int more = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
+      zmq_send(hostile.handle(), frames[i].data(), frames[i].size(), more);
+    }
+    zmq::message_t frame;
+    while (zmq_msg_recv(frame.handle(), hostile.handle(), ZMQ_DONTWAIT) >= 0) {
+    }
+  };
+  const auto requests = valid_requests();
+  for (int i = 0; i < kRandomMessages; ++i) {
+    std::vector<std::string> frames(1 + bytes.below(4));
+    for (std::string& frame : frames) frame = bytes.any(bytes.below(20) == 0 ? 4'000 : 40);
+    send(frames);
+    std::string request = requests[bytes.below(requests.size())];
+    request[bytes.below(request.size())] ^= static_cast<char>(1 << bytes.below(8));
+    send({"tag", request});
+    ask_now_and_then(i);
+  }
+  // One that is too long ends its connection.
+  send({"tag", std::string(kControlBytesMax + 1'000, 'x')});
+  REQUIRE((*good)->ask(ListJobs{}));
+  const size_t after = resident_bytes();
+#ifndef __SANITIZE_ADDRESS__  // Which keeps freed memory for a while.
+  CHECK((after > before ? after - before : 0) < kGrowthMax);
+#endif
+  CHECK(asked == (kRawConnections + kRandomMessages) / kAskEvery);
+  const auto counts = door->counts();
+  CHECK(counts.malformed > 1'000);
+  CHECK(counts.undecodable > 1'000);
+  CHECK(counts.requests > 1'000);
+  CHECK(counts.admitted >= 2);
 }
 
 }  // namespace

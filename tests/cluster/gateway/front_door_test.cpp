@@ -57,20 +57,20 @@ TEST_CASE("front_door: answers may come from any thread, in any order, and count
   std::vector<std::thread> threads;
   std::vector<std::function<void()>> waiting;
   constexpr int kRequests = 12;
-  const auto door =
-      open_door({.folder = dir.file("door")},
-                [&](ControlRequest request, std::function<void(ControlReply)> answer) {
-                  const uint64_t id = std::get<ShowJob>(request).id;
-                  waiting.push_back([id, answer = std::move(answer)] {
-                    answer({.jobs = {{.id = id}}});
-                    answer({.jobs = {{.id = 999}}});
-                  });
-                  if (waiting.size() < kRequests) return;
-                  while (!waiting.empty()) {  // The last first.
-                    threads.emplace_back(std::move(waiting.back()));
-                    waiting.pop_back();
-                  }
-                });
+  const auto door = open_door(
+      {.folder = dir.file("door")},
+      [&](ControlRequest request, const Asker&, std::function<void(ControlReply)> answer) {
+        const uint64_t id = std::get<ShowJob>(request).id;
+        waiting.push_back([id, answer = std::move(answer)] {
+          answer({.jobs = {{.id = id}}});
+          answer({.jobs = {{.id = 999}}});
+        });
+        if (waiting.size() < kRequests) return;
+        while (!waiting.empty()) {  // The last first.
+          threads.emplace_back(std::move(waiting.back()));
+          waiting.pop_back();
+        }
+      });
   RawClient client(dir.file("door"));
   for (uint64_t i = 0; i < kRequests; ++i) client.send("tag" + std::to_string(i), ShowJob{i});
   std::vector<bool> seen(kRequests, false);
@@ -148,13 +148,13 @@ TEST_CASE("front_door: a flood is told to wait, and others are served meanwhile"
 TEST_CASE("front_door: requests in flight are bounded, and an answer that never comes is said") {
   const tests::TempDir dir;
   std::vector<std::function<void(ControlReply)>> kept;
-  const auto door =
-      open_door({.folder = dir.file("door"),
-                 .limits = {.in_flight_per_client_max = 4},
-                 .answer_deadline = milliseconds(300)},
-                [&kept](const ControlRequest&, std::function<void(ControlReply)> answer) {
-                  kept.push_back(std::move(answer));
-                });
+  const auto door = open_door(
+      {.folder = dir.file("door"),
+       .limits = {.in_flight_per_client_max = 4},
+       .answer_deadline = milliseconds(300)},
+      [&kept](const ControlRequest&, const Asker&, std::function<void(ControlReply)> answer) {
+        kept.push_back(std::move(answer));
+      });
   RawClient client(dir.file("door"));
   for (int i = 0; i < 6; ++i) client.send("tag", ShowJob{1});
   int overloaded = 0;
@@ -265,7 +265,7 @@ TEST_CASE("front_door: events reach those who subscribed to their job") {
   CHECK(eventually([&] {
     ++sequence;
     for (const uint64_t job : {1, 12, 2}) {
-      door->publish(feed_topic(job),
+      door->publish(feed_topic(job), "",
                     encode(RunEvent{.job = job, .sequence = sequence, .what = Noted{"hello"}}));
     }
     const auto event = client->next_event(milliseconds(10));
@@ -280,7 +280,7 @@ TEST_CASE("front_door: events reach those who subscribed to their job") {
     CHECK((*event)->sequence > last);
     last = (*event)->sequence;
   }
-  door->publish(feed_topic(1), std::vector<std::byte>(13));
+  door->publish(feed_topic(1), "", std::vector<std::byte>(13));
   Result<std::optional<RunEvent>> event = std::optional<RunEvent>{};
   CHECK(eventually([&] {
     event = client->next_event(milliseconds(10));
@@ -294,7 +294,7 @@ TEST_CASE("front_door: events that nobody can take in time are lost, not kept") 
   JobBook book;
   const auto door =
       open_door({.folder = dir.file("door"), .event_bytes_waiting_max = 1'000}, book.at_once());
-  door->publish("job/1/", std::vector<std::byte>(2'000));
+  door->publish("job/1/", "", std::vector<std::byte>(2'000));
   CHECK(door->counts().events_lost == 1);
   CHECK(client_of(dir.file("door"))->ask(ListJobs{}));
 }
@@ -315,16 +315,16 @@ TEST_CASE("front_door_client: no daemon is one clear line, at once") {
 TEST_CASE("front_door_client: a daemon that does not answer is not waited for") {
   const tests::TempDir dir;
   std::vector<std::function<void(ControlReply)>> kept;
-  const auto door =
-      open_door({.folder = dir.file("door")},
-                [&kept](const ControlRequest&, std::function<void(ControlReply)> answer) {
-                  if (kept.empty()) {
-                    kept.push_back(std::move(answer));
-                  } else {
-                    kept.front()({.next = 1});  // Late, under the tag before.
-                    answer({.next = 2});
-                  }
-                });
+  const auto door = open_door(
+      {.folder = dir.file("door")},
+      [&kept](const ControlRequest&, const Asker&, std::function<void(ControlReply)> answer) {
+        if (kept.empty()) {
+          kept.push_back(std::move(answer));
+        } else {
+          kept.front()({.next = 1});  // Late, under the tag before.
+          answer({.next = 2});
+        }
+      });
   const auto client = client_of(dir.file("door"), milliseconds(200));
   const auto reply = client->ask(ListJobs{});
   REQUIRE_FALSE(reply);
@@ -340,11 +340,11 @@ TEST_CASE("front_door_client: a submit whose connection breaks is sent again and
   JobBook book;
   std::atomic<int> heard{0};
   // The first daemon does the work and dies before it answers.
-  auto door =
-      open_door({.folder = dir.file("door")}, [&](const ControlRequest& request, const auto&) {
-        (void)book.serve(request);
-        ++heard;
-      });
+  auto door = open_door({.folder = dir.file("door")},
+                        [&](const ControlRequest& request, const Asker&, const auto&) {
+                          (void)book.serve(request);
+                          ++heard;
+                        });
   const auto client = client_of(dir.file("door"));
   Result<ControlReply> submitted = ControlReply{};
   std::thread asking([&] { submitted = client->ask(SubmitJob{"once", {}}); });
@@ -360,8 +360,8 @@ TEST_CASE("front_door_client: a submit whose connection breaks is sent again and
 TEST_CASE("front_door_client: a change whose connection breaks has an unknown outcome") {
   const tests::TempDir dir;
   std::atomic<int> heard{0};
-  auto door =
-      open_door({.folder = dir.file("door")}, [&](const ControlRequest&, const auto&) { ++heard; });
+  auto door = open_door({.folder = dir.file("door")},
+                        [&](const ControlRequest&, const Asker&, const auto&) { ++heard; });
   const auto client = client_of(dir.file("door"));
   Result<ControlReply> changed = ControlReply{};
   std::thread asking([&] { changed = client->ask(CancelJob{1}); });

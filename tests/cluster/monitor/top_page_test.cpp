@@ -32,6 +32,20 @@ TEST_CASE("top_page: what runs comes first, then the queue, then the newest of t
   CHECK(table[5].find("finished") != std::string::npos);
 }
 
+TEST_CASE("top_page: whose a job is is told where somebody owns one") {
+  auto jobs = some_jobs();
+  CHECK(job_table(jobs)[0].find("OWNER") == std::string::npos);
+  jobs[0].owner = "alice\x1b[2J";
+  const auto table = job_table(jobs);
+  CHECK(table[0].find("    ID  OWNER") == 0);
+  size_t named = 0;
+  for (const std::string& line : table) {
+    CHECK(line.find('\x1b') == std::string::npos);
+    named += line.find("alice·[2J") != std::string::npos;
+  }
+  CHECK(named == 1);
+}
+
 TEST_CASE("top_page: fits every terminal and shows table and run on 80x24") {
   RunState run;
   JobSpec job;
