@@ -11,6 +11,7 @@
 #include "cluster/cli/trusted_verifiers.h"
 #include "cluster/daemon/daemon.h"
 #include "cluster/keys/keys_folder.h"
+#include "cluster/nodes/node_daemon.h"
 #include "kernels/cpu/cpu_backend.h"
 
 namespace troupe::cluster {
@@ -21,8 +22,12 @@ std::string default_home() {
   return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.local/state/troupe";
 }
 
-Status serve(DaemonOptions options, const std::string& listen,
+Status serve(DaemonOptions options, const NodeDaemonOptions& node, const std::string& listen,
              const std::vector<std::string>& trusted_verifiers) {
+  if (!node.key_file.empty() || !node.address.empty()) {
+    return invalid_argument(
+        "--key and --address are of a host that joins: say --join HOST:PORT too");
+  }
   auto trusted = read_trusted_verifiers(trusted_verifiers);
   if (!trusted) return trusted.error();
   options.trusted_programs = std::move(*trusted);
@@ -46,6 +51,28 @@ Status serve(DaemonOptions options, const std::string& listen,
   return run_daemon(**backend, options);
 }
 
+// On a host that works for a head elsewhere.
+Status join(NodeDaemonOptions options) {
+  if (options.key_file.empty()) {
+    return invalid_argument(
+        "--join needs --key FILE, which troupe keys node NAME makes at the head");
+  }
+  if (options.home.empty()) {
+    return invalid_argument(
+        "where jobs' files are to lie cannot be told: HOME is not set; set it, or say --home DIR");
+  }
+  if (auto address = parse_host_port(options.head); !address) {
+    return invalid_argument("--join " + address.error().message);
+  }
+  std::error_code ignored;
+  options.home = std::filesystem::absolute(options.home, ignored).lexically_normal().string();
+  auto backend = kernels::cpu_backend();
+  if (!backend) return backend.error();
+  watch_for_interrupts();
+  options.is_interrupted = is_interrupted;
+  return run_node(**backend, options);
+}
+
 }  // namespace
 
 int run_trouped(int argc, char** argv) {
@@ -56,25 +83,40 @@ int run_trouped(int argc, char** argv) {
       "top.\nSIGTERM stops it after the step under way; its jobs go on with the next daemon.\n"
       "Example:\n  trouped --home /srv/troupe &\n  troupe submit job.toml\n"
       "For users of other hosts:\n  troupe keys init\n  troupe keys user alice\n"
-      "  trouped --home /srv/troupe --listen 0.0.0.0:7070 &");
+      "  trouped --home /srv/troupe --listen 0.0.0.0:7733 &\n"
+      "Another host that works for it:\n  troupe keys node b   # at the head; take b.key there\n"
+      "  trouped --join head:7734 --key b.key &");
   DaemonOptions options;
   options.home = default_home();
   bool is_head = false;
-  program.add_flag("--head", is_head, "This host is the head of the cluster, as it always is yet");
+  program.add_flag("--head", is_head,
+                   "This host is the head of a cluster, as it is without --join");
   program.add_option("--home", options.home, "Folder of the store and of the jobs").show_default();
   add_door_folder_option(program, options.server);
   std::string listen;
-  program.add_option("--listen", listen,
-                     "ADDR:PORT for users of other hosts, who have keys: 0.0.0.0 is all addresses, "
-                     "port 0 any that is free");
+  program.add_option(
+      "--listen", listen,
+      "ADDR:PORT for users of other hosts, who have keys, and the next port for nodes: "
+      "0.0.0.0 is all addresses, port 0 any that is free");
   options.keys = default_keys_folder();
   program.add_option("--keys", options.keys,
                      "The keys of those who may come in there, made with troupe keys; default "
                      "$XDG_CONFIG_HOME/troupe/keys or ~/.config/troupe/keys");
+  NodeDaemonOptions node;
+  program.add_option("--join", node.head,
+                     "HOST:PORT of a head's nodes: this host works for it, and has no jobs");
+  program.add_option("--key", node.key_file, "This node's key, from troupe keys node NAME");
+  program.add_option("--address", node.address,
+                     "Under which other hosts reach this one; default: as the head sees it");
+  program.add_option("--slots", node.slots,
+                     "Workers with a device that this host takes at a time; default: its cores");
   std::vector<std::string> trusted_verifiers;
   add_trusted_verifier_option(program, trusted_verifiers);
   if (const auto ended = program.read(argc, argv)) return *ended;
-  const Status served = serve(std::move(options), listen, trusted_verifiers);
+  node.home = options.home;
+  const Status served = node.head.empty()
+                            ? serve(std::move(options), node, listen, trusted_verifiers)
+                            : join(std::move(node));
   if (served) return 0;
   std::fprintf(stderr, "trouped: %s\n", served.error().message.c_str());
   return exit_code(served.error());

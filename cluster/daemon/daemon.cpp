@@ -93,6 +93,7 @@ class Daemon {
   Status run() {
     const auto connections = connections_max(options_.listen ? 3 : 2);
     if (!connections) return connections.error();
+    std::shared_ptr<KeyRing> ring;
     FrontDoor::Options door_options{.folder = options_.server};
     door_options.connections_max = std::min(*connections, door_options.connections_max);
     if (options_.listen) {
@@ -100,7 +101,8 @@ class Daemon {
                                    fmt::print(stderr, "trouped: {}\n", line);
                                  }});
       if (!keys) return keys.error();
-      FrontDoor::Network network{.address = *options_.listen, .keys = std::move(*keys)};
+      ring = *keys;
+      FrontDoor::Network network{.address = *options_.listen, .keys = ring};
       network.connections_max = std::min(*connections, network.connections_max);
       door_options.network = std::move(network);
     }
@@ -127,15 +129,19 @@ class Daemon {
                fmt::print(stderr, "trouped: job {} ({}) is {}{}{}\n", record.id, record.spec.name,
                           name(record.state), record.message.empty() ? "" : ": ", record.message);
              },
-         .noted = [](const std::string& line) { fmt::print(stderr, "trouped: {}\n", line); }});
+         .noted = [](const std::string& line) { fmt::print(stderr, "trouped: {}\n", line); },
+         .nodes_address = nodes_address(),
+         .keys = ring});
     if (!head) return head.error();
     {
       const std::lock_guard guard(head_mutex_);
       head_ = head->get();
     }
     const auto network = door_->network_address();
+    const auto nodes = (*head)->nodes_address();
     fmt::print(stderr, "trouped: serving {}{}, jobs in {}\n", options_.server,
                network ? " and " + text_of(*network) : "", options_.home);
+    if (nodes) fmt::print(stderr, "trouped: nodes join at {}\n", text_of(*nodes));
     std::mutex mutex;
     std::unique_lock lock(mutex);
     while (!options_.is_interrupted()) {
@@ -157,6 +163,14 @@ class Daemon {
   }
 
  private:
+  // Beside the users' port.
+  std::optional<HostPort> nodes_address() const {
+    auto address = door_->network_address();
+    if (address && options_.listen->port != 0) ++address->port;
+    if (address && options_.listen->port == 0) address->port = 0;
+    return address;
+  }
+
   std::shared_ptr<actors::MetricsSink> watch(const JobRecord& record) {
     auto watch = std::make_shared<JobWatch>(
         record, [this, owner = record.owner](std::string topic, std::vector<std::byte> event) {

@@ -84,7 +84,7 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
                                          std::unique_ptr<actors::ReplayStore> store,
                                          Options options) {
   const std::string credentials = options.folder + "/credentials";
-  const std::string nodes_endpoint = options.nodes_endpoint;
+  const auto nodes_address = options.nodes_address;
   const auto keys = options.keys;
   if (Status made = make_credentials(credentials); !made) return made.error();
   if (Status status = actors::check_credentials(credentials); !status) return status.error();
@@ -131,10 +131,10 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
   }
   head.scheduler =
       head.system.spawn(actors::scheduler_actor, &head.context, head.hub, std::move(jobs));
-  if (!nodes_endpoint.empty()) {
+  if (nodes_address) {
     auto build = build_of_program();
     if (!build) return build.error();
-    Status opened = head.host.open({.endpoint = nodes_endpoint,
+    Status opened = head.host.open({.address = *nodes_address,
                                     .ring = keys,
                                     .roster = {.build = *build,
                                                .arithmetic_id = backend.arithmetic_id,
@@ -142,7 +142,7 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
                                    head.system, head.hub,
                                    {.node_up = [](const NodeFacts&) {},
                                     .node_away = [](const std::string&) {},
-         .node_leaves = [](const std::string&) {},
+                                    .node_leaves = [](const std::string&) {},
                                     .node_gone = [](const std::string&, const std::string&) {}});
     if (!opened) return opened.error();
   }
@@ -168,7 +168,9 @@ Result<ControlReply> Head::ask_and_wait(ControlRequest request,
   return reply;
 }
 
-uint16_t Head::nodes_port() const { return implementation_->host.port(); }
+std::optional<HostPort> Head::nodes_address() const {
+  return implementation_->host.nodes_address();
+}
 
 void Head::leave_nobody() {
   ::unlink(head_card(implementation_->context.credentials_folder).c_str());

@@ -5,11 +5,13 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "actors/metrics_sink.h"
 #include "actors/replay/replay_store.h"
+#include "cluster/gateway/host_port.h"
 #include "cluster/keys/key_ring.h"
 #include "kernels/backend.h"
 #include "schemas/control.h"
@@ -34,8 +36,8 @@ class Head {
     // A line for people that is about all jobs: the disk is full, or has room again. From a thread
     // of the head's, like the above.
     std::function<void(const std::string&)> noted = [](const std::string&) {};
-    // Where other hosts join; empty: nowhere. With keys of the ring.
-    std::string nodes_endpoint{};  // "tcp://0.0.0.0:7733"
+    // Where other hosts join, with keys of the ring; port 0: any that is free.
+    std::optional<HostPort> nodes_address{};
     std::shared_ptr<KeyRing> keys{};
   };
 
@@ -52,8 +54,8 @@ class Head {
   // The same, as the local operator and waiting. kUnknownOutcome when there is no answer in time.
   Result<ControlReply> ask_and_wait(ControlRequest request, std::chrono::milliseconds patience);
 
-  // Where other hosts join; 0: nowhere.
-  uint16_t nodes_port() const;
+  // Where other hosts join.
+  std::optional<HostPort> nodes_address() const;
 
   // From now on workers end with this head, however it ends.
   void leave_nobody();

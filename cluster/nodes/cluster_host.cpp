@@ -80,6 +80,11 @@ void ClusterHost::close() {
   hub_ = nullptr;
 }
 
+std::optional<HostPort> ClusterHost::nodes_address() const {
+  const std::lock_guard lock(mutex_);
+  return door_ ? std::optional(door_->address()) : std::nullopt;
+}
+
 std::vector<NodeFacts> ClusterHost::nodes() const {
   const std::lock_guard lock(mutex_);
   std::vector<NodeFacts> all;

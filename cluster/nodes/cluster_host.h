@@ -9,7 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,7 +48,8 @@ class ClusterHost final : public actors::SlotHost {
               Watcher watcher);
   // Nobody else is heard from now on.
   void close();
-  uint16_t port() const { return door_ ? door_->port() : 0; }
+  // Where they join.
+  std::optional<HostPort> nodes_address() const;
 
   ProcessHost& local() { return local_; }
   std::vector<NodeFacts> nodes() const;

@@ -19,6 +19,7 @@ namespace troupe::cluster {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(100);
+constexpr size_t kConnectionsMax = 2'048;
 constexpr int kBatchMax = 256;  // Messages that are taken in before others go out again.
 
 double seconds_now() {
@@ -47,6 +48,7 @@ class NodeDoor::Impl {
   ~Impl() {
     mailbox_->close();
     if (thread_.joinable()) thread_.join();
+    if (listener_ >= 0) forget_listener(listener_);
     router_.close();
     authenticator_.reset();
   }
@@ -58,17 +60,23 @@ class NodeDoor::Impl {
     set_link_limits(router_);
     router_.set(zmq::sockopt::router_mandatory, true);
     set_curve_server(router_, options_.ring->head_keys(), KeyKind::kNode);
-    router_.bind(options_.endpoint);
-    const std::string bound = router_.get(zmq::sockopt::last_endpoint);
-    port_ = static_cast<uint16_t>(std::stoi(bound.substr(bound.rfind(':') + 1)));
+    auto listening = listen_at(options_.address);
+    if (!listening) return listening.error();
+    listener_ = listening->socket.get();
+    address_ = listening->address;
+    router_.set(zmq::sockopt::use_fd, listener_);
+    bound_connections(listener_, kConnectionsMax);
+    // The address only has to look like one: the descriptor is bound.
+    router_.bind("tcp://" + text_of(address_));
+    listening->socket.release();
     thread_ = std::thread([this] { run(); });
     return ok();
   } catch (const zmq::error_t& error) {
     return invalid_argument(
-        fmt::format("cannot listen for nodes at {}: {}", options_.endpoint, error.what()));
+        fmt::format("cannot listen for nodes at {}: {}", text_of(options_.address), error.what()));
   }
 
-  uint16_t port() const { return port_; }
+  const HostPort& address() const { return address_; }
   void say(const std::string& node, ToNode message) {
     mailbox_->put({.node = node, .message = std::move(message)});
   }
@@ -206,7 +214,8 @@ class NodeDoor::Impl {
   zmq::context_t context_{};
   zmq::socket_t router_;
   std::unique_ptr<Authenticator> authenticator_{};
-  uint16_t port_ = 0;
+  HostPort address_{};
+  int listener_ = -1;
   std::thread thread_{};
 };
 
@@ -219,7 +228,7 @@ Result<std::unique_ptr<NodeDoor>> NodeDoor::open(Options options, Handlers handl
   return std::unique_ptr<NodeDoor>(new NodeDoor(std::move(impl)));
 }
 
-uint16_t NodeDoor::port() const { return impl_->port(); }
+const HostPort& NodeDoor::address() const { return impl_->address(); }
 void NodeDoor::say(const std::string& node, ToNode message) {
   impl_->say(node, std::move(message));
 }

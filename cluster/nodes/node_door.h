@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "cluster/gateway/host_port.h"
 #include "cluster/keys/key_ring.h"
 #include "cluster/nodes/node_roster.h"
 #include "schemas/node.h"
@@ -17,7 +18,7 @@ namespace troupe::cluster {
 class NodeDoor {
  public:
   struct Options {
-    std::string endpoint{};  // "tcp://0.0.0.0:7733"; port 0: any that is free.
+    HostPort address{};  // Port 0: any that is free.
     std::shared_ptr<KeyRing> ring{};
     NodeRoster::Options roster{};
   };
@@ -40,7 +41,7 @@ class NodeDoor {
   static Result<std::unique_ptr<NodeDoor>> open(Options options, Handlers handlers);
   ~NodeDoor();
 
-  uint16_t port() const;
+  const HostPort& address() const;
   // From any thread. Nothing happens when the node is not there.
   void say(const std::string& node, ToNode message);
 

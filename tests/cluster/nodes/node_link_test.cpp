@@ -41,7 +41,7 @@ class TestHead {
     auto ring = KeyRing::open({.folder = keys.folder(), .look_every = 0ms});
     REQUIRE(ring);
     auto door = NodeDoor::open(
-        {.endpoint = "tcp://127.0.0.1:0",
+        {.address = {"127.0.0.1", 0},
          .ring = *ring,
          .roster = {.build = "b1", .arithmetic_id = "cpu-1", .first_session = first_session}},
         {.joined = [this](const std::string&, const NodeHello&,
@@ -147,7 +147,7 @@ double seconds_until(const std::function<bool()>& is_so, std::chrono::millisecon
 TEST_CASE("node_link: what is said arrives once and in order, though connections break") {
   const Keys keys;
   TestHead head(keys);
-  TcpForwarder network({.to_port = head.door().port()});
+  TcpForwarder network({.to_port = head.door().address().port});
   TestNode node(keys.key("b"), network.port());
   REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
   constexpr uint64_t kMessages = 3'000;
@@ -169,7 +169,7 @@ TEST_CASE("node_link: what is said arrives once and in order, though connections
 TEST_CASE("node_link: a cut is noticed and mended within seconds, and loses nothing") {
   const Keys keys;
   TestHead head(keys);
-  TcpForwarder network({.to_port = head.door().port()});
+  TcpForwarder network({.to_port = head.door().address().port});
   TestNode node(keys.key("b"), network.port());
   REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
   network.cut();
@@ -187,7 +187,8 @@ TEST_CASE("node_link: a cut is noticed and mended within seconds, and loses noth
 TEST_CASE("node_link: over a slow line what is big does not make a node seem away") {
   const Keys keys;
   TestHead head(keys);
-  TcpForwarder network({.to_port = head.door().port(), .delay = 50ms, .bytes_per_second = 12.5e6});
+  TcpForwarder network(
+      {.to_port = head.door().address().port, .delay = 50ms, .bytes_per_second = 12.5e6});
   TestNode node(keys.key("b"), network.port());
   REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
   constexpr size_t kBytes = 40 << 20;
@@ -202,7 +203,7 @@ TEST_CASE("node_link: over a slow line what is big does not make a node seem awa
 TEST_CASE("node_link: another head begins another session") {
   const Keys keys;
   auto first = std::make_unique<TestHead>(keys, 1);
-  const uint16_t port = first->door().port();
+  const uint16_t port = first->door().address().port;
   TcpForwarder network({.to_port = port});
   TestNode node(keys.key("b"), network.port());
   REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
@@ -233,15 +234,15 @@ TEST_CASE("node_link: strangers are not heard") {
   foreign.keys = *make_curve_keys();
   TestHead head(keys);
   {
-    const TestNode of_user(user, head.door().port(), 2);
-    const TestNode of_revoked(revoked, head.door().port(), 3);
-    const TestNode of_foreign(foreign, head.door().port(), 4);
+    const TestNode of_user(user, head.door().address().port, 2);
+    const TestNode of_revoked(revoked, head.door().address().port, 3);
+    const TestNode of_foreign(foreign, head.door().address().port, 4);
     std::this_thread::sleep_for(1s);
     CHECK(of_user.joined + of_revoked.joined + of_foreign.joined == 0);
   }
   CHECK(head.joined == 0);
   // Nor is one that had joined, from the moment when its key is none any more.
-  TestNode node(keys.key("b"), head.door().port());
+  TestNode node(keys.key("b"), head.door().address().port);
   REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
   REQUIRE(revoke_key(keys.folder(), "b"));
   CHECK(comes_true([&] { return head.gone == 1; }, 20s));
