@@ -28,6 +28,7 @@ struct JobRecord {
   weightsSha256 @10 :Text;  # At its end.
   checkpoint @11 :Text;  # Folder of the last one, at its end.
   owner @12 :Text;  # Name of the key of the user who submitted it; empty: at the daemon's sockets.
+  nodes @13 :List(Text);  # Host of each slot when it began to run.
 }
 
 enum JobState {

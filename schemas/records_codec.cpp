@@ -67,6 +67,7 @@ void to_wire(wire::JobRecord::Builder to, const JobRecord& from) {
   to.setWeightsSha256(wire::to_text(from.weights_sha256, kNameBytesMax));
   to.setCheckpoint(wire::to_text(from.checkpoint, kNameBytesMax));
   to.setOwner(wire::to_text(from.owner, kNameBytesMax));
+  wire::to_texts(to.initNodes(wire::to_size(from.nodes, kWorkersMax)), from.nodes, kNameBytesMax);
 }
 
 JobRecord from_wire(wire::JobRecord::Reader from, FieldReader& fields) {
@@ -85,6 +86,7 @@ JobRecord from_wire(wire::JobRecord::Reader from, FieldReader& fields) {
       .weights_sha256 = fields.text(from.getWeightsSha256(), kNameBytesMax, "weights_sha256"),
       .checkpoint = fields.text(from.getCheckpoint(), kNameBytesMax, "checkpoint"),
       .owner = fields.text(from.getOwner(), kNameBytesMax, "owner"),
+      .nodes = fields.texts(from.getNodes(), kWorkersMax, kNameBytesMax, "nodes"),
   };
 }
 

@@ -23,7 +23,7 @@ std::string default_home() {
 }
 
 Status serve(DaemonOptions options, const NodeDaemonOptions& node, const std::string& listen,
-             const std::vector<std::string>& trusted_verifiers) {
+             const std::string& listen_nodes, const std::vector<std::string>& trusted_verifiers) {
   if (!node.key_file.empty() || !node.address.empty()) {
     return invalid_argument(
         "--key and --address are of a host that joins: say --join HOST:PORT too");
@@ -41,6 +41,12 @@ Status serve(DaemonOptions options, const NodeDaemonOptions& node, const std::st
     auto address = parse_host_port(listen);
     if (!address) return invalid_argument("--listen " + address.error().message);
     options.listen = std::move(*address);
+  }
+  if (!listen_nodes.empty()) {
+    if (listen.empty()) return invalid_argument("--listen-nodes needs --listen ADDR:PORT too");
+    auto address = parse_host_port(listen_nodes);
+    if (!address) return invalid_argument("--listen-nodes " + address.error().message);
+    options.listen_nodes = std::move(*address);
   }
   std::error_code ignored;
   options.home = std::filesystem::absolute(options.home, ignored).lexically_normal().string();
@@ -94,10 +100,12 @@ int run_trouped(int argc, char** argv) {
   program.add_option("--home", options.home, "Folder of the store and of the jobs").show_default();
   add_door_folder_option(program, options.server);
   std::string listen;
-  program.add_option(
-      "--listen", listen,
-      "ADDR:PORT for users of other hosts, who have keys, and the next port for nodes: "
-      "0.0.0.0 is all addresses, port 0 any that is free");
+  program.add_option("--listen", listen,
+                     "ADDR:PORT for users of other hosts, who have keys: "
+                     "0.0.0.0 is all addresses, port 0 any that is free");
+  std::string listen_nodes;
+  program.add_option("--listen-nodes", listen_nodes,
+                     "ADDR:PORT for hosts that join; default: the port behind that of --listen");
   options.keys = default_keys_folder();
   program.add_option("--keys", options.keys,
                      "The keys of those who may come in there, made with troupe keys; default "
@@ -114,9 +122,9 @@ int run_trouped(int argc, char** argv) {
   add_trusted_verifier_option(program, trusted_verifiers);
   if (const auto ended = program.read(argc, argv)) return *ended;
   node.home = options.home;
-  const Status served = node.head.empty()
-                            ? serve(std::move(options), node, listen, trusted_verifiers)
-                            : join(std::move(node));
+  const Status served =
+      node.head.empty() ? serve(std::move(options), node, listen, listen_nodes, trusted_verifiers)
+                        : join(std::move(node));
   if (served) return 0;
   std::fprintf(stderr, "trouped: %s\n", served.error().message.c_str());
   return exit_code(served.error());

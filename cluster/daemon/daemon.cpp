@@ -163,11 +163,10 @@ class Daemon {
   }
 
  private:
-  // Beside the users' port.
   std::optional<HostPort> nodes_address() const {
-    auto address = door_->network_address();
-    if (address && options_.listen->port != 0) ++address->port;
-    if (address && options_.listen->port == 0) address->port = 0;
+    if (options_.listen_nodes) return options_.listen_nodes;
+    auto address = options_.listen;
+    if (address && address->port != 0) ++address->port;
     return address;
   }
 

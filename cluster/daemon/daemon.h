@@ -18,6 +18,7 @@ struct DaemonOptions {
   std::string server{};  // Folder of the front door's sockets.
   // Where users come in from other hosts with their keys, and the folder of those.
   std::optional<HostPort> listen{};
+  std::optional<HostPort> listen_nodes{};  // Default: the port behind that.
   std::string keys{};
   // Programs that may verify without a sandbox, by the names that jobs may use.
   std::vector<TrustedProgram> trusted_programs{};

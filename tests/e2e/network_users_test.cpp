@@ -36,7 +36,7 @@ class NetworkHead {
   void start(const std::string& address) {
     daemon_.emplace(tests::Invocation{
         .arguments = {"--home", job_.file("daemon"), "--server", job_.file("door"), "--listen",
-                      address, "--keys", job_.file("keys")},
+                      address, "--listen-nodes", "127.0.0.1:0", "--keys", job_.file("keys")},
         .name = "trouped"});
     REQUIRE(daemon_->says(", jobs in"));
     const std::string said = daemon_->error();

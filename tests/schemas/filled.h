@@ -346,6 +346,7 @@ inline JobRecord filled_job_record() {
       .weights_sha256 = "weights_sha256",
       .checkpoint = "checkpoint",
       .owner = "owner",
+      .nodes = {"a", "", "b"},
   };
 }
 
@@ -964,7 +965,8 @@ inline bool same(const JobRecord& a, const JobRecord& b) {
          a.specification_hash == b.specification_hash && a.data_sha256 == b.data_sha256 &&
          a.arithmetic_id == b.arithmetic_id && a.home == b.home && a.state == b.state &&
          a.message == b.message && a.steps_done == b.steps_done &&
-         a.weights_sha256 == b.weights_sha256 && a.checkpoint == b.checkpoint && a.owner == b.owner;
+         a.weights_sha256 == b.weights_sha256 && a.checkpoint == b.checkpoint &&
+         a.owner == b.owner && a.nodes == b.nodes;
 }
 
 inline bool same(const RoundRecord& a, const RoundRecord& b) {

@@ -1,0 +1,70 @@
+# Hosts of a small network on one machine, for tests that are sourced into. Each is a network and a
+# mount namespace: an address of its own, and a HOME and folders for temporary files that no other
+# sees. To be sourced by a program that was started by `unshare --net --mount` (with `--user
+# --map-root-user` where it is not root).
+#
+#   make_hosts a b c     their addresses: address_of a
+#   on b COMMAND...      in the foreground
+#   start b LOG COMMAND...  in the background; its process number is in $started
+#   cut b, mend b        b's link to all others
+#   cut_between b c      and mend_between b c: those two only
+
+declare -A host_keeper host_number
+bridge=troupe0
+
+address_of() { echo "10.77.0.${host_number[$1]}"; }
+
+make_hosts() {
+  mount --make-rprivate /
+  ip link set lo up
+  ip link add $bridge type bridge
+  ip link set $bridge up
+  local number=0
+  for host in "$@"; do
+    number=$((number + 1))
+    host_number[$host]=$number
+    # Whoever keeps the namespaces of a host alive, and goes with this program.
+    unshare --net --mount setpriv --pdeathsig KILL sleep infinity &
+    host_keeper[$host]=$!
+  done
+  for host in "$@"; do
+    while [ "$(readlink /proc/${host_keeper[$host]}/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do
+      sleep 0.01
+    done
+    ip link add "v$host" type veth peer name eth0 netns "${host_keeper[$host]}"
+    ip link set "v$host" master $bridge up
+    on "$host" bash -c "
+      set -e
+      ip address add $(address_of "$host")/24 dev eth0
+      ip link set eth0 up
+      ip link set lo up
+      mount --make-rprivate /
+      mkdir -p /root
+      mount -t tmpfs -o mode=700 none /root
+      mount -t tmpfs -o mode=1777 none /var/tmp"
+  done
+}
+
+on() {
+  local host=$1
+  shift
+  nsenter --target "${host_keeper[$host]}" --net --mount env HOME=/root TMPDIR=/var/tmp "$@"
+}
+
+start() {
+  local host=$1 log=$2
+  shift 2
+  on "$host" "$@" >>"$log" 2>&1 &
+  started=$!
+}
+
+cut() { ip link set "v$1" down; }
+mend() { ip link set "v$1" up; }
+cut_between() {
+  on "$1" ip route add blackhole "$(address_of "$2")/32"
+  on "$2" ip route add blackhole "$(address_of "$1")/32"
+}
+mend_between() {
+  on "$1" ip route del blackhole "$(address_of "$2")/32"
+  on "$2" ip route del blackhole "$(address_of "$1")/32"
+}
