@@ -138,6 +138,7 @@ struct ResourcesSpec {
   verifier @3 :Int64 = 1;  # 0: one per core.
   threadsPerWorker @4 :Int64;  # 0: the machine's cores shared out.
   reconnectSeconds @5 :Int64 = 30;  # Workers without a learner wait so long for another head.
+  rolloutMax @6 :Int64;  # While slots are idle; 0: as many as rollout.
 }
 
 struct PricesSpec {
@@ -160,4 +161,5 @@ struct JobSpec {
   eval @11 :EvalSpec;
   resources @12 :ResourcesSpec;
   prices @13 :PricesSpec;
+  priority @14 :Int64;  # Of two jobs that wait, the one with the higher number begins first.
 }

@@ -143,6 +143,8 @@ struct EvalSpec {
 struct ResourcesSpec {
   std::string placement = "colocated";
   int64_t rollout = 1;
+  int64_t rollout_max =
+      0;  // Workers that may generate while slots are idle; 0: as many as rollout.
   int64_t learner = 1;
   int64_t verifier = 1;            // 0: one per core.
   int64_t threads_per_worker = 0;  // 0: the machine's cores shared out.
@@ -158,6 +160,7 @@ struct PricesSpec {
 struct JobSpec {
   std::string name = "job";
   uint64_t seed = 1;
+  int64_t priority = 0;  // Of two jobs that wait, the one with the higher number begins first.
   PolicySpec policy{};
   DataSpec data{};
   SftSpec sft{};

@@ -363,12 +363,14 @@ void to_wire(wire::ResourcesSpec::Builder to, const ResourcesSpec& from) {
   to.setVerifier(from.verifier);
   to.setThreadsPerWorker(from.threads_per_worker);
   to.setReconnectSeconds(from.reconnect_seconds);
+  to.setRolloutMax(from.rollout_max);
 }
 
 ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
   return {
       .placement = fields.text(from.getPlacement(), kNameBytesMax, "placement"),
       .rollout = from.getRollout(),
+      .rollout_max = from.getRolloutMax(),
       .learner = from.getLearner(),
       .verifier = from.getVerifier(),
       .threads_per_worker = from.getThreadsPerWorker(),
@@ -403,12 +405,14 @@ void to_wire(wire::JobSpec::Builder to, const JobSpec& from) {
   to_wire(to.initEval(), from.eval);
   to_wire(to.initResources(), from.resources);
   to_wire(to.initPrices(), from.prices);
+  to.setPriority(from.priority);
 }
 
 JobSpec from_wire(wire::JobSpec::Reader from, FieldReader& fields) {
   return {
       .name = fields.text(from.getName(), kNameBytesMax, "name"),
       .seed = from.getSeed(),
+      .priority = from.getPriority(),
       .policy = from_wire(from.getPolicy(), fields),
       .data = from_wire(from.getData(), fields),
       .sft = from_wire(from.getSft(), fields),

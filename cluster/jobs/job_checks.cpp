@@ -141,6 +141,12 @@ Finding check_combinations(const JobSpec& job) {
   const auto team = model::TeamLayout::create(static_cast<int>(job.resources.learner),
                                               job.learner.gradient_lanes, job.learner.lane_width);
   if (!team) return Fault{"resources.learner", team.error().message};
+  if (job.resources.rollout_max != 0 && job.resources.rollout_max < job.resources.rollout) {
+    return Fault{"resources.rollout_max",
+                 fmt::format("resources.rollout_max is {}; it must be 0 or at least "
+                             "resources.rollout, {}",
+                             job.resources.rollout_max, job.resources.rollout)};
+  }
   for (double beta : {job.optimizer.beta1, job.optimizer.beta2}) {
     if (beta >= 1) return Fault{"optimizer.betas", "optimizer.betas must be below 1"};
   }

@@ -181,6 +181,7 @@ inline ResourcesSpec filled_resources_spec() {
   return {
       .placement = "placement",
       .rollout = 2,
+      .rollout_max = 8,
       .learner = 3,
       .verifier = 4,
       .threads_per_worker = 5,
@@ -199,6 +200,7 @@ inline JobSpec filled_job_spec() {
   return {
       .name = "name",
       .seed = 2,
+      .priority = -3,
       .policy = filled_policy_spec(),
       .data = filled_data_spec(),
       .sft = filled_sft_spec(),
@@ -879,7 +881,7 @@ inline bool same(const EvalSpec& a, const EvalSpec& b) {
 inline bool same(const ResourcesSpec& a, const ResourcesSpec& b) {
   return a.placement == b.placement && a.rollout == b.rollout && a.learner == b.learner &&
          a.verifier == b.verifier && a.threads_per_worker == b.threads_per_worker &&
-         a.reconnect_seconds == b.reconnect_seconds;
+         a.reconnect_seconds == b.reconnect_seconds && a.rollout_max == b.rollout_max;
 }
 
 inline bool same(const PricesSpec& a, const PricesSpec& b) {
@@ -891,7 +893,7 @@ inline bool same(const JobSpec& a, const JobSpec& b) {
          same(a.sft, b.sft) && same(a.grpo, b.grpo) && same(a.optimizer, b.optimizer) &&
          same(a.rollout, b.rollout) && same(a.learner, b.learner) && same(a.rewards, b.rewards) &&
          same(a.schedule, b.schedule) && same(a.eval, b.eval) && same(a.resources, b.resources) &&
-         same(a.prices, b.prices);
+         same(a.prices, b.prices) && a.priority == b.priority;
 }
 
 inline bool same(const StepMetrics& a, const StepMetrics& b) {

@@ -215,6 +215,7 @@ TEST_CASE("job_file: values out of range are refused with the range") {
   refused("grpo.steps=-1", "at least 0");
   refused("learner.gradient_lanes=3", "power of two");
   refused("learner.lane_width=6", "power of two");
+  refused("priority=101", "at most 100");
   refused("resources.learner=3", "with learner.gradient_lanes = 4 it may be 1, 2, 4");
   refused("resources.learner=8", "with learner.gradient_lanes = 4 it may be 1, 2, 4");
   refused("learner.microbatch_tokens=0", "at least 1");
@@ -247,6 +248,13 @@ TEST_CASE("job_file: minibatches divide a round and the steps") {
         "32");
   CHECK(error_of(kSmall, {"grpo.minibatches_per_round=4"}) ==
         "/jobs/a.toml:4: grpo.steps is 10; it must be a multiple of grpo.minibatches_per_round, 4");
+}
+
+TEST_CASE("job_file: idle slots are lent to at least as many rollouts as there are anyway") {
+  CHECK(parsed(kSmall, {"resources.rollout=3", "resources.rollout_max=0"}).priority == 0);
+  CHECK(error_of(kSmall, {"resources.rollout=3", "resources.rollout_max=2"})
+            .find("resources.rollout_max is 2; it must be 0 or at least resources.rollout, 3") !=
+        std::string::npos);
 }
 
 TEST_CASE("job_file: a stage needs its data and its rewards") {
