@@ -98,6 +98,7 @@ struct FileToWrite {
   offset @1 :UInt64;
   bytes @2 :Data;
   isLast @3 :Bool;  # It appears under its name.
+  modifiedNs @4 :Int64;  # Of the file that it is a copy of, since 1970.
 }
 
 struct FileRequest {
@@ -152,6 +153,7 @@ struct DropFiles {
 struct FileEntry {
   name @0 :Text;
   bytes @1 :UInt64;
+  modifiedNs @2 :Int64;  # Since 1970; a copy with the same size and time is the same file.
 }
 
 struct FileReply {

@@ -124,6 +124,7 @@ struct WriteFile {
   uint64_t offset = 0;
   std::vector<std::byte> bytes{};
   bool is_last = false;
+  int64_t modified_ns = 0;  // Of the file that it is a copy of, since 1970.
 };
 
 struct FileRequest {
@@ -175,6 +176,7 @@ struct DropFiles {
 struct FileEntry {
   std::string name{};  // Relative to what was listed.
   uint64_t bytes = 0;
+  int64_t modified_ns = 0;  // Since 1970; a copy with the same size and time is the same file.
   bool operator==(const FileEntry&) const = default;
 };
 

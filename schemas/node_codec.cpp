@@ -156,6 +156,7 @@ void to_wire(wire::FileRequest::Builder to, const FileRequest& from) {
                    builder.setOffset(write.offset);
                    builder.setBytes(wire::to_blob(write.bytes, kFileChunkBytesMax));
                    builder.setIsLast(write.is_last);
+                   builder.setModifiedNs(write.modified_ns);
                  },
              },
              from.what);
@@ -180,7 +181,8 @@ FileRequest from_wire(wire::FileRequest::Reader from, FieldReader& fields) {
       request.what = WriteFile{.path = fields.text(write.getPath(), kNameBytesMax, "path"),
                                .offset = write.getOffset(),
                                .bytes = fields.blob(write.getBytes(), kFileChunkBytesMax, "bytes"),
-                               .is_last = write.getIsLast()};
+                               .is_last = write.getIsLast(),
+                               .modified_ns = write.getModifiedNs()};
       break;
     }
     default:
@@ -287,10 +289,13 @@ DropFiles from_wire(wire::DropFiles::Reader from, FieldReader& fields) {
 void to_wire(wire::FileEntry::Builder to, const FileEntry& from) {
   to.setName(wire::to_text(from.name, kNameBytesMax));
   to.setBytes(from.bytes);
+  to.setModifiedNs(from.modified_ns);
 }
 
 FileEntry from_wire(wire::FileEntry::Reader from, FieldReader& fields) {
-  return {.name = fields.text(from.getName(), kNameBytesMax, "name"), .bytes = from.getBytes()};
+  return {.name = fields.text(from.getName(), kNameBytesMax, "name"),
+          .bytes = from.getBytes(),
+          .modified_ns = from.getModifiedNs()};
 }
 
 void to_wire(wire::FileReply::Builder to, const FileReply& from) {

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "cluster/nodes/file_time.h"
 #include "schemas/descriptor.h"
 #include "schemas/system_error.h"
 
@@ -31,11 +32,6 @@ bool is_weights(const std::string& name) {
 }
 
 Error stopped() { return {ErrorCode::kInternal, "this daemon is about to end"}; }
-
-bool has_size(const std::string& path, uint64_t bytes) {
-  std::error_code error;
-  return fs::is_regular_file(path, error) && fs::file_size(path, error) == bytes;
-}
 
 }  // namespace
 
@@ -144,23 +140,22 @@ Result<std::vector<FileReply>> FileMover::ask_all(uint64_t job, std::vector<File
 }
 
 Status FileMover::fetch_one(uint64_t job, const FileMove& move) {
-  std::error_code error;
-  // A published version or a part of a point is whole where it has its name.
-  if (fs::is_regular_file(move.here, error)) return ok();
   auto listed = ask_all(job, {{.what = ListFolder{move.at_head}}});
   if (!listed) return listed.error();
   for (const FileEntry& file : listed->front().files) {
     if (move.without_weights && is_weights(file.name)) continue;
     if (file.name.find("..") != std::string::npos) continue;
     const std::string end = file.name.empty() ? "" : "/" + file.name;
-    if (Status s = fetch_file(job, move.at_head + end, move.here + end, file.bytes); !s) return s;
+    if (Status s = fetch_file(job, move.at_head + end, move.here + end, file); !s) return s;
   }
   return ok();
 }
 
 Status FileMover::fetch_file(uint64_t job, const std::string& at_head, const std::string& here,
-                             uint64_t bytes) {
-  if (has_size(here, bytes)) return ok();
+                             const FileEntry& entry) {
+  // A file has its name once it is whole.
+  const uint64_t bytes = entry.bytes;
+  if (stamp_of(here) == FileStamp{bytes, entry.modified_ns}) return ok();
   const std::string unfinished = here + ".coming";
   std::error_code ignored;
   fs::create_directories(fs::path(here).parent_path(), ignored);
@@ -189,7 +184,8 @@ Status FileMover::fetch_file(uint64_t job, const std::string& at_head, const std
       bytes_moved_ += reply.bytes.size();
     }
   }
-  if (::rename(unfinished.c_str(), here.c_str()) != 0) {
+  if (!set_modified(file.get(), entry.modified_ns) ||
+      ::rename(unfinished.c_str(), here.c_str()) != 0) {
     return system_error("cannot rename " + unfinished, errno);
   }
   return ok();
@@ -200,7 +196,7 @@ Status FileMover::push_one(uint64_t job, const FileMove& move) {
   if (file.get() < 0) return system_error("cannot read " + move.here, errno);
   struct stat found {};
   if (::fstat(file.get(), &found) != 0) return system_error("cannot read " + move.here, errno);
-  const auto bytes = static_cast<uint64_t>(found.st_size);
+  const auto [bytes, modified_ns] = stamp_of(found);
   std::vector<FileRequest> requests;
   for (uint64_t at = 0; at < bytes || at == 0;) {
     WriteFile piece{.path = move.at_head, .offset = at};
@@ -215,6 +211,7 @@ Status FileMover::push_one(uint64_t job, const FileMove& move) {
     }
     at += done;
     piece.is_last = at == bytes;
+    piece.modified_ns = modified_ns;
     const bool is_last = piece.is_last;
     // The last alone: it is taken when all others are there.
     if (is_last && !requests.empty()) {

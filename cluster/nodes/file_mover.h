@@ -29,7 +29,7 @@ class FileMover {
 
   // `done` is called once, from the mover's thread, or not at all when the mover ends before. An
   // error is the head's, or this host's disk: trying again may help where it is kExhausted.
-  // A file that is here already is not fetched.
+  // A copy that is here already is not fetched again.
   void fetch(uint64_t job, std::vector<FileMove> files, Done done);
   void push(uint64_t job, std::vector<FileMove> files, Done done);
   void answered(FileReply reply);
@@ -48,7 +48,7 @@ class FileMover {
   void run();
   Status fetch_one(uint64_t job, const FileMove& move);
   Status fetch_file(uint64_t job, const std::string& at_head, const std::string& here,
-                    uint64_t bytes);
+                    const FileEntry& entry);
   Status push_one(uint64_t job, const FileMove& move);
   // The answers to several requests, in their order.
   Result<std::vector<FileReply>> ask_all(uint64_t job, std::vector<FileRequest> requests);

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "cluster/nodes/file_time.h"
 #include "model/formats/file.h"
 #include "schemas/bounds.h"
 #include "schemas/overloaded.h"
@@ -27,15 +28,18 @@ constexpr const char* kWritable[] = {"/checkpoints", "/policies"};
 
 Result<std::vector<FileEntry>> list_folder(const std::string& path) {
   std::error_code error;
-  if (fs::is_regular_file(path, error)) return std::vector<FileEntry>{{"", fs::file_size(path)}};
+  if (const auto one = stamp_of(path)) {
+    return std::vector<FileEntry>{{"", one->bytes, one->modified_ns}};
+  }
   std::vector<FileEntry> files;
   fs::recursive_directory_iterator at(path, error);
   for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    if (!at->is_regular_file(error)) continue;
+    const auto one = stamp_of(at->path().string());
+    if (!one) continue;
     if (files.size() == kFolderFilesMax) {
       return invalid_argument(fmt::format("{} has more than {} files", path, kFolderFilesMax));
     }
-    files.push_back({fs::relative(at->path(), path, error).string(), at->file_size(error)});
+    files.push_back({fs::relative(at->path(), path, error).string(), one->bytes, one->modified_ns});
   }
   if (error) return invalid_argument(fmt::format("cannot list {}: {}", path, error.message()));
   std::sort(files.begin(), files.end(),
@@ -72,11 +76,8 @@ Status write_part(const WriteFile& what) {
   if (file.get() < 0) {
     const int reason = errno;
     // Its last part was written and only the answer was lost.
-    std::error_code error;
-    if (reason == ENOENT && what.is_last &&
-        fs::file_size(what.path, error) == what.offset + what.bytes.size() && !error) {
-      return ok();
-    }
+    const FileStamp whole{what.offset + what.bytes.size(), what.modified_ns};
+    if (reason == ENOENT && what.is_last && stamp_of(what.path) == whole) return ok();
     return system_error("cannot open " + unfinished, reason);
   }
   size_t done = 0;
@@ -93,7 +94,8 @@ Status write_part(const WriteFile& what) {
   if (::fstat(file.get(), &found) != 0 || found.st_size < size) {
     return invalid_argument(fmt::format("{} is not whole: write it from its beginning", what.path));
   }
-  if (::ftruncate(file.get(), size) != 0 || ::fsync(file.get()) != 0) {
+  if (::ftruncate(file.get(), size) != 0 || !set_modified(file.get(), what.modified_ns) ||
+      ::fsync(file.get()) != 0) {
     return system_error("cannot sync " + unfinished, errno);
   }
   if (::rename(unfinished.c_str(), what.path.c_str()) != 0) {

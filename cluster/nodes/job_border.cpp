@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,8 @@
 
 namespace troupe::cluster {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::string_view kIpc = "ipc://";
 // The system allows a socket's path little more than a hundred characters.
@@ -71,7 +74,10 @@ Result<Crossing> JobBorder::to_worker(const Envelope& envelope) {
                    std::string& model = lease.job.policy.model;
                    if (!model.empty()) {
                      std::string place = here(model);
-                     if (place == model) place = places_.models_here + "/" + short_name_of(model);
+                     if (place == model) {
+                       place = places_.models_here + "/" + short_name_of(model) + "/" +
+                               fs::path(model).filename().string();
+                     }
                      crossing.files.push_back({model, place, !lease.roles.learner});
                      model = place;
                    }

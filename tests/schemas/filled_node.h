@@ -44,8 +44,11 @@ inline std::vector<FromNode> filled_from_node() {
       FileRequest{.request_id = 1, .job = 2, .what = ReadFile{.path = "p", .offset = 3, .size = 4}},
       FileRequest{.request_id = 1,
                   .job = 2,
-                  .what = WriteFile{
-                      .path = "path", .offset = 3, .bytes = {std::byte{4}}, .is_last = true}}};
+                  .what = WriteFile{.path = "path",
+                                    .offset = 3,
+                                    .bytes = {std::byte{4}},
+                                    .is_last = true,
+                                    .modified_ns = -5}}};
 }
 
 inline std::vector<ToNode> filled_to_node() {
@@ -62,7 +65,7 @@ inline std::vector<ToNode> filled_to_node() {
           DropFiles{.job = 1, .path = "path"},
           FileReply{.request_id = 1,
                     .error = filled_error(),
-                    .files = {{"name", 2}},
+                    .files = {{"name", 2, -3}},
                     .bytes = {std::byte{3}}}};
 }
 
@@ -97,7 +100,8 @@ inline bool same(const ReadFile& a, const ReadFile& b) {
   return a.path == b.path && a.offset == b.offset && a.size == b.size;
 }
 inline bool same(const WriteFile& a, const WriteFile& b) {
-  return a.path == b.path && a.offset == b.offset && a.bytes == b.bytes && a.is_last == b.is_last;
+  return a.path == b.path && a.offset == b.offset && a.bytes == b.bytes && a.is_last == b.is_last &&
+         a.modified_ns == b.modified_ns;
 }
 inline bool same(const FileRequest& a, const FileRequest& b) {
   return a.request_id == b.request_id && a.job == b.job && same(a.what, b.what);

@@ -72,6 +72,10 @@ TEST_CASE("files: a folder is fetched whole, once") {
   CHECK(moved == big.size());
   REQUIRE(f.fetch({move}));
   CHECK(f.mover.bytes_moved() == moved);
+  // Another file of the same name and size is another file.
+  write(f.head.file("job/checkpoints/step_1/part"), std::string(big.size(), 'x'));
+  REQUIRE(f.fetch({move}));
+  CHECK(contents(f.node.file("step_1/part")) == std::string(big.size(), 'x'));
 }
 
 TEST_CASE("files: rollouts get of a model what is not its weights") {
@@ -96,6 +100,10 @@ TEST_CASE("files: what is pushed appears whole or not at all, and messages may b
   CHECK(contents(f.head.file("job/policies/a")) == big);
   CHECK(fs::file_size(f.head.file("job/checkpoints/new/empty")) == 0);
   CHECK_FALSE(fs::exists(f.head.file("job/policies/a.coming")));
+  // Who has pushed a file has it.
+  const uint64_t moved = f.mover.bytes_moved();
+  REQUIRE(f.fetch({{f.head.file("job/policies/a"), f.node.file("a")}}));
+  CHECK(f.mover.bytes_moved() == moved);
 }
 
 TEST_CASE("files: a node reaches what its jobs have, and nothing else") {

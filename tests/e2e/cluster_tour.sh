@@ -1,0 +1,239 @@
+#!/usr/bin/env bash
+# A cluster of three hosts on this machine, each with an address, a HOME and folders of its own: two
+# users' jobs at once, a learner of two hosts, a link that is cut, hosts and heads that are killed.
+# Every job ends with the weights that `troupe run` gives on one host.
+#
+#   tests/e2e/cluster_tour.sh TROUPE [--short]
+#
+# --short is a tour of two hosts. Exit code 0: all of it held; 77: this system lets nobody make
+# networks of their own, so nothing was tried.
+set -euo pipefail
+
+troupe=$(realpath "$1")
+short=${2:-}
+here=$(realpath "$(dirname "$0")")
+if [ -z "${TROUPE_TOUR_INSIDE:-}" ]; then
+  new=(unshare --net --mount)
+  [ "$(id -u)" = 0 ] || new=(unshare --user --map-root-user --net --mount)
+  if ! "${new[@]}" ip link add tour0 type bridge 2>/dev/null; then
+    echo "cluster_tour: networks of our own cannot be made here; not tried" >&2
+    exit 77
+  fi
+  TROUPE_TOUR_INSIDE=1 exec "${new[@]}" bash "$0" "$troupe" "$short"
+fi
+
+trouped=$(dirname "$troupe")/trouped
+. "$here/hosts.sh"
+work=$(mktemp -d)
+begun=$SECONDS
+
+fail() {
+  echo "cluster_tour: $*" >&2
+  for log in "$work"/*.log; do
+    echo "--- $log" >&2
+    tail -n 15 "$log" >&2
+  done
+  exit 1
+}
+say() { echo "[$((SECONDS - begun)) s] $*"; }
+end_all() {
+  local all
+  all=$(jobs -p)
+  # shellcheck disable=SC2086
+  [ -z "$all" ] || kill -9 $all 2>/dev/null || true
+  rm -rf "$work"
+}
+trap end_all EXIT
+
+# ---- The network and the jobs.
+
+if [ "$short" = --short ]; then nodes=(b); else nodes=(b c); fi
+make_hosts a "${nodes[@]}" u
+head=$(address_of a):7733
+
+# Data lie with the head; other hosts have none of it.
+on a "$troupe" make-data arithmetic --out /root/data --train 200 --cold-start-clean 200 \
+  --cold-start-noisy 100 --held-out 20 >"$work/data.log"
+job_text() {  # NAME SEED GRPO_STEPS
+  cat <<JOB
+name = "$1"
+seed = $2
+[data]
+train = "/root/data/train.jsonl"
+cold_start = ["/root/data/cold_start_clean.jsonl", "/root/data/cold_start_noisy.jsonl"]
+held_out = "/root/data/held_out.jsonl"
+template = "plain"
+max_prompt_tokens = 16
+[sft]
+steps = 4
+batch_tokens = 400
+learning_rate = 3e-3
+[grpo]
+steps = $3
+prompts_per_round = 4
+group_size = 4
+minibatches_per_round = 2
+kl_coef = 0.01
+[optimizer]
+warmup_steps = 2
+[rollout]
+max_response_tokens = 16
+cache_mb = 16
+[learner]
+microbatch_tokens = 128
+balance_bias_rate = 0.01
+[rewards]
+accuracy = { verifier = "math", weight = 1.0 }
+format = { verifier = "r1_format", weight = 0.1 }
+[schedule]
+checkpoint_every_steps = 4
+[eval]
+every_steps = 0
+problems = 8
+temperature = 1.0
+JOB
+}
+short_steps=6
+long_steps=60
+job_text first 1 $short_steps >"$work/first.toml"
+job_text second 2 $short_steps >"$work/second.toml"
+job_text long 3 $long_steps >"$work/long.toml"
+
+weights_of() { python3 -c 'import json, sys; print(json.loads(sys.stdin.read().splitlines()[-1])["weights_sha256"])'; }
+declare -A expected
+for one in first second long; do
+  expected[$one]=$(on a "$troupe" run "$work/$one.toml" --home "/root/alone_$one" --json \
+    2>"$work/alone.log" | weights_of)
+done
+say "alone: ${expected[first]:0:12}, ${expected[second]:0:12}, ${expected[long]:0:12}"
+
+# ---- Keys, a head, nodes.
+
+on a "$troupe" keys init >/dev/null
+for node in "${nodes[@]}"; do
+  on a "$troupe" keys node "$node" --out "/root/$node.key" >/dev/null
+  on a cat "/root/$node.key" | on "$node" bash -c 'umask 077; cat >/root/node.key'
+done
+for user in alice bob olga; do
+  role=$([ $user = olga ] && echo --operator || true)
+  # shellcheck disable=SC2086
+  on a "$troupe" keys user $user --out /root/$user.key $role >/dev/null
+  on a cat /root/$user.key | on u bash -c "umask 077; cat >/root/$user.key"
+done
+start_head() {
+  start a "$work/head.log" "$trouped" --home /root/troupe --server /root/door --listen 0.0.0.0:7733 \
+    --slots 1
+  head_process=$started
+}
+start_node() {
+  start "$1" "$work/$1.log" "$trouped" --join "$(address_of a):7734" --key /root/node.key \
+    --home /root/troupe --slots 2
+  node_process[$1]=$started
+}
+declare -A node_process
+start_head
+for node in "${nodes[@]}"; do start_node "$node"; done
+
+as() {  # USER COMMAND...: from a host that is none of the cluster's
+  local user=$1
+  shift
+  on u "$troupe" "$@" --server "$head" --key "/root/$user.key"
+}
+wait_for() {  # SECONDS WHAT COMMAND...
+  local until=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $until ] || fail "did not happen: $what"
+    sleep 0.1
+  done
+}
+nodes_are_up() { [ "$(as olga nodes --json | python3 -c 'import json, sys
+print(sum(1 for host in json.load(sys.stdin) if host["state"] == "up"))')" = "$1" ]; }
+wait_for 20 "all hosts join" nodes_are_up $((${#nodes[@]} + 1))
+say "joined: $(as olga nodes | tail -n +2 | wc -l) hosts"
+
+state_of() { as "$1" show "$2" --json | python3 -c 'import json, sys
+job = json.load(sys.stdin)
+print(job["state"], job["steps_done"], job["weights_sha256"])'; }
+submit() {  # USER NAME SETTINGS...
+  local user=$1 name=$2
+  shift 2
+  on u bash -c 'cat >/root/job.toml' <"$work/$name.toml"
+  as "$user" submit /root/job.toml --json "$@" | python3 -c 'import json, sys
+print(json.load(sys.stdin)["id"])'
+}
+has_state() { [ "$(state_of "$1" "$2" | cut -d' ' -f1)" = "$3" ]; }
+has_steps() { [ "$(state_of "$1" "$2" | cut -d' ' -f2)" -ge "$3" ]; }
+ends_as() {  # USER ID NAME SECONDS
+  wait_for "$4" "job $2 ends: $(state_of "$1" "$2"); $(as "$1" why "$2" 2>&1)" has_state "$1" "$2" finished
+  local got
+  got=$(state_of "$1" "$2" | cut -d' ' -f3)
+  [ "$got" = "${expected[$3]}" ] || fail "job $2 ($3) has weights $got, alone ${expected[$3]}"
+}
+
+# ---- Two users' jobs at once, on different slots.
+
+one=$(submit alice first --set resources.rollout=2 --set resources.placement=split)
+two=$(submit bob second)
+both_run() { has_state alice "$one" running && has_state bob "$two" running; }
+[ ${#nodes[@]} = 1 ] || wait_for 30 "both jobs run at once" both_run
+as bob show "$one" >/dev/null 2>&1 && fail "bob sees alice's job"
+ends_as alice "$one" first 60
+ends_as bob "$two" second 60
+say "two users' jobs: the weights of one host"
+
+# ---- A learner of several hosts.
+
+ranks=$((2 * ${#nodes[@]} + 1))
+[ $ranks = 3 ] && ranks=2 && rollouts=3 || { ranks=4; rollouts=5; }
+team=$(submit alice first --set resources.learner=$ranks --set resources.rollout=$rollouts)
+ends_as alice "$team" first 60
+say "a learner of $ranks ranks on several hosts: the same weights"
+
+# ---- The link of a host is cut, and mended.
+
+last=${nodes[-1]}
+cut_job=$(submit alice long --set resources.rollout=2 --set resources.placement=split)
+wait_for 60 "the long job has begun" has_steps alice "$cut_job" 8
+cut "$last"
+is_away() { as olga nodes --json | python3 -c "import json, sys
+sys.exit(not any(host['name'] == '$last' and host['state'] == '$1' for host in json.load(sys.stdin)))"; }
+wait_for 5 "the cut is noticed" is_away away
+sleep 4
+mend "$last"
+wait_for 5 "the host is back" is_away up
+ends_as alice "$cut_job" long 120
+say "a link that was cut: the same weights"
+
+# ---- The head is killed amid steps; what nodes run goes on.
+
+workers_on() { pgrep --ns "${host_keeper[$1]}" --nslist mnt -f 'troupe worker' | sort | tr '\n' ' '; }
+kills=$([ "$short" = --short ] && echo 2 || echo "${TROUPE_TOUR_HEAD_KILLS:-5}")
+killed=$(submit alice long --set resources.rollout=2 --set resources.placement=split)
+for round in $(seq "$kills"); do
+  wait_for 60 "job $killed goes on" has_steps alice "$killed" $((4 + 8 * round))
+  before=$(workers_on b)
+  kill -9 "$head_process"
+  start_head
+  wait_for 20 "job $killed goes on under head $round" has_steps alice "$killed" $((6 + 8 * round))
+  after=$(workers_on b)
+  [ "$before" = "$after" ] || fail "the workers of b were $before and are $after"
+done
+ends_as alice "$killed" long 120
+say "$kills heads killed: the same workers, the same weights"
+
+# ---- A node is killed and comes again.
+
+lost=$(submit alice long)
+wait_for 60 "the long job has begun" has_steps alice "$lost" 8
+kill -9 "${node_process[$last]}"
+start_node "$last"
+ends_as alice "$lost" long 180
+say "a node's daemon that was killed: the same weights"
+
+# ---- Whose key was taken away is a stranger.
+
+on a "$troupe" keys revoke bob >/dev/null
+sleep 1.5
+as bob jobs >/dev/null 2>&1 && fail "bob comes in without a key"
+say "done"
