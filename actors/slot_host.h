@@ -19,10 +19,8 @@ struct WorkerLaunch {
   std::string credentials_folder{};  // TLS files.
   std::string log_path{};            // Its standard error is appended there; empty: to ours.
   // ---- Of a cluster of several hosts.
-  std::string node{};                // Where it is to run; empty: here.
-  std::string home{};                // Of the job, here.
-  std::vector<std::string> reads{};  // Folders outside of it that the worker reads.
-  uint32_t patience_seconds = 0;     // How long its host lets it live without a head.
+  std::string node{};             // Where it is to run; empty: here.
+  uint32_t patience_seconds = 0;  // How long its host lets it live without a head.
 };
 
 struct ProcessEnd {
@@ -51,6 +49,11 @@ class SlotHost {
   // ends too, or is there to be taken over.
   virtual void start(const WorkerLaunch& launch, std::function<void(Result<uint64_t>)> started,
                      std::function<void(const ProcessEnd&)> ended) = 0;
+
+  // Before any process of a job: its folder here, and what lies outside of it that its workers
+  // read.
+  virtual void serve_files(uint64_t job, const std::string& home,
+                           const std::vector<std::string>& reads) = 0;
 
   // What an earlier head of the same program has left of a job; each process is from now on like
   // one of start().

@@ -89,6 +89,9 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
                  learner_threads(setup_->prepared.job), verifier_threads(setup_->prepared.job),
                  verifier_workers(setup_->prepared.job));
   options.policies_folder = policies;
+  const std::string& model = setup_->prepared.job.policy.model;
+  setup_->head->host->serve_files(setup_->record.id, home,
+                                  model.empty() ? std::vector<std::string>{} : std::vector{model});
   options.survivors =
       setup_->head->host->take_over(setup_->record.id, setup_->head->credentials_folder,
                                     [address = address_](const ProcessEnd& end) {
@@ -280,9 +283,7 @@ void RunState::start_worker(uint32_t slot) {
                       .credentials_folder = head.credentials_folder,
                       .log_path = setup_->record.home + "/workers.log",
                       .node = node_of(slot),
-                      .home = setup_->record.home,
                       .patience_seconds = static_cast<uint32_t>(job.resources.reconnect_seconds)};
-  if (!job.policy.model.empty()) launch.reads.push_back(job.policy.model);
   head.host->start(
       launch,
       [address = address_, slot, token = launch.token](const Result<uint64_t>& pid) {
@@ -347,7 +348,11 @@ void RunState::load_round(Round round) {
 
 std::string RunState::begin_point(PolicyVersion version) { return checkpoints_->begin(version); }
 Result<PointRecord> RunState::finish_point(const PointWritten& written) {
-  return checkpoints_->finish(written, static_cast<int>(setup_->prepared.job.resources.learner));
+  const std::string folder = checkpoints_->unfinished(written.version);
+  auto point =
+      checkpoints_->finish(written, static_cast<int>(setup_->prepared.job.resources.learner));
+  if (point) setup_->head->host->drop_files(setup_->record.id, folder);
+  return point;
 }
 std::string RunState::point_path(const PointRecord& point) { return checkpoints_->path(point); }
 void RunState::keep_best(const PointRecord& point) {

@@ -19,6 +19,7 @@ class Checkpoints {
 
   // Where to write a point's files to: a folder that is not there.
   std::string begin(PolicyVersion version) const;
+  std::string unfinished(PolicyVersion version) const;  // Its name.
 
   // What so many ranks have written there becomes a point and gets its name, durably. kExhausted
   // when the disk is full: again, once there is room.
@@ -35,7 +36,6 @@ class Checkpoints {
   void sweep(const std::vector<PointRecord>& points) const;
 
  private:
-  std::string unfinished(PolicyVersion version) const;
   std::string folder() const { return home_ + "/checkpoints"; }
 
   std::string home_;

@@ -13,6 +13,8 @@ namespace troupe::cluster {
 namespace {
 
 constexpr char kLogFile[] = "/workers.log";
+// Until a head that is new has begun all jobs that go on.
+constexpr auto kUnclaimedMax = std::chrono::seconds(60);
 
 // Stands for a worker of another host: what it is told goes there.
 caf::behavior proxy(caf::event_based_actor*,
@@ -51,6 +53,7 @@ Status ClusterHost::open(NodeDoor::Options options, caf::actor_system& system, c
        .gone = [this](const std::string& node, const std::string& why) { gone(node, why); },
        .said = [this](const std::string& node,
                       FromNode message) { said(node, std::move(message)); },
+       .ticked = [this] { end_unclaimed(); },
        .asked_for_file =
            [this](const std::string&, FileRequest request, std::function<void(FileReply)> answer) {
              files_.ask(std::move(request), std::move(answer));
@@ -109,21 +112,26 @@ void ClusterHost::start(const actors::WorkerLaunch& launch,
     started(Error{ErrorCode::kInternal, fmt::format("node {} is not there", launch.node)});
     return;
   }
-  files_.allow(launch.job, launch.home, launch.reads);
   const uint64_t request = next_request_++;
   starting_[request] = {.node = launch.node,
                         .job = launch.job,
                         .slot = launch.slot,
                         .token = launch.token,
-                        .home = launch.home,
                         .started = std::move(started),
                         .ended = std::move(ended)};
   door_->say(launch.node, StartProcess{.request_id = request,
                                        .job = launch.job,
                                        .slot = launch.slot,
                                        .token = launch.token,
-                                       .home = launch.home,
+                                       .home = homes_[launch.job],
                                        .patience_seconds = launch.patience_seconds});
+}
+
+void ClusterHost::serve_files(uint64_t job, const std::string& home,
+                              const std::vector<std::string>& reads) {
+  files_.allow(job, home, reads);
+  const std::lock_guard lock(mutex_);
+  homes_[job] = home;
 }
 
 std::vector<actors::Survivor> ClusterHost::take_over(uint64_t job,
@@ -159,6 +167,7 @@ void ClusterHost::end_job(uint64_t job) {
   for (const auto& [id, process] : remote_) {
     if (process.job == job && door_) door_->say(process.node, KillProcess{host_pid(id)});
   }
+  homes_.erase(job);
   files_.forbid(job);
 }
 
@@ -274,6 +283,17 @@ void ClusterHost::said(const std::string& name, FromNode message) {
              message);
 }
 
+// What an earlier head has left and no run of this one wants.
+void ClusterHost::end_unclaimed() {
+  const std::lock_guard lock(mutex_);
+  const auto now = Clock::now();
+  for (auto& [id, process] : remote_) {
+    if (process.ended || now - process.known_since < kUnclaimedMax || !door_) continue;
+    process.known_since = now;
+    door_->say(process.node, KillProcess{host_pid(id)});
+  }
+}
+
 void ClusterHost::take(const std::string& name, const NodeProcesses& list) {
   NodeFacts facts;
   {
@@ -284,10 +304,12 @@ void ClusterHost::take(const std::string& name, const NodeProcesses& list) {
                                            .job = process.job,
                                            .slot = process.slot,
                                            .token = process.token,
-                                           .home = {},
-                                           .ended = {}};
+                                           .ended = {},
+                                           .known_since = Clock::now()};
+      // It was told to end before its session did.
+      if (node.was_there && door_) door_->say(name, KillProcess{process.pid});
     }
-    node.is_there = true;
+    node.is_there = node.was_there = true;
     facts = {name, node.address, node.facts, node.is_away};
   }
   watcher_.node_up(facts);
@@ -308,8 +330,8 @@ void ClusterHost::take(const std::string& name, const ProcessStarted& started) {
                      .job = starting.job,
                      .slot = starting.slot,
                      .token = starting.token,
-                     .home = starting.home,
-                     .ended = starting.ended};
+                     .ended = starting.ended,
+                     .known_since = Clock::now()};
       if (starting.is_unwanted && door_) door_->say(name, KillProcess{started.pid});
     }
   }
@@ -323,6 +345,7 @@ void ClusterHost::take(const std::string& name, const ProcessStarted& started) {
 
 void ClusterHost::take(const std::string& name, const ProcessEnded& ended) {
   Remote process;
+  std::string home;
   uint64_t id = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -331,8 +354,9 @@ void ClusterHost::take(const std::string& name, const ProcessEnded& ended) {
     if (found == remote_.end()) return;
     process = std::move(found->second);
     remote_.erase(found);
+    if (const auto known = homes_.find(process.job); known != homes_.end()) home = known->second;
   }
-  append(process.home, ended.last_words);
+  append(home, ended.last_words);
   if (!process.ended) return;
   process.ended(
       {.slot = process.slot, .pid = id, .exit_code = ended.exit_code, .signal = ended.signal});

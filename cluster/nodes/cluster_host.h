@@ -4,6 +4,7 @@
 
 #include <caf/all.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -56,6 +57,8 @@ class ClusterHost final : public actors::SlotHost {
 
   void start(const actors::WorkerLaunch& launch, std::function<void(Result<uint64_t>)> started,
              std::function<void(const actors::ProcessEnd&)> ended) override;
+  void serve_files(uint64_t job, const std::string& home,
+                   const std::vector<std::string>& reads) override;
   std::vector<actors::Survivor> take_over(
       uint64_t job, const std::string& credentials_folder,
       std::function<void(const actors::ProcessEnd&)> ended) override;
@@ -66,6 +69,7 @@ class ClusterHost final : public actors::SlotHost {
   void drop_files(uint64_t job, const std::string& path) override;
 
  private:
+  using Clock = std::chrono::steady_clock;
   using Ended = std::function<void(const actors::ProcessEnd&)>;
 
   struct Node {
@@ -74,6 +78,7 @@ class ClusterHost final : public actors::SlotHost {
     HostFacts facts{};
     bool is_there = false;
     bool is_away = false;
+    bool was_there = false;  // What runs there beside what it was told is nobody's.
     std::map<uint64_t, caf::actor> proxies{};  // Of its workers, by their connections.
   };
   struct Starting {
@@ -81,7 +86,6 @@ class ClusterHost final : public actors::SlotHost {
     uint64_t job = 0;
     uint32_t slot = 0;
     std::string token{};
-    std::string home{};
     std::function<void(Result<uint64_t>)> started{};
     Ended ended{};
     bool is_unwanted = false;
@@ -91,14 +95,15 @@ class ClusterHost final : public actors::SlotHost {
     uint64_t job = 0;
     uint32_t slot = 0;
     std::string token{};
-    std::string home{};
     Ended ended{};  // Empty: nobody has asked for it yet.
+    Clock::time_point known_since{};
   };
 
   void joined(const std::string& name, const NodeHello& hello, const std::string& address);
   void away(const std::string& name, bool is_away);
   void gone(const std::string& name, const std::string& why);
   void said(const std::string& name, FromNode message);
+  void end_unclaimed();
   void take(const std::string& name, const NodeProcesses& list);
   void take(const std::string& name, const ProcessStarted& started);
   void take(const std::string& name, const ProcessEnded& ended);
@@ -122,6 +127,7 @@ class ClusterHost final : public actors::SlotHost {
   std::map<uint64_t, Starting> starting_{};  // By request.
   std::map<uint64_t, Remote> remote_{};      // By id.
   std::string own_address_{};                // By which nodes reach this host.
+  std::map<uint64_t, std::string> homes_{};  // Of jobs.
   uint64_t next_request_ = 1;
 };
 

@@ -104,6 +104,7 @@ class NodeDoor::Impl {
       if (now - ticked >= std::chrono::duration<double>(kTick).count()) {
         ticked = now;
         roster_.tick(now);
+        handlers_.ticked();
       }
       // What handlers say comes by the mailbox.
       hand_out();

@@ -31,6 +31,7 @@ class NodeDoor {
     std::function<void(const std::string& node)> back{};
     std::function<void(const std::string& node, const std::string& why)> gone{};
     std::function<void(const std::string& node, FromNode message)> said{};
+    std::function<void()> ticked = [] {};  // Several times a second.
     // `answer` may be called from any thread, also after the door is gone.
     std::function<void(const std::string& node, FileRequest request,
                        std::function<void(FileReply)> answer)>
