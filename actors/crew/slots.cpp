@@ -33,12 +33,14 @@ Slots::Slots(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox
   for (const SlotPlan& plan : plans) {
     slots_.emplace_back();
     slots_.back().roles = plan.roles;
+    slots_.back().is_placed = plan.is_placed;
   }
 }
 
 void Slots::start(double now, const std::vector<Survivor>& survivors) {
   for (const Survivor& one : survivors) {
     const bool is_wanted = one.slot < slots_.size() && slots_[one.slot].state == State::kDown &&
+                           slots_[one.slot].is_placed &&
                            (one.is_kept || !slots_[one.slot].roles.learner);
     if (!is_wanted) {
       outbox_.add(pool::Kill{one.slot, one.pid});
@@ -53,8 +55,23 @@ void Slots::start(double now, const std::vector<Survivor>& survivors) {
     slot.token = one.token;
   }
   for (uint32_t i = 0; i < num_slots(); ++i) {
-    if (slots_[i].state == State::kDown) start_process(i, now);
+    if (slots_[i].state == State::kDown && slots_[i].is_placed) start_process(i, now);
   }
+}
+
+std::optional<SlotLost> Slots::leave_place(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  if (!std::exchange(slot.is_placed, false)) return std::nullopt;
+  slot.last_loss.clear();
+  slot.losses_in_a_row = 0;
+  if (slot.state == State::kDown) return std::nullopt;
+  return lose(index, Loss::kTeam, "its place is given up", now);
+}
+
+void Slots::take_place(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  if (is_shut_down_ || std::exchange(slot.is_placed, true)) return;
+  if (slot.state == State::kDown) start_process(index, now);
 }
 
 void Slots::start_process(uint32_t index, double now) {
@@ -155,7 +172,7 @@ std::optional<SlotLost> Slots::tick(uint32_t index, double now) {
   if (is_shut_down_) return std::nullopt;
   const Slot& slot = slots_[index];
   if (slot.state == State::kDown) {
-    if (now >= slot.retry_at) start_process(index, now);
+    if (slot.is_placed && now >= slot.retry_at) start_process(index, now);
     return std::nullopt;
   }
   if (slot.disconnected_at && now - *slot.disconnected_at > options_.disconnected_max) {
@@ -227,6 +244,7 @@ Activity Slots::activity(uint32_t index) const {
   const Slot& slot = slots_[index];
   switch (slot.state) {
     case State::kDown:
+      if (!slot.is_placed) return {"without a place", slot.since};
       return {slot.last_loss.empty() ? "down" : "lost: " + slot.last_loss, slot.since};
     case State::kStarting:
       return {"starting", slot.since};

@@ -40,9 +40,12 @@ void add_worker(Command& program, int& exit_code);
 void add_submit(Command& program, int& exit_code);
 void add_jobs(Command& program, int& exit_code);
 void add_job_changes(Command& program, int& exit_code);  // show, cancel, pause, resume
+void add_why(Command& program, int& exit_code);
 void add_logs(Command& program, int& exit_code);
 void add_watch(Command& program, int& exit_code);
 void add_top(Command& program, int& exit_code);
+void add_nodes(Command& program, int& exit_code);
+void add_node_changes(Command& program, int& exit_code);  // drain, undrain
 
 // The whole command line of the daemon; returns the exit code.
 int run_trouped(int argc, char** argv);

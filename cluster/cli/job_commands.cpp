@@ -117,6 +117,21 @@ Status print_logs(const JobCommand& command) {
   }
 }
 
+Status print_why(const JobCommand& command) {
+  auto client = connect_to(command.server);
+  if (!client) return client.error();
+  const auto reply = (*client)->ask(WhyJob{command.id});
+  if (!reply) return reply.error();
+  for (const std::string& line : reply->lines) {
+    if (command.is_json) {
+      print_json({{"why", line}});
+    } else {
+      std::printf("%s\n", printable(line).c_str());
+    }
+  }
+  return ok();
+}
+
 template <class Request>
 void add_change(Command& program, int& exit_code, const std::string& verb, const char* what,
                 const char* more) {
@@ -141,6 +156,17 @@ void add_jobs(Command& program, int& exit_code) {
   command.callback([state, &exit_code] {
     const Status done = print_jobs(*state);
     exit_code = done ? 0 : report("jobs", done.error());
+  });
+}
+
+void add_why(Command& program, int& exit_code) {
+  Command command = program.add_command("why", "Say where a job runs, or why it waits");
+  command.footer("Example:\n  troupe why 1");
+  auto state = add_job_options(command);
+  command.add_flag("--json", state->is_json, "A JSON object");
+  command.callback([state, &exit_code] {
+    const Status done = print_why(*state);
+    exit_code = done ? 0 : report("why", done.error());
   });
 }
 

@@ -36,9 +36,12 @@ int run_command(int argc, char** argv) {
   add_submit(program, code);
   add_jobs(program, code);
   add_job_changes(program, code);
+  add_why(program, code);
   add_logs(program, code);
   add_watch(program, code);
   add_top(program, code);
+  add_nodes(program, code);
+  add_node_changes(program, code);
   if (const auto ended = program.read(argc, argv)) {
     if (*ended != 0) return *ended;
     const Status written = flush_output();

@@ -1,5 +1,6 @@
 #include "cluster/nodes/node_relay.h"
 
+#include <chrono>
 #include <utility>
 #include <variant>
 
@@ -7,10 +8,16 @@
 #include "schemas/work_codec.h"
 
 namespace troupe::cluster {
+namespace {
+
+constexpr auto kTick = std::chrono::milliseconds(250);
+
+}  // namespace
 
 void RelayState::begin(caf::event_based_actor* self, const RelayParts* parts) {
   self_ = self;
   parts_ = parts;
+  self_->delayed_send(self_, kTick, caf::tick_atom_v);
 }
 
 void RelayState::job_is_here(const JobIsHere& here) { jobs_.try_emplace(here.job, here.places); }
@@ -105,6 +112,18 @@ void RelayState::files_moved(const FilesMoved& moved) {
   advance(moved.peer, peer, moved.is_to_worker);
 }
 
+void RelayState::tick() {
+  self_->delayed_send(self_, kTick, caf::tick_atom_v);
+  for (const auto& [number, peer] : peers_) {
+    if (peer.to_worker.move == 0 || !peer.to_worker.waiting.front().is_lease) continue;
+    const Envelope& lease = peer.to_worker.waiting.front().envelope;
+    Envelope beat = seal(FromWorker(Heartbeat{.waits_for = "files that the head sends"}));
+    beat.job = lease.job;
+    beat.epoch = lease.epoch;
+    parts_->say(WorkerSays{number, encode(beat)});
+  }
+}
+
 void RelayState::advance(uint64_t number, Peer& peer, bool is_to_worker) {
   Lane& lane = is_to_worker ? peer.to_worker : peer.from_worker;
   while (!lane.waiting.empty() && lane.move == 0) {
@@ -144,6 +163,7 @@ caf::behavior relay_actor(caf::stateful_actor<RelayState>* self, const RelayPart
       [self](const HeadSaid& said) { self->state.head_said(said); },
       [self](const HeadIsNew&) { self->state.head_is_new(); },
       [self](const FilesMoved& moved) { self->state.files_moved(moved); },
+      [self](caf::tick_atom) { self->state.tick(); },
   };
 }
 

@@ -55,6 +55,8 @@ class RelayState {
   void head_said(const HeadSaid& said);
   void head_is_new();
   void files_moved(const FilesMoved& moved);
+  // A worker whose lease waits for files cannot say yet that it is there.
+  void tick();
 
  private:
   // One direction of what is said.

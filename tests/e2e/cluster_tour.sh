@@ -33,6 +33,8 @@ fail() {
     echo "--- $log" >&2
     tail -n 15 "$log" >&2
   done
+  echo "--- the newest job" >&2
+  on a bash -c 'grep -v "grpo\|sft" "$(ls -td /root/troupe/jobs/* | head -n 1)/log.txt" | tail -n 30' >&2 || true
   exit 1
 }
 say() { echo "[$((SECONDS - begun)) s] $*"; }
@@ -93,8 +95,8 @@ problems = 8
 temperature = 1.0
 JOB
 }
-short_steps=6
-long_steps=60
+short_steps=100
+long_steps=300
 job_text first 1 $short_steps >"$work/first.toml"
 job_text second 2 $short_steps >"$work/second.toml"
 job_text long 3 $long_steps >"$work/long.toml"
@@ -102,8 +104,9 @@ job_text long 3 $long_steps >"$work/long.toml"
 weights_of() { python3 -c 'import json, sys; print(json.loads(sys.stdin.read().splitlines()[-1])["weights_sha256"])'; }
 declare -A expected
 for one in first second long; do
-  expected[$one]=$(on a "$troupe" run "$work/$one.toml" --home "/root/alone_$one" --json \
-    2>"$work/alone.log" | weights_of)
+  on a "$troupe" run "$work/$one.toml" --home "/root/alone_$one" --json 2>"$work/alone.log" \
+    >"$work/alone.json" || fail "the job alone"
+  expected[$one]=$(weights_of <"$work/alone.json")
 done
 say "alone: ${expected[first]:0:12}, ${expected[second]:0:12}, ${expected[long]:0:12}"
 
@@ -195,29 +198,35 @@ say "a learner of $ranks ranks on several hosts: the same weights"
 last=${nodes[-1]}
 cut_job=$(submit alice long --set resources.rollout=2 --set resources.placement=split)
 wait_for 60 "the long job has begun" has_steps alice "$cut_job" 8
-cut "$last"
+cut_link "$last"
 is_away() { as olga nodes --json | python3 -c "import json, sys
 sys.exit(not any(host['name'] == '$last' and host['state'] == '$1' for host in json.load(sys.stdin)))"; }
 wait_for 5 "the cut is noticed" is_away away
 sleep 4
-mend "$last"
+mend_link "$last"
 wait_for 5 "the host is back" is_away up
 ends_as alice "$cut_job" long 120
 say "a link that was cut: the same weights"
 
 # ---- The head is killed amid steps; what nodes run goes on.
 
-workers_on() { pgrep --ns "${host_keeper[$1]}" --nslist mnt -f 'troupe worker' | sort | tr '\n' ' '; }
+workers_of_nodes() {
+  local node
+  for node in "${nodes[@]}"; do
+    pgrep --ns "${host_keeper[$node]}" --nslist mnt -f '^troupe worker' || true
+  done | sort | tr '\n' ' '
+}
 kills=$([ "$short" = --short ] && echo 2 || echo "${TROUPE_TOUR_HEAD_KILLS:-5}")
 killed=$(submit alice long --set resources.rollout=2 --set resources.placement=split)
 for round in $(seq "$kills"); do
   wait_for 60 "job $killed goes on" has_steps alice "$killed" $((4 + 8 * round))
-  before=$(workers_on b)
+  before=$(workers_of_nodes)
+  [ -n "$before" ] || fail "no worker runs on a node"
   kill -9 "$head_process"
   start_head
   wait_for 20 "job $killed goes on under head $round" has_steps alice "$killed" $((6 + 8 * round))
-  after=$(workers_on b)
-  [ "$before" = "$after" ] || fail "the workers of b were $before and are $after"
+  after=$(workers_of_nodes)
+  [ "$before" = "$after" ] || fail "the nodes' workers were $before and are $after"
 done
 ends_as alice "$killed" long 120
 say "$kills heads killed: the same workers, the same weights"

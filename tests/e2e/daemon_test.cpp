@@ -1,69 +1,19 @@
 // The daemon as its users see it: one process serves, others ask.
 #include <doctest/doctest.h>
 
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "tests/support/short_job.h"
+#include "tests/support/served.h"
 
 namespace troupe {
 namespace {
 
 using nlohmann::json;
+using tests::alone;
 using tests::Ended;
 using tests::Process;
+using tests::Served;
 using tests::ShortJob;
-
-// A daemon of its own in a folder, and questions to it.
-class Served {
- public:
-  explicit Served(const ShortJob& job) : job_(job) { start(); }
-
-  void start() {
-    daemon_.emplace(tests::Invocation{
-        .arguments = {"--home", job_.file("daemon"), "--server", server()}, .name = "trouped"});
-    REQUIRE(daemon_->says("serving"));
-  }
-  Process& daemon() { return *daemon_; }
-  std::string server() const { return job_.file("door"); }
-
-  Ended ask(std::vector<std::string> words) const {
-    words.insert(words.end(), {"--server", server()});
-    return tests::troupe(words);
-  }
-  json show(int id) const {
-    const Ended shown = ask({"show", std::to_string(id), "--json"});
-    REQUIRE_MESSAGE(shown.exit_code == 0, shown.error);
-    return json::parse(shown.out);
-  }
-  int submit(const std::vector<std::string>& set, const std::string& request_id = "") const {
-    std::vector<std::string> words = {"submit", job_.job(), "--json"};
-    if (!request_id.empty()) words.insert(words.end(), {"--request-id", request_id});
-    for (const auto& one : set) words.insert(words.end(), {"--set", one});
-    const Ended submitted = ask(words);
-    REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.error);
-    return json::parse(submitted.out)["id"];
-  }
-  // Watches it to its end.
-  void watch(int id, int exit_code) const {
-    const Ended watched = ask({"watch", std::to_string(id)});
-    CAPTURE(watched.error);
-    CHECK(watched.exit_code == exit_code);
-  }
-
- private:
-  const ShortJob& job_;
-  std::optional<Process> daemon_{};
-};
-
-// What `troupe run` gives for the same job.
-std::string alone(const ShortJob& job, const std::vector<std::string>& set) {
-  tests::Invocation invocation = job.run("alone", set);
-  invocation.arguments.push_back("--overwrite");
-  const Ended ended = tests::troupe(invocation);
-  REQUIRE_MESSAGE(ended.exit_code == 0, ended.error);
-  return json::parse(ended.out)["weights_sha256"];
-}
 
 const std::vector<std::string> kLong = {"grpo.steps=100000"};
 

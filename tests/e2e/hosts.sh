@@ -6,7 +6,7 @@
 #   make_hosts a b c     their addresses: address_of a
 #   on b COMMAND...      in the foreground
 #   start b LOG COMMAND...  in the background; its process number is in $started
-#   cut b, mend b        b's link to all others
+#   cut_link b, mend_link b   its link to all others
 #   cut_between b c      and mend_between b c: those two only
 
 declare -A host_keeper host_number
@@ -54,12 +54,14 @@ on() {
 start() {
   local host=$1 log=$2
   shift 2
-  on "$host" "$@" >>"$log" 2>&1 &
+  # Not by a function: the process is to be the command itself.
+  nsenter --target "${host_keeper[$host]}" --net --mount env HOME=/root TMPDIR=/var/tmp "$@" \
+    >>"$log" 2>&1 &
   started=$!
 }
 
-cut() { ip link set "v$1" down; }
-mend() { ip link set "v$1" up; }
+cut_link() { ip link set "v$1" down; }
+mend_link() { ip link set "v$1" up; }
 cut_between() {
   on "$1" ip route add blackhole "$(address_of "$2")/32"
   on "$2" ip route add blackhole "$(address_of "$1")/32"
