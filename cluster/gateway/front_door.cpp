@@ -450,8 +450,9 @@ class FrontDoor::Impl {
           who && Asker{.name = who->name, .is_operator = who->is_operator}.may_see(event.owner);
       // A key that was taken away is dropped; one whose job this is not sees nothing.
       if (who && !may_see) continue;
-      if (!who || !send_event(event, follower.route))
+      if (!who || !send_event(event, follower.route)) {
         followers_.forget(event.topic, follower.route);
+      }
     }
   }
 

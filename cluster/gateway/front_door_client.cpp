@@ -32,7 +32,7 @@ constexpr int kRequestsWaitingMax = 16;
 constexpr int kReconnectMs = 50;
 constexpr int kHeartbeatMs = 5'000;
 constexpr int kHeartbeatTimeoutMs = 20'000;
-constexpr std::chrono::milliseconds kFollowAgain{5'000};
+constexpr std::chrono::milliseconds kFollowAgain{10'000};
 static_assert(kFollowAgain < std::chrono::seconds(kFollowSeconds) / 2);
 
 // A daemon listens at the path. libzmq would wait for one for ever.
@@ -318,7 +318,8 @@ class FrontDoorClient::Impl {
       case Connection::Handshake::kBroken:
         return invalid_argument(
             fmt::format("{} hangs up on the key {}: another head than the one that made the key "
-                        "answers there, or something else than trouped",
+                        "answers there, or something else than trouped, or it has too many "
+                        "connections",
                         where(), network.key_path));
       default:
         return Error{
