@@ -46,7 +46,7 @@ struct WorkspacePlan {
   int64_t experts = 0;
 };
 
-inline constexpr uint32_t kBackendVersion = 3;
+inline constexpr uint32_t kBackendVersion = 4;
 
 struct Backend {
   uint32_t version = kBackendVersion;

@@ -54,7 +54,9 @@ struct GroupedGemm {
 };
 
 // dw (rows, cols) += sum over t of dy[t, :]^T x[t, :], one chain over t in blocks of kPadK counted
-// from the first row, then added into dw. With dy_rows / x_rows, row t is taken from there.
+// from the first row, then added into dw. With dy_rows / x_rows, row t is taken from there. With
+// `overwrites` the sum is added to zeros, whatever dw held: the same bits as dw filled with zeros
+// before, also where the sum is -0.
 struct WeightGradient {
   Device<float> dw{};  // (rows, cols), ld = ldw
   Stored dy{};
@@ -67,6 +69,7 @@ struct WeightGradient {
   int64_t ldx = 0;
   Device<int32_t> dy_rows{};  // (T)
   Device<int32_t> x_rows{};   // (T)
+  bool overwrites = false;
 };
 
 // Weight e gets the rows [offsets[e], offsets[e+1]); weights are dw_stride elements apart.

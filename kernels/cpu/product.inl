@@ -117,9 +117,11 @@ struct IntoFloats {
 struct AddToFloats {
   float* y;
   int64_t ld;
+  bool overwrites = false;  // Zeros, which are not read.
   void operator()(int64_t m, int64_t n, const float* values, int64_t count) const {
     float* to = y + m * ld + n;
-    store_n(to, load_n(to, count) + load_n(values, count), count);
+    const F16 before = overwrites ? splat(0.0f) : load_n(to, count);
+    store_n(to, before + load_n(values, count), count);
   }
 };
 // The same into memory that is in the second cache anyway.
@@ -391,7 +393,12 @@ template <class S>
 void weight_gradient(S s, Workspace workspace, const WeightGradient& args) {
   using Element = typename S::Element;
   const int64_t T = args.T;
-  if (T == 0) return;
+  auto* dw = reinterpret_cast<float*>(args.dw.address);
+  if (T == 0) {
+    const size_t bytes = static_cast<size_t>(args.overwrites ? args.cols : 0) * sizeof(float);
+    for (int64_t row = 0; row < args.rows; ++row) std::memset(dw + row * args.ldw, 0, bytes);
+    return;
+  }
   const auto* dy = reinterpret_cast<const Element*>(args.dy.address);
   const auto* x = reinterpret_cast<const Element*>(args.x.address);
   const auto* dy_rows = reinterpret_cast<const int32_t*>(args.dy_rows.address);
@@ -402,5 +409,5 @@ void weight_gradient(S s, Workspace workspace, const WeightGradient& args) {
   const LeftColumns left{
       [&](int64_t t) { return dy + (dy_rows != nullptr ? dy_rows[t] : t) * args.lddy; }};
   multiply(s, workspace, left, args.rows, panels, args.cols, T, blocks_of(T),
-           AddToFloats{reinterpret_cast<float*>(args.dw.address), args.ldw});
+           AddToFloats{dw, args.ldw, args.overwrites});
 }

@@ -196,6 +196,7 @@ inline Sums sums_of(const Emit&, int64_t, int64_t) {
   return {};
 }
 inline Sums sums_of(const AddToFloats& to, int64_t m, int64_t n) {
+  if (to.overwrites) return {};
   return {to.y + m * to.ld + n, to.ld};
 }
 

@@ -286,17 +286,18 @@ Status Learner::learn_lane(int64_t lane_index, int thread, std::vector<Microbatc
   const auto index = static_cast<size_t>(lane_index);
   GradientLane& lane = *lanes_[index];
   Transformer& worker = *workers_[static_cast<size_t>(thread)];
-  const int64_t floats = exchange_.own_range().count();
-  backend_.fill_zero(worker.stream(), sum_of(index).address, floats * 4);
-  backend_.fill_zero(worker.stream(), lane.expert_counts.get().address,
-                     lane.expert_counts.count() * 8);
   const auto count = static_cast<int64_t>(microbatches.size());
   const int64_t number = first_lane() + lane_index;
+  if (team_.width() > 1 || team_.microbatch(number, 0, 0) >= count) {
+    backend_.fill_zero(worker.stream(), sum_of(index).address, exchange_.own_range().count() * 4);
+  }
+  backend_.fill_zero(worker.stream(), lane.expert_counts.get().address,
+                     lane.expert_counts.count() * 8);
   for (int64_t wave = 0; team_.microbatch(number, wave, 0) < count; ++wave) {
     if (team_.width() == 1) {
-      // Added where the sum is.
+      // Added where the sum is, which begins with the first one.
       learn(microbatches[static_cast<size_t>(team_.microbatch(number, wave, 0))], lane, worker,
-            minibatch, options, by_sequence, sum_of(index));
+            minibatch, options, by_sequence, sum_of(index), /*overwrites=*/wave == 0);
       continue;
     }
     Status learned =
@@ -320,9 +321,8 @@ Status Learner::learn_wave(int64_t wave, int64_t lane_index, int thread,
   for (int64_t slot = 0; slot < num_slots; ++slot) {
     const int64_t i = team_.microbatch(lane, wave, team_.first_slot(options_.seat.rank()) + slot);
     if (i >= count) break;
-    backend_.fill_zero(worker.stream(), scratch.address, floats * 4);
     learn(microbatches[static_cast<size_t>(i)], *lanes_[index], worker, minibatch, options,
-          by_sequence, scratch);
+          by_sequence, scratch, /*overwrites=*/true);
     if (num_slots > 1) {
       waves_[index].own_slots.add(worker.stream(), slot, scratch, floats);
     } else {
@@ -343,13 +343,16 @@ Status Learner::learn_wave(int64_t wave, int64_t lane_index, int thread,
 
 void Learner::learn(Microbatch& m, GradientLane& lane, Transformer& worker,
                     std::span<const LearnSequence> minibatch, const StepOptions& options,
-                    std::vector<SequenceResult>& by_sequence,
-                    kernels::Device<float> gradient) const {
+                    std::vector<SequenceResult>& by_sequence, kernels::Device<float> gradient,
+                    bool overwrites) const {
   kernels::Stream* stream = worker.stream();
   const bool has_kl = options.grpo && options.grpo->kl_coef != 0;
   const TokenBatch batch = lane.upload(stream, m);
   const int64_t n = batch.num_logits;
-  if (n == 0) return;
+  if (n == 0) {
+    if (overwrites) backend_.fill_zero(stream, gradient.address, layout_.num_floats() * 4);
+    return;
+  }
   const auto count = static_cast<size_t>(n);
   std::vector<float> ref_logprob(count, 0.0f);
   if (has_kl) {
@@ -395,7 +398,8 @@ void Learner::learn(Microbatch& m, GradientLane& lane, Transformer& worker,
   m.sums.tokens = batch.N;
   m.sums.tokens_learned = n;
   backend_.upload(stream, lane.dlogprob.get().address, dlogprob.data(), n * 4);
-  worker.backward(weights_, batch, lane.target, lane.dlogprob.get(), options.temperature, gradient);
+  worker.backward(weights_, batch, lane.target, lane.dlogprob.get(), options.temperature, gradient,
+                  overwrites);
 }
 
 // Fills in the sums of micro-batches and sequences that others have learned, and adds up how many

@@ -141,10 +141,11 @@ class Learner {
   Status learn_wave(int64_t wave, int64_t lane_index, int thread,
                     std::vector<Microbatch>& microbatches, std::span<const LearnSequence> minibatch,
                     const StepOptions& options, std::vector<SequenceResult>& by_sequence);
-  // Adds its gradient to `gradient` (layout).
+  // Adds its gradient to `gradient` (layout), or to zeros instead of what that holds.
   void learn(Microbatch& m, GradientLane& lane, Transformer& worker,
              std::span<const LearnSequence> minibatch, const StepOptions& options,
-             std::vector<SequenceResult>& by_sequence, kernels::Device<float> gradient) const;
+             std::vector<SequenceResult>& by_sequence, kernels::Device<float> gradient,
+             bool overwrites) const;
   Status add_parts_of_all(std::vector<Microbatch>& microbatches, StepResult& result);
   void add_own_lanes();
   // By chunk, of all ranks.

@@ -134,7 +134,8 @@ void Transformer::mlp_backward(const LayerWeights& w, Activations& a, int64_t la
                                                                .lddy = out,
                                                                .ldx = in,
                                                                .dy_rows = dy_rows,
-                                                               .x_rows = x_rows},
+                                                               .x_rows = x_rows,
+                                                               .overwrites = overwrites_},
                                                   .num_groups = E,
                                                   .dw_stride = list.stride,
                                                   .offsets = a.offsets});

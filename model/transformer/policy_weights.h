@@ -92,6 +92,7 @@ class PolicyWeights {
   // The published values as floats, by layout.
   kernels::Device<float> values() const { return values_.get(); }
 
+  const ParameterLayout& layout() const { return layout_; }
   const std::vector<LayerWeights>& layers() const { return layers_; }
   const Vector& embedding() const { return embedding_; }
   const Vector& final_norm() const { return final_norm_; }

@@ -212,7 +212,18 @@ void Transformer::learn(Device<float> gradient, const Matrix& matrix, int64_t ro
                                       .cols = cols,
                                       .ldw = matrix.ld,
                                       .lddy = lddy,
-                                      .ldx = ldx});
+                                      .ldx = ldx,
+                                      .overwrites = overwrites_});
+}
+
+void Transformer::begin_gradient(const PolicyWeights& weights, Device<float> gradient) {
+  for (const auto& [shape, offset] : weights.layout().by_name()) {
+    const bool is_multiplied = shape.is_matrix() && (offset != weights.embedding().offset ||
+                                                     offset == weights.head().offset);
+    const int64_t written = is_multiplied ? shape.size() : 0;
+    backend_.fill_zero(stream(), (gradient + (offset + written)).address,
+                       (padded(shape.size(), 16) - written) * 4);
+  }
 }
 
 void Transformer::attend(Stored out, Activations& a, const TokenBatch& batch, Stored cache) {
@@ -358,8 +369,10 @@ void Transformer::attention_backward(const LayerWeights& w, Activations& a, cons
 
 void Transformer::backward(const PolicyWeights& weights, const TokenBatch& batch,
                            Device<int32_t> target, Device<float> dlogprob, float temperature,
-                           Device<float> gradient) {
+                           Device<float> gradient, bool overwrites) {
   TROUPE_CHECK(options_.is_trainable);
+  overwrites_ = overwrites;
+  if (overwrites) begin_gradient(weights, gradient);
   const int64_t D = c_.hidden_size, V = c_.vocab_size, M = batch.num_logits;
   backend_.token_logprob_backward(stream(), {.dlogit = dlogits_,
                                              .dlogprob = dlogprob,

@@ -55,10 +55,11 @@ class Transformer {
                         kernels::Device<int64_t> expert_counts = {});
 
   // After forward_training: adds the gradient of sum_i dlogprob[i] * logprob[i] to `gradient` (by
-  // layout).
+  // layout). With `overwrites`, what that held is taken for zeros: it is faster than filling it
+  // with them, and gives the same bits.
   void backward(const PolicyWeights& weights, const TokenBatch& batch,
                 kernels::Device<int32_t> target, kernels::Device<float> dlogprob, float temperature,
-                kernels::Device<float> gradient);
+                kernels::Device<float> gradient, bool overwrites = false);
 
   kernels::Device<float> logits() const { return logits_; }
   kernels::Device<float> logprobs() const { return logprobs_; }    // (num_logits)
@@ -125,7 +126,9 @@ class Transformer {
   // y = x W^T (or += with `accumulates`), x (M, ldx) stored.
   void multiply(kernels::Device<float> y, kernels::Stored x, const kernels::Packed& w, int64_t M,
                 int64_t ldy, int64_t ldx, bool accumulates = false);
-  // dW += dy^T x.
+  // Fills with zeros what learn() does not write.
+  void begin_gradient(const PolicyWeights& weights, kernels::Device<float> gradient);
+  // dW += dy^T x, or without dW where the gradient is overwritten: no matrix has two such terms.
   void learn(kernels::Device<float> gradient, const Matrix& matrix, int64_t rows, int64_t cols,
              kernels::Stored dy, int64_t lddy, kernels::Stored x, int64_t ldx, int64_t T);
   // dh (N, D) (+)= gradient of a SwiGLU with inner gradient `dx` through its down projection.
@@ -145,6 +148,7 @@ class Transformer {
   kernels::Device<float> final_x_{}, final_rstd_{}, logits_{}, logprobs_{}, lse_{}, entropies_{};
   kernels::Stored final_h_{};
   kernels::Device<int64_t> expert_counts_{};  // Of the current forward; may be absent.
+  bool overwrites_ = false;                   // Of the current backward.
   // Scratch of forward.
   kernels::Device<float> q_{}, value_{}, router_logits_{};
   // Scratch of backward.

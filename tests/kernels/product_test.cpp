@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "tests/support/on_device.h"
@@ -178,24 +179,26 @@ void check_forward(const Backend& backend, Regime regime, const std::vector<int6
   }
 }
 
-// dw (rows, cols) over T tokens, with gaps and canaries.
+// dw (rows, cols) over T tokens, with gaps and canaries. What is overwritten is no number before.
 void check_weight_gradient(const Backend& backend, Regime regime, int64_t rows, int64_t cols,
-                           int64_t T) {
+                           int64_t T, bool overwrites) {
   CAPTURE(backend.name);
   CAPTURE(static_cast<int>(regime));
   CAPTURE(rows);
   CAPTURE(cols);
   CAPTURE(T);
+  CAPTURE(overwrites);
   const auto seed = static_cast<uint64_t>((rows * 1000 + cols) * 1000 + T);
   const auto dy = operand(rows * T, seed, regime);  // Column by column: (rows, T).
   const auto x = operand(cols * T, seed + 1, regime);
-  const auto before = random_values(rows * cols, seed);
+  auto before = random_values(rows * cols, seed);
   std::vector<float> want(before.size());
+  if (overwrites) std::fill(before.begin(), before.end(), std::nanf(""));
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < cols; ++c) {
       const auto at = static_cast<size_t>(r * cols + c);
-      want[at] = definition(&dy[static_cast<size_t>(r * T)], &x[static_cast<size_t>(c * T)], T,
-                            before[at], /*accumulates=*/true);
+      want[at] = definition(dy.data() + r * T, x.data() + c * T, T, overwrites ? 0.0f : before[at],
+                            /*accumulates=*/true);
     }
   }
   const auto tokens = [&](const std::vector<float>& columns, int64_t width, int64_t ld,
@@ -217,7 +220,13 @@ void check_weight_gradient(const Backend& backend, Regime regime, int64_t rows, 
                     {.tokens_max = std::max<int64_t>(256, T), .width_max = 256});
     const int64_t lddy = rows + 3, ldx = cols + 1, ldw = cols + 2;
     const std::vector<float> canary(static_cast<size_t>((rows + 1) * ldw), 7.0f);
-    WeightGradient args{.T = T, .rows = rows, .cols = cols, .ldw = ldw, .lddy = lddy, .ldx = ldx};
+    WeightGradient args{.T = T,
+                        .rows = rows,
+                        .cols = cols,
+                        .ldw = ldw,
+                        .lddy = lddy,
+                        .ldx = ldx,
+                        .overwrites = overwrites};
     args.dw = device.send(framed(before, rows, cols, ldw, rows + 1, canary));
     args.dy = device.send_stored(tokens(dy, rows, lddy, is_gathered));
     args.x = device.send_stored(tokens(x, cols, ldx, is_gathered));
@@ -225,6 +234,12 @@ void check_weight_gradient(const Backend& backend, Regime regime, int64_t rows, 
     device->weight_gradient(device.stream(), args);
     require_same(device.receive(args.dw, (rows + 1) * ldw),
                  framed(want, rows, cols, ldw, rows + 1, canary));
+  }
+}
+void check_weight_gradient(const Backend& backend, Regime regime, int64_t rows, int64_t cols,
+                           int64_t T) {
+  for (const bool overwrites : {false, true}) {
+    check_weight_gradient(backend, regime, rows, cols, T, overwrites);
   }
 }
 
@@ -279,6 +294,31 @@ TEST_CASE("product: dw += dy^T x has the bits of the definition for any shape") 
     check_weight_gradient(*backend, Regime::kOrdinary, 200, 17, 64);
     check_weight_gradient(*backend, Regime::kOrdinary, 31, 33, 32);
     check_weight_gradient(*backend, Regime::kOrdinary, 2, 16, 100);
+  }
+}
+
+TEST_CASE("product: a sum that is -0 is +0 in a gradient that is overwritten") {
+  // The second block leaves a negative subnormal, which is flushed to -0.
+  std::vector<float> dy(64), x(64);
+  dy[0] = 0x1.8p-63f;
+  dy[32] = -0x1.cp-63f;
+  x[0] = x[32] = 0x1p-63f;
+  REQUIRE(std::signbit(definition(dy.data(), x.data(), 64, 0, /*accumulates=*/false)));
+  for (const Backend* backend : cpu_backends()) {
+    CAPTURE(backend->name);
+    OnDevice device(*backend);
+    WeightGradient args{.dw = device.filled(1, std::nanf("")),
+                        .dy = device.send_stored(dy),
+                        .x = device.send_stored(x),
+                        .T = 64,
+                        .rows = 1,
+                        .cols = 1,
+                        .ldw = 1,
+                        .lddy = 1,
+                        .ldx = 1,
+                        .overwrites = true};
+    device->weight_gradient(device.stream(), args);
+    require_same(device.receive(args.dw, 1), {0.0f});
   }
 }
 
@@ -426,6 +466,15 @@ TEST_CASE("product: a group's rows are multiplied as if they were alone") {
                            .x_rows = rows};
       device->grouped_weight_gradient(device.stream(), gradient);
       require_same(device.receive(gradient.gradient.dw, kGroups * N * K), want_dw);
+
+      // Of a group without rows too.
+      gradient.gradient.dw = device.filled(kGroups * N * K, 0.0f);
+      device->grouped_weight_gradient(device.stream(), gradient);
+      const auto from_zeros = device.receive(gradient.gradient.dw, kGroups * N * K);
+      gradient.gradient.dw = device.filled(kGroups * N * K, std::nanf(""));
+      gradient.gradient.overwrites = true;
+      device->grouped_weight_gradient(device.stream(), gradient);
+      require_same(device.receive(gradient.gradient.dw, kGroups * N * K), from_zeros);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
@@ -15,18 +16,20 @@ namespace {
 
 using kernels::Precision;
 
-// In float, for finite differences.
 struct Policy {
-  explicit Policy(const TransformerConfig& architecture)
-      : config(architecture),
+  // In float, for finite differences, unless another precision is given.
+  explicit Policy(const TransformerConfig& architecture, Precision precision = Precision::kFp32,
+                  const kernels::Backend& device = *kernels::cpu_backends().front())
+      : backend(device),
+        config(architecture),
         layout(config),
         values(tests::lively_parameters(config, layout, 3, 2)),
         masters(backend, layout.num_floats()),
         gradient(backend, layout.num_floats()),
         counts(backend, config.num_hidden_layers * std::max<int64_t>(1, config.n_routed_experts)),
-        weights(backend, config, layout, {.precision = Precision::kFp32, .is_trainable = true}),
+        weights(backend, config, layout, {.precision = precision, .is_trainable = true}),
         transformer(backend, config,
-                    {.precision = Precision::kFp32,
+                    {.precision = precision,
                      .tokens_max = 64,
                      .logits_max = 64,
                      .context_max = 64,
@@ -42,7 +45,9 @@ struct Policy {
   }
 
   // Mean negative log-probability of all next tokens, and its gradient by layout.
-  double loss(const std::vector<float>& at, std::vector<float>* gradient_out = nullptr) {
+  // With `overwrites` its memory holds no numbers before.
+  double loss(const std::vector<float>& at, std::vector<float>* gradient_out = nullptr,
+              bool overwrites = false) {
     kernels::Stream* stream = transformer.stream();
     backend.upload(stream, masters.get().address, at.data(), layout.num_floats() * 4);
     weights.publish(threads, {stream}, masters.get());
@@ -58,8 +63,11 @@ struct Policy {
     DeviceBuffer<float> dlogprob(backend, n);
     const std::vector<float> d(static_cast<size_t>(n), -1.0f / static_cast<float>(n));
     backend.upload(stream, dlogprob.get().address, d.data(), n * 4);
-    backend.fill_zero(stream, gradient.get().address, layout.num_floats() * 4);
-    transformer.backward(weights, data.batch, data.target, dlogprob.get(), 1.0f, gradient.get());
+    const std::vector<float> before(static_cast<size_t>(layout.num_floats()),
+                                    overwrites ? std::nanf("") : 0.0f);
+    backend.upload(stream, gradient.get().address, before.data(), layout.num_floats() * 4);
+    transformer.backward(weights, data.batch, data.target, dlogprob.get(), 1.0f, gradient.get(),
+                         overwrites);
     *gradient_out = tests::download(backend, stream, gradient.get(), layout.num_floats());
     return sum;
   }
@@ -68,7 +76,7 @@ struct Policy {
     return tests::download(backend, transformer.stream(), counts.get(), counts.count());
   }
 
-  const kernels::Backend& backend = *kernels::cpu_backends().front();
+  const kernels::Backend& backend;
   TransformerConfig config;
   ParameterLayout layout;
   std::vector<float> values;
@@ -138,6 +146,26 @@ TEST_CASE("families: every parameter that has a gradient has one") {
         sum += std::fabs(static_cast<double>(gradient[static_cast<size_t>(i)]));
       }
       CHECK(sum > 0);
+    }
+  }
+}
+
+TEST_CASE("families: a gradient that overwrites anything has the bits of one added to zeros") {
+  for (const Family family : tests::kFamilies) {
+    CAPTURE(static_cast<int>(family));
+    for (const bool is_tied : {false, true}) {
+      CAPTURE(is_tied);
+      TransformerConfig config = tests::tiny_config(family);
+      config.tie_word_embeddings = is_tied;
+      for (const kernels::Backend* backend : kernels::cpu_backends()) {
+        CAPTURE(backend->name);
+        Policy policy(config, Precision::kBf16, *backend);
+        std::vector<float> added, written;
+        policy.loss(policy.values, &added);
+        policy.loss(policy.values, &written, /*overwrites=*/true);
+        // Gaps between parameters too.
+        CHECK(std::memcmp(written.data(), added.data(), added.size() * sizeof(float)) == 0);
+      }
     }
   }
 }
