@@ -98,6 +98,12 @@ void JobRun::round_loaded(Round round, RoundHistory history, double now) {
   pump(now);
 }
 
+void JobRun::place(const std::vector<WorkerPool::Place>& places, double now) {
+  if (end_) return;
+  pool_.place(places, now);
+  pump(now);
+}
+
 void JobRun::stop(JobState state, double now) {
   controller_.stop(state, now);
   pump(now);

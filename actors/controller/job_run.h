@@ -66,6 +66,7 @@ class JobRun {
   void committed(uint64_t ticket, const Status& status, double now);
   void round_loaded(Round round, RoundHistory history, double now);
   void stop(JobState state, double now);
+  void place(const std::vector<WorkerPool::Place>& places, double now);
   void fail(Error error, double now);
   // Several times a second: time passes.
   void tick(double now);

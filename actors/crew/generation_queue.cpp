@@ -17,6 +17,7 @@ GenerationQueue::GenerationQueue(const std::vector<SlotPlan>& plans, PoolOptions
     rollouts_.emplace_back();
     rollouts_.back().roles = plan.roles;
     rollouts_.back().threads = plan.rollout_threads;
+    rollouts_.back().is_placed = plan.is_placed;
   }
 }
 
@@ -30,11 +31,13 @@ void GenerationQueue::want(GenerateGroups request) {
                         std::make_move_iterator(request.groups.end()));
   request.groups.clear();
   wanted.request = std::move(request);
-  const auto rollouts = static_cast<size_t>(
-      std::count_if(rollouts_.begin(), rollouts_.end(),
-                    [](const Rollout& rollout) { return rollout.roles.rollout; }));
+  const auto rollouts =
+      static_cast<size_t>(std::count_if(rollouts_.begin(), rollouts_.end(), [](const Rollout& one) {
+        return one.roles.rollout && one.is_placed;
+      }));
   wanted.share =
-      std::clamp<size_t>((wanted.waiting.size() + rollouts - 1) / rollouts, 1, options_.share_max);
+      std::clamp<size_t>((wanted.waiting.size() + rollouts - 1) / std::max<size_t>(1, rollouts), 1,
+                         options_.share_max);
 }
 
 // What nobody waits for and nobody generates.

@@ -57,6 +57,9 @@ class GenerationQueue {
   size_t hold(uint32_t slot, const std::vector<HeldGroup>& groups);
   void forget_held(uint32_t slot);
 
+  // What is wanted from now on is shared out among those that have a place.
+  void place(uint32_t slot, bool is_placed) { rollouts_[slot].is_placed = is_placed; }
+
   // ---- Work.
   // Nothing while the worker is at something, or nothing that it can take waits.
   std::optional<Next> next(uint32_t slot, const CanTake& can_take) const;
@@ -91,6 +94,7 @@ class GenerationQueue {
   struct Rollout {
     Roles roles{};
     uint32_t threads = 1;
+    bool is_placed = true;
     uint64_t request = 0;  // Under way; 0: none.
     uint64_t epoch = 0;    // Of whom it was given to.
     Batch batch{};

@@ -33,12 +33,14 @@ Slots::Slots(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox
   for (const SlotPlan& plan : plans) {
     slots_.emplace_back();
     slots_.back().roles = plan.roles;
+    slots_.back().is_placed = plan.is_placed;
   }
 }
 
 void Slots::start(double now, const std::vector<Survivor>& survivors) {
   for (const Survivor& one : survivors) {
     const bool is_wanted = one.slot < slots_.size() && slots_[one.slot].state == State::kDown &&
+                           slots_[one.slot].is_placed &&
                            (one.is_kept || !slots_[one.slot].roles.learner);
     if (!is_wanted) {
       outbox_.add(pool::Kill{one.slot, one.pid});
@@ -53,8 +55,37 @@ void Slots::start(double now, const std::vector<Survivor>& survivors) {
     slot.token = one.token;
   }
   for (uint32_t i = 0; i < num_slots(); ++i) {
-    if (slots_[i].state == State::kDown) start_process(i, now);
+    if (slots_[i].state == State::kDown && slots_[i].is_placed) start_process(i, now);
   }
+}
+
+std::optional<SlotLost> Slots::leave_place(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  if (!std::exchange(slot.is_placed, false)) return std::nullopt;
+  slot.last_loss.clear();
+  slot.losses_in_a_row = 0;
+  if (slot.state == State::kDown) return std::nullopt;
+  if (slot.state == State::kStarting && slot.pid == 0) {
+    slot.is_unwanted = true;
+    return std::nullopt;
+  }
+  return lose(index, Loss::kTeam, "its place is given up", now);
+}
+
+// Nobody is on the way any more to where the slot was.
+void Slots::start_again(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  slot.is_unwanted = false;
+  slot.state = State::kDown;
+  slot.since = now;
+  slot.epoch = 0;
+  if (slot.is_placed && !is_shut_down_) start_process(index, now);
+}
+
+void Slots::take_place(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  if (is_shut_down_ || std::exchange(slot.is_placed, true)) return;
+  if (slot.state == State::kDown) start_process(index, now);
 }
 
 void Slots::start_process(uint32_t index, double now) {
@@ -71,8 +102,9 @@ void Slots::start_process(uint32_t index, double now) {
 
 void Slots::started(uint32_t index, std::string token, uint64_t pid, double now) {
   Slot& slot = slots_[index];
-  if (slot.state != State::kStarting) {
+  if (slot.state != State::kStarting || slot.is_unwanted) {
     outbox_.add(pool::Kill{index, pid});
+    if (slot.is_unwanted) start_again(index, now);
     return;
   }
   slot.token = std::move(token);
@@ -82,6 +114,10 @@ void Slots::started(uint32_t index, std::string token, uint64_t pid, double now)
 
 std::optional<SlotLost> Slots::start_failed(uint32_t index, const std::string& reason, double now) {
   if (slots_[index].state != State::kStarting) return std::nullopt;
+  if (slots_[index].is_unwanted) {
+    start_again(index, now);
+    return std::nullopt;
+  }
   return lose(index, Loss::kFault, "cannot be started: " + reason, now);
 }
 
@@ -155,7 +191,7 @@ std::optional<SlotLost> Slots::tick(uint32_t index, double now) {
   if (is_shut_down_) return std::nullopt;
   const Slot& slot = slots_[index];
   if (slot.state == State::kDown) {
-    if (now >= slot.retry_at) start_process(index, now);
+    if (slot.is_placed && now >= slot.retry_at) start_process(index, now);
     return std::nullopt;
   }
   if (slot.disconnected_at && now - *slot.disconnected_at > options_.disconnected_max) {
@@ -191,7 +227,7 @@ SlotLost Slots::lose(uint32_t index, Loss loss, const std::string& why, double n
   slot.epoch = 0;
   slot.pid = 0;
   if (loss != Loss::kTeam) slot.last_loss = why;
-  slot.is_survivor = false;
+  slot.is_survivor = slot.is_unwanted = false;
   if (loss != Loss::kTeam) outbox_.add(pool::WorkerLost{index});
   // A process that had been at work is replaced at once; one that does not come up, ever later.
   // Whoever goes with its team has no part in that.
@@ -227,6 +263,7 @@ Activity Slots::activity(uint32_t index) const {
   const Slot& slot = slots_[index];
   switch (slot.state) {
     case State::kDown:
+      if (!slot.is_placed) return {"without a place", slot.since};
       return {slot.last_loss.empty() ? "down" : "lost: " + slot.last_loss, slot.since};
     case State::kStarting:
       return {"starting", slot.since};

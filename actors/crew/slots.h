@@ -4,6 +4,8 @@
 //            ▲                 │                  │                 │
 //            └──── back-off ◀──┴── exit, silence, deadline ◀────────┘
 //
+// A slot without a place stays down: nobody has lent the job a device for it, or its host is gone.
+//
 // A process gets a lease with an epoch of its own. What comes from an older epoch is dropped, so
 // that a worker that was declared lost cannot act any more, whatever it still does.
 #pragma once
@@ -55,6 +57,10 @@ class Slots {
   void stood_still(double seconds, double now);
   // For a reason that somebody else knows.
   SlotLost lose(uint32_t slot, Loss loss, const std::string& why, double now);
+  // The slot has a place, or another one, or none any more: what runs where it was is ended, and
+  // that is nobody's fault.
+  std::optional<SlotLost> leave_place(uint32_t slot, double now);
+  void take_place(uint32_t slot, double now);
   void shut_down();
 
   uint32_t num_slots() const { return static_cast<uint32_t>(slots_.size()); }
@@ -63,6 +69,7 @@ class Slots {
   bool is_leased(uint32_t slot) const {
     return slots_[slot].state == State::kLeasing || slots_[slot].state == State::kReady;
   }
+  bool is_placed(uint32_t slot) const { return slots_[slot].is_placed; }
   bool is_survivor(uint32_t slot) const { return slots_[slot].is_survivor; }
   bool is_shut_down() const { return is_shut_down_; }
   WorkerId worker(uint32_t slot) const { return {slot, slots_[slot].epoch}; }
@@ -76,6 +83,7 @@ class Slots {
 
   struct Slot {
     Roles roles{};
+    bool is_placed = true;
     State state = State::kDown;
     std::string token{};
     uint64_t pid = 0;
@@ -86,10 +94,14 @@ class Slots {
     std::optional<double> disconnected_at{};
     uint32_t losses_in_a_row = 0;  // Without having been ready between.
     bool is_survivor = false;      // Of an earlier head.
+    // Its place was given up before the process that was on its way there is known. It is waited
+    // for, so that of two that start at a time none is taken for the other.
+    bool is_unwanted = false;
     std::string last_loss{};
   };
 
   void start_process(uint32_t index, double now);
+  void start_again(uint32_t index, double now);
   double patience_with(const Slot& slot) const;
 
   const PoolOptions options_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "schemas/check.h"
+
 namespace troupe::actors {
 
 WorkerPool::WorkerPool(std::vector<SlotPlan> slots, Lease lease, Options options)
@@ -300,6 +302,20 @@ void WorkerPool::cancel_evaluation(double now) {
   dispatch(now);
 }
 
+void WorkerPool::place(const std::vector<Place>& places, double now) {
+  TROUPE_CHECK(places.size() == slots_.num_slots());
+  for (uint32_t i = 0; i < slots_.num_slots(); ++i) {
+    if (places[i].is_there && !places[i].is_another) continue;
+    if (const auto lost = slots_.leave_place(i, now)) hand_on(*lost, now);
+    generation_.place(i, false);
+  }
+  for (uint32_t i = 0; i < slots_.num_slots(); ++i) {
+    if (!places[i].is_there) continue;
+    generation_.place(i, true);
+    slots_.take_place(i, now);
+  }
+}
+
 void WorkerPool::shut_down(double now) {
   if (slots_.is_shut_down()) return;
   cancel_groups(now);
@@ -361,7 +377,7 @@ std::string WorkerPool::who_works(double now) const {
   std::string text;
   for (uint32_t i = 0; i < slots_.num_slots(); ++i) {
     const auto [what, since] = activity(i);
-    if (what == "idle") continue;
+    if (what == "idle" || !slots_.is_placed(i)) continue;
     text += fmt::format("{}{}: {} for {:.0f} s", text.empty() ? "" : "; ", slots_.title(i), what,
                         now - since);
   }

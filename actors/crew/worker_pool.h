@@ -80,6 +80,13 @@ class WorkerPool {
   // What a new learner starts from.
   void set_point(std::string path, PointRecord point);
   void set_policies_folder(std::string folder) { learner_.set_policies_folder(std::move(folder)); }
+  // For each slot whether it has a place, and whether that is another one than before. Work goes on
+  // elsewhere, and counts as if nobody had been lost.
+  struct Place {
+    bool is_there = true;
+    bool is_another = false;
+  };
+  void place(const std::vector<Place>& places, double now);
   void shut_down(double now);
 
   std::vector<PoolCommand> take_commands() { return outbox_.take(); }

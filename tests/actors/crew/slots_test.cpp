@@ -252,5 +252,61 @@ TEST_CASE("slots: nothing begins after the end") {
   CHECK(said<pool::Kill>(f.outbox).at(0).pid == 8);
 }
 
+TEST_CASE("slots: without a place there is no process, and with one there is") {
+  SlotPlan unplaced = kRollout;
+  unplaced.is_placed = false;
+  Fixture f({kVerifier, unplaced});
+  CHECK(f.num_starts() == 1);
+  f.now = 100;
+  f.slots.heard(0, f.ready(0, 11), f.now);
+  f.slots.tick(1, f.now);
+  CHECK(f.num_starts() == 0);
+  CHECK_FALSE(f.slots.is_placed(1));
+  CHECK(f.slots.activity(1).what == "without a place");
+  f.slots.take_place(1, f.now);
+  CHECK(f.num_starts() == 1);
+  const uint64_t epoch = f.ready(1, 12);
+  // What is given up ends, and that is no loss that counts.
+  const auto lost = f.slots.leave_place(1, f.now);
+  REQUIRE(lost);
+  CHECK(lost->loss == Loss::kTeam);
+  const auto kills = said<pool::Kill>(f.outbox);
+  REQUIRE(kills.size() == 1);
+  CHECK(kills[0].pid == 12);
+  CHECK_FALSE(f.slots.heard(1, epoch, f.now));
+  CHECK_FALSE(f.slots.leave_place(1, f.now));
+  f.slots.tick(1, f.now + 1000);
+  CHECK(f.num_starts() == 0);
+}
+
+TEST_CASE(
+    "slots: of a place that is given up what is on its way there is ended, then another comes") {
+  Fixture f({kRollout, kRollout});
+  CHECK(f.num_starts() == 2);
+  for (const uint32_t slot : {0u, 1u}) {
+    CHECK_FALSE(f.slots.leave_place(slot, f.now));
+    f.slots.take_place(slot, f.now);
+  }
+  CHECK(f.num_starts() == 0);
+  f.slots.started(0, "token", 11, f.now);
+  CHECK_FALSE(f.slots.start_failed(1, "no such host", f.now));
+  const auto kills = said<pool::Kill>(f.outbox);
+  REQUIRE(kills.size() == 1);
+  CHECK(kills[0].pid == 11);
+  CHECK(f.num_starts() == 0);  // Taken with the kill.
+  f.ready(0, 12);
+  f.ready(1, 13);
+}
+
+TEST_CASE("slots: who has outlived its head and has no place is ended") {
+  SlotPlan unplaced = kRollout;
+  unplaced.is_placed = false;
+  Fixture f({unplaced}, {}, {{.slot = 0, .pid = 7, .token = "old"}});
+  const auto kills = said<pool::Kill>(f.outbox);
+  REQUIRE(kills.size() == 1);
+  CHECK(kills[0].pid == 7);
+  CHECK(f.num_starts() == 0);
+}
+
 }  // namespace
 }  // namespace troupe::actors

@@ -537,5 +537,48 @@ TEST_CASE("worker pool: of ranks that are late the one is lost that the others w
         "worker 1 (learner) is lost: learning step 1 not done within 10 s");
 }
 
+TEST_CASE("worker pool: what a rollout has goes to others when its place is wanted") {
+  Fixture f({kLearner, kRollout, kRollout});
+  f.generate(4);
+  f.publish(0, 0);
+  const auto loads = f.sent<LoadPolicy>();
+  REQUIRE(loads.size() == 2);
+  for (const auto& [load, policy] : loads) f.say(load.slot, load.request_id, PolicyLoaded{});
+  CHECK(f.sent<GenerateGroups>().size() == 2);
+  f.all<pool::Start>();
+  f.pool.place({{}, {}, {.is_there = false}}, f.now);
+  CHECK(killed(f) == std::vector<uint32_t>{2});
+  // Nobody's fault, and no loss for people to look into.
+  const auto retried = f.all<pool::GroupRetried>();
+  CHECK(retried.size() == 2);
+  for (const auto& one : retried) {
+    CHECK(one.record.faults == 0);
+    CHECK(one.record.kills == 0);
+  }
+  CHECK(f.all<pool::WorkerLost>().empty());
+  CHECK(f.all<pool::GiveUp>().empty());
+  CHECK(f.all<pool::Start>().empty());
+  // What comes next is shared out among those that are there.
+  f.pool.cancel_groups(f.now);
+  f.generate(4, 1);
+  const auto given = f.sent<GenerateGroups>();
+  REQUIRE(given.size() == 1);
+  CHECK(given[0].first.slot == 1);
+  CHECK(given[0].second.groups.size() == 4);
+  f.pool.place({{}, {}, {}}, f.now);
+  CHECK(f.all<pool::Start>().size() == 1);
+}
+
+TEST_CASE("worker pool: a worker whose place is another one begins there") {
+  Fixture f({kVerifier});
+  f.all<pool::Start>();
+  f.pool.place({{.is_there = true, .is_another = true}}, f.now);
+  CHECK(killed(f) == std::vector<uint32_t>{0});
+  CHECK(f.all<pool::Start>().size() == 1);
+  f.bring_up(0);
+  f.pool.place({{}}, f.now);
+  CHECK(killed(f).empty());
+}
+
 }  // namespace
 }  // namespace troupe::actors
