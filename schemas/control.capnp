@@ -68,6 +68,26 @@ struct FollowJob {
   id @0 :UInt64;
 }
 
+struct WhyJob {
+  # Where a job runs, or why it does not.
+
+  id @0 :UInt64;
+}
+
+struct ListHosts {
+  # Hosts, and what runs there.
+}
+
+struct DrainHost {
+  # Operators only. Nothing new goes to the host, and what is there goes elsewhere.
+
+  host @0 :Text;
+}
+
+struct UndrainHost {
+  host @0 :Text;
+}
+
 struct ControlRequest {
   union {
     submit @0 :SubmitJob;
@@ -80,6 +100,10 @@ struct ControlRequest {
     resume @7 :ResumeJob;
     showServer @8 :ShowServer;
     follow @9 :FollowJob;
+    why @10 :WhyJob;
+    listHosts @11 :ListHosts;
+    drainHost @12 :DrainHost;
+    undrainHost @13 :UndrainHost;
   }
 }
 
@@ -102,13 +126,35 @@ struct ServerFacts {
   isOperator @2 :Bool;  # The caller sees and changes everybody's jobs.
 }
 
+struct HostTenant {
+  # Processes of a job on a host.
+
+  job @0 :UInt64;
+  learner @1 :UInt32;  # Ranks, which may generate as well.
+  rollout @2 :UInt32;  # That do not learn.
+  lent @3 :UInt32;  # Of these, what is taken back when somebody waits for it.
+  verifier @4 :UInt32;
+}
+
+struct HostSummary {
+  name @0 :Text;
+  state @1 :Text;  # "up", "away" or "drained"
+  awaySeconds @2 :Float64;  # Since when nothing is heard of it.
+  slots @3 :UInt32;  # Workers with a device at a time.
+  used @4 :UInt32;  # By what jobs require; those of an elastic host may be more.
+  lent @5 :UInt32;
+  isElastic @6 :Bool;  # Takes any one job while it is empty.
+  tenants @7 :List(HostTenant);  # Whose jobs the caller may see.
+}
+
 struct ControlReply {
   error @0 :Failure;  # Null: done.
   jobs @1 :List(JobSummary);  # submit: the one; jobs; show and the three changes: the one.
-  lines @2 :List(Text);  # logs
+  lines @2 :List(Text);  # logs; why: the one.
   events @3 :List(Data);  # watch: encoded RunEvents.
   next @4 :UInt64;  # logs, watch: where to go on. jobs: the next firstId, 0 when complete.
   server @5 :ServerFacts;  # showServer; null elsewhere.
+  hosts @6 :List(HostSummary);  # listHosts; drain and undrain: the one.
 }
 
 struct RunStarted {

@@ -17,7 +17,7 @@ namespace troupe {
 
 inline constexpr size_t kControlBytesMax = 4 << 20;  // Of a request or a reply.
 inline constexpr size_t kRequestIdBytesMax = 128;    //
-inline constexpr uint32_t kControlListMax = 10'000;  // Jobs, lines or events in one reply.
+inline constexpr uint32_t kControlListMax = 10'000;  // Jobs, lines, events or hosts in one reply.
 
 // The same request id is the same job, however often it is sent.
 struct SubmitJob {
@@ -58,9 +58,23 @@ struct FollowJob {
   uint64_t id = 0;
 };
 inline constexpr int kFollowSeconds = 30;
+// Where a job runs, or why it does not.
+struct WhyJob {
+  uint64_t id = 0;
+};
+// Hosts, and what runs there.
+struct ListHosts {};
+// Operators only. Nothing new goes to the host, and what is there goes elsewhere.
+struct DrainHost {
+  std::string host{};
+};
+struct UndrainHost {
+  std::string host{};
+};
 
-using ControlRequest = std::variant<SubmitJob, ListJobs, ShowJob, JobLogs, WatchJob, CancelJob,
-                                    PauseJob, ResumeJob, ShowServer, FollowJob>;
+using ControlRequest =
+    std::variant<SubmitJob, ListJobs, ShowJob, JobLogs, WatchJob, CancelJob, PauseJob, ResumeJob,
+                 ShowServer, FollowJob, WhyJob, ListHosts, DrainHost, UndrainHost>;
 
 // Who asks, as the daemon knows it from the connection: no part of a message.
 struct Asker {
@@ -93,13 +107,33 @@ struct ServerFacts {
   bool is_operator = false;  // The caller sees and changes everybody's jobs.
 };
 
+// Processes of a job on a host.
+struct HostTenant {
+  uint64_t job = 0;
+  uint32_t learner = 0;  // Ranks, which may generate as well.
+  uint32_t rollout = 0;  // That do not learn.
+  uint32_t lent = 0;     // Of these, what is taken back when somebody waits for it.
+  uint32_t verifier = 0;
+};
+struct HostSummary {
+  std::string name{};
+  std::string state{};      // "up", "away" or "drained"
+  double away_seconds = 0;  // Since when nothing is heard of it.
+  uint32_t slots = 0;       // Workers with a device at a time.
+  uint32_t used = 0;        // By what jobs require; those of an elastic host may be more.
+  uint32_t lent = 0;
+  bool is_elastic = false;            // Takes any one job while it is empty.
+  std::vector<HostTenant> tenants{};  // Whose jobs the caller may see.
+};
+
 struct ControlReply {
   std::optional<Error> error{};
   std::vector<JobSummary> jobs{};    // submit: the one; jobs; show and the three changes: the one.
-  std::vector<std::string> lines{};  // logs
+  std::vector<std::string> lines{};  // logs; why: the one.
   std::vector<std::vector<std::byte>> events{};  // watch: encoded RunEvents.
   uint64_t next = 0;  // logs, watch: where to go on. jobs: the next first_id, 0 when complete.
   std::optional<ServerFacts> server{};  // ShowServer.
+  std::vector<HostSummary> hosts{};     // ListHosts; drain and undrain: the one.
 };
 
 // ---- The feed: what MetricsSink is told, published under the topic "job/<id>/".

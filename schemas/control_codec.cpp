@@ -108,6 +108,80 @@ FollowJob from_wire(wire::FollowJob::Reader from, FieldReader&) {
   };
 }
 
+void to_wire(wire::WhyJob::Builder to, const WhyJob& from) { to.setId(from.id); }
+
+WhyJob from_wire(wire::WhyJob::Reader from, FieldReader&) {
+  return {
+      .id = from.getId(),
+  };
+}
+
+void to_wire(wire::ListHosts::Builder, const ListHosts&) {}
+
+ListHosts from_wire(wire::ListHosts::Reader, FieldReader&) { return {}; }
+
+void to_wire(wire::DrainHost::Builder to, const DrainHost& from) {
+  to.setHost(wire::to_text(from.host, kNameBytesMax));
+}
+
+DrainHost from_wire(wire::DrainHost::Reader from, FieldReader& fields) {
+  return {
+      .host = fields.text(from.getHost(), kNameBytesMax, "host"),
+  };
+}
+
+void to_wire(wire::UndrainHost::Builder to, const UndrainHost& from) {
+  to.setHost(wire::to_text(from.host, kNameBytesMax));
+}
+
+UndrainHost from_wire(wire::UndrainHost::Reader from, FieldReader& fields) {
+  return {
+      .host = fields.text(from.getHost(), kNameBytesMax, "host"),
+  };
+}
+
+void to_wire(wire::HostTenant::Builder to, const HostTenant& from) {
+  to.setJob(from.job);
+  to.setLearner(from.learner);
+  to.setRollout(from.rollout);
+  to.setLent(from.lent);
+  to.setVerifier(from.verifier);
+}
+
+HostTenant from_wire(wire::HostTenant::Reader from, FieldReader&) {
+  return {
+      .job = from.getJob(),
+      .learner = from.getLearner(),
+      .rollout = from.getRollout(),
+      .lent = from.getLent(),
+      .verifier = from.getVerifier(),
+  };
+}
+
+void to_wire(wire::HostSummary::Builder to, const HostSummary& from) {
+  to.setName(wire::to_text(from.name, kNameBytesMax));
+  to.setState(wire::to_text(from.state, kNameBytesMax));
+  to.setAwaySeconds(from.away_seconds);
+  to.setSlots(from.slots);
+  to.setUsed(from.used);
+  to.setLent(from.lent);
+  to.setIsElastic(from.is_elastic);
+  wire::to_structs(to.initTenants(wire::to_size(from.tenants, kControlListMax)), from.tenants);
+}
+
+HostSummary from_wire(wire::HostSummary::Reader from, FieldReader& fields) {
+  return {
+      .name = fields.text(from.getName(), kNameBytesMax, "name"),
+      .state = fields.text(from.getState(), kNameBytesMax, "state"),
+      .away_seconds = from.getAwaySeconds(),
+      .slots = from.getSlots(),
+      .used = from.getUsed(),
+      .lent = from.getLent(),
+      .is_elastic = from.getIsElastic(),
+      .tenants = fields.structs<HostTenant>(from.getTenants(), kControlListMax, "tenants"),
+  };
+}
+
 void to_wire(wire::ServerFacts::Builder to, const ServerFacts& from) {
   to.setProtocol(from.protocol);
   to.setName(wire::to_text(from.name, kNameBytesMax));
@@ -161,6 +235,7 @@ void to_wire(wire::ControlReply::Builder to, const ControlReply& from) {
                  kControlBytesMax);
   to.setNext(from.next);
   if (from.server) to_wire(to.initServer(), *from.server);
+  wire::to_structs(to.initHosts(wire::to_size(from.hosts, kControlListMax)), from.hosts);
 }
 
 ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
@@ -172,6 +247,7 @@ ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
       .next = from.getNext(),
       .server =
           from.hasServer() ? std::optional(from_wire(from.getServer(), fields)) : std::nullopt,
+      .hosts = fields.structs<HostSummary>(from.getHosts(), kControlListMax, "hosts"),
   };
 }
 
@@ -255,6 +331,10 @@ struct ControlRequestWriter {
   void operator()(const ResumeJob& from) { to_wire(to.initResume(), from); }
   void operator()(const ShowServer& from) { to_wire(to.initShowServer(), from); }
   void operator()(const FollowJob& from) { to_wire(to.initFollow(), from); }
+  void operator()(const WhyJob& from) { to_wire(to.initWhy(), from); }
+  void operator()(const ListHosts& from) { to_wire(to.initListHosts(), from); }
+  void operator()(const DrainHost& from) { to_wire(to.initDrainHost(), from); }
+  void operator()(const UndrainHost& from) { to_wire(to.initUndrainHost(), from); }
 };
 
 struct RunEventWriter {
@@ -326,6 +406,14 @@ ControlRequest from_wire(wire::ControlRequest::Reader from, FieldReader& fields)
       return from_wire(from.getShowServer(), fields);
     case wire::ControlRequest::FOLLOW:
       return from_wire(from.getFollow(), fields);
+    case wire::ControlRequest::WHY:
+      return from_wire(from.getWhy(), fields);
+    case wire::ControlRequest::LIST_HOSTS:
+      return from_wire(from.getListHosts(), fields);
+    case wire::ControlRequest::DRAIN_HOST:
+      return from_wire(from.getDrainHost(), fields);
+    case wire::ControlRequest::UNDRAIN_HOST:
+      return from_wire(from.getUndrainHost(), fields);
   }
   fields.refuse("the kind of request is unknown");
   return {};

@@ -726,6 +726,19 @@ inline JobSummary filled_job_summary() {
   };
 }
 
+inline HostSummary filled_host_summary() {
+  return {
+      .name = "name",
+      .state = "away",
+      .away_seconds = 2.5,
+      .slots = 3,
+      .used = 4,
+      .lent = 5,
+      .is_elastic = true,
+      .tenants = {{.job = 6, .learner = 7, .rollout = 8, .lent = 9, .verifier = 10}, {}},
+  };
+}
+
 inline ControlReply filled_control_reply() {
   return {
       .error = filled_error(),
@@ -734,6 +747,7 @@ inline ControlReply filled_control_reply() {
       .events = {{std::byte{4}}, {}, std::vector<std::byte>(9, std::byte{7})},
       .next = 5,
       .server = filled_server_facts(),
+      .hosts = {filled_host_summary(), HostSummary{}},
   };
 }
 
@@ -1152,6 +1166,25 @@ inline bool same(const ShowServer&, const ShowServer&) { return true; }
 
 inline bool same(const FollowJob& a, const FollowJob& b) { return a.id == b.id; }
 
+inline bool same(const WhyJob& a, const WhyJob& b) { return a.id == b.id; }
+
+inline bool same(const ListHosts&, const ListHosts&) { return true; }
+
+inline bool same(const DrainHost& a, const DrainHost& b) { return a.host == b.host; }
+
+inline bool same(const UndrainHost& a, const UndrainHost& b) { return a.host == b.host; }
+
+inline bool same(const HostTenant& a, const HostTenant& b) {
+  return a.job == b.job && a.learner == b.learner && a.rollout == b.rollout && a.lent == b.lent &&
+         a.verifier == b.verifier;
+}
+
+inline bool same(const HostSummary& a, const HostSummary& b) {
+  return a.name == b.name && a.state == b.state && a.away_seconds == b.away_seconds &&
+         a.slots == b.slots && a.used == b.used && a.lent == b.lent &&
+         a.is_elastic == b.is_elastic && same(a.tenants, b.tenants);
+}
+
 inline bool same(const ServerFacts& a, const ServerFacts& b) {
   return a.protocol == b.protocol && a.name == b.name && a.is_operator == b.is_operator;
 }
@@ -1159,7 +1192,7 @@ inline bool same(const ServerFacts& a, const ServerFacts& b) {
 inline bool same(const ControlReply& a, const ControlReply& b) {
   return same(a.error, b.error) && same(a.jobs, b.jobs) && a.lines == b.lines &&
          a.events == b.events && a.next == b.next && a.server.has_value() == b.server.has_value() &&
-         (!a.server || same(*a.server, *b.server));
+         (!a.server || same(*a.server, *b.server)) && same(a.hosts, b.hosts);
 }
 
 inline bool same(const RunStarted& a, const RunStarted& b) {
@@ -1226,7 +1259,8 @@ inline std::vector<FromWorker> filled_from_worker() {
 inline std::vector<ControlRequest> filled_control_requests() {
   return {filled_submit_job(), filled_list_jobs(),  filled_show_job(),  filled_job_logs(),
           filled_watch_job(),  filled_cancel_job(), filled_pause_job(), filled_resume_job(),
-          ShowServer{},        filled_follow_job()};
+          ShowServer{},        filled_follow_job(), WhyJob{2},          ListHosts{},
+          DrainHost{"host"},   UndrainHost{"host"}};
 }
 
 inline std::vector<RunEvent> filled_run_events() {

@@ -58,7 +58,9 @@ std::vector<std::string> valid_requests() {
   for (const ControlRequest& request :
        {ControlRequest{SubmitJob{"request", job}}, ControlRequest{ListJobs{3}},
         ControlRequest{JobLogs{1, 7}}, ControlRequest{WatchJob{1, 2}}, ControlRequest{CancelJob{1}},
-        ControlRequest{ShowServer{}}, ControlRequest{FollowJob{1}}}) {
+        ControlRequest{ShowServer{}}, ControlRequest{FollowJob{1}}, ControlRequest{WhyJob{1}},
+        ControlRequest{ListHosts{}}, ControlRequest{DrainHost{"a"}},
+        ControlRequest{UndrainHost{"a"}}}) {
     const auto bytes = encode(request);
     requests.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
