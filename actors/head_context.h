@@ -21,6 +21,11 @@ struct HeadContext {
   GroupCommit* store = nullptr;
   SlotHost* host = nullptr;
   uint16_t port = 0;  // Where workers find the hub.
+  // This host: what placements call it, and how many workers with a device it takes at a time.
+  std::string own_host{};
+  uint32_t own_slots = 1;
+  // Other hosts may join. Otherwise this one, while it is empty, takes any one job.
+  bool may_be_joined = false;
   std::string credentials_folder{};
   // Programs that verify without a sandbox, from the head's own command line.
   std::vector<TrustedProgram> trusted_programs{};

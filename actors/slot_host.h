@@ -39,6 +39,7 @@ struct Survivor {
   std::string token{};
   // Its host's daemon has kept it, also where it is a learner, which begins again at a point.
   bool is_kept = false;
+  std::string node{};  // Where it is; empty: here.
 };
 
 class SlotHost {

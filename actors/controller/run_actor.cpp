@@ -88,13 +88,28 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
       plan_slots(setup_->prepared.job, rollout_threads(setup_->prepared.job),
                  learner_threads(setup_->prepared.job), verifier_threads(setup_->prepared.job),
                  verifier_workers(setup_->prepared.job));
+  for (size_t i = 0; i < setup_->nodes.size() && i < options.slots.size(); ++i) {
+    options.slots[i].is_placed = !setup_->nodes[i].empty();
+  }
   options.policies_folder = policies;
   options.survivors =
       setup_->head->host->take_over(setup_->record.id, setup_->head->credentials_folder,
                                     [address = address_](const ProcessEnd& end) {
                                       caf::anon_send(address, WorkerProcessEnded{end});
                                     });
-  for (const Survivor& one : options.survivors) started_.insert(one.pid);
+  for (const Survivor& one : options.survivors) {
+    started_.insert(one.pid);
+    processes_[one.token] = {one.slot, one.pid};
+  }
+  // The job may be placed otherwise than under the head that has left them.
+  const auto is_elsewhere = [&](const Survivor& one) {
+    const SlotHost& host = *setup_->head->host;
+    const std::string node = node_of(one.slot);
+    const bool is_there = host.is_here(one.node) ? host.is_here(node) : one.node == node;
+    if (!is_there) setup_->head->host->kill(one.pid);
+    return !is_there;
+  };
+  std::erase_if(options.survivors, is_elsewhere);
   for (const auto& note : setup_->history.notes) setup_->prepared.data.notes.push_back(note);
   run_ =
       std::make_unique<JobRun>(setup_->prepared, std::move(setup_->history.run),
@@ -178,9 +193,12 @@ void RunState::peer_down(const caf::actor_addr& gone) {
 
 void RunState::process_started(const WorkerProcessStarted& started) {
   if (started.failure.empty()) {
+    processes_[started.token].pid = started.pid;
     started_.insert(started.pid);
     run_->worker_started(started.slot, started.token, started.pid, now());
   } else {
+    processes_.erase(started.token);
+    answer_resizes();
     run_->worker_start_failed(started.slot, started.failure, now());
   }
   finish_if_ended();
@@ -192,6 +210,8 @@ void RunState::process_ended(const WorkerProcessEnded& ended) {
     self_->send(address_, ended);
     return;
   }
+  std::erase_if(processes_, [&](const auto& one) { return one.second.pid == ended.end.pid; });
+  answer_resizes();
   run_->worker_ended(ended.end, now());
   finish_if_ended();
 }
@@ -215,6 +235,35 @@ void RunState::round_read(RoundRead& read) {
 void RunState::stop(JobState state) {
   run_->stop(state, now());
   finish_if_ended();
+}
+
+void RunState::resize(const ResizeRun& resize) {
+  std::vector<WorkerPool::Place> places(setup_->nodes.size());
+  TROUPE_CHECK(resize.nodes.size() == places.size());
+  Resizing resizing{.number = resize.number};
+  for (uint32_t i = 0; i < places.size(); ++i) {
+    const bool is_same = resize.nodes[i] == setup_->nodes[i];
+    places[i] = {.is_there = !resize.nodes[i].empty(), .is_another = !is_same};
+    if (is_same) continue;
+    for (const auto& [token, process] : processes_) {
+      if (process.slot == i) resizing.leaving.insert(token);
+    }
+  }
+  setup_->nodes = resize.nodes;
+  resizing_.push_back(std::move(resizing));
+  run_->place(places, now());
+  answer_resizes();
+  finish_if_ended();
+}
+
+void RunState::answer_resizes() {
+  while (!resizing_.empty()) {
+    auto& [number, leaving] = resizing_.front();
+    std::erase_if(leaving, [&](const std::string& token) { return !processes_.contains(token); });
+    if (!leaving.empty()) return;
+    setup_->resized(number);
+    resizing_.pop_front();
+  }
 }
 
 void RunState::tick() {
@@ -283,6 +332,7 @@ void RunState::start_worker(uint32_t slot) {
                       .home = setup_->record.home,
                       .patience_seconds = static_cast<uint32_t>(job.resources.reconnect_seconds)};
   if (!job.policy.model.empty()) launch.reads.push_back(job.policy.model);
+  processes_[launch.token] = {.slot = slot};
   head.host->start(
       launch,
       [address = address_, slot, token = launch.token](const Result<uint64_t>& pid) {
@@ -386,6 +436,7 @@ RunActor::behavior_type run_actor(RunActor::stateful_pointer<RunState> self,
       [self](const BatchCommitted& committed) { self->state.batch_committed(committed); },
       [self](RoundRead& read) { self->state.round_read(read); },
       [self](const StopRun& stop) { self->state.stop(stop.state); },
+      [self](const ResizeRun& resize) { self->state.resize(resize); },
       [self](caf::tick_atom) { self->state.tick(); },
   };
 }

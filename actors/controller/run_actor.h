@@ -43,12 +43,18 @@ struct RoundRead {
 struct StopRun {
   JobState state = JobState::kPaused;
 };
+// Where each slot is from now on. Answered by RunSetup::resized once nothing runs any more where a
+// slot was before.
+struct ResizeRun {
+  uint64_t number = 0;
+  std::vector<std::string> nodes{};
+};
 
-using RunActor = caf::typed_actor<caf::reacts_to<PeerSaid>, caf::reacts_to<WorkerProcessStarted>,
-                                  caf::reacts_to<WorkerProcessEnded>,
-                                  caf::reacts_to<BatchCommitted>, caf::reacts_to<RoundRead>,
-                                  // Ends at the next step's boundary.
-                                  caf::reacts_to<StopRun>, caf::reacts_to<caf::tick_atom>>;
+using RunActor = caf::typed_actor<
+    caf::reacts_to<PeerSaid>, caf::reacts_to<WorkerProcessStarted>,
+    caf::reacts_to<WorkerProcessEnded>, caf::reacts_to<BatchCommitted>, caf::reacts_to<RoundRead>,
+    // Ends at the next step's boundary.
+    caf::reacts_to<StopRun>, caf::reacts_to<ResizeRun>, caf::reacts_to<caf::tick_atom>>;
 
 // How a run ended.
 struct RunResult {
@@ -73,10 +79,11 @@ struct RunSetup {
   uint64_t epoch = 0;
   PreparedJob prepared{};
   JobHistory history{};
-  std::vector<std::string> nodes{};  // Where each slot is, by the host's name.
+  std::vector<std::string> nodes{};  // Where each slot is, by the host's name; empty: nowhere.
   std::shared_ptr<MetricsSink> sink{};
   std::shared_ptr<RunGauge> gauge = std::make_shared<RunGauge>();
-  std::function<void(RunResult)> ended{};  // Called once, from the actor's thread.
+  std::function<void(RunResult)> ended{};          // Called once, from the actor's thread.
+  std::function<void(uint64_t number)> resized{};  // The same, after each ResizeRun, in order.
 };
 
 class RunState : public RunPorts {
@@ -93,6 +100,7 @@ class RunState : public RunPorts {
   void batch_committed(const BatchCommitted& committed);
   void round_read(RoundRead& read);
   void stop(JobState state);
+  void resize(const ResizeRun& resize);
   void tick();
 
   void start_worker(uint32_t slot) override;
@@ -114,12 +122,22 @@ class RunState : public RunPorts {
     uint32_t slot = 0;
     bool waits = false;  // For room on a disk.
   };
+  // One of a slot, by its token; it has no id until it is known to have started.
+  struct Process {
+    uint32_t slot = 0;
+    uint64_t pid = 0;
+  };
+  struct Resizing {
+    uint64_t number = 0;
+    std::set<std::string> leaving{};  // Tokens.
+  };
   std::string team_folder() const;
   std::string node_of(uint32_t slot) const;
   Result<std::vector<std::string>> team_addresses(uint32_t num_ranks) const;
   void submit_waiting();
   void note_full_disk();
   void note_waiting(Peer& peer, const Heartbeat& heartbeat);
+  void answer_resizes();
   void finish_if_ended();
 
   RunActor::pointer self_ = nullptr;
@@ -128,6 +146,8 @@ class RunState : public RunPorts {
   std::optional<Checkpoints> checkpoints_{};
   std::unique_ptr<JobRun> run_{};
   std::set<uint64_t> started_{};                      // Process ids that the run knows.
+  std::map<std::string, Process> processes_{};        // Of this run, that have not ended.
+  std::deque<Resizing> resizing_{};                   // Not answered yet, in order.
   std::map<uint64_t, Peer> peers_{};                  // By the epoch of their lease.
   caf::strong_actor_ptr greeting_{};                  // Who says hello right now.
   std::deque<std::pair<uint64_t, Batch>> waiting_{};  // The store was full.
@@ -161,3 +181,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::WorkerProcessEnded)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::BatchCommitted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::RoundRead)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::StopRun)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::ResizeRun)

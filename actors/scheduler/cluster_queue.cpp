@@ -34,6 +34,20 @@ std::string slots_text(int64_t slots) {
 
 }  // namespace
 
+const char* name(HostState state) {
+  switch (state) {
+    case HostState::kUp:
+      return "up";
+    case HostState::kAway:
+      return "away";
+    case HostState::kDraining:
+      return "drained";
+    case HostState::kGone:
+      break;
+  }
+  return "gone";
+}
+
 // ---- Jobs.
 
 ClusterQueue::Job& ClusterQueue::at(uint64_t job) {
@@ -76,13 +90,43 @@ void ClusterQueue::forget_waiting(uint64_t id) {
   claims_.erase(id);
 }
 
-void ClusterQueue::restore(uint64_t id, const JobNeed& need, JobState state) {
+void ClusterQueue::restore(uint64_t id, const JobNeed& need, JobState state, Nodes nodes) {
   TROUPE_CHECK(!has(id));
   Job& job = jobs_[id];
   job.need = need;
   job.state = state == JobState::kRunning ? JobState::kQueued : state;
   job.turn.number = next_number_++;
   if (job.state == JobState::kQueued) wait(id, state != JobState::kRunning);
+  if (state == JobState::kRunning && nodes.size() == need.slots.all()) job.nodes = std::move(nodes);
+}
+
+bool ClusterQueue::is_held(double now) const {
+  if (now >= held_until_) return false;
+  const auto is_missing = [&](const std::string& node) {
+    const auto found = host_numbers_.find(node);
+    return !node.empty() &&
+           (found == host_numbers_.end() || hosts_[found->second].state != HostState::kUp);
+  };
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& known) {
+    const Nodes& nodes = known.second.nodes;
+    return known.second.state == JobState::kQueued &&
+           std::any_of(nodes.begin(), nodes.end(), is_missing);
+  });
+}
+
+// Where its required slots were, if there is room.
+std::optional<std::vector<uint32_t>> ClusterQueue::former_place(
+    const Job& job, const std::vector<int64_t>& room) const {
+  if (job.nodes.empty()) return std::nullopt;
+  std::vector<int64_t> left = room;
+  std::vector<uint32_t> placed;
+  for (uint32_t i = 0; i < job.need.slots.required; ++i) {
+    const auto found = host_numbers_.find(job.nodes[i]);
+    if (found == host_numbers_.end() || !takes_jobs(hosts_[found->second])) return std::nullopt;
+    if (--left[found->second] < 0) return std::nullopt;
+    placed.push_back(found->second);
+  }
+  return placed;
 }
 
 void ClusterQueue::submit(uint64_t id, const JobNeed& need) {
@@ -285,12 +329,9 @@ void ClusterQueue::leave_hosts(uint64_t id, double now) {
   if (left == job.hosts.end()) return;
   if (std::cmp_less(left - job.hosts.begin(), slots.learner)) {
     const Host& host = hosts_[*left];
-    std::string what = "drained";
-    if (host.state == HostState::kGone) what = "gone";
-    if (host.state == HostState::kAway) {
-      what = fmt::format("away for {:.0f} s", now - host.away_since);
-    }
-    stop(id, JobState::kQueued, fmt::format("host {} is {}", host.name, what));
+    std::string what = fmt::format("host {} is {}", host.name, name(host.state));
+    if (host.state == HostState::kAway) what += fmt::format(" for {:.0f} s", now - host.away_since);
+    stop(id, JobState::kQueued, std::move(what));
     return;
   }
   for (uint32_t i = slots.learner; i < slots.all(); ++i) {
@@ -494,7 +535,9 @@ bool ClusterQueue::fit(uint64_t id, double now, Rooms& rooms) {
   const size_t num_hosts = hosts_.size();
   std::vector<int64_t> room(num_hosts);
   for (size_t i = 0; i < num_hosts; ++i) room[i] = std::min(rooms.now[i], rooms.soon[i]);
-  if (auto placed = place(need, rooms_of(room), learner_hosts)) {
+  auto placed = former_place(at(id), room);
+  if (!placed) placed = place(need, rooms_of(room), learner_hosts);
+  if (placed) {
     for (const uint32_t host : *placed) {
       --rooms.now[host];
       --rooms.soon[host];
@@ -508,7 +551,7 @@ bool ClusterQueue::fit(uint64_t id, double now, Rooms& rooms) {
   for (const auto& excluded : {rooms.stopping, std::vector<int64_t>(num_hosts)}) {
     for (size_t i = 0; i < num_hosts; ++i) room[i] = rooms.soon[i] - excluded[i] - rooms.lent[i];
     if (keep_claim(id, room, rooms)) return true;
-    auto placed = place(need, rooms_of(room), learner_hosts);
+    placed = place(need, rooms_of(room), learner_hosts);
     for (size_t i = 0; i < num_hosts; ++i) room[i] += rooms.lent[i];
     if (!placed) placed = place(need, rooms_of(room), learner_hosts);
     if (!placed) continue;
@@ -564,8 +607,8 @@ void ClusterQueue::begin(uint64_t id, std::vector<uint32_t> required, double now
   job.hosts = std::move(required);
   job.hosts.insert(job.hosts.end(), verifiers.begin(), verifiers.end());
   job.hosts.resize(slots.all(), kNoHost);
+  job.nodes.clear();
   job.begun_at = now;
-  job.resizes = 0;
   job.state = JobState::kRunning;
   claims_.erase(id);
   running_.insert(id);
@@ -721,7 +764,7 @@ ClusterQueue::Nodes ClusterQueue::nodes_of(const Job& job) const {
 }
 
 std::vector<ClusterQueue::Command> ClusterQueue::decide(double now) {
-  if (!is_draining_) {
+  if (!is_draining_ && !is_held(now)) {
     leave_hosts(now);
     shrink_to_fit();
     refill();
@@ -766,6 +809,9 @@ std::string ClusterQueue::why_waiting(uint64_t id, const Job& job, double now) c
   const SlotCounts& need = job.need.slots;
   std::string needs = "needs " + to_text(need, options_.learner_hosts_max);
   if (is_draining_) return needs + "; the daemon is about to stop";
+  if (is_held(now)) {
+    return fmt::format("{}; hosts are waited for, {:.0f} s more", needs, held_until_ - now);
+  }
   std::vector<int64_t> whole;
   int64_t all = 0, largest = 0, free = 0;
   for (const Host& host : hosts_) {

@@ -45,6 +45,7 @@
 namespace troupe::actors {
 
 enum class HostState { kUp, kAway, kDraining, kGone };
+const char* name(HostState state);  // "up", "away", "drained", "gone"
 
 class ClusterQueue {
  public:
@@ -85,8 +86,8 @@ class ClusterQueue {
 
   // ---- What has happened. Times are seconds of any one clock.
   // A job that the store knows, at start-up, in the order of ids. One that was running when its
-  // head went waits before those that were not.
-  void restore(uint64_t job, const JobNeed& need, JobState state);
+  // head went waits before those that were not, and rather goes where it was.
+  void restore(uint64_t job, const JobNeed& need, JobState state, Nodes nodes = {});
   void submit(uint64_t job, const JobNeed& need);
   // kInvalidArgument, saying in which state the job is, for what makes no sense in it. A job that
   // is in the wanted state already is fine.
@@ -110,6 +111,9 @@ class ClusterQueue {
   // No more is begun and what runs is paused: the head is about to go. Their states stay `running`
   // in the store, so that they go on by themselves.
   void drain();
+
+  // Until this time nothing is begun while hosts are missing of jobs that are to go on there.
+  void hold_until(double time) { held_until_ = time; }
 
   // After events, and once a second.
   std::vector<Command> decide(double now);
@@ -169,10 +173,11 @@ class ClusterQueue {
     JobState state = JobState::kQueued;
     JobNeed need{};
     Turn turn{};
+    Nodes nodes{};  // Under the head before this one, until it begins.
     // While it runs:
     std::vector<uint32_t> hosts{};  // By slot; kNoHost: none.
     std::vector<Leaving> leaving{};
-    uint64_t resizes = 0;
+    uint64_t resizes = 0;  // Also of earlier times, so that no late answer is taken for a new one.
     double begun_at = 0;
     std::optional<JobState> stopping{};
     std::string stop_reason{};
@@ -220,6 +225,9 @@ class ClusterQueue {
   // Adds what a running job has to its hosts' counts, or takes it away.
   void count(const Job& job, int64_t sign);
 
+  bool is_held(double now) const;
+  std::optional<std::vector<uint32_t>> former_place(const Job& job,
+                                                    const std::vector<int64_t>& room) const;
   bool takes_jobs(const Host& host) const { return host.state == HostState::kUp; }
   bool may_be_preempted(const Job& job, double now) const;
   bool is_lost(const Host& host, double now) const;
@@ -260,6 +268,7 @@ class ClusterQueue {
   std::optional<Claim> reservation_{};
   uint64_t next_number_ = 1;
   bool is_draining_ = false;
+  double held_until_ = 0;
   std::vector<Command> commands_{};
   std::set<uint64_t> started_{};  // In this decision.
   std::set<uint64_t> resized_{};

@@ -15,6 +15,13 @@ namespace troupe::actors {
 namespace {
 
 constexpr auto kPrepareAgain = std::chrono::seconds(2);  // After the disk was found full.
+constexpr auto kTickPeriod = std::chrono::seconds(1);
+// So long jobs that were running are not begun elsewhere than on the hosts where they were.
+constexpr double kHostsPatience = 10;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 ControlReply failed(Error error) {
   ControlReply reply;
@@ -76,15 +83,23 @@ void SchedulerState::begin(SchedulerActor::pointer self, SchedulerActor address,
   address_ = std::move(address);
   head_ = head;
   hub_ = std::move(hub);
+  queue_.emplace(ClusterQueue::Options{});
+  queue_->hold_until(now() + kHostsPatience);
+  queue_->host_up(head->own_host, head->own_slots, !head->may_be_joined);
   for (KnownJob& known : jobs) {
     const JobRecord& record = known.record;
-    queue_.restore(record.id, record.state);
+    queue_->restore(record.id, need_of(record.spec), record.state, record.nodes);
     by_request_[{record.owner, record.request_id}] = record.id;
     Job& job = jobs_[record.id];
     job.epoch = known.epoch;
     job.record = std::move(known.record);
   }
+  tick();
+}
+
+void SchedulerState::tick() {
   obey_queue();
+  self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
 }
 
 void SchedulerState::ask(const Ask& ask) {
@@ -101,35 +116,98 @@ void SchedulerState::ask(const Ask& ask) {
     reply.jobs.push_back(summary(job));
     ask.answer(std::move(reply));
   };
-  const auto change_one = [&](uint64_t id, Status (JobQueue::*verb)(uint64_t)) {
+  const auto change_one = [&](uint64_t id, Verb verb) {
     find(id, [&](const Job&) { change(id, verb, ask.answer); });
   };
-  std::visit(Overloaded{
-                 [&](const SubmitJob& one) { submit(one, ask.asker.name, ask.answer); },
-                 [&](const ListJobs& list) {
-                   ControlReply reply;
-                   for (auto job = jobs_.lower_bound(list.first_id); job != jobs_.end(); ++job) {
-                     if (!ask.asker.may_see(job->second.record.owner)) continue;
-                     if (reply.jobs.size() == kControlListMax) {
-                       reply.next = job->first;
-                       break;
-                     }
-                     reply.jobs.push_back(summary(job->second));
-                   }
-                   ask.answer(std::move(reply));
-                 },
-                 [&](const ShowJob& one) { find(one.id, show); },
-                 // Lines and events are somebody else's; what there is of the job is told.
-                 [&](const JobLogs& one) { find(one.id, show); },
-                 [&](const WatchJob& one) { find(one.id, show); },
-                 [&](const CancelJob& one) { change_one(one.id, &JobQueue::cancel); },
-                 [&](const PauseJob& one) { change_one(one.id, &JobQueue::pause); },
-                 [&](const ResumeJob& one) { change_one(one.id, &JobQueue::resume); },
-                 // The front door's own.
-                 [&](const ShowServer&) { ask.answer(failed(not_of_a_job())); },
-                 [&](const FollowJob&) { ask.answer(failed(not_of_a_job())); },
-             },
-             ask.request);
+  std::visit(
+      Overloaded{
+          [&](const SubmitJob& one) { submit(one, ask.asker.name, ask.answer); },
+          [&](const ListJobs& list) {
+            ControlReply reply;
+            for (auto job = jobs_.lower_bound(list.first_id); job != jobs_.end(); ++job) {
+              if (!ask.asker.may_see(job->second.record.owner)) continue;
+              if (reply.jobs.size() == kControlListMax) {
+                reply.next = job->first;
+                break;
+              }
+              reply.jobs.push_back(summary(job->second));
+            }
+            ask.answer(std::move(reply));
+          },
+          [&](const ShowJob& one) { find(one.id, show); },
+          // Lines and events are somebody else's; what there is of the job is told.
+          [&](const JobLogs& one) { find(one.id, show); },
+          [&](const WatchJob& one) { find(one.id, show); },
+          [&](const CancelJob& one) { change_one(one.id, &ClusterQueue::cancel); },
+          [&](const PauseJob& one) { change_one(one.id, &ClusterQueue::pause); },
+          [&](const ResumeJob& one) { change_one(one.id, &ClusterQueue::resume); },
+          [&](const WhyJob& one) {
+            find(one.id, [&](const Job& job) {
+              ControlReply reply;
+              reply.lines.push_back(why(job));
+              ask.answer(std::move(reply));
+            });
+          },
+          [&](const ListHosts&) { ask.answer(hosts_for(ask.asker, "")); },
+          [&](const DrainHost& one) { change_host(ask, one.host, &ClusterQueue::drain_host); },
+          [&](const UndrainHost& one) { change_host(ask, one.host, &ClusterQueue::undrain_host); },
+          // The front door's own.
+          [&](const ShowServer&) { ask.answer(failed(not_of_a_job())); },
+          [&](const FollowJob&) { ask.answer(failed(not_of_a_job())); },
+      },
+      ask.request);
+}
+
+void SchedulerState::change_host(const Ask& ask, const std::string& host,
+                                 Status (ClusterQueue::*verb)(const std::string&)) {
+  if (!ask.asker.is_operator) {
+    ask.answer(failed(invalid_argument("only operators drain hosts; ask one")));
+    return;
+  }
+  if (Status status = ((*queue_).*verb)(host); !status) {
+    ask.answer(failed(status.error()));
+    return;
+  }
+  obey_queue();
+  ask.answer(hosts_for(ask.asker, host));
+}
+
+// All hosts, or one.
+ControlReply SchedulerState::hosts_for(const Asker& asker, const std::string& only) const {
+  ControlReply reply;
+  for (const ClusterQueue::HostView& host : queue_->hosts(now())) {
+    if (!only.empty() && host.name != only) continue;
+    HostSummary summary{.name = host.name,
+                        .state = actors::name(host.state),
+                        .away_seconds = host.away_seconds,
+                        .slots = host.slots,
+                        .used = host.used,
+                        .lent = host.lent,
+                        .is_elastic = host.is_elastic};
+    for (const auto& [job, slots] : host.tenants) {
+      const JobRecord& record = jobs_.at(job).record;
+      if (!asker.may_see(record.owner)) continue;
+      const SlotCounts counts = need_of(record.spec).slots;
+      HostTenant tenant{.job = job};
+      for (const uint32_t slot : slots) {
+        const bool is_lent = slot >= counts.first_lent();
+        const bool is_verifier = slot >= counts.required && !is_lent;
+        ++(slot < counts.learner ? tenant.learner : is_verifier ? tenant.verifier : tenant.rollout);
+        tenant.lent += is_lent ? 1 : 0;
+      }
+      summary.tenants.push_back(tenant);
+    }
+    reply.hosts.push_back(std::move(summary));
+  }
+  return reply;
+}
+
+std::string SchedulerState::why(const Job& job) const {
+  const uint64_t id = job.record.id;
+  std::string text = "it is being accepted";
+  if (queue_->has(id)) text = queue_->why(id, now());
+  return fmt::format("job {} {}{}{}", id, text, job.record.message.empty() ? "" : "; ",
+                     job.record.message);
 }
 
 void SchedulerState::submit(const SubmitJob& submit, const std::string& owner,
@@ -163,10 +241,9 @@ void SchedulerState::submit(const SubmitJob& submit, const std::string& owner,
   write(id, std::move(answer), WhenFull::kRefuse);
 }
 
-void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
-                            std::function<void(ControlReply)> answer) {
+void SchedulerState::change(uint64_t id, Verb verb, std::function<void(ControlReply)> answer) {
   const auto job = jobs_.find(id);
-  if (!queue_.has(id)) {
+  if (!queue_->has(id)) {
     answer(
         failed({ErrorCode::kOverloaded, fmt::format("job {} is being accepted; ask again", id)}));
     return;
@@ -176,17 +253,19 @@ void SchedulerState::change(uint64_t id, Status (JobQueue::*verb)(uint64_t),
     answer(failed(*full));
     return;
   }
-  if (Status status = (queue_.*verb)(id); !status) {
+  if (Status status = ((*queue_).*verb)(id); !status) {
     answer(failed(status.error()));
     return;
   }
   obey_queue();
-  if (running_ == id && verb == &JobQueue::pause) job->second.wish = JobState::kPaused;
-  if (running_ == id && verb == &JobQueue::cancel) job->second.wish = JobState::kCancelled;
-  if (is_beginning_ && running_ == id) {
-    // The epoch that its record was written with is over.
-    begin_answers_.push_back(std::move(answer));
-    return;
+  if (const auto running = running_.find(id); running != running_.end()) {
+    if (verb == &ClusterQueue::pause) job->second.wish = JobState::kPaused;
+    if (verb == &ClusterQueue::cancel) job->second.wish = JobState::kCancelled;
+    if (running->second.is_beginning) {
+      // The epoch that its record was written with is over.
+      running->second.begin_answers.push_back(std::move(answer));
+      return;
+    }
   }
   // A running job changes when its step is done; what is asked for is known by then.
   write(id, std::move(answer));
@@ -219,7 +298,7 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
   if (writing == writing_.end()) return;
   const Writing done = std::move(*writing);
   writing_.erase(writing);
-  const bool is_new = !queue_.has(done.job);
+  const bool is_new = !queue_->has(done.job);
   for (const auto& answer : done.answers) {
     if (recorded.status) {
       ControlReply reply;
@@ -242,7 +321,7 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
     head_->job_changed(lost);
   }
   if (is_new && recorded.status) {
-    queue_.submit(done.job);
+    queue_->submit(done.job, need_of(done.record.spec));
     obey_queue();
   } else if (is_new) {
     by_request_.erase({done.record.owner, done.record.request_id});
@@ -263,40 +342,52 @@ void SchedulerState::make_forgotten(uint64_t refused) {
 }
 
 void SchedulerState::obey_queue() {
-  for (const JobQueue::Command& command : queue_.take_commands()) {
-    std::visit(Overloaded{
-                   [&](const JobQueue::Start& start) { start_run(start.job); },
-                   [&](const JobQueue::Stop& stop) {
-                     if (run_) {
-                       caf::anon_send(run_, StopRun{stop.state});
-                     } else {
-                       stop_when_begun_ = stop.state;
-                     }
-                   },
-                   [&](const JobQueue::Changed& changed) {
-                     Job& job = jobs_.at(changed.job);
-                     job.record.state = changed.state;
-                     if (changed.state == JobState::kQueued) job.record.message.clear();
-                     // A job that begins is recorded with the epoch that it begins with.
-                     if (changed.state != JobState::kRunning) write(changed.job);
-                   },
-               },
-               command);
+  for (const ClusterQueue::Command& command : queue_->decide(now())) {
+    std::visit([this](const auto& one) { obey(one); }, command);
   }
 }
 
-void SchedulerState::start_run(uint64_t id) {
-  running_ = id;
-  stop_when_begun_.reset();
-  is_beginning_ = true;
-  head_->store->begin_epoch(id, [address = address_, id](Result<uint64_t> epoch) {
-    caf::anon_send(address, EpochBegun{id, std::move(epoch)});
-  });
+void SchedulerState::obey(const ClusterQueue::Start& start) {
+  running_[start.job] = {.nodes = start.nodes};
+  head_->store->begin_epoch(start.job,
+                            [address = address_, id = start.job](Result<uint64_t> epoch) {
+                              caf::anon_send(address, EpochBegun{id, std::move(epoch)});
+                            });
+}
+
+void SchedulerState::obey(const ClusterQueue::Resize& resize) {
+  Running& running = running_.at(resize.job);
+  running.nodes = resize.nodes;
+  if (running.run) {
+    caf::anon_send(running.run, ResizeRun{resize.number, resize.nodes});
+  } else {
+    self_->send(address_, RunResized{resize.job, resize.number});
+  }
+}
+
+void SchedulerState::obey(const ClusterQueue::Stop& stop) {
+  // What goes back to the queue is to the run a pause like another.
+  const JobState state = stop.state == JobState::kQueued ? JobState::kPaused : stop.state;
+  Running& running = running_.at(stop.job);
+  if (running.run) {
+    caf::anon_send(running.run, StopRun{state});
+  } else {
+    running.stop_when_begun = state;
+  }
+}
+
+void SchedulerState::obey(const ClusterQueue::Changed& changed) {
+  Job& job = jobs_.at(changed.job);
+  job.record.state = changed.state;
+  if (changed.state == JobState::kQueued) job.record.message.clear();
+  // A job that begins is recorded with the epoch that it begins with.
+  if (changed.state != JobState::kRunning) write(changed.job);
 }
 
 void SchedulerState::epoch_begun(const EpochBegun& begun) {
-  is_beginning_ = false;
-  const auto answers = std::exchange(begin_answers_, {});
+  Running& running = running_.at(begun.job);
+  running.is_beginning = false;
+  const auto answers = std::exchange(running.begin_answers, {});
   if (!begun.epoch) {
     for (const auto& answer : answers) answer(failed(begun.epoch.error()));
     end_run(begun.job, JobState::kFailed, begun.epoch.error().message);
@@ -321,8 +412,9 @@ void SchedulerState::epoch_begun(const EpochBegun& begun) {
 }
 
 void SchedulerState::run_prepared(const RunPrepared& prepared) {
+  Running& running = running_.at(prepared.job);
   if (!prepared.setup && prepared.setup.error().code == ErrorCode::kExhausted &&
-      !stop_when_begun_) {
+      !running.stop_when_begun) {
     Job& waiting = jobs_.at(prepared.job);
     waiting.record.message = "waits: " + prepared.setup.error().message;
     self_->delayed_send(address_, kPrepareAgain, EpochBegun{prepared.job, waiting.epoch});
@@ -332,23 +424,28 @@ void SchedulerState::run_prepared(const RunPrepared& prepared) {
     end_run(prepared.job, JobState::kFailed, prepared.setup.error().message);
     return;
   }
-  if (stop_when_begun_) {
-    end_run(prepared.job, *stop_when_begun_, "");
+  if (running.stop_when_begun) {
+    end_run(prepared.job, *running.stop_when_begun, "");
     return;
   }
   const std::shared_ptr<RunSetup>& setup = *prepared.setup;
   Job& job = jobs_.at(prepared.job);
+  job.record.nodes = running.nodes;
   job.record.data_sha256 = setup->record.data_sha256;
   job.record.arithmetic_id = setup->record.arithmetic_id;
   job.record.message.clear();
   job.gauge = setup->gauge;
   write(prepared.job);
+  setup->nodes = running.nodes;
+  setup->resized = [address = address_, id = prepared.job](uint64_t number) {
+    caf::anon_send(address, RunResized{id, number});
+  };
   setup->ended = [address = address_](RunResult result) {
     caf::anon_send(address, RunFinished{std::move(result)});
   };
   // Linked, so that no run outlives a head that has to go at once.
-  run_ = self_->spawn<caf::linked>(run_actor, setup);
-  caf::anon_send(hub_, RunBegan{prepared.job, run_});
+  running.run = self_->spawn<caf::linked>(run_actor, setup);
+  caf::anon_send(hub_, RunBegan{prepared.job, running.run});
 }
 
 void SchedulerState::run_finished(const RunFinished& finished) {
@@ -359,16 +456,41 @@ void SchedulerState::run_finished(const RunFinished& finished) {
   job.record.checkpoint = result.checkpoint;
   job.money = result.ledger.money;
   job.gauge = nullptr;
-  run_ = nullptr;
   caf::anon_send(hub_, RunOver{result.job});
   end_run(result.job, result.state, result.error.message);
+}
+
+void SchedulerState::run_resized(const RunResized& resized) {
+  queue_->resized(resized.job, resized.number);
+  obey_queue();
+}
+
+void SchedulerState::host_up(const HostUp& up) {
+  queue_->host_up(up.host, up.slots, false);
+  obey_queue();
+}
+
+void SchedulerState::host_away(const HostAway& away) {
+  queue_->host_away(away.host, now());
+  obey_queue();
+}
+
+void SchedulerState::host_leaves(const HostLeaves& leaves) {
+  // It may be gone already.
+  (void)queue_->drain_host(leaves.host);
+  obey_queue();
+}
+
+void SchedulerState::host_gone(const HostGone& gone) {
+  queue_->host_gone(gone.host);
+  obey_queue();
 }
 
 void SchedulerState::end_run(uint64_t id, JobState state, const std::string& message) {
   jobs_.at(id).record.message = message;
   jobs_.at(id).wish.reset();
-  running_ = 0;
-  queue_.ended(id, state);
+  running_.erase(id);
+  queue_->ended(id, state);
   // While draining a paused job's record stays as it is, so that the next head goes on with it.
   obey_queue();
   finish_draining();
@@ -376,13 +498,13 @@ void SchedulerState::end_run(uint64_t id, JobState state, const std::string& mes
 
 void SchedulerState::drain(const DrainHead& drain) {
   drained_ = drain.drained;
-  queue_.drain();
+  queue_->drain();
   obey_queue();
   finish_draining();
 }
 
 void SchedulerState::finish_draining() {
-  if (!drained_ || running_ != 0 || !writing_.empty()) return;
+  if (!drained_ || !running_.empty() || !writing_.empty()) return;
   const auto drained = std::exchange(drained_, [] {});
   self_->quit();
   drained();
@@ -390,10 +512,14 @@ void SchedulerState::finish_draining() {
 
 JobSummary SchedulerState::summary(const Job& job) const {
   const JobRecord& record = job.record;
+  std::string message = record.message;
+  if (record.state == JobState::kQueued && message.empty() && queue_->has(record.id)) {
+    message = queue_->why(record.id, now());
+  }
   return {.id = record.id,
           .name = record.spec.name,
           .state = record.state,
-          .message = record.message,
+          .message = std::move(message),
           .steps_done = job.gauge ? job.gauge->steps_done.load() : record.steps_done,
           .steps_total = static_cast<uint64_t>(record.spec.sft.steps + record.spec.grpo.steps),
           .home = record.home,
@@ -414,6 +540,12 @@ SchedulerActor::behavior_type scheduler_actor(SchedulerActor::stateful_pointer<S
       [self](const EpochBegun& begun) { self->state.epoch_begun(begun); },
       [self](const RunPrepared& prepared) { self->state.run_prepared(prepared); },
       [self](const RunFinished& finished) { self->state.run_finished(finished); },
+      [self](const RunResized& resized) { self->state.run_resized(resized); },
+      [self](const HostUp& up) { self->state.host_up(up); },
+      [self](const HostAway& away) { self->state.host_away(away); },
+      [self](const HostLeaves& leaves) { self->state.host_leaves(leaves); },
+      [self](const HostGone& gone) { self->state.host_gone(gone); },
+      [self](caf::tick_atom) { self->state.tick(); },
   };
 }
 

@@ -82,11 +82,11 @@ Status join(NodeDaemonOptions options) {
 }  // namespace
 
 int run_trouped(int argc, char** argv) {
-  Program program("The Troupe daemon: takes jobs, runs one after another, survives being killed.",
-                  "trouped");
+  Program program("The Troupe daemon: takes jobs, runs them, survives being killed.", "trouped");
   program.footer(
-      "Users talk to it with troupe submit, jobs, show, watch, logs, cancel, pause, resume and "
-      "top.\nSIGTERM stops it after the step under way; its jobs go on with the next daemon.\n"
+      "Users talk to it with troupe submit, jobs, show, why, watch, logs, cancel, pause, resume, "
+      "top, nodes, drain and undrain.\nSIGTERM stops it after the step under way; its jobs go on "
+      "with the next daemon.\n"
       "Example:\n  trouped --home /srv/troupe &\n  troupe submit job.toml\n"
       "For users of other hosts:\n  troupe keys init\n  troupe keys user alice\n"
       "  trouped --home /srv/troupe --listen 0.0.0.0:7733 &\n"
@@ -122,6 +122,7 @@ int run_trouped(int argc, char** argv) {
   add_trusted_verifier_option(program, trusted_verifiers);
   if (const auto ended = program.read(argc, argv)) return *ended;
   node.home = options.home;
+  options.slots = node.slots;
   const Status served =
       node.head.empty() ? serve(std::move(options), node, listen, listen_nodes, trusted_verifiers)
                         : join(std::move(node));

@@ -119,6 +119,7 @@ class Daemon {
     auto head = Head::open(
         backend_, std::move(*store),
         {.folder = options_.home,
+         .slots = options_.slots,
          .trusted_programs = options_.trusted_programs,
          .home_of = [this](uint64_t job) { return fmt::format("{}/jobs/{}", options_.home, job); },
          .make_sink = [this](const JobRecord& record) { return watch(record); },

@@ -22,11 +22,12 @@ struct DaemonOptions {
   std::string keys{};
   // Programs that may verify without a sandbox, by the names that jobs may use.
   std::vector<TrustedProgram> trusted_programs{};
+  uint32_t slots = 0;  // Workers with a device at a time on this host; 0: one per core.
   std::function<bool()> is_interrupted = [] { return false; };
 };
 
-// Serves until it is interrupted, and then stops the running job at its next step's boundary; that
-// job and those that wait go on with the next daemon. Says on standard error what it does.
+// Serves until it is interrupted, and then stops the jobs that run at their next steps' boundaries;
+// they and those that wait go on with the next daemon. Says on standard error what it does.
 // kInvalidArgument when home, server, keys or the address cannot be used, e.g. because another
 // daemon has them, and when this process may not have enough files open.
 Status run_daemon(const kernels::Backend& backend, const DaemonOptions& options);

@@ -9,6 +9,7 @@
 #include <future>
 
 #include "actors/head_context.h"
+#include "actors/job/prepared_job.h"
 #include "actors/scheduler/hub.h"
 #include "actors/scheduler/scheduler_actor.h"
 #include "actors/transport.h"
@@ -36,6 +37,26 @@ uint64_t random_session() {
   return number >> 1;
 }
 
+// What the scheduler is to know of nodes.
+ClusterHost::Watcher watcher_for(const actors::SchedulerActor& scheduler) {
+  return {.node_up =
+              [scheduler](const NodeFacts& node) {
+                caf::anon_send(scheduler, actors::HostUp{node.name, node.facts.slots});
+              },
+          .node_away =
+              [scheduler](const std::string& node) {
+                caf::anon_send(scheduler, actors::HostAway{node});
+              },
+          .node_leaves =
+              [scheduler](const std::string& node) {
+                caf::anon_send(scheduler, actors::HostLeaves{node});
+              },
+          .node_gone =
+              [scheduler](const std::string& node, const std::string&) {
+                caf::anon_send(scheduler, actors::HostGone{node});
+              }};
+}
+
 // A failed job may be resumed.
 bool may_change(JobState state) { return !is_terminal(state) || state == JobState::kFailed; }
 
@@ -57,6 +78,10 @@ class Head::Implementation {
     context.host = &host;
     context.credentials_folder = credentials;
     context.trusted_programs = std::move(options.trusted_programs);
+    context.own_host = kOwnHost;
+    context.own_slots =
+        options.slots > 0 ? options.slots : static_cast<uint32_t>(actors::available_cores());
+    context.may_be_joined = options.nodes_address.has_value();
     context.home_of = std::move(options.home_of);
     context.make_sink = std::move(options.make_sink);
     context.job_changed = std::move(options.job_changed);
@@ -139,11 +164,7 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
                                     .roster = {.build = *build,
                                                .arithmetic_id = backend.arithmetic_id,
                                                .first_session = random_session()}},
-                                   head.system, head.hub,
-                                   {.node_up = [](const NodeFacts&) {},
-                                    .node_away = [](const std::string&) {},
-                                    .node_leaves = [](const std::string&) {},
-                                    .node_gone = [](const std::string&, const std::string&) {}});
+                                   head.system, head.hub, watcher_for(head.scheduler));
     if (!opened) return opened.error();
   }
   return std::unique_ptr<Head>(new Head(std::move(implementation)));

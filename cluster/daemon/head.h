@@ -28,6 +28,7 @@ class Head {
  public:
   struct Options {
     std::string folder{};  // Of the store and the credentials.
+    uint32_t slots = 0;    // Workers with a device at a time on this host; 0: one per core.
     std::vector<TrustedProgram> trusted_programs{};
     std::function<std::string(uint64_t job)> home_of{};
     std::function<std::shared_ptr<actors::MetricsSink>(const JobRecord&)> make_sink{};
@@ -60,8 +61,8 @@ class Head {
   // From now on workers end with this head, however it ends.
   void leave_nobody();
 
-  // Stops the running job at its next step's boundary, with a recovery point. False when that took
-  // longer than `patience` or cannot be recorded: nothing is lost by it.
+  // Stops the jobs that run at their next steps' boundaries, with recovery points. False when that
+  // took longer than `patience` or cannot be recorded: nothing is lost by it.
   bool drain(std::chrono::milliseconds patience);
 
  private:

@@ -134,7 +134,7 @@ std::vector<actors::Survivor> ClusterHost::take_over(uint64_t job,
   for (auto& [id, process] : remote_) {
     if (process.job != job || process.ended) continue;
     process.ended = ended;
-    survivors.push_back({process.slot, id, process.token, /*is_kept=*/true});
+    survivors.push_back({process.slot, id, process.token, /*is_kept=*/true, process.node});
   }
   return survivors;
 }

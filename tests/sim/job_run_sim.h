@@ -177,6 +177,7 @@ inline void check_all_happened(const Counts& counts, uint64_t seeds) {
                                     {"workers lost at a poisoned group", counts.poisonings},
                                     {"steps redone", counts.steps_redone},
                                     {"trajectories generated again", counts.groups_again},
+                                    {"slots lent, taken back or moved", counts.places_changed},
                                     {"pauses", counts.pauses},
                                     {"cancels", counts.cancels},
                                     {"groups dropped after losses", counts.groups_abandoned},

@@ -1,12 +1,12 @@
 // A head, its workers, its store and its user under one clock: in one file, because each of them
 // acts on all others.
 //
-// The decisions are the real ones (JobQueue, JobRun with Controller and WorkerPool, load_history
-// and load_round); processes, connections, the disk and what is computed are played. Everything
-// that can go wrong does: workers are killed, exit, freeze, hang, do not start and say things after
-// they were given up, connections stall, ranks of a learner cannot reach each other, recovery
-// points are damaged, and the head goes with all that it had not made durable, while workers that
-// do not learn go on and wait for the next one.
+// The decisions are the real ones (ClusterQueue, JobRun with Controller and WorkerPool,
+// load_history and load_round); processes, connections, the disk and what is computed are played.
+// Everything that can go wrong does: workers are killed, exit, freeze, hang, do not start and say
+// things after they were given up, connections stall, ranks of a learner cannot reach each other,
+// recovery points are damaged, and the head goes with all that it had not made durable, while
+// workers that do not learn go on and wait for the next one.
 //
 // A learner is a team of ranks, of another number each time that a job is gone on with.
 #pragma once
@@ -26,7 +26,7 @@
 #include "actors/lease_numbers.h"
 #include "actors/replay/job_history.h"
 #include "actors/rollout/kept_groups.h"
-#include "actors/scheduler/job_queue.h"
+#include "actors/scheduler/cluster_queue.h"
 #include "actors/verifier/verifier_role.h"
 #include "actors/worker/executor.h"
 #include "tests/sim/fake_compute.h"
@@ -63,6 +63,7 @@ struct Counts {
   uint64_t segments = 0;      // Parts of responses that were told.
   uint64_t tokens_kept = 0;   // That somebody else went on from.
   uint64_t steps_redone = 0, groups_again = 0, trajectories_learned = 0;
+  uint64_t places_changed = 0;  // Slots lent, taken back and moved.
   uint64_t pauses = 0, cancels = 0, jobs_finished = 0, jobs_failed = 0, groups_abandoned = 0;
   // Of learners of several ranks.
   uint64_t team_steps = 0;            // That all ranks have learned.
@@ -93,6 +94,7 @@ struct Counts {
     poisonings += other.poisonings, wrong_steps += other.wrong_steps;
     steps_redone += other.steps_redone, groups_again += other.groups_again;
     trajectories_learned += other.trajectories_learned;
+    places_changed += other.places_changed;
     pauses += other.pauses, cancels += other.cancels;
     jobs_finished += other.jobs_finished, jobs_failed += other.jobs_failed;
     groups_abandoned += other.groups_abandoned;
@@ -156,7 +158,7 @@ class World : public actors::RunPorts {
   uint64_t digest() const { return clock_.digest(); }
   // What cannot be computed again of a job: its groups as they were, drops and evaluations.
   std::vector<actors::StoredRecord> history(uint64_t job) const { return store_.archive(job); }
-  JobState state(uint64_t job) const { return queue_.state(job); }
+  JobState state(uint64_t job) const { return queue_->state(job); }
 
   Outcome outcome(uint64_t job) const {
     Outcome outcome;
@@ -194,6 +196,7 @@ class World : public actors::RunPorts {
 
  private:
   static constexpr double kSecondsMax = 3000;
+  static constexpr actors::JobNeed kNeed{.slots = {.learner = 1, .required = 1}};
   static constexpr uint32_t kPoisonedMax = 3;  // Workers that a poisoned group may cost.
   static constexpr double kFaultsUntil = 25;   // So that every job can come to its end.
   static constexpr double kReconnectSeconds = 8;
@@ -288,6 +291,7 @@ class World : public actors::RunPorts {
     actors::PreparedJob prepared{};
     std::unique_ptr<actors::JobRun> machine{};
     bool was_stopped = false;
+    std::vector<bool> is_lent{}, places{};  // By slot.
     // Why it must fail, in words of which its end has one.
     std::vector<std::string> wrong{};
     // What the ranks of a team said of a step that not all have answered yet.
@@ -333,7 +337,8 @@ class World : public actors::RunPorts {
     ++incarnation_;
     is_up_ = true;
     clock_.trace("head up", incarnation_);
-    queue_ = {};
+    queue_.emplace(actors::ClusterQueue::Options{});
+    queue_->host_up("here", 1, /*is_elastic=*/true);
     records_.clear();
     epochs_.clear();
     expected_waiting_.clear();
@@ -342,13 +347,13 @@ class World : public actors::RunPorts {
       records_[id] = *decode_job_record(store_.value({id, actors::RecordKind::kJob, 0, 0}));
       epochs_[id] = store_.epoch(id);
       const JobState state = records_[id].state;
-      queue_.restore(id, state);
+      queue_->restore(id, kNeed, state);
       if (state == JobState::kRunning) expected_waiting_.push_front(id);
       if (state == JobState::kQueued) expected_waiting_.push_back(id);
     }
     obey_queue();
     for (uint64_t id : submitted_) {
-      if (!queue_.has(id)) submit(id);  // It was not acknowledged, so it is asked again.
+      if (!queue_->has(id)) submit(id);  // It was not acknowledged, so it is asked again.
     }
     tick();
   }
@@ -356,8 +361,21 @@ class World : public actors::RunPorts {
   void tick() {
     in_head(0.1, [this] {
       if (run_ && run_->machine) run_->machine->tick(clock_.now());
+      if (run_ && run_->machine && clock_.chance(0.01)) lend_otherwise();
       tick();
     });
+  }
+
+  // Somebody takes back what the job was lent, or lends it more.
+  void lend_otherwise() {
+    std::vector<actors::WorkerPool::Place> places(run_->places.size());
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (run_->is_lent[i]) run_->places[i] = clock_.chance(0.5);
+      places[i] = {.is_there = run_->places[i], .is_another = clock_.chance(0.1)};
+    }
+    ++counts_.places_changed;
+    clock_.trace("lend otherwise", run_->job);
+    run_->machine->place(places, clock_.now());
   }
 
   void submit(uint64_t id) {
@@ -365,7 +383,7 @@ class World : public actors::RunPorts {
     epochs_[id] = store_.epoch(id);
     write(id);
     expected_waiting_.push_back(id);
-    queue_.submit(id);
+    queue_->submit(id, kNeed);
     obey_queue();
   }
 
@@ -380,13 +398,13 @@ class World : public actors::RunPorts {
   }
 
   void obey_queue() {
-    for (const auto& command : queue_.take_commands()) {
-      if (const auto* start = std::get_if<actors::JobQueue::Start>(&command)) {
+    for (const auto& command : queue_->decide(clock_.now())) {
+      if (const auto* start = std::get_if<actors::ClusterQueue::Start>(&command)) {
         require(!expected_waiting_.empty() && expected_waiting_.front() == start->job,
                 "a job was begun before one that came earlier");
         expected_waiting_.pop_front();
         start_run(start->job);
-      } else if (const auto* stop = std::get_if<actors::JobQueue::Stop>(&command)) {
+      } else if (const auto* stop = std::get_if<actors::ClusterQueue::Stop>(&command)) {
         require(run_ && run_->job == stop->job, "a job was stopped that does not run");
         run_->was_stopped = true;
         if (run_->machine) {
@@ -394,10 +412,9 @@ class World : public actors::RunPorts {
         } else {
           stop_when_begun_ = stop->state;
         }
-      } else {
-        const auto& changed = std::get<actors::JobQueue::Changed>(command);
-        records_[changed.job].state = changed.state;
-        if (changed.state != JobState::kRunning) write(changed.job);
+      } else if (const auto* changed = std::get_if<actors::ClusterQueue::Changed>(&command)) {
+        records_[changed->job].state = changed->state;
+        if (changed->state != JobState::kRunning) write(changed->job);
       }
     }
   }
@@ -411,6 +428,10 @@ class World : public actors::RunPorts {
     run_->prepared = scenario_.jobs[job - 1];
     if (clock_.chance(0.2)) run_->prepared.job.resources.rollout = 1 + clock_.below(3);
     if (clock_.chance(0.1)) run_->prepared.job.resources.verifier = 1 + clock_.below(2);
+    if (clock_.chance(0.3)) {
+      run_->prepared.job.resources.rollout_max =
+          run_->prepared.job.resources.rollout + 1 + static_cast<int64_t>(clock_.below(2));
+    }
     int64_t& ranks = num_ranks_[job];
     // Alone as often as not.
     if (ranks == 0 || clock_.chance(0.5)) ranks = std::vector<int64_t>{1, 1, 2, 4}[clock_.below(4)];
@@ -467,6 +488,11 @@ class World : public actors::RunPorts {
       return make_seats(job, num_ranks, epoch);
     };
     options.slots = actors::plan_slots(spec, 1, 1, 1, static_cast<int>(spec.resources.verifier));
+    for (auto& slot : options.slots) {
+      if (slot.is_lent) slot.is_placed = clock_.chance(0.5);
+      run_->is_lent.push_back(slot.is_lent);
+      run_->places.push_back(slot.is_placed);
+    }
     options.policies_folder = "policies";
     options.survivors = take_over();
     run_->machine =
@@ -559,14 +585,14 @@ class World : public actors::RunPorts {
     const uint64_t job = run_->job;
     clock_.trace("end job", job, static_cast<uint64_t>(state));
     run_.reset();
-    queue_.ended(job, state);
+    queue_->ended(job, state);
     obey_queue();
   }
 
   bool is_done() const {
     if (!is_up_ || submitted_.size() < scenario_.jobs.size()) return false;
     for (uint64_t id : submitted_) {
-      if (!queue_.has(id) || !is_terminal(queue_.state(id))) return false;
+      if (!queue_->has(id) || !is_terminal(queue_->state(id))) return false;
     }
     return true;
   }
@@ -1568,20 +1594,20 @@ class World : public actors::RunPorts {
 
   void wish() {
     const uint64_t job = 1 + clock_.below(scenario_.jobs.size());
-    if (!queue_.has(job)) return;
-    const JobState state = queue_.state(job);
+    if (!queue_->has(job)) return;
+    const JobState state = queue_->state(job);
     const bool is_late = clock_.now() > kFaultsUntil;
     const size_t kind = is_late ? 0 : clock_.below(10);
     clock_.trace("wish", kind, job);
     if (kind < 5) {
       const bool waits = state == JobState::kPaused || state == JobState::kFailed;
-      if (queue_.resume(job) && waits) expected_waiting_.push_back(job);
+      if (queue_->resume(job) && waits) expected_waiting_.push_back(job);
     } else if (kind < 9) {
-      if (!queue_.pause(job)) return;
+      if (!queue_->pause(job)) return;
       ++counts_.pauses;
       std::erase(expected_waiting_, job);
     } else {
-      if (!queue_.cancel(job)) return;
+      if (!queue_->cancel(job)) return;
       ++counts_.cancels;
       std::erase(expected_waiting_, job);
     }
@@ -1598,7 +1624,7 @@ class World : public actors::RunPorts {
 
   bool is_up_ = false;
   uint64_t incarnation_ = 0;
-  actors::JobQueue queue_{};
+  std::optional<actors::ClusterQueue> queue_{};
   std::map<uint64_t, JobRecord> records_{};
   std::map<uint64_t, uint64_t> epochs_{};
   std::unique_ptr<Run> run_{};

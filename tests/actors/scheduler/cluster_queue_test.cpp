@@ -424,6 +424,29 @@ TEST_CASE("cluster queue: a host that comes back smaller is not overfilled by wh
   CHECK(decided(queue).empty());
 }
 
+TEST_CASE("cluster queue: jobs go on where they were, and wait a while for their hosts") {
+  ClusterQueue queue = with_hosts({{"a", 2}, {"b", 2}});
+  queue.hold_until(10);
+  queue.restore(1, need(1), JobState::kRunning, {"b"});
+  queue.restore(2, need(2), JobState::kRunning, {"c", "c"});
+  queue.submit(3, need(1));
+  queue.submit(4, need(1));
+  CHECK(queue.cancel(4));
+  CHECK(decided(queue, 3) == Lines{"4 cancelled"});
+  CHECK(queue.why(3, 3) == "needs 1 slot; hosts are waited for, 7 s more");
+  queue.host_up("c", 2, false);
+  CHECK(decided(queue, 4) ==
+        Lines{"1 running", "start 1: b", "2 running", "start 2: c c", "3 running", "start 3: b"});
+}
+
+TEST_CASE("cluster queue: a job whose hosts do not come back begins on others") {
+  ClusterQueue queue = with_hosts({{"a", 2}});
+  queue.hold_until(10);
+  queue.restore(1, need(2), JobState::kRunning, {"c", "c"});
+  CHECK(decided(queue, 9.9).empty());
+  CHECK(decided(queue, 10) == Lines{"1 running", "start 1: a a"});
+}
+
 TEST_CASE("cluster queue: what is on a host can be seen") {
   ClusterQueue queue = with_hosts({{"a", 4}, {"b", 1}});
   queue.submit(7, {.slots = {.learner = 1, .required = 2, .verifier = 1, .lent = 1}});
