@@ -65,7 +65,21 @@ std::optional<SlotLost> Slots::leave_place(uint32_t index, double now) {
   slot.last_loss.clear();
   slot.losses_in_a_row = 0;
   if (slot.state == State::kDown) return std::nullopt;
+  if (slot.state == State::kStarting && slot.pid == 0) {
+    slot.is_unwanted = true;
+    return std::nullopt;
+  }
   return lose(index, Loss::kTeam, "its place is given up", now);
+}
+
+// Nobody is on the way any more to where the slot was.
+void Slots::start_again(uint32_t index, double now) {
+  Slot& slot = slots_[index];
+  slot.is_unwanted = false;
+  slot.state = State::kDown;
+  slot.since = now;
+  slot.epoch = 0;
+  if (slot.is_placed && !is_shut_down_) start_process(index, now);
 }
 
 void Slots::take_place(uint32_t index, double now) {
@@ -88,8 +102,9 @@ void Slots::start_process(uint32_t index, double now) {
 
 void Slots::started(uint32_t index, std::string token, uint64_t pid, double now) {
   Slot& slot = slots_[index];
-  if (slot.state != State::kStarting) {
+  if (slot.state != State::kStarting || slot.is_unwanted) {
     outbox_.add(pool::Kill{index, pid});
+    if (slot.is_unwanted) start_again(index, now);
     return;
   }
   slot.token = std::move(token);
@@ -99,6 +114,10 @@ void Slots::started(uint32_t index, std::string token, uint64_t pid, double now)
 
 std::optional<SlotLost> Slots::start_failed(uint32_t index, const std::string& reason, double now) {
   if (slots_[index].state != State::kStarting) return std::nullopt;
+  if (slots_[index].is_unwanted) {
+    start_again(index, now);
+    return std::nullopt;
+  }
   return lose(index, Loss::kFault, "cannot be started: " + reason, now);
 }
 
@@ -208,7 +227,7 @@ SlotLost Slots::lose(uint32_t index, Loss loss, const std::string& why, double n
   slot.epoch = 0;
   slot.pid = 0;
   if (loss != Loss::kTeam) slot.last_loss = why;
-  slot.is_survivor = false;
+  slot.is_survivor = slot.is_unwanted = false;
   if (loss != Loss::kTeam) outbox_.add(pool::WorkerLost{index});
   // A process that had been at work is replaced at once; one that does not come up, ever later.
   // Whoever goes with its team has no part in that.

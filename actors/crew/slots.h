@@ -94,10 +94,14 @@ class Slots {
     std::optional<double> disconnected_at{};
     uint32_t losses_in_a_row = 0;  // Without having been ready between.
     bool is_survivor = false;      // Of an earlier head.
+    // Its place was given up before the process that was on its way there is known. It is waited
+    // for, so that of two that start at a time none is taken for the other.
+    bool is_unwanted = false;
     std::string last_loss{};
   };
 
   void start_process(uint32_t index, double now);
+  void start_again(uint32_t index, double now);
   double patience_with(const Slot& slot) const;
 
   const PoolOptions options_;

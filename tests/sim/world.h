@@ -337,7 +337,7 @@ class World : public actors::RunPorts {
     ++incarnation_;
     is_up_ = true;
     clock_.trace("head up", incarnation_);
-    queue_->emplace(actors::ClusterQueue::Options{});
+    queue_.emplace(actors::ClusterQueue::Options{});
     queue_->host_up("here", 1, /*is_elastic=*/true);
     records_.clear();
     epochs_.clear();

@@ -279,13 +279,23 @@ TEST_CASE("slots: without a place there is no process, and with one there is") {
   CHECK(f.num_starts() == 0);
 }
 
-TEST_CASE("slots: a process that was on its way to a place that is given up is ended") {
-  Fixture f({kRollout});
-  CHECK(f.slots.leave_place(0, f.now));
+TEST_CASE(
+    "slots: of a place that is given up what is on its way there is ended, then another comes") {
+  Fixture f({kRollout, kRollout});
+  CHECK(f.num_starts() == 2);
+  for (const uint32_t slot : {0u, 1u}) {
+    CHECK_FALSE(f.slots.leave_place(slot, f.now));
+    f.slots.take_place(slot, f.now);
+  }
+  CHECK(f.num_starts() == 0);
   f.slots.started(0, "token", 11, f.now);
+  CHECK_FALSE(f.slots.start_failed(1, "no such host", f.now));
   const auto kills = said<pool::Kill>(f.outbox);
   REQUIRE(kills.size() == 1);
   CHECK(kills[0].pid == 11);
+  CHECK(f.num_starts() == 0);  // Taken with the kill.
+  f.ready(0, 12);
+  f.ready(1, 13);
 }
 
 TEST_CASE("slots: who has outlived its head and has no place is ended") {

@@ -541,10 +541,11 @@ TEST_CASE("worker pool: what a rollout has goes to others when its place is want
   Fixture f({kLearner, kRollout, kRollout});
   f.generate(4);
   f.publish(0, 0);
-  for (const uint32_t slot : {1u, 2u}) {
-    f.say(slot, f.sent<LoadPolicy>().at(0).first.request_id, PolicyLoaded{});
-  }
-  CHECK(f.sent<GenerateGroups>().size() == 1);  // The other one's was sent before.
+  const auto loads = f.sent<LoadPolicy>();
+  REQUIRE(loads.size() == 2);
+  for (const auto& [load, policy] : loads) f.say(load.slot, load.request_id, PolicyLoaded{});
+  CHECK(f.sent<GenerateGroups>().size() == 2);
+  f.all<pool::Start>();
   f.pool.place({{}, {}, {.is_there = false}}, f.now);
   CHECK(killed(f) == std::vector<uint32_t>{2});
   // Nobody's fault, and no loss for people to look into.
@@ -570,6 +571,7 @@ TEST_CASE("worker pool: what a rollout has goes to others when its place is want
 
 TEST_CASE("worker pool: a worker whose place is another one begins there") {
   Fixture f({kVerifier});
+  f.all<pool::Start>();
   f.pool.place({{.is_there = true, .is_another = true}}, f.now);
   CHECK(killed(f) == std::vector<uint32_t>{0});
   CHECK(f.all<pool::Start>().size() == 1);
