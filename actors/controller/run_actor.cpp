@@ -341,7 +341,6 @@ void RunState::start_worker(uint32_t slot) {
                       .log_path = setup_->record.home + "/workers.log",
                       .node = node_of(slot),
                       .patience_seconds = static_cast<uint32_t>(job.resources.reconnect_seconds)};
-  if (!job.policy.model.empty()) launch.reads.push_back(job.policy.model);
   processes_[launch.token] = {.slot = slot};
   head.host->start(
       launch,
