@@ -13,7 +13,7 @@ packages=(
   libseccomp-dev libhwloc-dev python3
   doctest-dev
 )
-wanted=(ccache clang-format)  # Useful, not needed: the build works without them.
+wanted=(ccache clang-format iproute2 procps)  # Useful, not needed: the build works without them.
 
 missing_of() {
   # dpkg-query fails for a package that it has never heard of, which is an answer here.
