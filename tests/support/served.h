@@ -1,9 +1,11 @@
 // A real daemon with jobs of seconds, for tests as its users see it.
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/short_job.h"
@@ -54,6 +56,37 @@ class Served {
   const int slots_;
   std::optional<Process> daemon_{};
 };
+
+// Asks until it is so, for a minute at most.
+template <class Condition>
+void wait_until(Condition holds) {
+  for (int tries = 0; !holds(); ++tries) {
+    REQUIRE(tries < 600);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+inline int num_running(const Served& served) {
+  const Ended listed = served.ask({"jobs", "--json"});
+  REQUIRE_MESSAGE(listed.exit_code == 0, listed.error);
+  int running = 0;
+  for (const auto& job : nlohmann::json::parse(listed.out))
+    running += job["state"] == "running" ? 1 : 0;
+  return running;
+}
+
+inline void wait_until_running(const Served& served, int jobs) {
+  wait_until([&] { return num_running(served) == jobs; });
+}
+
+// The only host there is, as troupe nodes has it.
+inline nlohmann::json host_of(const Served& served) {
+  const Ended nodes = served.ask({"nodes", "--json"});
+  REQUIRE_MESSAGE(nodes.exit_code == 0, nodes.error);
+  const auto hosts = nlohmann::json::parse(nodes.out);
+  REQUIRE(hosts.size() == 1);
+  return hosts[0];
+}
 
 // What `troupe run` gives for the same job.
 inline std::string alone(const ShortJob& job, const std::vector<std::string>& set) {
