@@ -198,14 +198,6 @@ void RunState::process_started(const WorkerProcessStarted& started) {
   if (started.failure.empty()) {
     processes_[started.token].pid = started.pid;
     started_.insert(started.pid);
-    // The slot has gone elsewhere meanwhile, where another one is being started.
-    const bool is_left = std::any_of(resizing_.begin(), resizing_.end(), [&](const auto& one) {
-      return one.leaving.contains(started.token);
-    });
-    if (is_left) {
-      setup_->head->host->kill(started.pid);
-      return;
-    }
     run_->worker_started(started.slot, started.token, started.pid, now());
   } else {
     processes_.erase(started.token);
