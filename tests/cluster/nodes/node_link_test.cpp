@@ -211,7 +211,7 @@ TEST_CASE("node_link: another head begins another session") {
   auto ring = KeyRing::open({.folder = keys.folder()});
   std::atomic<int> joined{0};
   auto second = NodeDoor::open(
-      {.endpoint = "tcp://127.0.0.1:" + std::to_string(port),
+      {.address = {"127.0.0.1", port},
        .ring = *ring,
        .roster = {.build = "b1", .arithmetic_id = "cpu-1", .first_session = 99}},
       {.joined = [&](const std::string&, const NodeHello&, const std::string&) { ++joined; },
