@@ -1,3 +1,4 @@
+// One file: each decision reads and changes the same counts of slots, by host, by job and by claim.
 #include "actors/scheduler/cluster_queue.h"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // A cluster that never was: hosts that come, go, are away for a while and are drained, and jobs
 // that begin, end, fail, are cancelled, paused and preempted, under one seeded clock. It keeps its
 // own books of who is where and in which order jobs wait, from the commands alone, and stops at the
-// first thing that may not be.
+// first thing that may not be. One file, because the books are kept and checked together.
 #pragma once
 
 #include <fmt/format.h>

@@ -60,7 +60,8 @@ class JobBook {
     if (const auto* resume = std::get_if<ResumeJob>(&request)) {
       return change(resume->id, JobState::kQueued);
     }
-    return change(std::get<ShowJob>(request).id, std::nullopt);
+    if (const auto* show = std::get_if<ShowJob>(&request)) return change(show->id, std::nullopt);
+    return change(0, std::nullopt);  // Of hosts it knows nothing.
   }
 
   cluster::ServeControl at_once() {
