@@ -317,8 +317,12 @@ void ClusterQueue::leave_hosts(uint64_t id, double now) {
   // Nobody will say that what was there has ended.
   count(job, -1);
   std::erase_if(job.leaving, [&](const Leaving& one) { return is_lost(hosts_[one.host], now); });
-  for (uint32_t& host : job.hosts) {
-    if (job.stopping && host != kNoHost && is_lost(hosts_[host], now)) host = kNoHost;
+  for (uint32_t i = 0; job.stopping && i < job.hosts.size(); ++i) {
+    uint32_t& host = job.hosts[i];
+    if (host == kNoHost || !is_lost(hosts_[host], now)) continue;
+    host = kNoHost;
+    // Nor is anything to begin there again when the host is back.
+    if (i >= job.need.slots.learner) resized_.insert(id);
   }
   count(job, +1);
   if (job.stopping) return;
@@ -402,6 +406,13 @@ int64_t ClusterQueue::num_lent(const Job& job) {
 }
 
 // Jobs that have lost rollouts come before those that wait.
+// What the slot had on that host may still be there.
+bool ClusterQueue::still_leaves(const Job& job, uint32_t slot, uint32_t host) {
+  return std::any_of(job.leaving.begin(), job.leaving.end(), [slot, host](const Leaving& one) {
+    return one.slot == slot && one.host == host;
+  });
+}
+
 void ClusterQueue::refill() {
   std::vector<uint64_t> lacking;
   for (const uint64_t id : running_) {
@@ -426,7 +437,7 @@ void ClusterQueue::refill() {
       for (uint32_t h = 0; h < hosts_.size(); ++h) {
         const Host& host = hosts_[h];
         const int64_t room = num_free(host);
-        if (!takes_jobs(host) || room <= best_room) continue;
+        if (!takes_jobs(host) || room <= best_room || still_leaves(job, i, h)) continue;
         best = h;
         best_room = room;
       }

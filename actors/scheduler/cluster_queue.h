@@ -237,6 +237,7 @@ class ClusterQueue {
   static int64_t num_lent(const Job& job);
   void take_slot(Job& job, uint32_t slot);
   void shrink_to_fit();
+  static bool still_leaves(const Job& job, uint32_t slot, uint32_t host);
   void refill();
   void start_waiting(double now);
   bool serve(uint64_t job, double now, Rooms& rooms);
