@@ -317,12 +317,8 @@ void ClusterQueue::leave_hosts(uint64_t id, double now) {
   // Nobody will say that what was there has ended.
   count(job, -1);
   std::erase_if(job.leaving, [&](const Leaving& one) { return is_lost(hosts_[one.host], now); });
-  for (uint32_t i = 0; job.stopping && i < job.hosts.size(); ++i) {
-    uint32_t& host = job.hosts[i];
-    if (host == kNoHost || !is_lost(hosts_[host], now)) continue;
-    host = kNoHost;
-    // Nor is anything to begin there again when the host is back.
-    if (i >= job.need.slots.learner) resized_.insert(id);
+  for (uint32_t& host : job.hosts) {
+    if (job.stopping && host != kNoHost && is_lost(hosts_[host], now)) host = kNoHost;
   }
   count(job, +1);
   if (job.stopping) return;
