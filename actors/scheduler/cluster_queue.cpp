@@ -401,7 +401,6 @@ int64_t ClusterQueue::num_lent(const Job& job) {
                        [](uint32_t host) { return host != kNoHost; });
 }
 
-// Jobs that have lost rollouts come before those that wait.
 // What the slot had on that host may still be there.
 bool ClusterQueue::still_leaves(const Job& job, uint32_t slot, uint32_t host) {
   return std::any_of(job.leaving.begin(), job.leaving.end(), [slot, host](const Leaving& one) {
@@ -409,6 +408,7 @@ bool ClusterQueue::still_leaves(const Job& job, uint32_t slot, uint32_t host) {
   });
 }
 
+// Jobs that have lost rollouts come before those that wait.
 void ClusterQueue::refill() {
   std::vector<uint64_t> lacking;
   for (const uint64_t id : running_) {
