@@ -498,40 +498,45 @@ void ClusterQueue::start_waiting(double now) {
   std::vector<uint64_t> begun;
   for (const auto& [priority, level] : waiting_) {
     // The first of each kind, in the order of their turns.
-    std::map<Turn, std::pair<const std::set<Turn>*, std::set<Turn>::const_iterator>> first;
-    for (const auto& [kind, turns] : level) first[*turns.begin()] = {&turns, turns.begin()};
+    std::map<Turn, std::pair<const Level::value_type*, std::set<Turn>::const_iterator>> first;
+    for (const auto& one : level) {
+      if (is_of_use(one.first, priority, rooms)) {
+        first[*one.second.begin()] = {&one, one.second.begin()};
+      }
+    }
     while (!first.empty()) {
-      const auto [turns, at_turn] = first.extract(first.begin()).mapped();
+      const auto [kind, at_turn] = first.extract(first.begin()).mapped();
+      if (!is_of_use(kind->first, priority, rooms)) continue;
       const uint64_t id = at_turn->job;
       if (const auto claim = claims.find(id); claim != claims.end()) claims_.insert(*claim);
       if (reservation && reservation->job == id) reservation_ = reservation;
       if (!serve(id, now, rooms)) continue;  // What is of its kind does not fit either.
       if (running_.count(id) > 0) begun.push_back(id);
-      if (const auto next = std::next(at_turn); next != turns->end()) first[*next] = {turns, next};
+      const auto next = std::next(at_turn);
+      if (next != kind->second.end()) first[*next] = {kind, next};
     }
   }
   for (const uint64_t id : begun) forget_waiting(id);
   lend(rooms);
 }
 
+// Whether a job of this kind need be looked at: most need more than there is, however it is put.
+bool ClusterQueue::is_of_use(const Kind& kind, int64_t priority, const Rooms& rooms) const {
+  if (!rooms.has_reserved) return true;
+  int64_t room = 0;
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    if (hosts_[i].is_elastic) return true;
+    room += std::max<int64_t>(0, rooms.soon[i]);
+  }
+  for (const auto& [lower, slots] : rooms.preemptible) room += lower < priority ? slots : 0;
+  return room >= kind.required;
+}
+
 // False when nothing was found for the job, which is the first of its kind.
 bool ClusterQueue::serve(uint64_t id, double now, Rooms& rooms) {
-  const SlotCounts need = at(id).need.slots;
-  const size_t num_hosts = hosts_.size();
-  // Most kinds need more than there is, however it is put.
-  int64_t soon = 0;
-  for (size_t i = 0; i < num_hosts; ++i) {
-    const bool takes_any = hosts_[i].is_elastic && rooms.soon[i] == hosts_[i].slots;
-    soon += takes_any ? int64_t{need.required} : std::max<int64_t>(0, rooms.soon[i]);
-  }
-  const bool may_fit = soon >= need.required;
-  if (may_fit && fit(id, now, rooms)) return true;
-  const int64_t priority = at(id).need.priority;
-  for (const auto& [lower, slots] : rooms.preemptible) soon += lower < priority ? slots : 0;
+  if (fit(id, now, rooms)) return true;
   claims_.erase(id);
-  const bool is_elastic =
-      std::any_of(hosts_.begin(), hosts_.end(), [](const Host& host) { return host.is_elastic; });
-  if ((is_elastic || soon >= need.required) && preempt(id, now, rooms)) return true;
+  if (preempt(id, now, rooms)) return true;
   reserve(id, rooms);
   return false;
 }

@@ -240,6 +240,7 @@ class ClusterQueue {
   static bool still_leaves(const Job& job, uint32_t slot, uint32_t host);
   void refill();
   void start_waiting(double now);
+  bool is_of_use(const Kind& kind, int64_t priority, const Rooms& rooms) const;
   bool serve(uint64_t job, double now, Rooms& rooms);
   bool fit(uint64_t job, double now, Rooms& rooms);
   void reserve(uint64_t job, Rooms& rooms);
