@@ -218,7 +218,8 @@ Result<SubmissionSpeed> measure_submissions(size_t num_clients, size_t num_jobs)
   auto syncs = measure_syncs((*folder)->file("syncs"));
   if (!syncs) return syncs.error();
   const std::string server = (*folder)->file("door");
-  const DaemonProcess daemon({"trouped", "--home", (*folder)->file("home"), "--server", server});
+  const DaemonProcess daemon(
+      {"trouped", "--home", (*folder)->file("home"), "--server", server, "--slots", "1"});
   if (Status status = wait_for_daemon(server, *job); !status) return status.error();
   Clients clients(server, std::move(*job), num_clients);
   // The first of each connects, too.

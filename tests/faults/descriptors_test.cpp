@@ -76,9 +76,10 @@ TEST_CASE("descriptors: more connections than it may have files open do a daemon
   const ShortJob job;
   const JobSpec spec = tests::endless_job(job);
   const std::string server = job.file("door");
-  const tests::Invocation invocation{.arguments = {"--home", job.file("home"), "--server", server},
-                                     .name = "trouped",
-                                     .descriptors_max = kFew};
+  const tests::Invocation invocation{
+      .arguments = {"--home", job.file("home"), "--server", server, "--slots", "1"},
+      .name = "trouped",
+      .descriptors_max = kFew};
   Process daemon(invocation);
   REQUIRE(daemon.says("serving"));
   tests::SubmissionLog log;
@@ -131,8 +132,9 @@ TEST_CASE(
   const ShortJob job;
   const JobSpec spec = tests::endless_job(job);
   const std::string server = job.file("door");
-  Process daemon(tests::Invocation{.arguments = {"--home", job.file("home"), "--server", server},
-                                   .name = "trouped"});
+  Process daemon(tests::Invocation{
+      .arguments = {"--home", job.file("home"), "--server", server, "--slots", "1"},
+      .name = "trouped"});
   REQUIRE(daemon.says("serving"));
   tests::SubmissionLog log;
   tests::ClientCounts counts;
@@ -184,10 +186,10 @@ TEST_CASE(
 
 TEST_CASE("descriptors: a daemon that may not have enough says so before it begins") {
   const ShortJob job;
-  const Ended ended = tests::troupe(
-      tests::Invocation{.arguments = {"--home", job.file("home"), "--server", job.file("door")},
-                        .name = "trouped",
-                        .descriptors_max = 100});
+  const Ended ended = tests::troupe(tests::Invocation{
+      .arguments = {"--home", job.file("home"), "--server", job.file("door"), "--slots", "1"},
+      .name = "trouped",
+      .descriptors_max = 100});
   CHECK(ended.exit_code == 2);
   CHECK_MESSAGE(ended.error.find("limit of open files is 100") != std::string::npos, ended.error);
   CHECK(ended.error.find("ulimit -n") != std::string::npos);

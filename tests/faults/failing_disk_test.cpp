@@ -46,8 +46,9 @@ TEST_CASE("failing disk: a daemon refuses in words, goes on with new files, and 
   const JobSpec spec = tests::endless_job(job);
   const std::string server = job.file("door");
   const std::string trigger = job.file("trigger");
-  const tests::Invocation plain{.arguments = {"--home", job.file("home"), "--server", server},
-                                .name = "trouped"};
+  const tests::Invocation plain{
+      .arguments = {"--home", job.file("home"), "--server", server, "--slots", "1"},
+      .name = "trouped"};
   std::optional<Process> daemon(std::in_place, on_failing_disk(plain, trigger));
   REQUIRE(daemon->says("serving"));
   int number = 0;

@@ -110,7 +110,8 @@ TEST_CASE("full disk: the daemon refuses jobs in words, keeps the accepted ones 
   if (!disk) return;
   const std::string server = job().file("door");
   const tests::Invocation invocation{
-      .arguments = {"--home", disk->file("home"), "--server", server}, .name = "trouped"};
+      .arguments = {"--home", disk->file("home"), "--server", server, "--slots", "1"},
+      .name = "trouped"};
   disk->fill(kLessThanLog);
   std::optional<Process> daemon(std::in_place, invocation);
   REQUIRE(daemon->says("serving"));

@@ -109,8 +109,9 @@ inline void check_submission_kills(const SubmissionKills& plan) {
   const ShortJob job;
   const JobSpec spec = endless_job(job);
   const std::string server = job.file("door");
-  const Invocation invocation{.arguments = {"--home", job.file("home"), "--server", server},
-                              .name = "trouped"};
+  const Invocation invocation{
+      .arguments = {"--home", job.file("home"), "--server", server, "--slots", "1"},
+      .name = "trouped"};
   SubmissionLog log;
   ClientCounts counts;
   std::mt19937 random(plan.seed);
