@@ -306,7 +306,7 @@ bool ClusterQueue::is_to_be_empty(const Host& host, double now) const {
 void ClusterQueue::leave_hosts(double now) {
   const bool has_somebody = std::any_of(hosts_.begin(), hosts_.end(), [&](const Host& host) {
     return (is_to_be_empty(host, now) && host.required + host.lent + host.verifiers > 0) ||
-           (is_lost(host, now) && host.leaving + host.stopping > 0);
+           (is_lost(host, now) && host.leaving > 0);
   });
   if (!has_somebody) return;
   for (const uint64_t id : running_) leave_hosts(id, now);
@@ -317,10 +317,8 @@ void ClusterQueue::leave_hosts(uint64_t id, double now) {
   // Nobody will say that what was there has ended.
   count(job, -1);
   std::erase_if(job.leaving, [&](const Leaving& one) { return is_lost(hosts_[one.host], now); });
-  for (uint32_t& host : job.hosts) {
-    if (job.stopping && host != kNoHost && is_lost(hosts_[host], now)) host = kNoHost;
-  }
   count(job, +1);
+  // Where it was it may begin again when the host is back, as long as it stops.
   if (job.stopping) return;
   const SlotCounts& slots = job.need.slots;
   const auto is_left = [&](uint32_t host) {

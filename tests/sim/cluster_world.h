@@ -304,7 +304,7 @@ class ClusterWorld {
     HostModel& host = hosts_.at(name);
     // What was given up meanwhile has ended there.
     pump();
-    if (is_lost(host)) host.devices.clear();
+    if (is_lost(host)) lose_processes(name);
     ++host_changes_;
     counts_.came_back += host.is_away ? 1 : 0;
     if (clock_.chance(0.2)) {
@@ -318,13 +318,22 @@ class ClusterWorld {
     clock_.trace("up", host.slots);
   }
 
+  // A job that stops is not moved any more: what it had there begins again with the host, if the
+  // host is back first.
+  void lose_processes(const std::string& name) {
+    std::erase_if(hosts_.at(name).devices, [&](const auto& device) {
+      const JobModel& job = jobs_.at(device.first);
+      return !job.stopping || job.nodes[device.second] != name;
+    });
+  }
+
   void host_gone(const std::string& name) {
     if (is_quiet_) return;
     HostModel& host = hosts_.at(name);
     ++host_changes_;
     ++counts_.gone;
     host.is_up = host.is_away = host.is_drained = false;
-    host.devices.clear();
+    lose_processes(name);
     queue_.host_gone(name);
     clock_.trace("gone", host.slots);
     for (const uint64_t id : running_) {
