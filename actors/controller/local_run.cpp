@@ -1,6 +1,5 @@
 #include "actors/controller/local_run.h"
 
-#include <chrono>
 #include <deque>
 
 #include "actors/controller/controller.h"
@@ -10,13 +9,10 @@
 #include "actors/rollout/rollout_role.h"
 #include "actors/verifier/verifier_role.h"
 #include "schemas/check.h"
+#include "schemas/monotonic_clock.h"
 
 namespace troupe::actors {
 namespace {
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Does what the controller says as soon as it says it.
 class LocalRun {
@@ -31,12 +27,12 @@ class LocalRun {
                     {.job_id = 1, .epoch = 1, .saves_points = !options.home.empty()}, sink) {}
 
   Result<RunOutcome> run(LearnerRole& learner, RolloutRole& rollout) {
-    const double began = seconds_now();
+    const double began = monotonic_seconds();
     controller_.learner_ready(learner.version(), began);
     std::optional<command::End> end;
     std::deque<ControllerCommand> queue;
     while (!end) {
-      if (options_.is_interrupted()) controller_.stop(JobState::kPaused, seconds_now());
+      if (options_.is_interrupted()) controller_.stop(JobState::kPaused, monotonic_seconds());
       for (auto& one : controller_.take_commands()) queue.push_back(std::move(one));
       TROUPE_CHECK(!queue.empty());  // Somebody always has something to do.
       const ControllerCommand next = std::move(queue.front());
@@ -49,18 +45,18 @@ class LocalRun {
             generate->groups, job_.seed,
             {.send =
                  [&](GroupsGenerated generated) {
-                   controller_.groups_generated(generated, seconds_now());
+                   controller_.groups_generated(generated, monotonic_seconds());
                  },
              .progressed = [&](int64_t, int64_t) { return !options_.is_interrupted(); }});
       } else if (const auto* judge = std::get_if<command::Judge>(&next)) {
-        controller_.groups_judged(verifier_.judge({.groups = {judge->group}}), seconds_now());
+        controller_.groups_judged(verifier_.judge({.groups = {judge->group}}), monotonic_seconds());
       } else if (const auto* save = std::get_if<command::SavePoint>(&next)) {
         status = save_point(learner, save->version);
       } else if (const auto* commit = std::get_if<command::Commit>(&next)) {
         // Nothing is ever read again: no round begins twice and no learner is lost.
-        controller_.committed(commit->ticket, seconds_now());
+        controller_.committed(commit->ticket, monotonic_seconds());
       } else if (const auto* load = std::get_if<command::LoadRound>(&next)) {
-        controller_.round_loaded(load->round, {}, seconds_now());
+        controller_.round_loaded(load->round, {}, monotonic_seconds());
       } else if (const auto* forget = std::get_if<command::ForgetPoint>(&next)) {
         checkpoints_.forget(forget->point);
       } else if (const auto* keep = std::get_if<command::KeepBest>(&next)) {
@@ -77,7 +73,7 @@ class LocalRun {
                        .steps = static_cast<int64_t>(number(controller_.version())),
                        .weights_sha256 = std::move(*weights_sha256),
                        .ledger = controller_.ledger(),
-                       .seconds = seconds_now() - began};
+                       .seconds = monotonic_seconds() - began};
     for (const auto& evaluation : controller_.evaluations()) {
       if (!evaluation.is_gate) outcome.evaluations.push_back(evaluation);
     }
@@ -93,7 +89,7 @@ class LocalRun {
     if (!shares) return shares.error();
     const auto learned = learner.learn(shares->front());
     if (!learned) return learned.error();
-    controller_.step_learned(*learned, seconds_now());
+    controller_.step_learned(*learned, monotonic_seconds());
     return ok();
   }
 
@@ -102,7 +98,7 @@ class LocalRun {
     if (!written) return written.error();
     const auto point = checkpoints_.finish(*written, 1);
     if (!point) return point.error();
-    controller_.point_saved(*point, written->core_seconds, seconds_now());
+    controller_.point_saved(*point, written->core_seconds, monotonic_seconds());
     return ok();
   }
 

@@ -15,6 +15,7 @@
 #include "schemas/check.h"
 #include "schemas/envelope_codec.h"
 #include "schemas/hash.h"
+#include "schemas/monotonic_clock.h"
 #include "schemas/private_folder.h"
 #include "schemas/work_codec.h"
 
@@ -24,10 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kTickPeriod = std::chrono::milliseconds(100);
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 std::string random_token() {
   unsigned char bytes[16];
@@ -117,7 +114,7 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
   run_ =
       std::make_unique<JobRun>(setup_->prepared, std::move(setup_->history.run),
                                setup_->history.attempts, std::move(options), *this, *setup_->sink);
-  run_->start(now());
+  run_->start(monotonic_seconds());
   self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
 }
 
@@ -175,12 +172,13 @@ void RunState::peer_said(const PeerSaid& said) {
   }
   if (const auto* hello = std::get_if<Hello>(&*message)) {
     greeting_ = said.peer;
-    if (const auto epoch = run_->worker_hello(*hello, now())) self_->monitor(said.peer);
+    if (const auto epoch = run_->worker_hello(*hello, monotonic_seconds()))
+      self_->monitor(said.peer);
     greeting_ = nullptr;
   } else if (const auto peer = peers_.find(envelope.epoch); peer != peers_.end()) {
     if (const auto* beat = std::get_if<Heartbeat>(&*message)) note_waiting(peer->second, *beat);
     run_->worker_said(peer->second.slot, envelope.epoch, envelope.request_id, std::move(*message),
-                      now());
+                      monotonic_seconds());
   }
   finish_if_ended();
 }
@@ -188,7 +186,7 @@ void RunState::peer_said(const PeerSaid& said) {
 void RunState::peer_down(const caf::actor_addr& gone) {
   for (const auto& [epoch, peer] : peers_) {
     if (peer.actor->address() != gone) continue;
-    run_->worker_disconnected(peer.slot, epoch, now());
+    run_->worker_disconnected(peer.slot, epoch, monotonic_seconds());
     break;
   }
   finish_if_ended();
@@ -198,11 +196,11 @@ void RunState::process_started(const WorkerProcessStarted& started) {
   if (started.failure.empty()) {
     processes_[started.token].pid = started.pid;
     started_.insert(started.pid);
-    run_->worker_started(started.slot, started.token, started.pid, now());
+    run_->worker_started(started.slot, started.token, started.pid, monotonic_seconds());
   } else {
     processes_.erase(started.token);
     answer_resizes();
-    run_->worker_start_failed(started.slot, started.failure, now());
+    run_->worker_start_failed(started.slot, started.failure, monotonic_seconds());
   }
   finish_if_ended();
 }
@@ -215,12 +213,12 @@ void RunState::process_ended(const WorkerProcessEnded& ended) {
   }
   std::erase_if(processes_, [&](const auto& one) { return one.second.pid == ended.end.pid; });
   answer_resizes();
-  run_->worker_ended(ended.end, now());
+  run_->worker_ended(ended.end, monotonic_seconds());
   finish_if_ended();
 }
 
 void RunState::batch_committed(const BatchCommitted& committed) {
-  run_->committed(committed.ticket, committed.status, now());
+  run_->committed(committed.ticket, committed.status, monotonic_seconds());
   setup_->gauge->steps_done = number(run_->controller().version());
   setup_->gauge->money = run_->controller().ledger().money;
   finish_if_ended();
@@ -228,15 +226,15 @@ void RunState::batch_committed(const BatchCommitted& committed) {
 
 void RunState::round_read(RoundRead& read) {
   if (read.history) {
-    run_->round_loaded(read.round, *std::move(read.history), now());
+    run_->round_loaded(read.round, *std::move(read.history), monotonic_seconds());
   } else {
-    run_->fail(read.history.error(), now());
+    run_->fail(read.history.error(), monotonic_seconds());
   }
   finish_if_ended();
 }
 
 void RunState::stop(JobState state) {
-  run_->stop(state, now());
+  run_->stop(state, monotonic_seconds());
   finish_if_ended();
 }
 
@@ -254,7 +252,7 @@ void RunState::resize(const ResizeRun& resize) {
   }
   setup_->nodes = resize.nodes;
   resizing_.push_back(std::move(resizing));
-  run_->place(places, now());
+  run_->place(places, monotonic_seconds());
   answer_resizes();
   finish_if_ended();
 }
@@ -272,7 +270,7 @@ void RunState::answer_resizes() {
 void RunState::tick() {
   submit_waiting();
   note_full_disk();
-  run_->tick(now());
+  run_->tick(monotonic_seconds());
   finish_if_ended();
   if (run_) self_->delayed_send(self_, kTickPeriod, caf::tick_atom_v);
 }

@@ -8,6 +8,7 @@
 #include "actors/scheduler/hub.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
+#include "schemas/monotonic_clock.h"
 #include "schemas/overloaded.h"
 #include "schemas/records_codec.h"
 
@@ -18,10 +19,6 @@ constexpr auto kPrepareAgain = std::chrono::seconds(2);  // After the disk was f
 constexpr auto kTickPeriod = std::chrono::seconds(1);
 // So long jobs that were running are not begun elsewhere than on the hosts where they were.
 constexpr double kHostsPatience = 10;
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 ControlReply failed(Error error) {
   ControlReply reply;
@@ -84,7 +81,7 @@ void SchedulerState::begin(SchedulerActor::pointer self, SchedulerActor address,
   head_ = head;
   hub_ = std::move(hub);
   queue_.emplace(ClusterQueue::Options{});
-  queue_->hold_until(now() + kHostsPatience);
+  queue_->hold_until(monotonic_seconds() + kHostsPatience);
   queue_->host_up(head->own_host, head->own_slots, !head->may_be_joined);
   for (KnownJob& known : jobs) {
     const JobRecord& record = known.record;
@@ -175,7 +172,7 @@ void SchedulerState::change_host(const Ask& ask, const std::string& host,
 // All hosts, or one.
 ControlReply SchedulerState::hosts_for(const Asker& asker, const std::string& only) const {
   ControlReply reply;
-  for (const ClusterQueue::HostView& host : queue_->hosts(now())) {
+  for (const ClusterQueue::HostView& host : queue_->hosts(monotonic_seconds())) {
     if (!only.empty() && host.name != only) continue;
     HostSummary summary{.name = host.name,
                         .state = actors::name(host.state),
@@ -205,7 +202,7 @@ ControlReply SchedulerState::hosts_for(const Asker& asker, const std::string& on
 std::string SchedulerState::why(const Job& job) const {
   const uint64_t id = job.record.id;
   std::string text = "it is being accepted";
-  if (queue_->has(id)) text = queue_->why(id, now());
+  if (queue_->has(id)) text = queue_->why(id, monotonic_seconds());
   return fmt::format("job {} {}{}{}", id, text, job.record.message.empty() ? "" : "; ",
                      job.record.message);
 }
@@ -342,7 +339,7 @@ void SchedulerState::make_forgotten(uint64_t refused) {
 }
 
 void SchedulerState::obey_queue() {
-  for (const ClusterQueue::Command& command : queue_->decide(now())) {
+  for (const ClusterQueue::Command& command : queue_->decide(monotonic_seconds())) {
     std::visit([this](const auto& one) { obey(one); }, command);
   }
 }
@@ -471,7 +468,7 @@ void SchedulerState::host_up(const HostUp& up) {
 }
 
 void SchedulerState::host_away(const HostAway& away) {
-  queue_->host_away(away.host, now());
+  queue_->host_away(away.host, monotonic_seconds());
   obey_queue();
 }
 
@@ -514,7 +511,7 @@ JobSummary SchedulerState::summary(const Job& job) const {
   const JobRecord& record = job.record;
   std::string message = record.message;
   if (record.state == JobState::kQueued && message.empty() && queue_->has(record.id)) {
-    message = queue_->why(record.id, now());
+    message = queue_->why(record.id, monotonic_seconds());
   }
   return {.id = record.id,
           .name = record.spec.name,

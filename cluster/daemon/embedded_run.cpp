@@ -15,6 +15,7 @@
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"
 #include "schemas/metrics_codec.h"
+#include "schemas/monotonic_clock.h"
 #include "schemas/records_codec.h"
 
 namespace troupe::cluster {
@@ -30,10 +31,6 @@ constexpr uint64_t kJobId = 1;
 constexpr const char* kRequestId = "run";
 constexpr auto kAnswerPatience = 30s;
 constexpr auto kInterruptPeriod = 50ms;
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Result<std::optional<JobRecord>> find_job(const ReplayStore& store) {
   auto stored = store.find({kJobId, RecordKind::kJob, 0, 0});
@@ -204,7 +201,7 @@ Status check_home(const RunOptions& options) {
 
 Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& job,
                                 const RunOptions& options, actors::MetricsSink& view) {
-  const double began = seconds_now();
+  const double began = monotonic_seconds();
   const std::string folder = store_folder(options.home);
   if (Status status = check_home(options); !status) return status.error();
   // Bounds of what can be written down.
@@ -324,7 +321,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   if (!again) return again.error();
   auto outcome = outcome_of(**again, *ended);
   if (!outcome) return outcome.error();
-  outcome->seconds = seconds_now() - began;
+  outcome->seconds = monotonic_seconds() - began;
   if (recording && ended->state == JobState::kFinished &&
       ended->weights_sha256 != recording->weights_sha256) {
     return Error{ErrorCode::kInternal,

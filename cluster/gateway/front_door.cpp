@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "cluster/gateway/frame_bytes.h"
 #include "cluster/gateway/listener.h"
 #include "cluster/keys/authenticator.h"
 #include "cluster/keys/curve_socket.h"
@@ -57,10 +58,6 @@ Result<Descriptor> lock_folder(const std::string& folder) {
 }
 
 std::vector<std::byte> encode_error(Error error) { return encode(ControlReply{.error = error}); }
-
-std::span<const std::byte> bytes_of(const zmq::message_t& frame) {
-  return {static_cast<const std::byte*>(frame.data()), frame.size()};
-}
 
 // What other threads leave for the door's. Answers outlive the door, so this is shared.
 class Inbox {

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/gateway/frame_bytes.h"
 #include "cluster/gateway/front_door.h"
 #include "cluster/keys/curve_socket.h"
 #include "cluster/monitor/metrics_feed.h"
@@ -63,10 +64,6 @@ Status check_listening(const std::string& folder) {
 bool may_be_sent_again(const ControlRequest& request) {
   return !std::holds_alternative<CancelJob>(request) &&
          !std::holds_alternative<PauseJob>(request) && !std::holds_alternative<ResumeJob>(request);
-}
-
-std::span<const std::byte> bytes_of(const zmq::message_t& frame) {
-  return {static_cast<const std::byte*>(frame.data()), frame.size()};
 }
 
 // All frames of the next message; empty when none waits.

@@ -37,7 +37,7 @@ class MetricsFeed : public actors::MetricsSink {
   // `forward` hears everything too and outlives the feed. `now` counts from any moment; events
   // carry the seconds since the feed was made.
   MetricsFeed(uint64_t job, Publish publish, actors::MetricsSink& forward,
-              SecondsClock now = monotonic_seconds());
+              SecondsClock now = monotonic_seconds);
 
   // From one thread.
   void run_started(const JobSpec& job, std::string_view weights_sha256,
@@ -102,7 +102,7 @@ class MetricsFeed : public actors::MetricsSink {
 // The daemon's clock as far as its events tell it, going on by ours in between.
 class FeedClock {
  public:
-  explicit FeedClock(SecondsClock now = monotonic_seconds()) : now_(std::move(now)) {}
+  explicit FeedClock(SecondsClock now = monotonic_seconds) : now_(std::move(now)) {}
 
   void set(double seconds) {
     seconds_ = seconds;

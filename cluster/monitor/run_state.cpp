@@ -1,6 +1,5 @@
 #include "cluster/monitor/run_state.h"
 
-#include <chrono>
 #include <map>
 
 #include "cluster/monitor/text.h"
@@ -26,13 +25,6 @@ Ledger shown(Ledger ledger) {
 }
 
 }  // namespace
-
-SecondsClock monotonic_seconds() {
-  return [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  };
-}
 
 void Series::add(double value) {
   sum_ += value;

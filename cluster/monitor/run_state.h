@@ -13,12 +13,12 @@
 #include "actors/metrics_sink.h"
 #include "schemas/job.h"
 #include "schemas/metrics.h"
+#include "schemas/monotonic_clock.h"
 
 namespace troupe::cluster {
 
 // Seconds since any fixed moment, never going back.
 using SecondsClock = std::function<double()>;
-SecondsClock monotonic_seconds();
 
 // A series of any length in bounded memory: when it is full, neighbours are averaged.
 class Series {

@@ -553,7 +553,7 @@ void PlainView::run_ended(const Ledger& ledger, std::string_view state,
 
 std::unique_ptr<actors::MetricsSink> make_view(std::FILE* out, SecondsClock event_time) {
   if (!can_redraw(out)) {
-    return std::make_unique<PlainView>(out, event_time ? event_time : monotonic_seconds());
+    return std::make_unique<PlainView>(out, event_time ? std::move(event_time) : monotonic_seconds);
   }
   return std::make_unique<TerminalView>(
       out,

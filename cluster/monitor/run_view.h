@@ -63,7 +63,7 @@ class TerminalView : public actors::MetricsSink {
  public:
   struct Options {
     bool has_colours = true;
-    SecondsClock now = monotonic_seconds();
+    SecondsClock now = monotonic_seconds;
     std::function<ViewSize()> size{};  // Empty: asks the terminal behind `out` at each redraw.
     SecondsClock event_time{};         // When what is told happened; empty: now.
   };
@@ -98,7 +98,7 @@ class TerminalView : public actors::MetricsSink {
 class PlainView : public actors::MetricsSink {
  public:
   // `out` must outlive the view.
-  explicit PlainView(std::FILE* out, SecondsClock now = monotonic_seconds());
+  explicit PlainView(std::FILE* out, SecondsClock now = monotonic_seconds);
 
   void run_started(const JobSpec& job, std::string_view weights_sha256,
                    int64_t num_parameters) override;

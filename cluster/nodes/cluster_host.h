@@ -52,7 +52,6 @@ class ClusterHost final : public actors::SlotHost {
   // Where they join.
   std::optional<HostPort> nodes_address() const;
 
-  ProcessHost& local() { return local_; }
   std::vector<NodeFacts> nodes() const;
 
   void start(const actors::WorkerLaunch& launch, std::function<void(Result<uint64_t>)> started,

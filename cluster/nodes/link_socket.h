@@ -12,10 +12,6 @@
 
 namespace troupe::cluster {
 
-inline std::span<const std::byte> bytes_of(const zmq::message_t& frame) {
-  return {static_cast<const std::byte*>(frame.data()), frame.size()};
-}
-
 // Options that both ends need; before the socket is bound or connected. Throws zmq::error_t.
 void set_link_limits(zmq::socket_t& socket);
 

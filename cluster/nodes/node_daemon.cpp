@@ -208,7 +208,6 @@ class NodeDaemon {
   NodeProcesses joined() {
     say_to_people("joined");
     const std::lock_guard lock(mutex_);
-    ++session_;
     unheard_since_.reset();
     NodeProcesses all;
     for (const auto& [pid, process] : running_) {
@@ -327,7 +326,6 @@ class NodeDaemon {
   std::mutex mutex_{};
   std::condition_variable changed_{};
   // All below: guarded by mutex_.
-  uint64_t session_ = 0;
   std::map<uint64_t, Process> running_{};    // By process number.
   std::map<uint64_t, LogTail> logs_{};       // By job.
   std::map<uint64_t, std::string> homes_{};  // At the head, by job.

@@ -11,9 +11,11 @@
 #include <thread>
 #include <utility>
 
+#include "cluster/gateway/frame_bytes.h"
 #include "cluster/keys/curve_socket.h"
 #include "cluster/nodes/link_mailbox.h"
 #include "cluster/nodes/link_socket.h"
+#include "schemas/monotonic_clock.h"
 #include "schemas/node_codec.h"
 #include "schemas/overloaded.h"
 
@@ -23,10 +25,6 @@ namespace {
 constexpr auto kTick = std::chrono::milliseconds(50);
 constexpr int kBatchMax = 256;
 constexpr auto kLastPatience = std::chrono::seconds(2);
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 }  // namespace
 
@@ -110,7 +108,7 @@ class NodeDialer::Impl {
       look_for_connections();
       const bool has_more = take_in();
       member_.set_disk_free(handlers_.disk_free_bytes());
-      member_.tick(seconds_now());
+      member_.tick(monotonic_seconds());
       hand_out();
       while (const auto frame = member_.next()) {
         send_link_frame(socket_, std::nullopt, frame->first, frame->second);
@@ -131,7 +129,7 @@ class NodeDialer::Impl {
     std::array<std::byte, 6> event{};
     while (zmq_recv(events_.handle(), event.data(), event.size(), ZMQ_DONTWAIT) >= 0) {
       zmq_recv(events_.handle(), nullptr, 0, ZMQ_DONTWAIT);  // The address.
-      member_.connected(seconds_now());
+      member_.connected(monotonic_seconds());
     }
   }
 
@@ -140,7 +138,7 @@ class NodeDialer::Impl {
       if (!receive_frames(socket_, 2, frames_)) return false;
       if (frames_.size() != 2) continue;
       const auto header = decode_link_header(bytes_of(frames_[0]));
-      if (header) member_.heard(*header, bytes_of(frames_[1]), seconds_now());
+      if (header) member_.heard(*header, bytes_of(frames_[1]), monotonic_seconds());
     }
     return true;
   }

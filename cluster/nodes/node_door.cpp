@@ -8,10 +8,12 @@
 #include <thread>
 #include <utility>
 
+#include "cluster/gateway/frame_bytes.h"
 #include "cluster/keys/authenticator.h"
 #include "cluster/keys/curve_socket.h"
 #include "cluster/nodes/link_mailbox.h"
 #include "cluster/nodes/link_socket.h"
+#include "schemas/monotonic_clock.h"
 #include "schemas/node_codec.h"
 #include "schemas/overloaded.h"
 
@@ -21,10 +23,6 @@ namespace {
 constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr size_t kConnectionsMax = 2'048;
 constexpr int kBatchMax = 256;  // Messages that are taken in before others go out again.
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Of the other end of a message's connection.
 std::string address_of(const zmq::message_t& frame) {
@@ -100,7 +98,7 @@ class NodeDoor::Impl {
         }
       }
       bool has_more = take_in();
-      const double now = seconds_now();
+      const double now = monotonic_seconds();
       if (now - ticked >= std::chrono::duration<double>(kTick).count()) {
         ticked = now;
         roster_.tick(now);
@@ -142,14 +140,14 @@ class NodeDoor::Impl {
     if (!header) return;
     const auto payload = bytes_of(frames_[2]);
     if (header->sequence > 0 || payload.empty()) {
-      roster_.heard(sender->name, *header, payload, seconds_now());
+      roster_.heard(sender->name, *header, payload, monotonic_seconds());
       return;
     }
     auto message = decode_from_node(payload);
     if (!message) return;
     if (auto* hello = std::get_if<NodeHello>(&*message)) {
       const ToNode answer = roster_.hello(sender->name, address_of(frames_[1]), *header,
-                                          std::move(*hello), seconds_now());
+                                          std::move(*hello), monotonic_seconds());
       LinkHeader with;
       if (std::holds_alternative<NodeWelcome>(answer)) {
         routes_[sender->name] = route;

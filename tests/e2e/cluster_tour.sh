@@ -58,43 +58,9 @@ head=$(address_of a):7733
 on a "$troupe" make-data arithmetic --out /root/data --train 200 --cold-start-clean 200 \
   --cold-start-noisy 100 --held-out 20 >"$work/data.log"
 job_text() {  # NAME SEED GRPO_STEPS
-  cat <<JOB
-name = "$1"
-seed = $2
-[data]
-train = "/root/data/train.jsonl"
-cold_start = ["/root/data/cold_start_clean.jsonl", "/root/data/cold_start_noisy.jsonl"]
-held_out = "/root/data/held_out.jsonl"
-template = "plain"
-max_prompt_tokens = 16
-[sft]
-steps = 4
-batch_tokens = 400
-learning_rate = 3e-3
-[grpo]
-steps = $3
-prompts_per_round = 4
-group_size = 4
-minibatches_per_round = 2
-kl_coef = 0.01
-[optimizer]
-warmup_steps = 2
-[rollout]
-max_response_tokens = 16
-cache_mb = 16
-[learner]
-microbatch_tokens = 128
-balance_bias_rate = 0.01
-[rewards]
-accuracy = { verifier = "math", weight = 1.0 }
-format = { verifier = "r1_format", weight = 0.1 }
-[schedule]
-checkpoint_every_steps = 4
-[eval]
-every_steps = 0
-problems = 8
-temperature = 1.0
-JOB
+  sed -e "s/^name = .*/name = \"$1\"/" -e "s/^seed = .*/seed = $2/" -e 's|"data/|"/root/data/|g' \
+    -e "/^\[grpo\]/,/^steps/s/^steps = .*/steps = $3/" \
+    -e 's/^checkpoint_every_steps = .*/checkpoint_every_steps = 4/' "$here/../support/short_job.toml"
 }
 # Long enough to be met amid their steps.
 short_steps=100 long_steps=300
@@ -249,6 +215,6 @@ fi
 # ---- Whose key was taken away is a stranger.
 
 on a "$troupe" keys revoke bob >/dev/null
-sleep 1.5
-as bob jobs >/dev/null 2>&1 && fail "bob comes in without a key"
+is_stranger() { ! as bob jobs; }
+wait_for 3 "bob is a stranger" is_stranger
 say "done"
