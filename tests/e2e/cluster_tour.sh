@@ -38,6 +38,8 @@ fail() {
     grep -v "grpo\|sft" log.txt | tail -n 30' >&2 || true
   exit 1
 }
+now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+since_ms() { echo $(($(now_ms) - $1)); }
 say() { echo "[$((SECONDS - begun)) s] $*"; }
 end_all() {
   local all
@@ -63,8 +65,8 @@ job_text() {  # NAME SEED GRPO_STEPS
     -e 's/^checkpoint_every_steps = .*/checkpoint_every_steps = 4/' "$here/../support/short_job.toml"
 }
 # Long enough to be met amid their steps.
-short_steps=100 long_steps=300
-if [ "$short" = --short ]; then short_steps=40 long_steps=120; fi
+short_steps=100 long_steps=600 cut_ms=10000
+if [ "$short" = --short ]; then short_steps=40 long_steps=120 cut_ms=4000; fi
 job_text first 1 $short_steps >"$work/first.toml"
 job_text second 2 $short_steps >"$work/second.toml"
 job_text long 3 $long_steps >"$work/long.toml"
@@ -119,8 +121,12 @@ wait_for() {  # SECONDS WHAT COMMAND...
     sleep 0.1
   done
 }
-nodes_are_up() { [ "$(as olga nodes --json | python3 -c 'import json, sys
-print(sum(1 for host in json.load(sys.stdin) if host["state"] == "up"))')" = "$1" ]; }
+hosts_say() {  # PYTHON...: holds for `hosts`, by name
+  as olga nodes --json | python3 -c "import json, sys
+hosts = {host['name']: host for host in json.load(sys.stdin)}
+sys.exit(not ($*))"
+}
+nodes_are_up() { hosts_say "sum(1 for host in hosts.values() if host['state'] == 'up') == $1"; }
 wait_for 20 "all hosts join" nodes_are_up $((${#nodes[@]} + 1))
 say "joined: $(as olga nodes | tail -n +2 | wc -l) hosts"
 
@@ -164,19 +170,35 @@ say "a learner of $ranks ranks on several hosts: the same weights"
 
 # ---- The link of a host is cut, and mended.
 
+steps_of() { state_of alice "$1" | cut -d' ' -f2; }
 last=${nodes[-1]}
-cut_job=$(submit alice long --set resources.rollout=2 --set resources.placement=split)
+# More rollouts than the hosts of its learner have room for.
+cut_job=$(submit alice long --set resources.rollout=$((2 * ${#nodes[@]})) \
+  --set resources.placement=split)
 wait_for 60 "the long job has begun" has_steps alice "$cut_job" 8
-cut_link "$last"
-is_away() { as olga nodes --json | python3 -c "import json, sys
-hosts = json.load(sys.stdin)
-sys.exit(not any(host['name'] == '$last' and host['state'] == '$1' for host in hosts))"; }
-wait_for 5 "the cut is noticed" is_away away
-sleep 4
-mend_link "$last"
-wait_for 5 "the host is back" is_away up
+learns_on() { hosts_say "any(one['learner'] for one in hosts['$1']['tenants'])"; }
+# A host that does not learn, where there are enough of them.
+if learns_on "$last"; then other=${nodes[0]}; else other=$last; fi
+cut_link "$other"
+cut_at=$(now_ms)
+wait_for 3 "the cut is noticed" hosts_say "hosts['$other']['state'] == 'away'"
+noticed=$(since_ms "$cut_at")
+elsewhere=
+if ! learns_on "$other"; then
+  before=$(steps_of "$cut_job")
+  wait_for 3 "the job goes on without the host" has_steps alice "$cut_job" $((before + 2))
+  elsewhere=", its work elsewhere after $(since_ms "$cut_at")"
+fi
+has_been_cut() { [ "$(since_ms "$cut_at")" -ge "$cut_ms" ]; }
+wait_for 60 "the time of the cut" has_been_cut
+at_step=$(steps_of "$cut_job")
+mend_link "$other"
+mended_at=$(now_ms)
+wait_for 3 "the host is back" hosts_say "hosts['$other']['state'] == 'up'"
+back=$(since_ms "$mended_at")
 ends_as alice "$cut_job" long 120
-say "a link that was cut: the same weights"
+say "a link that was cut for $cut_ms ms (until step $at_step): noticed after $noticed ms$elsewhere," \
+  "back after $back; the same weights"
 
 # ---- The head is killed amid steps; what nodes run goes on.
 
