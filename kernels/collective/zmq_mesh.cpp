@@ -37,6 +37,14 @@ std::string printable(std::span<const std::byte> bytes) {
   return text;
 }
 
+// Of "tcp://10.0.0.7:4711"; empty for this host's own.
+std::string host_of(const std::string& endpoint) {
+  constexpr std::string_view kTcp = "tcp://";
+  if (endpoint.rfind(kTcp, 0) != 0) return "";
+  const std::string host = endpoint.substr(kTcp.size(), endpoint.rfind(':') - kTcp.size());
+  return host == "127.0.0.1" ? "" : host;
+}
+
 ErrorCode code_of(uint32_t number) {
   for (const ErrorCode code : {ErrorCode::kInternal, ErrorCode::kCorruption}) {
     if (static_cast<uint32_t>(code) == number) return code;
@@ -244,7 +252,8 @@ class ZmqMesh::Impl {
     if (heard) return;
     Error error = heard.error();
     if (error.code == ErrorCode::kCorruption) {
-      error.message = fmt::format("rank {} does not keep to the protocol: {}", from, error.message);
+      error.message =
+          fmt::format("{} does not keep to the protocol: {}", title(from), error.message);
     }
     end(error);
   }
@@ -263,7 +272,7 @@ class ZmqMesh::Impl {
     }
     if (frame.type == FrameType::kGiveUp) {
       end({code_of(frame.count),
-           fmt::format("{} (says rank {})", printable(received.payload), from)});
+           fmt::format("{} (says {})", printable(received.payload), title(from))});
       return ok();
     }
     if (frame.channel >= options_.num_channels) {
@@ -300,6 +309,7 @@ class ZmqMesh::Impl {
 
   void begin_joining(const Join& join) {
     joins_until_ = join.deadline;
+    for (const std::string& endpoint : join.endpoints) hosts_.push_back(host_of(endpoint));
     for (int other = 0; other < rank() && !ended_; ++other) {
       const std::string& endpoint = join.endpoints[static_cast<size_t>(other)];
       if (auto dialled = links_.dial(other, endpoint); !dialled) {
@@ -324,8 +334,8 @@ class ZmqMesh::Impl {
       if (other == rank() || !is_heard_[index] || has_left_[index]) continue;
       if (now - heard_at_[index] <= options_.silence_max) continue;
       end({ErrorCode::kUnavailable,
-           fmt::format("rank {} is gone: nothing was heard of it for {} ms", other,
-                       options_.silence_max.count())});
+           fmt::format("{} is gone: {} has heard nothing of it for {} ms", title(other),
+                       title(rank()), options_.silence_max.count())});
     }
     if (ended_ || now < next_beat_) return;
     next_beat_ = now + options_.heartbeat;
@@ -341,7 +351,8 @@ class ZmqMesh::Impl {
     const auto missing = std::find(is_heard_.begin(), is_heard_.end(), false);
     if (missing != is_heard_.end() && *joins_until_ <= Clock::now()) {
       end({ErrorCode::kUnavailable,
-           fmt::format("rank {} has not joined in time", missing - is_heard_.begin())});
+           fmt::format("{} has not joined in time",
+                       title(static_cast<int>(missing - is_heard_.begin())))});
     }
     if (missing != is_heard_.end() && !ended_) return;
     joins_until_.reset();
@@ -363,11 +374,11 @@ class ZmqMesh::Impl {
       const int waits_for = conversation.waits_for();
       for (const int other : transfer.ranks) {
         if (!has_left_[static_cast<size_t>(other)] || !conversation.is_open(other)) continue;
-        end({ErrorCode::kUnavailable, fmt::format("rank {} has left", other)});
+        end({ErrorCode::kUnavailable, fmt::format("{} has left", title(other))});
         return;
       }
       if (transfer.deadline <= now) {
-        end({ErrorCode::kUnavailable, fmt::format("rank {} waited until its deadline: {}", rank(),
+        end({ErrorCode::kUnavailable, fmt::format("{} waited until its deadline: {}", title(rank()),
                                                   conversation.missing_from(waits_for))});
         return;
       }
@@ -390,7 +401,7 @@ class ZmqMesh::Impl {
   void lost(const ZmqLinks::Loss& loss) {
     // A rank that has said farewell may go; who still needs it is told by look_at_operations.
     if (ended_ || has_left_[static_cast<size_t>(loss.rank)]) return;
-    end({ErrorCode::kUnavailable, fmt::format("rank {} is gone: {}", loss.rank, loss.reason)});
+    end({ErrorCode::kUnavailable, fmt::format("{} is gone: {}", title(loss.rank), loss.reason)});
   }
 
   void end(const Error& reason) {
@@ -411,6 +422,13 @@ class ZmqMesh::Impl {
     }
   }
 
+  // "rank 2 at 10.0.0.7", or only its number where all are on one host.
+  std::string title(int other) const {
+    const auto index = static_cast<size_t>(other);
+    const bool is_elsewhere = index < hosts_.size() && !hosts_[index].empty();
+    return fmt::format("rank {}{}", other, is_elsewhere ? " at " + hosts_[index] : "");
+  }
+
   void send_to_all(const Frame& frame, std::span<const std::byte> payload) {
     for (int other = 0; other < size(); ++other) {
       if (other != rank()) links_.send(other, frame, payload);
@@ -424,6 +442,7 @@ class ZmqMesh::Impl {
   // The mesh's thread.
   ZmqLinks links_;
   std::vector<Conversation> conversations_{};  // By channel.
+  std::vector<std::string> hosts_{};           // By rank, once they join; empty: this one.
   std::vector<bool> is_heard_;                 // By rank: its hello.
   std::vector<bool> has_left_;                 // By rank: its farewell.
   std::vector<Clock::time_point> heard_at_;    // By rank: its last frame.

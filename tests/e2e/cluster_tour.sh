@@ -99,8 +99,8 @@ start_head() {
     --listen 0.0.0.0:7733 --slots 1
   head_process=$started
 }
-start_node() {
-  start "$1" "$work/$1.log" "$trouped" --join "$(address_of a):7734" --key /root/node.key \
+start_node() {  # NAME [PORT]
+  start "$1" "$work/$1.log" "$trouped" --join "$(address_of a):${2:-7734}" --key /root/node.key \
     --home /root/troupe --slots 2
   node_process[$1]=$started
 }
@@ -200,6 +200,22 @@ ends_as alice "$cut_job" long 120
 say "a link that was cut for $cut_ms ms (until step $at_step): noticed after $noticed ms$elsewhere," \
   "back after $back; the same weights"
 
+# ---- Two nodes are cut from each other only.
+
+if [ "$short" != --short ]; then
+  apart=$(submit alice first --set resources.learner=4 --set resources.rollout=5)
+  wait_for 60 "the job has begun" has_steps alice "$apart" 4
+  cut_between b c
+  both_named() {
+    on a grep -E 'at 10.77.0.(2 is gone.*at 10.77.0.3|3 is gone.*at 10.77.0.2)' \
+      "/root/troupe/jobs/$apart/log.txt"
+  }
+  wait_for 15 "both ends of the cut are named" both_named
+  mend_between b c
+  ends_as alice "$apart" first 120
+  say "two nodes cut from each other: both named, the same weights"
+fi
+
 # ---- The head is killed amid steps; what nodes run goes on.
 
 workers_of_nodes() {
@@ -232,6 +248,22 @@ if [ "$short" != --short ]; then
   start_node "$last"
   ends_as alice "$lost" long 180
   say "a node's daemon that was killed: the same weights"
+fi
+
+# ---- A node behind a slow line.
+
+if [ "$short" != --short ]; then
+  start a "$work/line.log" python3 "$here/../support/slow_line.py" \
+    --listen "$(address_of a):7744" --to "$(address_of a):7734" --mbit 100 --delay-ms 50
+  kill "${node_process[$last]}"
+  wait_for 20 "node $last leaves" hosts_say "'$last' not in hosts"
+  start_node "$last" 7744
+  wait_for 20 "node $last joins by the slow line" hosts_say "'$last' in hosts"
+  slow=$(submit alice first --set resources.rollout=4 --set resources.placement=split)
+  wait_for 60 "the job has begun" has_steps alice "$slow" 4
+  hosts_say "hosts['$last']['tenants']" || fail "nothing runs on node $last"
+  ends_as alice "$slow" first 180
+  say "a node behind 100 Mbit/s and 50 ms each way: the same weights"
 fi
 
 # ---- Whose key was taken away is a stranger.

@@ -79,7 +79,7 @@ void lose_rank(Transport transport, int lost, int signal) {
     CHECK(line.rfind(std::to_string(static_cast<int>(ErrorCode::kUnavailable)) + " ", 0) == 0);
     CHECK(line.find("rank " + std::to_string(lost) + " is gone") != std::string::npos);
     // Not after the time that a frozen one is given.
-    CHECK(line.find(signal == SIGKILL ? "its connection has ended" : "nothing was heard of it") !=
+    CHECK(line.find(signal == SIGKILL ? "its connection has ended" : "has heard nothing of it") !=
           std::string::npos);
   }
   const auto seconds =
