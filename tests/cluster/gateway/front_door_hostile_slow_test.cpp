@@ -1,45 +1,24 @@
 // Whoever may open the socket may send anything: the daemon goes on serving and stays as it is.
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-
-#include <fstream>
-#include <random>
 #include <string>
 
 #include "cluster/keys/curve_socket.h"
 #include "tests/cluster/gateway/door_fixture.h"
 #include "tests/cluster/keys/key_parts.h"
+#include "tests/support/hostile_bytes.h"
 
 namespace troupe::cluster {
 namespace {
 
+using tests::Bytes;
 using tests::RawClient;
+using tests::resident_bytes;
 
 constexpr int kRawConnections = 30'000;
 constexpr int kRandomMessages = 35'000;
 constexpr int kMutatedRequests = 35'000;
 constexpr int kAskEvery = 250;
 constexpr size_t kGrowthMax = 16 << 20;
-
-size_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  size_t pages = 0;
-  file >> pages >> pages;
-  return pages * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-}
-
-class Bytes {
- public:
-  size_t below(size_t end) { return std::uniform_int_distribution<size_t>(0, end - 1)(random_); }
-  std::string any(size_t size_max) {
-    std::string bytes(below(size_max + 1), '\0');
-    for (char& byte : bytes) byte = static_cast<char>(random_());
-    return bytes;
-  }
-
- private:
-  std::mt19937_64 random_{20'240'717};
-};
 
 // Greetings as they should begin, so that some bytes reach the handshake behind them.
 std::string hostile_greeting(Bytes& bytes) {
@@ -165,45 +144,6 @@ TEST_CASE("front_door: 100,000 hostile messages change nothing for the one who b
           << ", overloaded " << counts.overloaded);
 }
 
-// A bare connection to the network's door; -1 when it is not taken.
-int connect_to_port(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-    return socket;
-  }
-  ::close(socket);
-  return -1;
-}
-
-// A greeting for CURVE, so that some bytes reach the handshake with keys.
-std::string hostile_curve_greeting(Bytes& bytes) {
-  std::string greeting(
-      "\xff\0\0\0\0\0\0\0\x01\x7f\x03\x00"
-      "CURVE",
-      17);
-  greeting.resize(64, '\0');
-  switch (bytes.below(4)) {
-    case 0:
-      return bytes.any(300);
-    case 1:
-      greeting.resize(bytes.below(65));
-      return greeting;
-    case 2: {
-      // A HELLO of the right length, and a command of any length behind it.
-      std::string hello("\x04\xc8\x05HELLO\x01\x00", 10);
-      hello += std::string(72, '\0');
-      hello.resize(202, 'x');
-      return greeting + hello + bytes.any(300);
-    }
-    default:
-      return greeting + bytes.any(300);
-  }
-}
-
 TEST_CASE("network door: hostile bytes at its port, and a user's nonsense, change nothing") {
   const tests::TempDir dir;
   tests::HeadKeys head;
@@ -235,14 +175,8 @@ TEST_CASE("network door: hostile bytes at its port, and a user's nonsense, chang
   size_t before = 0;
   for (int i = 0; i < kRawConnections; ++i) {
     if (i == 1'000) before = resident_bytes();
-    int socket = -1;
-    REQUIRE(tests::eventually([&] {
-      socket = connect_to_port(address.port);
-      return socket >= 0;
-    }));
-    const std::string greeting = hostile_curve_greeting(bytes);
-    (void)!::send(socket, greeting.data(), greeting.size(), MSG_NOSIGNAL);
-    ::close(socket);
+    REQUIRE(tests::eventually(
+        [&] { return tests::say_to_port(address.port, tests::hostile_curve_greeting(bytes)); }));
     ask_now_and_then(i);
   }
   zmq::context_t context(1);
