@@ -358,12 +358,15 @@ void bench_checkpoint(Bench& bench) {
 void bench_submissions(Bench& bench) {
   constexpr size_t kClients[] = {1, 16, 128};
   constexpr size_t kJobsOfEach = 40;  // Within what the daemon takes at once.
-  for (const size_t num_clients : kClients) {
-    const std::string name = fmt::format("submissions.c{}", num_clients);
+  for (size_t i = 0; i < 2 * std::size(kClients); ++i) {
+    const size_t num_clients = kClients[i % std::size(kClients)];
+    const bool is_network = i >= std::size(kClients);
+    const std::string name =
+        fmt::format("submissions.{}c{}", is_network ? "curve." : "", num_clients);
     const std::string sync = name + ".fdatasync";
     if (!bench.is_wanted(name) && !bench.is_wanted(sync)) continue;
     const size_t num_jobs = std::max<size_t>(200, kJobsOfEach * num_clients);
-    const auto speed = measure_submissions(num_clients, num_jobs);
+    const auto speed = measure_submissions(num_clients, num_jobs, is_network);
     if (!speed) {
       fmt::print(stderr, "bench: {}\n", speed.error().message);
       return;
@@ -473,7 +476,9 @@ void add_bench(Command& program, int& exit_code) {
       "  checkpoint.*  a recovery point to the folder for temporary files, synced, and back\n"
       "  submissions.* jobs accepted by a daemon from c clients that each wait for the answer, "
       "and\n"
-      "                how long they wait, beside fdatasync of 4 KiB in the same folder\n"
+      "                how long they wait, beside fdatasync of 4 KiB in the same folder; curve: "
+      "over\n"
+      "                the loopback network, each client with a key of its own\n"
       "  collective.*  an all_to_all of r ranks that each send so many bytes to all others "
       "together:\n"
       "                what a rank sends per second, and the longest turn in medians; ranks are\n"

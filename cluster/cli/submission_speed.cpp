@@ -22,6 +22,7 @@
 #include "cluster/gateway/front_door_client.h"
 #include "cluster/jobs/embedded_jobs.h"
 #include "cluster/jobs/job_file.h"
+#include "cluster/keys/curve_socket.h"
 #include "schemas/control_codec.h"
 
 namespace troupe::cluster {
@@ -121,6 +122,44 @@ Result<JobSpec> waiting_job(const Folder& folder) {
   return parse_job(quickstart_job(), folder.file("job.toml"), overrides);
 }
 
+// Where the daemon is to be found, by a user of each client, and with the words that it needs for
+// that.
+struct Door {
+  std::string folder{};
+  std::optional<HostPort> address{};
+  std::vector<KeyFile> keys{};
+  std::vector<std::string> words{};
+};
+
+Result<HostPort> free_address() {
+  const auto listening = listen_at({"127.0.0.1", 0});
+  if (!listening) return listening.error();
+  return listening->address;
+}
+
+Result<Door> door_of(const Folder& folder, size_t num_clients, bool is_network) {
+  Door door{.folder = folder.file("door")};
+  if (!is_network) return door;
+  const std::string keys = folder.file("keys");
+  if (Status status = init_keys(keys); !status) return status.error();
+  for (size_t i = 0; i < num_clients; ++i) {
+    const std::string name = fmt::format("user-{}", i);
+    const std::string path = folder.file((name + ".key").c_str());
+    const Status added = add_key(keys, {.kind = KeyKind::kUser, .name = name}, path);
+    if (!added) return added.error();
+    auto key = read_key_file(path);
+    if (!key) return key.error();
+    door.keys.push_back(*std::move(key));
+  }
+  const auto users = free_address();
+  const auto nodes = free_address();
+  if (!users) return users.error();
+  if (!nodes) return nodes.error();
+  door.address = *users;
+  door.words = {"--keys", keys, "--listen", text_of(*users), "--listen-nodes", text_of(*nodes)};
+  return door;
+}
+
 // One user, who asks and waits.
 struct Client {
   zmq::socket_t socket;
@@ -129,12 +168,14 @@ struct Client {
 
 class Clients {
  public:
-  Clients(const std::string& server, JobSpec job, size_t num_clients) {
+  Clients(const Door& door, JobSpec job, size_t num_clients) {
     request_.job = std::move(job);
     for (size_t i = 0; i < num_clients; ++i) {
       clients_.push_back({zmq::socket_t(context_, zmq::socket_type::dealer)});
       clients_.back().socket.set(zmq::sockopt::linger, 0);
-      clients_.back().socket.connect("ipc://" + control_socket(server));
+      if (door.address) set_curve_client(clients_.back().socket, door.keys[i]);
+      clients_.back().socket.connect(door.address ? "tcp://" + text_of(*door.address)
+                                                  : "ipc://" + control_socket(door.folder));
       items_.push_back({clients_.back().socket.handle(), 0, ZMQ_POLLIN, 0});
     }
   }
@@ -210,18 +251,22 @@ Status wait_for_daemon(const std::string& server, const JobSpec& job) {
 
 }  // namespace
 
-Result<SubmissionSpeed> measure_submissions(size_t num_clients, size_t num_jobs) try {
+Result<SubmissionSpeed> measure_submissions(size_t num_clients, size_t num_jobs,
+                                            bool is_network) try {
   auto folder = Folder::make();
   if (!folder) return folder.error();
   auto job = waiting_job(**folder);
   if (!job) return job.error();
   auto syncs = measure_syncs((*folder)->file("syncs"));
   if (!syncs) return syncs.error();
-  const std::string server = (*folder)->file("door");
-  const DaemonProcess daemon(
-      {"trouped", "--home", (*folder)->file("home"), "--server", server, "--slots", "1"});
-  if (Status status = wait_for_daemon(server, *job); !status) return status.error();
-  Clients clients(server, std::move(*job), num_clients);
+  const auto door = door_of(**folder, num_clients, is_network);
+  if (!door) return door.error();
+  std::vector<std::string> words = {
+      "trouped", "--home", (*folder)->file("home"), "--server", door->folder, "--slots", "1"};
+  words.insert(words.end(), door->words.begin(), door->words.end());
+  const DaemonProcess daemon(std::move(words));
+  if (Status status = wait_for_daemon(door->folder, *job); !status) return status.error();
+  Clients clients(*door, std::move(*job), num_clients);
   // The first of each connects, too.
   if (auto connected = clients.submit(num_clients); !connected) return connected.error();
   const auto start = Clock::now();

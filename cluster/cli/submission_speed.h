@@ -16,7 +16,8 @@ struct SubmissionSpeed {
 };
 
 // Starts a daemon with a home in the folder for temporary files, submits `num_jobs` jobs that wait
-// there, and ends it.
-Result<SubmissionSpeed> measure_submissions(size_t num_clients, size_t num_jobs);
+// there, and ends it. Clients come in by its socket, or over the loopback network, each with a key
+// of its own.
+Result<SubmissionSpeed> measure_submissions(size_t num_clients, size_t num_jobs, bool is_network);
 
 }  // namespace troupe::cluster
