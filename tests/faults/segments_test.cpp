@@ -78,9 +78,12 @@ TEST_CASE("segments: the next head goes on from what the store has") {
   const std::vector<std::string> ahead = {"schedule.mode=pipelined", "schedule.lag=1",
                                           "resources.placement=split"};
   const std::string home = job().file("heads");
+  // Amid the responses of the round behind each line.
+  std::vector<tests::Moment> moments;
+  for (size_t lines = 1; lines <= 5; ++lines) moments.push_back(tests::behind_lines(lines, 150ms));
   const auto survived =
       tests::survive(job().run("heads", tests::with(ahead, {"rollout.segment_tokens=8"})), home,
-                     std::vector<tests::Moment>(5, tests::after(700ms)), /*spares=*/false);
+                     moments, /*spares=*/false);
   CHECK(survived.kills >= 2);
   check(survived.result, home, tests::result_of(tests::troupe(job().run("ahead", ahead))));
 }

@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tests/support/short_job.h"
+#include "tests/support/tree_kill.h"
 
 namespace troupe::tests {
 
@@ -60,10 +60,7 @@ class Served {
 // Asks until it is so, for a minute at most.
 template <class Condition>
 void wait_until(Condition holds) {
-  for (int tries = 0; !holds(); ++tries) {
-    REQUIRE(tries < 600);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  REQUIRE(comes_true(holds, std::chrono::minutes(1)));
 }
 
 inline int num_running(const Served& served) {
