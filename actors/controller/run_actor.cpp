@@ -87,6 +87,7 @@ void RunState::begin(RunActor::pointer self, RunActor address, std::shared_ptr<R
                  verifier_workers(setup_->prepared.job));
   for (size_t i = 0; i < setup_->nodes.size() && i < options.slots.size(); ++i) {
     options.slots[i].is_placed = !setup_->nodes[i].empty();
+    options.slots[i].host = other_host(setup_->nodes[i]);
   }
   options.policies_folder = policies;
   const std::string& model = setup_->prepared.job.policy.model;
@@ -133,6 +134,11 @@ std::string RunState::team_folder() const {
 
 std::string RunState::node_of(uint32_t slot) const {
   return slot < setup_->nodes.size() ? setup_->nodes[slot] : "";
+}
+
+// What people are to be told of where a slot is: nothing, where it is here.
+std::string RunState::other_host(const std::string& node) const {
+  return setup_->head->host->is_here(node) ? "" : node;
 }
 
 // Of the learner's ranks, which are the first slots. Ranks of one host meet in a folder that nobody
@@ -244,7 +250,9 @@ void RunState::resize(const ResizeRun& resize) {
   Resizing resizing{.number = resize.number};
   for (uint32_t i = 0; i < places.size(); ++i) {
     const bool is_same = resize.nodes[i] == setup_->nodes[i];
-    places[i] = {.is_there = !resize.nodes[i].empty(), .is_another = !is_same};
+    places[i] = {.is_there = !resize.nodes[i].empty(),
+                 .is_another = !is_same,
+                 .host = other_host(resize.nodes[i])};
     if (is_same) continue;
     for (const auto& [token, process] : processes_) {
       if (process.slot == i) resizing.leaving.insert(token);

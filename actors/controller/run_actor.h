@@ -133,6 +133,7 @@ class RunState : public RunPorts {
   };
   std::string team_folder() const;
   std::string node_of(uint32_t slot) const;
+  std::string other_host(const std::string& node) const;
   Result<std::vector<std::string>> team_addresses(uint32_t num_ranks) const;
   void submit_waiting();
   void note_full_disk();

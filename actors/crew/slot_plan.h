@@ -19,6 +19,7 @@ struct SlotPlan {
   // The job can do without it: there is a process while somebody lends it a device.
   bool is_lent = false;
   bool is_placed = true;  // It has a host to begin with.
+  std::string host{};     // For people; empty: this one.
 };
 
 // How many slots of a kind a job has, in the order of their numbers. A learner's rank and a

@@ -34,7 +34,14 @@ Slots::Slots(const std::vector<SlotPlan>& plans, PoolOptions options, PoolOutbox
     slots_.emplace_back();
     slots_.back().roles = plan.roles;
     slots_.back().is_placed = plan.is_placed;
+    slots_.back().host = plan.host;
   }
+}
+
+std::string Slots::title(uint32_t index) const {
+  const Slot& slot = slots_[index];
+  const std::string where = slot.host.empty() ? "" : " of host " + slot.host;
+  return worker_title(index, slot.roles) + where;
 }
 
 void Slots::start(double now, const std::vector<Survivor>& survivors) {
@@ -82,9 +89,10 @@ void Slots::start_again(uint32_t index, double now) {
   if (slot.is_placed && !is_shut_down_) start_process(index, now);
 }
 
-void Slots::take_place(uint32_t index, double now) {
+void Slots::take_place(uint32_t index, const std::string& host, double now) {
   Slot& slot = slots_[index];
   if (is_shut_down_ || std::exchange(slot.is_placed, true)) return;
+  slot.host = host;
   if (slot.state == State::kDown) start_process(index, now);
 }
 

@@ -60,7 +60,7 @@ class Slots {
   // The slot has a place, or another one, or none any more: what runs where it was is ended, and
   // that is nobody's fault.
   std::optional<SlotLost> leave_place(uint32_t slot, double now);
-  void take_place(uint32_t slot, double now);
+  void take_place(uint32_t slot, const std::string& host, double now);
   void shut_down();
 
   uint32_t num_slots() const { return static_cast<uint32_t>(slots_.size()); }
@@ -74,7 +74,7 @@ class Slots {
   bool is_shut_down() const { return is_shut_down_; }
   WorkerId worker(uint32_t slot) const { return {slot, slots_[slot].epoch}; }
   uint64_t pid(uint32_t slot) const { return slots_[slot].pid; }
-  std::string title(uint32_t slot) const { return worker_title(slot, slots_[slot].roles); }
+  std::string title(uint32_t slot) const;
   // How far it is; "idle" once it is ready.
   Activity activity(uint32_t slot) const;
 
@@ -84,6 +84,7 @@ class Slots {
   struct Slot {
     Roles roles{};
     bool is_placed = true;
+    std::string host{};
     State state = State::kDown;
     std::string token{};
     uint64_t pid = 0;

@@ -312,7 +312,7 @@ void WorkerPool::place(const std::vector<Place>& places, double now) {
   for (uint32_t i = 0; i < slots_.num_slots(); ++i) {
     if (!places[i].is_there) continue;
     generation_.place(i, true);
-    slots_.take_place(i, now);
+    slots_.take_place(i, places[i].host, now);
   }
 }
 

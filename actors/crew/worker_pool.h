@@ -85,6 +85,7 @@ class WorkerPool {
   struct Place {
     bool is_there = true;
     bool is_another = false;
+    std::string host{};  // For people; empty: this one.
   };
   void place(const std::vector<Place>& places, double now);
   void shut_down(double now);

@@ -263,8 +263,9 @@ TEST_CASE("slots: without a place there is no process, and with one there is") {
   CHECK(f.num_starts() == 0);
   CHECK_FALSE(f.slots.is_placed(1));
   CHECK(f.slots.activity(1).what == "without a place");
-  f.slots.take_place(1, f.now);
+  f.slots.take_place(1, "b", f.now);
   CHECK(f.num_starts() == 1);
+  CHECK(f.slots.title(1) == "worker 1 (rollout) of host b");
   const uint64_t epoch = f.ready(1, 12);
   // What is given up ends, and that is no loss that counts.
   const auto lost = f.slots.leave_place(1, f.now);
@@ -285,7 +286,7 @@ TEST_CASE(
   CHECK(f.num_starts() == 2);
   for (const uint32_t slot : {0u, 1u}) {
     CHECK_FALSE(f.slots.leave_place(slot, f.now));
-    f.slots.take_place(slot, f.now);
+    f.slots.take_place(slot, "", f.now);
   }
   CHECK(f.num_starts() == 0);
   f.slots.started(0, "token", 11, f.now);
