@@ -19,6 +19,7 @@
 #include "cluster/cli/kernel_cases.h"
 #include "cluster/cli/policy_speed.h"
 #include "cluster/cli/submission_speed.h"
+#include "cluster/cli/watching_speed.h"
 #include "kernels/cpu/ceilings.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "model/device.h"
@@ -385,6 +386,22 @@ void bench_submissions(Bench& bench) {
   }
 }
 
+// What those who watch a run cost the daemon, of the time of one core.
+void bench_watching(Bench& bench) {
+  for (const size_t num_watchers : {0, 1'000}) {
+    const std::string name = fmt::format("watching.c{}", num_watchers);
+    if (!bench.is_wanted(name)) continue;
+    const auto speed = measure_watching(num_watchers);
+    if (!speed) {
+      fmt::print(stderr, "bench: {}\n", speed.error().message);
+      return;
+    }
+    const std::string shape =
+        fmt::format("{:.0f} steps, {:.0f} events", speed->steps, speed->num_events);
+    bench.add({name, shape, 100 * speed->head_seconds / speed->seconds, 0, "%", 0});
+  }
+}
+
 // Bytes between ranks: what each rank sends per second, and how much longer than the median the
 // longest operation took.
 void bench_collectives(Bench& bench) {
@@ -421,8 +438,8 @@ void bench_collectives(Bench& bench) {
 
 // Everything that is measured, in order: the limits come first.
 constexpr void (*kBenchmarks[])(Bench&) = {
-    bench_ceilings,  bench_products,   bench_attention,   bench_policies,
-    bench_tokenizer, bench_checkpoint, bench_submissions, bench_collectives,
+    bench_ceilings,   bench_products,    bench_attention, bench_policies,    bench_tokenizer,
+    bench_checkpoint, bench_submissions, bench_watching,  bench_collectives,
 };
 
 struct BenchCommand {
@@ -479,6 +496,9 @@ void add_bench(Command& program, int& exit_code) {
       "                how long they wait, beside fdatasync of 4 KiB in the same folder; curve: "
       "over\n"
       "                the loopback network, each client with a key of its own\n"
+      "  watching.*    processor time that a daemon needs, of one core, while the quickstart's "
+      "job\n"
+      "                runs and so many watch it over the loopback network\n"
       "  collective.*  an all_to_all of r ranks that each send so many bytes to all others "
       "together:\n"
       "                what a rank sends per second, and the longest turn in medians; ranks are\n"

@@ -2,11 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zmq.hpp>
 
@@ -14,12 +10,10 @@
 #include <array>
 #include <chrono>
 #include <deque>
-#include <filesystem>
-#include <memory>
 #include <string>
 
+#include "cluster/cli/bench_daemon.h"
 #include "cluster/gateway/front_door.h"
-#include "cluster/gateway/front_door_client.h"
 #include "cluster/jobs/embedded_jobs.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/keys/curve_socket.h"
@@ -28,40 +22,14 @@
 namespace troupe::cluster {
 namespace {
 
-namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kSyncs = 200;
-constexpr auto kStartPatience = std::chrono::seconds(10);
 constexpr auto kAnswerPatience = std::chrono::seconds(30);
 
 double ms_since(Clock::time_point from) {
   return std::chrono::duration<double, std::milli>(Clock::now() - from).count();
 }
-
-// A folder that is gone at the end.
-class Folder {
- public:
-  static Result<std::unique_ptr<Folder>> make() {
-    std::string path = (fs::temp_directory_path() / "troupe-bench-XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr) {
-      return Error{ErrorCode::kInternal, "cannot make a folder like " + path};
-    }
-    return std::unique_ptr<Folder>(new Folder(std::move(path)));
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::string file(const char* name) const { return path_ + "/" + name; }
-
- private:
-  explicit Folder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 Result<std::vector<double>> measure_syncs(const std::string& path) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -81,37 +49,8 @@ Result<std::vector<double>> measure_syncs(const std::string& path) {
   return all;
 }
 
-// This program under its other name, without a terminal.
-class DaemonProcess {
- public:
-  explicit DaemonProcess(std::vector<std::string> words) {
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    for (const int number : {0, 1, 2}) {
-      posix_spawn_file_actions_addopen(&actions, number, "/dev/null", O_RDWR, 0);
-    }
-    if (::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, argv.data(), environ) != 0) {
-      pid_ = 0;
-    }
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  ~DaemonProcess() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  DaemonProcess(const DaemonProcess&) = delete;
-  DaemonProcess& operator=(const DaemonProcess&) = delete;
-
- private:
-  pid_t pid_ = 0;
-};
-
 // A job that waits: its data are a pipe that nobody writes to.
-Result<JobSpec> waiting_job(const Folder& folder) {
+Result<JobSpec> waiting_job(const BenchFolder& folder) {
   const std::string pipe = folder.file("pipe");
   if (::mkfifo(pipe.c_str(), 0600) != 0) {
     return Error{ErrorCode::kInternal, "cannot make a pipe at " + pipe};
@@ -122,44 +61,6 @@ Result<JobSpec> waiting_job(const Folder& folder) {
   return parse_job(quickstart_job(), folder.file("job.toml"), overrides);
 }
 
-// Where the daemon is to be found, by a user of each client, and with the words that it needs for
-// that.
-struct Door {
-  std::string folder{};
-  std::optional<HostPort> address{};
-  std::vector<KeyFile> keys{};
-  std::vector<std::string> words{};
-};
-
-Result<HostPort> free_address() {
-  const auto listening = listen_at({"127.0.0.1", 0});
-  if (!listening) return listening.error();
-  return listening->address;
-}
-
-Result<Door> door_of(const Folder& folder, size_t num_clients, bool is_network) {
-  Door door{.folder = folder.file("door")};
-  if (!is_network) return door;
-  const std::string keys = folder.file("keys");
-  if (Status status = init_keys(keys); !status) return status.error();
-  for (size_t i = 0; i < num_clients; ++i) {
-    const std::string name = fmt::format("user-{}", i);
-    const std::string path = folder.file((name + ".key").c_str());
-    const Status added = add_key(keys, {.kind = KeyKind::kUser, .name = name}, path);
-    if (!added) return added.error();
-    auto key = read_key_file(path);
-    if (!key) return key.error();
-    door.keys.push_back(*std::move(key));
-  }
-  const auto users = free_address();
-  const auto nodes = free_address();
-  if (!users) return users.error();
-  if (!nodes) return nodes.error();
-  door.address = *users;
-  door.words = {"--keys", keys, "--listen", text_of(*users), "--listen-nodes", text_of(*nodes)};
-  return door;
-}
-
 // One user, who asks and waits.
 struct Client {
   zmq::socket_t socket;
@@ -168,14 +69,14 @@ struct Client {
 
 class Clients {
  public:
-  Clients(const Door& door, JobSpec job, size_t num_clients) {
+  Clients(const BenchDaemon& daemon, JobSpec job, size_t num_clients) {
     request_.job = std::move(job);
     for (size_t i = 0; i < num_clients; ++i) {
       clients_.push_back({zmq::socket_t(context_, zmq::socket_type::dealer)});
       clients_.back().socket.set(zmq::sockopt::linger, 0);
-      if (door.address) set_curve_client(clients_.back().socket, door.keys[i]);
-      clients_.back().socket.connect(door.address ? "tcp://" + text_of(*door.address)
-                                                  : "ipc://" + control_socket(door.folder));
+      if (daemon.address()) set_curve_client(clients_.back().socket, daemon.keys()[i]);
+      clients_.back().socket.connect(daemon.address() ? "tcp://" + text_of(*daemon.address())
+                                                      : "ipc://" + control_socket(daemon.door()));
       items_.push_back({clients_.back().socket.handle(), 0, ZMQ_POLLIN, 0});
     }
   }
@@ -231,42 +132,23 @@ class Clients {
   std::vector<zmq::pollitem_t> items_{};
 };
 
-// Until one job is accepted, which the others wait behind.
-Status wait_for_daemon(const std::string& server, const JobSpec& job) {
-  const auto until = Clock::now() + kStartPatience;
-  while (true) {
-    Error error{ErrorCode::kInternal, "the daemon does not start"};
-    if (fs::exists(control_socket(server))) {
-      auto client = FrontDoorClient::connect({.folder = server});
-      if (client) {
-        const auto reply = (*client)->ask(SubmitJob{"first", job});
-        if (reply) return ok();
-        error = reply.error();
-      }
-    }
-    if (Clock::now() > until) return error;
-    ::poll(nullptr, 0, 5);
-  }
-}
-
 }  // namespace
 
 Result<SubmissionSpeed> measure_submissions(size_t num_clients, size_t num_jobs,
                                             bool is_network) try {
-  auto folder = Folder::make();
+  auto folder = BenchFolder::make();
   if (!folder) return folder.error();
   auto job = waiting_job(**folder);
   if (!job) return job.error();
   auto syncs = measure_syncs((*folder)->file("syncs"));
   if (!syncs) return syncs.error();
-  const auto door = door_of(**folder, num_clients, is_network);
-  if (!door) return door.error();
-  std::vector<std::string> words = {
-      "trouped", "--home", (*folder)->file("home"), "--server", door->folder, "--slots", "1"};
-  words.insert(words.end(), door->words.begin(), door->words.end());
-  const DaemonProcess daemon(std::move(words));
-  if (Status status = wait_for_daemon(door->folder, *job); !status) return status.error();
-  Clients clients(*door, std::move(*job), num_clients);
+  const auto daemon = BenchDaemon::start(**folder, {.num_keys = is_network ? num_clients : 0});
+  if (!daemon) return daemon.error();
+  // One job is accepted, which the others wait behind.
+  if (auto first = (*daemon)->first_answer(SubmitJob{"first", *job}); !first) {
+    return first.error();
+  }
+  Clients clients(**daemon, std::move(*job), num_clients);
   // The first of each connects, too.
   if (auto connected = clients.submit(num_clients); !connected) return connected.error();
   const auto start = Clock::now();

@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "cluster/gateway/event_batches.h"
 #include "cluster/gateway/frame_bytes.h"
 #include "cluster/gateway/listener.h"
 #include "cluster/keys/authenticator.h"
@@ -275,7 +276,8 @@ class FrontDoor::Impl {
       events.clear();
       if (!inbox_->take(answers, events)) return;
       for (Inbox::Answer& answer : answers) finish(answer.ticket, std::move(answer.reply));
-      for (const Inbox::Event& event : events) send_event(event);
+      for (Inbox::Event& event : events) send_event(std::move(event));
+      if (network_) send_batches(Clock::now());
       expire(Clock::now());
       for (FileListener* listener : {&*control_, &*feed_}) {
         if (listener->count_connections()) ++restarts_;
@@ -289,9 +291,13 @@ class FrontDoor::Impl {
   }
 
   long wait_ms() const {
-    if (in_flight_.empty()) return -1;  // Until something comes.
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        in_flight_.begin()->second.deadline - Clock::now());
+    auto until = batches_.next();
+    if (!in_flight_.empty()) {
+      const auto deadline = in_flight_.begin()->second.deadline;
+      until = until ? std::min(*until, deadline) : deadline;
+    }
+    if (!until) return -1;  // Until something comes.
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - Clock::now());
     return std::max<long>(0, left.count());
   }
 
@@ -436,32 +442,43 @@ class FrontDoor::Impl {
     if (!is_sent) ++replies_lost_;
   }
 
-  void send_event(const Inbox::Event& event) {
+  void send_event(Inbox::Event event) {
     // A publisher drops for slow subscribers and never refuses.
     zmq_send(feed_->handle(), event.topic.data(), event.topic.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT);
     zmq_send(feed_->handle(), event.bytes.data(), event.bytes.size(), ZMQ_DONTWAIT);
-    if (!network_) return;
-    for (const auto& follower : followers_.of(event.topic, Clock::now())) {
-      const auto who = options_.network->keys->find(follower.key);
-      const bool may_see =
-          who && Asker{.name = who->name, .is_operator = who->is_operator}.may_see(event.owner);
-      // A key that was taken away is dropped; one whose job this is not sees nothing.
-      if (who && !may_see) continue;
-      if (!who || !send_event(event, follower.route)) {
-        followers_.forget(event.topic, follower.route);
+    if (network_) batches_.add(event.topic, event.owner, std::move(event.bytes));
+  }
+
+  void send_batches(Clock::time_point now) {
+    for (EventBatches::Batch& batch : batches_.take(now)) {
+      const auto followers = followers_.of(batch.topic, now);
+      batches_.sent(batch.topic, followers.size(), now);
+      if (followers.empty()) continue;
+      ControlReply events;
+      events.events = std::move(batch.events);
+      const auto bytes = encode(events);
+      for (const auto& follower : followers) {
+        const auto who = options_.network->keys->find(follower.key);
+        const bool may_see =
+            who && Asker{.name = who->name, .is_operator = who->is_operator}.may_see(batch.owner);
+        // A key that was taken away is dropped; one whose job this is not sees nothing.
+        if (who && !may_see) continue;
+        if (!who || !send_batch(bytes, follower.route)) {
+          followers_.forget(batch.topic, follower.route);
+        }
       }
     }
   }
 
   // False when nobody is there any more. Who does not read in time misses it.
-  bool send_event(const Inbox::Event& event, const std::string& route) {
+  bool send_batch(const std::vector<std::byte>& bytes, const std::string& route) {
     void* socket = network_->handle();
     if (zmq_send(socket, route.data(), route.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
       return zmq_errno() == EAGAIN;
     }
+    // Where an answer has what the request was marked with, there is nothing.
     zmq_send(socket, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    zmq_send(socket, event.topic.data(), event.topic.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    zmq_send(socket, event.bytes.data(), event.bytes.size(), ZMQ_DONTWAIT);
+    zmq_send(socket, bytes.data(), bytes.size(), ZMQ_DONTWAIT);
     return true;
   }
 
@@ -478,6 +495,7 @@ class FrontDoor::Impl {
 
   Admission admission_;
   Followers followers_;
+  EventBatches batches_{EventBatches::Limits()};
   uint64_t next_ticket_ = 1;
   std::map<uint64_t, InFlight> in_flight_{};  // By ticket: oldest first.
 

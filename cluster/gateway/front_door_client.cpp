@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <span>
 #include <system_error>
@@ -261,20 +262,10 @@ class FrontDoorClient::Impl {
   Result<std::optional<RunEvent>> next_event(std::chrono::milliseconds timeout) {
     if (!feed_) return std::optional<RunEvent>{};
     follow_again();
-    auto frames = next_frames();
-    if (frames.empty()) {
-      zmq::pollitem_t item{feed_->handle(), 0, ZMQ_POLLIN, 0};
-      zmq_poll(&item, 1, static_cast<long>(timeout.count()));
-      frames = next_frames();
-    }
-    if (frames.empty()) return std::optional<RunEvent>{};
-    if (frames.size() != 2) {
-      return Error{ErrorCode::kCorruption,
-                   fmt::format("an event of {} parts came from {}", frames.size(), where())};
-    }
-    auto event = decode_run_event(bytes_of(frames[1]));
-    if (!event) return event.error();
-    return std::optional<RunEvent>(std::move(*event));
+    if (auto event = take_event(); !event || *event) return event;
+    zmq::pollitem_t item{feed_->handle(), 0, ZMQ_POLLIN, 0};
+    zmq_poll(&item, 1, static_cast<long>(timeout.count()));
+    return take_event();
   }
 
  private:
@@ -341,16 +332,32 @@ class FrontDoorClient::Impl {
     }
   }
 
-  // Topic and event. Over the network replies come the same way, with other frames; what they
-  // refuse, the history tells as well.
-  std::vector<zmq::message_t> next_frames() {
-    for (;;) {
+  // One that has come.
+  Result<std::optional<RunEvent>> take_event() {
+    while (events_.empty()) {
       auto frames = receive(feed_->handle());
-      if (!options_.network || frames.empty()) return frames;
-      if (frames.size() != 3 || frames[0].size() != 0) continue;
-      frames.erase(frames.begin());
-      return frames;
+      if (frames.empty()) return std::optional<RunEvent>{};
+      if (frames.size() != 2) {
+        return Error{ErrorCode::kCorruption,
+                     fmt::format("an event of {} parts came from {}", frames.size(), where())};
+      }
+      if (!options_.network) {
+        const auto bytes = bytes_of(frames[1]);  // Behind its topic.
+        events_.emplace_back(bytes.begin(), bytes.end());
+        continue;
+      }
+      // Answers come the same way, behind what they were marked with; what they refuse, the history
+      // tells as well.
+      if (frames[0].size() != 0) continue;
+      auto reply = decode_control_reply(bytes_of(frames[1]));
+      if (!reply) return reply.error();
+      for (auto& event : reply->events) events_.push_back(std::move(event));
     }
+    const auto bytes = std::move(events_.front());
+    events_.pop_front();
+    auto event = decode_run_event(bytes);
+    if (!event) return event.error();
+    return std::optional<RunEvent>(std::move(*event));
   }
 
   const Options options_;
@@ -362,6 +369,7 @@ class FrontDoorClient::Impl {
   uint64_t last_connection_ = 0;
   std::optional<Connection> connection_{};
   std::optional<zmq::socket_t> feed_{};
+  std::deque<std::vector<std::byte>> events_{};  // That came together.
 };
 
 FrontDoorClient::FrontDoorClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
