@@ -101,6 +101,19 @@ struct FileToWrite {
   modifiedNs @4 :Int64;  # Of the file that it is a copy of, since 1970.
 }
 
+struct RoomToHave {
+  # Asked before any of it is sent.
+
+  path @0 :Text;
+  bytes @1 :UInt64;
+}
+
+struct PartsToHash {
+  path @0 :Text;
+  offset @1 :UInt64;
+  count @2 :UInt32;
+}
+
 struct FileRequest {
   requestId @0 :UInt64;
   job @1 :UInt64;  # Whose files they are.
@@ -108,6 +121,8 @@ struct FileRequest {
     list @2 :FolderToList;
     read @3 :FileToRead;
     write @4 :FileToWrite;
+    room @5 :RoomToHave;
+    hash @6 :PartsToHash;
   }
 }
 

@@ -27,6 +27,8 @@
 namespace troupe {
 
 inline constexpr size_t kFileChunkBytesMax = 4 << 20;  // Of one read or write.
+inline constexpr size_t kFilePartBytes = 1 << 20;      // That has a hash of its own.
+inline constexpr uint32_t kHashPartsMax = 64;          // In one request.
 inline constexpr uint32_t kNodeProcessesMax = 1 << 12;
 inline constexpr uint32_t kFolderFilesMax = 1 << 14;
 
@@ -127,10 +129,24 @@ struct WriteFile {
   int64_t modified_ns = 0;  // Of the file that it is a copy of, since 1970.
 };
 
+// Whether there is room for so much at a path of the head's, before any of it is sent.
+struct AskRoom {
+  std::string path{};
+  uint64_t bytes = 0;
+};
+
+// SHA-256 of each of so many parts of a file, one after another: for whoever has another version of
+// it. The last part of a file may be shorter.
+struct HashParts {
+  std::string path{};
+  uint64_t offset = 0;
+  uint32_t count = 0;  // At most kHashPartsMax.
+};
+
 struct FileRequest {
   uint64_t request_id = 0;
   uint64_t job = 0;  // Whose files they are.
-  std::variant<ListFolder, ReadFile, WriteFile> what{};
+  std::variant<ListFolder, ReadFile, WriteFile, AskRoom, HashParts> what{};
 };
 
 using FromNode = std::variant<NodeHello, NodeProcesses, NodeBeat, ProcessStarted, ProcessEnded,
@@ -184,7 +200,7 @@ struct FileReply {
   uint64_t request_id = 0;
   std::optional<Error> error{};
   std::vector<FileEntry> files{};  // Of a folder.
-  std::vector<std::byte> bytes{};  // Read.
+  std::vector<std::byte> bytes{};  // Read, or digests of 32 bytes each.
 };
 
 using ToNode = std::variant<NodeWelcome, NodeRefused, StartProcess, KillProcess, WorkerHears,

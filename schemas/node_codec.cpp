@@ -158,6 +158,17 @@ void to_wire(wire::FileRequest::Builder to, const FileRequest& from) {
                    builder.setIsLast(write.is_last);
                    builder.setModifiedNs(write.modified_ns);
                  },
+                 [&](const AskRoom& room) {
+                   auto builder = to.initRoom();
+                   builder.setPath(wire::to_text(room.path, kNameBytesMax));
+                   builder.setBytes(room.bytes);
+                 },
+                 [&](const HashParts& hash) {
+                   auto builder = to.initHash();
+                   builder.setPath(wire::to_text(hash.path, kNameBytesMax));
+                   builder.setOffset(hash.offset);
+                   builder.setCount(hash.count);
+                 },
              },
              from.what);
 }
@@ -183,6 +194,20 @@ FileRequest from_wire(wire::FileRequest::Reader from, FieldReader& fields) {
                                .bytes = fields.blob(write.getBytes(), kFileChunkBytesMax, "bytes"),
                                .is_last = write.getIsLast(),
                                .modified_ns = write.getModifiedNs()};
+      break;
+    }
+    case wire::FileRequest::ROOM: {
+      const auto room = from.getRoom();
+      request.what = AskRoom{.path = fields.text(room.getPath(), kNameBytesMax, "path"),
+                             .bytes = room.getBytes()};
+      break;
+    }
+    case wire::FileRequest::HASH: {
+      const auto hash = from.getHash();
+      if (hash.getCount() > kHashPartsMax) fields.refuse("more parts are to be hashed than may be");
+      request.what = HashParts{.path = fields.text(hash.getPath(), kNameBytesMax, "path"),
+                               .offset = hash.getOffset(),
+                               .count = hash.getCount()};
       break;
     }
     default:

@@ -293,11 +293,12 @@ void RunState::note_full_disk() {
 }
 
 void RunState::note_waiting(Peer& peer, const Heartbeat& heartbeat) {
-  if (peer.waits == !heartbeat.waits_for.empty()) return;
-  peer.waits = !peer.waits;
-  setup_->sink->noted(peer.waits ? fmt::format("worker {} waits: {}, then it goes on by itself",
-                                               peer.slot, heartbeat.waits_for)
-                                 : fmt::format("worker {} goes on", peer.slot));
+  if (peer.waits_for == heartbeat.waits_for) return;
+  peer.waits_for = heartbeat.waits_for;
+  setup_->sink->noted(peer.waits_for.empty()
+                          ? fmt::format("worker {} goes on", peer.slot)
+                          : fmt::format("worker {} waits: {}, then it goes on by itself", peer.slot,
+                                        peer.waits_for));
 }
 
 void RunState::finish_if_ended() {

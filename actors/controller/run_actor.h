@@ -120,7 +120,7 @@ class RunState : public RunPorts {
   struct Peer {
     caf::strong_actor_ptr actor{};
     uint32_t slot = 0;
-    bool waits = false;  // For room on a disk.
+    std::string waits_for{};  // Room on a disk; empty: it works.
   };
   // One of a slot, by its token; it has no id until it is known to have started.
   struct Process {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace troupe::cluster {
@@ -176,6 +177,16 @@ std::string count(double value) {
   if (value >= 1e6) return fmt::format("{:.2f}M", value / 1e6);
   if (value >= 1e3) return fmt::format("{:.1f}k", value / 1e3);
   return fmt::format("{:.0f}", value);
+}
+
+std::string byte_count(uint64_t size) {
+  constexpr std::array kUnits = {"kB", "MB", "GB", "TB", "PB"};
+  if (size < 1'000) return fmt::format("{} byte{}", size, size == 1 ? "" : "s");
+  double value = static_cast<double>(size) / 1'000;
+  size_t unit = 0;
+  // What would be shown as 1000.0 is one of the next unit.
+  for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1'000;
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
 }  // namespace troupe::cluster

@@ -27,7 +27,8 @@ std::string bar(double share, int columns);
 std::vector<std::string> curve(std::span<const float> values, int columns, int rows, double low,
                                double high);
 
-std::string duration(double seconds);  // "0:07", "12:34", "1:02:03"
-std::string count(double value);       // "950", "12.3k", "4.56M"
+std::string duration(double seconds);   // "0:07", "12:34", "1:02:03"
+std::string count(double value);        // "950", "12.3k", "4.56M"
+std::string byte_count(uint64_t size);  // "950 bytes", "1.2 MB", "7.6 GB", in powers of 1,000.
 
 }  // namespace troupe::cluster

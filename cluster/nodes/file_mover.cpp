@@ -9,10 +9,13 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <span>
 #include <utility>
 
+#include "cluster/nodes/disk_room.h"
 #include "cluster/nodes/file_time.h"
 #include "schemas/descriptor.h"
+#include "schemas/hash.h"
 #include "schemas/system_error.h"
 
 namespace troupe::cluster {
@@ -20,7 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint32_t kPieceBytes = 1 << 20;
 constexpr size_t kPiecesAtOnce = 8;
 constexpr auto kAskAgain = std::chrono::seconds(3);
 constexpr auto kTryAgain = std::chrono::seconds(1);  // When there is no room.
@@ -31,12 +33,37 @@ bool is_weights(const std::string& name) {
          name.compare(name.size() - kEnd.size(), kEnd.size(), kEnd) == 0;
 }
 
+Status read_fully(int file, uint64_t offset, std::span<std::byte> bytes, const std::string& path) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t n =
+        ::pread(file, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return system_error("cannot read " + path, n < 0 ? errno : EIO);
+    done += static_cast<size_t>(n);
+  }
+  return ok();
+}
+
+Status write_fully(int file, std::span<const std::byte> bytes, const std::string& path) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t n = ::write(file, bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return system_error("cannot write " + path, errno);
+    done += static_cast<size_t>(n);
+  }
+  return ok();
+}
+
+bool is_here(const std::string& path, const FileEntry& entry) {
+  return stamp_of(path) == FileStamp{entry.bytes, entry.modified_ns};
+}
+
 Error stopped() { return {ErrorCode::kInternal, "this daemon is about to end"}; }
 
 }  // namespace
 
-FileMover::FileMover(std::function<void(FileRequest)> ask)
-    : ask_(std::move(ask)), thread_([this] { run(); }) {}
+FileMover::FileMover(std::function<void(FileRequest)> ask, std::string whose)
+    : ask_(std::move(ask)), whose_(std::move(whose)) {}
 
 FileMover::~FileMover() {
   {
@@ -44,23 +71,34 @@ FileMover::~FileMover() {
     is_ending_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  // Nobody adds to them any more.
+  for (auto& [job, lane] : lanes_) lane.thread.join();
 }
 
-void FileMover::fetch(uint64_t job, std::vector<FileMove> files, Done done) {
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back({job, true, std::move(files), std::move(done)});
-  }
-  changed_.notify_all();
+void FileMover::fetch(uint64_t job, std::vector<FileMove> files, Done done, Waits waits) {
+  add(job, {true, std::move(files), std::move(done), std::move(waits)});
 }
 
-void FileMover::push(uint64_t job, std::vector<FileMove> files, Done done) {
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back({job, false, std::move(files), std::move(done)});
+void FileMover::push(uint64_t job, std::vector<FileMove> files, Done done, Waits waits) {
+  add(job, {false, std::move(files), std::move(done), std::move(waits)});
+}
+
+void FileMover::add(uint64_t job, Task task) {
+  const std::lock_guard lock(mutex_);
+  if (is_ending_) return;
+  // Threads that have nothing to do have ended.
+  for (auto lane = lanes_.begin(); lane != lanes_.end();) {
+    if (lane->second.is_running) {
+      ++lane;
+      continue;
+    }
+    lane->second.thread.join();
+    lane = lanes_.erase(lane);
   }
-  changed_.notify_all();
+  Lane& lane = lanes_[job];
+  lane.tasks.push_back(std::move(task));
+  if (std::exchange(lane.is_running, true)) return;
+  lane.thread = std::thread([this, job, &lane] { run(job, lane); });
 }
 
 void FileMover::answered(FileReply reply) {
@@ -78,25 +116,26 @@ uint64_t FileMover::bytes_moved() const {
   return bytes_moved_;
 }
 
-void FileMover::run() {
+void FileMover::run(uint64_t job, Lane& lane) {
   while (true) {
     Task task;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return is_ending_ || !tasks_.empty(); });
-      if (is_ending_) return;
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
-    Status status = ok();
-    for (const FileMove& move : task.files) {
-      while (true) {
-        status = task.is_fetch ? fetch_one(task.job, move) : push_one(task.job, move);
-        if (status || status.error().code != ErrorCode::kExhausted) break;
-        std::unique_lock lock(mutex_);
-        if (changed_.wait_for(lock, kTryAgain, [this] { return is_ending_; })) return;
+      const std::lock_guard lock(mutex_);
+      if (is_ending_ || lane.tasks.empty()) {
+        lane.is_running = false;
+        return;
       }
-      if (!status) break;
+      task = std::move(lane.tasks.front());
+      lane.tasks.pop_front();
+    }
+    bool is_waiting = false;
+    Status status = ok();
+    while (true) {
+      status = move(job, lane, task);
+      if (status || status.error().code != ErrorCode::kExhausted) break;
+      if (!std::exchange(is_waiting, true) && task.waits) task.waits(status.error().message);
+      std::unique_lock lock(mutex_);
+      if (changed_.wait_for(lock, kTryAgain, [this] { return is_ending_; })) return;
     }
     {
       const std::lock_guard lock(mutex_);
@@ -104,6 +143,14 @@ void FileMover::run() {
     }
     task.done(std::move(status));
   }
+}
+
+Status FileMover::move(uint64_t job, Lane& lane, const Task& task) {
+  const Status status =
+      task.is_fetch ? fetch_all(job, lane, task.files) : push_all(job, task.files);
+  const std::lock_guard lock(mutex_);
+  lane.promised_bytes = 0;
+  return status;
 }
 
 Result<std::vector<FileReply>> FileMover::ask_all(uint64_t job, std::vector<FileRequest> requests) {
@@ -139,54 +186,166 @@ Result<std::vector<FileReply>> FileMover::ask_all(uint64_t job, std::vector<File
   return replies;
 }
 
-Status FileMover::fetch_one(uint64_t job, const FileMove& move) {
-  auto listed = ask_all(job, {{.what = ListFolder{move.at_head}}});
-  if (!listed) return listed.error();
-  for (const FileEntry& file : listed->front().files) {
-    if (move.without_weights && is_weights(file.name)) continue;
-    if (file.name.find("..") != std::string::npos) continue;
-    const std::string end = file.name.empty() ? "" : "/" + file.name;
-    if (Status s = fetch_file(job, move.at_head + end, move.here + end, file); !s) return s;
+Status FileMover::fetch_all(uint64_t job, Lane& lane, const std::vector<FileMove>& moves) {
+  std::vector<FileToFetch> files;
+  uint64_t lacking = 0;
+  const FileToFetch* largest = nullptr;
+  for (const FileMove& move : moves) {
+    auto listed = ask_all(job, {{.what = ListFolder{move.at_head}}});
+    if (!listed) return listed.error();
+    for (FileEntry& file : listed->front().files) {
+      if (move.without_weights && is_weights(file.name)) continue;
+      if (file.name.find("..") != std::string::npos) continue;
+      const std::string end = file.name.empty() ? "" : "/" + file.name;
+      files.push_back({move.at_head + end, move.here + end, std::move(file)});
+    }
+  }
+  for (const FileToFetch& file : files) {
+    if (is_here(file.here, file.entry)) continue;
+    lacking += file.entry.bytes;
+    if (largest == nullptr || file.entry.bytes > largest->entry.bytes) largest = &file;
+  }
+  if (largest != nullptr) {
+    const std::lock_guard lock(mutex_);
+    uint64_t promised = 0;
+    for (const auto& [other, of] : lanes_) promised += other == job ? 0 : of.promised_bytes;
+    const std::string what =
+        fmt::format("job {}, {} and what goes with it,", job, largest->at_head);
+    if (Status room = check_room(largest->here, lacking, whose_, what, promised); !room) {
+      return room;
+    }
+    lane.promised_bytes = lacking;
+  }
+  for (const FileToFetch& file : files) {
+    if (Status fetched = fetch_file(job, lane, file); !fetched) return fetched;
   }
   return ok();
 }
 
-Status FileMover::fetch_file(uint64_t job, const std::string& at_head, const std::string& here,
-                             const FileEntry& entry) {
-  // A file has its name once it is whole.
-  const uint64_t bytes = entry.bytes;
-  if (stamp_of(here) == FileStamp{bytes, entry.modified_ns}) return ok();
-  const std::string unfinished = here + ".coming";
-  std::error_code ignored;
-  fs::create_directories(fs::path(here).parent_path(), ignored);
-  const Descriptor file(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (file.get() < 0) return system_error("cannot write " + unfinished, errno);
+Status FileMover::fetch_file(uint64_t job, Lane& lane, const FileToFetch& file) {
+  {
+    // Another job may be about to bring the same model.
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return is_ending_ || coming_.count(file.here) == 0; });
+    if (is_ending_) return stopped();
+    coming_.insert(file.here);
+  }
+  Status status = ok();
+  if (!is_here(file.here, file.entry)) {
+    // A file has its name once it is whole.
+    const std::string unfinished = file.here + ".coming";
+    std::error_code ignored;
+    fs::create_directories(fs::path(file.here).parent_path(), ignored);
+    const Descriptor to(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!to) {
+      status = system_error("cannot write " + unfinished, errno);
+    } else {
+      status = fetch_bytes(job, lane, file, to.get());
+    }
+    if (status && (!set_modified(to.get(), file.entry.modified_ns) ||
+                   ::rename(unfinished.c_str(), file.here.c_str()) != 0)) {
+      status = system_error("cannot rename " + unfinished, errno);
+    }
+    if (!status) ::unlink(unfinished.c_str());
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    coming_.erase(file.here);
+  }
+  changed_.notify_all();
+  return status;
+}
+
+Status FileMover::fetch_bytes(uint64_t job, Lane& lane, const FileToFetch& file, int to) {
+  const uint64_t bytes = file.entry.bytes;
+  const Descriptor old_copy(::open(file.here.c_str(), O_RDONLY | O_CLOEXEC));
+  std::vector<bool> is_same;
+  if (old_copy) {
+    auto compared = compare(job, file, old_copy.get());
+    if (!compared) return compared.error();
+    is_same = std::move(*compared);
+  }
+  const auto size_at = [bytes](uint64_t at) {
+    return std::min<uint64_t>(kFilePartBytes, bytes - at);
+  };
+  const auto has = [&](uint64_t at) {
+    const uint64_t part = at / kFilePartBytes;
+    return part < is_same.size() && is_same[part];
+  };
+  std::vector<std::byte> part(kFilePartBytes);
   for (uint64_t at = 0; at < bytes;) {
+    if (has(at)) {
+      const std::span<std::byte> copied(part.data(), size_at(at));
+      if (Status s = read_fully(old_copy.get(), at, copied, file.here); !s) return s;
+      if (Status s = write_fully(to, copied, file.here); !s) return s;
+      count_written(lane, copied.size(), false);
+      at += copied.size();
+      continue;
+    }
     std::vector<FileRequest> requests;
-    for (uint64_t next = at; next < bytes && requests.size() < kPiecesAtOnce; next += kPieceBytes) {
-      requests.push_back({.what = ReadFile{at_head, next, kPieceBytes}});
+    for (uint64_t next = at; next < bytes && requests.size() < kPiecesAtOnce && !has(next);
+         next += kFilePartBytes) {
+      requests.push_back({.what = ReadFile{file.at_head, next, kFilePartBytes}});
     }
     auto replies = ask_all(job, std::move(requests));
     if (!replies) return replies.error();
     for (const FileReply& reply : *replies) {
-      if (reply.bytes.size() != std::min<uint64_t>(kPieceBytes, bytes - at)) {
-        return Error{ErrorCode::kInternal, at_head + " has changed while it was read"};
+      if (reply.bytes.size() != size_at(at)) {
+        return Error{ErrorCode::kInternal, file.at_head + " has changed while it was read"};
       }
-      size_t done = 0;
-      while (done < reply.bytes.size()) {
-        const ssize_t n = ::write(file.get(), reply.bytes.data() + done, reply.bytes.size() - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return system_error("cannot write " + unfinished, errno);
-        done += static_cast<size_t>(n);
-      }
+      if (Status s = write_fully(to, reply.bytes, file.here); !s) return s;
+      count_written(lane, reply.bytes.size(), true);
       at += reply.bytes.size();
-      const std::lock_guard lock(mutex_);
-      bytes_moved_ += reply.bytes.size();
     }
   }
-  if (!set_modified(file.get(), entry.modified_ns) ||
-      ::rename(unfinished.c_str(), here.c_str()) != 0) {
-    return system_error("cannot rename " + unfinished, errno);
+  return ok();
+}
+
+Result<std::vector<bool>> FileMover::compare(uint64_t job, const FileToFetch& file, int old_copy) {
+  struct stat found {};
+  if (::fstat(old_copy, &found) != 0 || !S_ISREG(found.st_mode)) return std::vector<bool>{};
+  const auto old_bytes = static_cast<uint64_t>(found.st_size);
+  std::vector<bool> is_same;
+  std::vector<std::byte> part(kFilePartBytes);
+  const uint64_t both = std::min(old_bytes, file.entry.bytes);
+  for (uint64_t at = 0; at < both;) {
+    const auto count = static_cast<uint32_t>(
+        std::min<uint64_t>(kHashPartsMax, (both - at + kFilePartBytes - 1) / kFilePartBytes));
+    auto replies = ask_all(job, {{.what = HashParts{file.at_head, at, count}}});
+    if (!replies) return replies.error();
+    const std::vector<std::byte>& digests = replies->front().bytes;
+    for (uint32_t i = 0; i < count; ++i, at += kFilePartBytes) {
+      const uint64_t size = std::min<uint64_t>(kFilePartBytes, file.entry.bytes - at);
+      bool same = size <= old_bytes - at && digests.size() >= (i + 1) * sizeof(Sha256Digest);
+      if (same) {
+        const std::span<std::byte> bytes(part.data(), size);
+        if (Status s = read_fully(old_copy, at, bytes, file.here); !s) return s.error();
+        const Sha256Digest digest = sha256(bytes);
+        same = std::equal(digest.begin(), digest.end(), digests.begin() + i * digest.size());
+      }
+      is_same.push_back(same);
+    }
+  }
+  return is_same;
+}
+
+void FileMover::count_written(Lane& lane, uint64_t bytes, bool is_moved) {
+  const std::lock_guard lock(mutex_);
+  lane.promised_bytes -= std::min(lane.promised_bytes, bytes);
+  if (is_moved) bytes_moved_ += bytes;
+}
+
+Status FileMover::push_all(uint64_t job, const std::vector<FileMove>& files) {
+  uint64_t bytes = 0;
+  for (const FileMove& file : files) {
+    if (const auto stamp = stamp_of(file.here)) bytes += stamp->bytes;
+  }
+  if (bytes > 0) {
+    auto room = ask_all(job, {{.what = AskRoom{files.front().at_head, bytes}}});
+    if (!room) return room.error();
+  }
+  for (const FileMove& file : files) {
+    if (Status pushed = push_one(job, file); !pushed) return pushed;
   }
   return ok();
 }
@@ -200,15 +359,9 @@ Status FileMover::push_one(uint64_t job, const FileMove& move) {
   std::vector<FileRequest> requests;
   for (uint64_t at = 0; at < bytes || at == 0;) {
     WriteFile piece{.path = move.at_head, .offset = at};
-    piece.bytes.resize(std::min<uint64_t>(kPieceBytes, bytes - at));
-    size_t done = 0;
-    while (done < piece.bytes.size()) {
-      const ssize_t n = ::pread(file.get(), piece.bytes.data() + done, piece.bytes.size() - done,
-                                static_cast<off_t>(at + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return system_error("cannot read " + move.here, n < 0 ? errno : EIO);
-      done += static_cast<size_t>(n);
-    }
+    piece.bytes.resize(std::min<uint64_t>(kFilePartBytes, bytes - at));
+    const size_t done = piece.bytes.size();
+    if (Status s = read_fully(file.get(), at, piece.bytes, move.here); !s) return s;
     at += done;
     piece.is_last = at == bytes;
     piece.modified_ns = modified_ns;

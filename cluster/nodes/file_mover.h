@@ -1,5 +1,6 @@
-// Moves files between a node and its head, in pieces, one file after another. What the head does
-// not answer is asked again, for as long as it takes.
+// Moves files between a node and its head, in pieces. Those of a job come one after another, those
+// of several jobs side by side, so that nobody waits for another's model. What the head does not
+// answer is asked again, for as long as it takes; room is looked at before anything is moved.
 #pragma once
 
 #include <condition_variable>
@@ -22,16 +23,19 @@ namespace troupe::cluster {
 class FileMover {
  public:
   using Done = std::function<void(Status)>;
+  // There is no room, with both numbers: the mover goes on by itself when there is.
+  using Waits = std::function<void(const std::string& why)>;
 
-  // `ask` may lose what it is given.
-  explicit FileMover(std::function<void(FileRequest)> ask);
+  // `ask` may lose what it is given. `whose` disk things are fetched to, for people: "node b".
+  explicit FileMover(std::function<void(FileRequest)> ask, std::string whose = "this host");
   ~FileMover();
 
-  // `done` is called once, from the mover's thread, or not at all when the mover ends before. An
-  // error is the head's, or this host's disk: trying again may help where it is kExhausted.
-  // A copy that is here already is not fetched again.
-  void fetch(uint64_t job, std::vector<FileMove> files, Done done);
-  void push(uint64_t job, std::vector<FileMove> files, Done done);
+  // Both are called from a thread of the mover's. `done` once, or not at all when the mover ends
+  // before; an error is the head's, or this host's. `waits` once for each time that it begins to
+  // wait. A copy that is here already is not fetched again, and of a file of which another version
+  // is here only what differs.
+  void fetch(uint64_t job, std::vector<FileMove> files, Done done, Waits waits = {});
+  void push(uint64_t job, std::vector<FileMove> files, Done done, Waits waits = {});
   void answered(FileReply reply);
 
   // What was fetched and pushed.
@@ -39,31 +43,50 @@ class FileMover {
 
  private:
   struct Task {
-    uint64_t job = 0;
     bool is_fetch = true;
     std::vector<FileMove> files{};
     Done done{};
+    Waits waits{};
+  };
+  // The tasks of one job.
+  struct Lane {
+    std::deque<Task> tasks{};
+    uint64_t promised_bytes = 0;  // That are still to be written here.
+    bool is_running = false;
+    std::thread thread{};
+  };
+  struct FileToFetch {
+    std::string at_head{};
+    std::string here{};
+    FileEntry entry{};
   };
 
-  void run();
-  Status fetch_one(uint64_t job, const FileMove& move);
-  Status fetch_file(uint64_t job, const std::string& at_head, const std::string& here,
-                    const FileEntry& entry);
+  void add(uint64_t job, Task task);
+  void run(uint64_t job, Lane& lane);
+  Status move(uint64_t job, Lane& lane, const Task& task);
+  Status fetch_all(uint64_t job, Lane& lane, const std::vector<FileMove>& files);
+  Status fetch_file(uint64_t job, Lane& lane, const FileToFetch& file);
+  Status fetch_bytes(uint64_t job, Lane& lane, const FileToFetch& file, int to);
+  // Which parts of the file are in what is here under its name.
+  Result<std::vector<bool>> compare(uint64_t job, const FileToFetch& file, int old_copy);
+  Status push_all(uint64_t job, const std::vector<FileMove>& files);
   Status push_one(uint64_t job, const FileMove& move);
   // The answers to several requests, in their order.
   Result<std::vector<FileReply>> ask_all(uint64_t job, std::vector<FileRequest> requests);
+  void count_written(Lane& lane, uint64_t bytes, bool is_moved);
 
   const std::function<void(FileRequest)> ask_;
+  const std::string whose_;
   mutable std::mutex mutex_{};
   std::condition_variable changed_{};
   // All below: guarded by mutex_.
-  std::deque<Task> tasks_{};
+  std::map<uint64_t, Lane> lanes_{};  // By job.
+  std::set<std::string> coming_{};    // Paths that are being fetched to.
   std::map<uint64_t, FileReply> replies_{};
   std::set<uint64_t> awaited_{};
   uint64_t next_request_ = 1;
   uint64_t bytes_moved_ = 0;
   bool is_ending_ = false;
-  std::thread thread_{};
 };
 
 }  // namespace troupe::cluster

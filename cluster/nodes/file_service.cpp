@@ -12,9 +12,10 @@
 #include <filesystem>
 #include <system_error>
 
+#include "cluster/nodes/disk_room.h"
 #include "cluster/nodes/file_time.h"
 #include "model/formats/file.h"
-#include "schemas/bounds.h"
+#include "schemas/hash.h"
 #include "schemas/overloaded.h"
 #include "schemas/system_error.h"
 
@@ -64,6 +65,19 @@ Result<std::vector<std::byte>> read_part(const ReadFile& what) {
   return bytes;
 }
 
+Result<std::vector<std::byte>> hash_parts(const HashParts& what) {
+  std::vector<std::byte> digests;
+  for (uint32_t i = 0; i < what.count; ++i) {
+    const auto part = read_part(
+        {.path = what.path, .offset = what.offset + i * kFilePartBytes, .size = kFilePartBytes});
+    if (!part) return part.error();
+    if (part->empty()) break;
+    const Sha256Digest digest = sha256(*part);
+    digests.insert(digests.end(), digest.begin(), digest.end());
+  }
+  return digests;
+}
+
 // A part that came before is written again, to the same.
 Status write_part(const WriteFile& what) {
   const std::string unfinished = what.path + ".coming";
@@ -85,7 +99,11 @@ Status write_part(const WriteFile& what) {
     const ssize_t n = ::pwrite(file.get(), what.bytes.data() + done, what.bytes.size() - done,
                                static_cast<off_t>(what.offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("cannot write " + unfinished, errno);
+    if (n < 0) {
+      const int reason = errno;
+      ::unlink(unfinished.c_str());  // It will be sent from its beginning.
+      return system_error("cannot write " + unfinished, reason);
+    }
     done += static_cast<size_t>(n);
   }
   if (!what.is_last) return ok();
@@ -189,6 +207,21 @@ FileReply FileService::serve(const FileRequest& request) {
                  [&](const WriteFile& write) {
                    if (!may(request.job, write.path, true)) return refuse(write.path);
                    if (Status written = write_part(write); !written) reply.error = written.error();
+                 },
+                 [&](const AskRoom& room) {
+                   if (!may(request.job, room.path, true)) return refuse(room.path);
+                   const std::string what = fmt::format("what a node has of job {}", request.job);
+                   const Status has = check_room(room.path, room.bytes, "the head's host", what);
+                   if (!has) reply.error = has.error();
+                 },
+                 [&](const HashParts& hash) {
+                   if (!may(request.job, hash.path, false)) return refuse(hash.path);
+                   auto digests = hash_parts(hash);
+                   if (digests) {
+                     reply.bytes = std::move(*digests);
+                   } else {
+                     reply.error = digests.error();
+                   }
                  },
              },
              request.what);

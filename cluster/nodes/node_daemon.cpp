@@ -119,9 +119,11 @@ class NodeDaemon {
     caf::actor_system system(config);
     ProcessHost processes({});
     processes_ = &processes;
-    FileMover mover([this](FileRequest request) {
-      if (dialer_) dialer_->ask_for_file(std::move(request));
-    });
+    FileMover mover(
+        [this](FileRequest request) {
+          if (dialer_) dialer_->ask_for_file(std::move(request));
+        },
+        "node " + key->name);
     mover_ = &mover;
     parts_ = {.mover = &mover,
               .say =

@@ -43,8 +43,8 @@ void RelayState::worker_said(const actors::WireBytes& bytes, const caf::strong_a
   if (const auto message = open_from_worker(*envelope)) {
     if (const auto* hello = std::get_if<Hello>(&*message)) peer.pid = hello->pid;
     // A sign of life is not to wait for what takes long.
-    if (std::holds_alternative<Heartbeat>(*message)) {
-      parts_->say(WorkerSays{number, encode(crossing->envelope)});
+    if (const auto* beat = std::get_if<Heartbeat>(&*message)) {
+      parts_->say(WorkerSays{number, encode(with_waiting(crossing->envelope, *beat, peer))});
       return;
     }
   }
@@ -103,6 +103,7 @@ void RelayState::files_moved(const FilesMoved& moved) {
   // Of a lane that was emptied since.
   if (lane.move != moved.move || lane.waiting.empty()) return;
   lane.move = 0;
+  lane.waits_for.clear();
   if (!moved.status) {
     lane.waiting.pop_front();
     parts_->end_worker(peer.pid, moved.status.error().message);
@@ -112,12 +113,34 @@ void RelayState::files_moved(const FilesMoved& moved) {
   advance(moved.peer, peer, moved.is_to_worker);
 }
 
+void RelayState::files_wait(const FilesWait& wait) {
+  const auto found = peers_.find(wait.peer);
+  if (found == peers_.end()) return;
+  Lane& lane = wait.is_to_worker ? found->second.to_worker : found->second.from_worker;
+  if (lane.move == wait.move) lane.waits_for = wait.why;
+}
+
+// A worker cannot know what it waits for, or what is kept from others, when it is files.
+Envelope RelayState::with_waiting(const Envelope& envelope, Heartbeat beat, const Peer& peer) {
+  for (const Lane* lane : {&peer.to_worker, &peer.from_worker}) {
+    if (!beat.waits_for.empty() || lane->waits_for.empty()) continue;
+    beat.waits_for = lane->waits_for;
+    Envelope told = seal(FromWorker(std::move(beat)));
+    told.job = envelope.job;
+    told.epoch = envelope.epoch;
+    return told;
+  }
+  return envelope;
+}
+
 void RelayState::tick() {
   self_->delayed_send(self_, kTick, caf::tick_atom_v);
   for (const auto& [number, peer] : peers_) {
     if (peer.to_worker.move == 0 || !peer.to_worker.waiting.front().is_lease) continue;
     const Envelope& lease = peer.to_worker.waiting.front().envelope;
-    Envelope beat = seal(FromWorker(Heartbeat{.waits_for = "files that the head sends"}));
+    const std::string& room = peer.to_worker.waits_for;
+    Envelope beat =
+        seal(FromWorker(Heartbeat{.waits_for = room.empty() ? "files that the head sends" : room}));
     beat.job = lease.job;
     beat.epoch = lease.epoch;
     parts_->say(WorkerSays{number, encode(beat)});
@@ -136,10 +159,14 @@ void RelayState::advance(uint64_t number, Peer& peer, bool is_to_worker) {
         told.status = std::move(status);
         caf::anon_send(relay, std::move(told));
       };
+      const auto waits = [relay = caf::actor_cast<caf::actor>(self_), number, is_to_worker,
+                          move = lane.move](const std::string& why) {
+        caf::anon_send(relay, FilesWait{number, is_to_worker, move, why});
+      };
       if (is_to_worker) {
-        parts_->mover->fetch(peer.job, next.files, done);
+        parts_->mover->fetch(peer.job, next.files, done, waits);
       } else {
-        parts_->mover->push(peer.job, next.files, done);
+        parts_->mover->push(peer.job, next.files, done, waits);
       }
       return;
     }
@@ -163,6 +190,7 @@ caf::behavior relay_actor(caf::stateful_actor<RelayState>* self, const RelayPart
       [self](const HeadSaid& said) { self->state.head_said(said); },
       [self](const HeadIsNew&) { self->state.head_is_new(); },
       [self](const FilesMoved& moved) { self->state.files_moved(moved); },
+      [self](const FilesWait& wait) { self->state.files_wait(wait); },
       [self](caf::tick_atom) { self->state.tick(); },
   };
 }

@@ -16,6 +16,7 @@
 #include "cluster/nodes/file_mover.h"
 #include "cluster/nodes/job_border.h"
 #include "schemas/node.h"
+#include "schemas/work.h"
 
 namespace troupe::cluster {
 
@@ -34,6 +35,14 @@ struct FilesMoved {
   bool is_to_worker = false;
   uint64_t move = 0;
   Status status = ok();
+};
+
+// They do not move yet: there is no room for them.
+struct FilesWait {
+  uint64_t peer = 0;
+  bool is_to_worker = false;
+  uint64_t move = 0;
+  std::string why{};
 };
 
 // What it needs; outlives it.
@@ -55,6 +64,7 @@ class RelayState {
   void head_said(const HeadSaid& said);
   void head_is_new();
   void files_moved(const FilesMoved& moved);
+  void files_wait(const FilesWait& wait);
   // A worker whose lease waits for files cannot say yet that it is there.
   void tick();
 
@@ -62,7 +72,8 @@ class RelayState {
   // One direction of what is said.
   struct Lane {
     std::deque<Crossing> waiting{};
-    uint64_t move = 0;  // Of the first one's files; 0: none is under way.
+    uint64_t move = 0;        // Of the first one's files; 0: none is under way.
+    std::string waits_for{};  // Room for them.
   };
   struct Peer {
     caf::actor actor{};
@@ -74,6 +85,7 @@ class RelayState {
 
   uint64_t number_of(const caf::strong_actor_ptr& sender, uint64_t job);
   void advance(uint64_t number, Peer& peer, bool is_to_worker);
+  static Envelope with_waiting(const Envelope& envelope, Heartbeat beat, const Peer& peer);
 
   caf::event_based_actor* self_ = nullptr;
   const RelayParts* parts_ = nullptr;
@@ -93,3 +105,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::cluster::JobIsHere)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::cluster::HeadSaid)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::cluster::HeadIsNew)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::cluster::FilesMoved)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::cluster::FilesWait)

@@ -48,7 +48,10 @@ inline std::vector<FromNode> filled_from_node() {
                                     .offset = 3,
                                     .bytes = {std::byte{4}},
                                     .is_last = true,
-                                    .modified_ns = -5}}};
+                                    .modified_ns = -5}},
+      FileRequest{.request_id = 1, .job = 2, .what = AskRoom{.path = "p", .bytes = 3}},
+      FileRequest{
+          .request_id = 1, .job = 2, .what = HashParts{.path = "p", .offset = 3, .count = 4}}};
 }
 
 inline std::vector<ToNode> filled_to_node() {
@@ -102,6 +105,12 @@ inline bool same(const ReadFile& a, const ReadFile& b) {
 inline bool same(const WriteFile& a, const WriteFile& b) {
   return a.path == b.path && a.offset == b.offset && a.bytes == b.bytes && a.is_last == b.is_last &&
          a.modified_ns == b.modified_ns;
+}
+inline bool same(const AskRoom& a, const AskRoom& b) {
+  return a.path == b.path && a.bytes == b.bytes;
+}
+inline bool same(const HashParts& a, const HashParts& b) {
+  return a.path == b.path && a.offset == b.offset && a.count == b.count;
 }
 inline bool same(const FileRequest& a, const FileRequest& b) {
   return a.request_id == b.request_id && a.job == b.job && same(a.what, b.what);

@@ -1,14 +1,17 @@
 // Files between a node and its head: the service and the mover together.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <random>
 
 #include "cluster/nodes/file_mover.h"
 #include "cluster/nodes/file_service.h"
 #include "tests/support/process.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/temp_dir.h"
 
 using namespace troupe;
@@ -32,11 +35,18 @@ struct Fixture {
   TempDir node{};
   int lost_every = 0;  // Of so many requests one is lost; 0: none.
   int asked = 0;
+  std::atomic<uint64_t> bytes_answered{0};  // All that comes over the link.
+  std::function<void(const FileRequest&)> on_answer{};
   FileService service{};
   FileMover mover{[this](FileRequest request) {
-    if (lost_every > 0 && ++asked % lost_every == 0) return;
-    service.ask(std::move(request), [this](FileReply reply) { mover.answered(std::move(reply)); });
-  }};
+                    if (lost_every > 0 && ++asked % lost_every == 0) return;
+                    service.ask(request, [this, request](FileReply reply) {
+                      if (on_answer) on_answer(request);
+                      bytes_answered += reply.bytes.size() + 64 * reply.files.size() + 64;
+                      mover.answered(std::move(reply));
+                    });
+                  },
+                  "node b"};
 
   Fixture() { service.allow(7, head.file("job"), {head.file("model")}); }
 
@@ -126,4 +136,127 @@ TEST_CASE("files: a node reaches what its jobs have, and nothing else") {
   f.service.forbid(7);
   CHECK_FALSE(f.fetch({{f.head.file("job/log.txt"), f.node.file("again")}}));
   CHECK(contents(f.head.file("job/log.txt")) == "x");
+}
+
+TEST_CASE("files: a model costs little more than its bytes, and what differs only that") {
+  Fixture f;
+  std::string part = random_text((20 << 20) + 77);
+  write(f.head.file("model/model-1.safetensors"), part);
+  write(f.head.file("model/model-2.safetensors"), random_text(3 << 20));
+  write(f.head.file("model/config.json"), "{}");
+  const uint64_t bytes = part.size() + (3 << 20) + 2;
+  const FileMove move{f.head.file("model"), f.node.file("model")};
+  REQUIRE(f.fetch({move}));
+  CHECK(f.mover.bytes_moved() == bytes);
+  CHECK(f.bytes_answered < bytes * 105 / 100);
+  // A second job with the same model.
+  f.service.allow(8, f.head.file("other"), {f.head.file("model")});
+  f.bytes_answered = 0;
+  std::promise<Status> done;
+  f.mover.fetch(8, {move}, [&done](Status status) { done.set_value(std::move(status)); });
+  REQUIRE(done.get_future().get());
+  CHECK(f.mover.bytes_moved() == bytes);
+  CHECK(f.bytes_answered < 1000);
+  // One byte in the middle, and a longer end.
+  part[10 << 20] ^= 1;
+  part += random_text(1 << 20);
+  write(f.head.file("model/model-1.safetensors"), part);
+  f.bytes_answered = 0;
+  REQUIRE(f.fetch({move}));
+  CHECK(contents(f.node.file("model/model-1.safetensors")) == part);
+  CHECK(f.mover.bytes_moved() <= bytes + (3 << 20) + 77);
+  CHECK(f.bytes_answered < (3 << 20) + (64 << 10));
+  // Shorter: nothing but digests.
+  part.resize(7 << 20);
+  write(f.head.file("model/model-1.safetensors"), part);
+  f.bytes_answered = 0;
+  REQUIRE(f.fetch({move}));
+  CHECK(contents(f.node.file("model/model-1.safetensors")) == part);
+  CHECK(f.bytes_answered < 2000);
+}
+
+TEST_CASE("files: room is looked at before the first byte, and waited for") {
+  const auto disk = SmallDisk::mount(4);
+  if (!disk) return;
+  Fixture f;
+  write(f.head.file("model/model.safetensors"), random_text(3 << 20));
+  write(f.head.file("model/more.safetensors"), random_text(1 << 20));
+  std::promise<std::string> waits;
+  std::promise<Status> done;
+  f.mover.fetch(
+      7, {{f.head.file("model"), disk->file("model")}},
+      [&done](Status status) { done.set_value(std::move(status)); },
+      [&waits](const std::string& why) { waits.set_value(why); });
+  const std::string why = waits.get_future().get();
+  CAPTURE(why);
+  CHECK(why.find("node b has 4.") == 0);
+  CHECK(why.find("job 7, " + f.head.file("model/model.safetensors") +
+                 " and what goes with it, needs 4.2 MB; make room on that disk") !=
+        std::string::npos);
+  CHECK(f.mover.bytes_moved() == 0);
+  CHECK_FALSE(fs::exists(disk->file("model")));
+  // Others are not kept waiting.
+  write(f.head.file("other/policies/p"), "x");
+  f.service.allow(8, f.head.file("other"), {});
+  std::promise<Status> other;
+  f.mover.fetch(8, {{f.head.file("other/policies/p"), f.node.file("p")}},
+                [&other](Status status) { other.set_value(std::move(status)); });
+  CHECK(other.get_future().get());
+  fs::remove(f.head.file("model/more.safetensors"));
+  CHECK(done.get_future().get());
+  CHECK(fs::file_size(disk->file("model/model.safetensors")) == 3 << 20);
+}
+
+TEST_CASE("files: the head's room is asked before a point is sent there") {
+  const auto disk = SmallDisk::mount(2);
+  if (!disk) return;
+  Fixture f;
+  f.service.allow(9, disk->file("job"), {});
+  write(f.node.file("a"), random_text(1 << 20));
+  write(f.node.file("b"), random_text(1 << 20));
+  std::promise<std::string> waits;
+  std::promise<Status> done;
+  f.mover.push(
+      9,
+      {{disk->file("job/policies/a"), f.node.file("a")},
+       {disk->file("job/policies/b"), f.node.file("b")}},
+      [&done](Status status) { done.set_value(std::move(status)); },
+      [&waits](const std::string& why) { waits.set_value(why); });
+  const std::string why = waits.get_future().get();
+  CAPTURE(why);
+  CHECK(why.find("the head's host has 2.") == 0);
+  CHECK(why.find("what a node has of job 9 needs 2.1 MB") != std::string::npos);
+  CHECK(f.mover.bytes_moved() == 0);
+  CHECK_FALSE(fs::exists(disk->file("job")));
+  fs::resize_file(f.node.file("b"), 10);
+  CHECK(done.get_future().get());
+  CHECK(fs::file_size(disk->file("job/policies/b")) == 10);
+}
+
+TEST_CASE("files: a small file of one job does not wait for the model of another") {
+  Fixture f;
+  write(f.head.file("model/model.safetensors"), random_text(30 << 20));
+  write(f.head.file("other/policies/p"), "x");
+  f.service.allow(8, f.head.file("other"), {f.head.file("model")});
+  std::promise<Status> model, same_model, small;
+  std::promise<uint64_t> moved_before;
+  std::atomic<bool> has_begun = false;
+  f.on_answer = [&](const FileRequest& request) {
+    if (request.job != 7 || !std::holds_alternative<ReadFile>(request.what)) return;
+    if (has_begun.exchange(true)) return;
+    f.mover.fetch(8, {{f.head.file("other/policies/p"), f.node.file("p")}}, [&](Status status) {
+      moved_before.set_value(f.mover.bytes_moved());
+      small.set_value(std::move(status));
+    });
+    f.mover.fetch(8, {{f.head.file("model"), f.node.file("model")}},
+                  [&](Status status) { same_model.set_value(std::move(status)); });
+  };
+  f.mover.fetch(7, {{f.head.file("model"), f.node.file("model")}},
+                [&](Status status) { model.set_value(std::move(status)); });
+  CHECK(small.get_future().get());
+  CHECK(moved_before.get_future().get() < 30 << 20);
+  CHECK(model.get_future().get());
+  // Both want the same: it comes once.
+  CHECK(same_model.get_future().get());
+  CHECK(f.mover.bytes_moved() == (30 << 20) + 1);
 }
