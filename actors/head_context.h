@@ -30,6 +30,10 @@ struct HeadContext {
   // Programs that verify without a sandbox, from the head's own command line.
   std::vector<TrustedProgram> trusted_programs{};
   std::function<std::string(uint64_t job)> home_of{};
+  // The job as it is to run, with this host's paths in place of files that were sent with it.
+  // Called from any thread whenever it begins; an error fails the job.
+  std::function<Result<JobSpec>(const JobRecord&)> with_paths =
+      [](const JobRecord& record) -> Result<JobSpec> { return record.spec; };
   // Whoever watches a job. Called once for each time that it begins to run.
   std::function<std::shared_ptr<MetricsSink>(const JobRecord&)> make_sink{};
   // A job's record changed, durably. Called from the scheduler's thread.

@@ -20,7 +20,7 @@ struct SubmitJob {
   # The same request id is the same job, however often it is sent.
 
   requestId @0 :Text;
-  job @1 :JobSpec;  # Paths are absolute.
+  job @1 :JobSpec;  # Paths are absolute, or name content that was sent: sha256:DIGEST/NAME.
 }
 
 struct ListJobs {
@@ -88,6 +88,28 @@ struct UndrainHost {
   host @0 :Text;
 }
 
+struct ContentFile {
+  # A file of the caller's own, by what is in it.
+
+  sha256 @0 :Text;
+  name @1 :Text;  # Without folders.
+  bytes @2 :UInt64;
+}
+
+struct OfferContent {
+  # Which of these files has the daemon not got from the caller?
+
+  files @0 :List(ContentFile);
+}
+
+struct SendContent {
+  # The next part of a file, in order of offsets.
+
+  file @0 :ContentFile;
+  offset @1 :UInt64;
+  bytes @2 :Data;
+}
+
 struct ControlRequest {
   union {
     submit @0 :SubmitJob;
@@ -104,6 +126,8 @@ struct ControlRequest {
     listHosts @11 :ListHosts;
     drainHost @12 :DrainHost;
     undrainHost @13 :UndrainHost;
+    offerContent @14 :OfferContent;
+    sendContent @15 :SendContent;
   }
 }
 
@@ -152,9 +176,10 @@ struct ControlReply {
   jobs @1 :List(JobSummary);  # submit: the one; jobs; show and the three changes: the one.
   lines @2 :List(Text);  # logs; why: the one.
   events @3 :List(Data);  # watch: encoded RunEvents.
-  next @4 :UInt64;  # logs, watch: where to go on. jobs: the next firstId, 0 when complete.
+  next @4 :UInt64;  # logs, watch, sendContent: where to go on. jobs: the next firstId, or 0.
   server @5 :ServerFacts;  # showServer; null elsewhere.
   hosts @6 :List(HostSummary);  # listHosts; drain and undrain: the one.
+  lacking @7 :List(Text);  # offerContent: digests.
 }
 
 struct RunStarted {

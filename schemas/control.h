@@ -15,14 +15,18 @@
 
 namespace troupe {
 
-inline constexpr size_t kControlBytesMax = 4 << 20;  // Of a request or a reply.
-inline constexpr size_t kRequestIdBytesMax = 128;    //
-inline constexpr uint32_t kControlListMax = 10'000;  // Jobs, lines, events or hosts in one reply.
+inline constexpr size_t kControlBytesMax = 4 << 20;   // Of a request or a reply.
+inline constexpr size_t kRequestIdBytesMax = 128;     //
+inline constexpr uint32_t kControlListMax = 10'000;   // Jobs, lines, events or hosts in one reply.
+inline constexpr size_t kContentBytesMax = 64 << 20;  // Of a file that travels with a job ...
+inline constexpr size_t kContentPartBytesMax = 1 << 20;  // ... in parts of at most so much.
 
 // The same request id is the same job, however often it is sent.
 struct SubmitJob {
   std::string request_id{};
-  JobSpec job{};  // Paths are absolute.
+  // Paths are absolute and the daemon's, or say which of the caller's own files is meant, as
+  // "sha256:DIGEST/NAME"; those are sent before.
+  JobSpec job{};
 };
 struct ListJobs {
   uint64_t first_id = 0;  // From this id on.
@@ -72,9 +76,27 @@ struct UndrainHost {
   std::string host{};
 };
 
-using ControlRequest =
-    std::variant<SubmitJob, ListJobs, ShowJob, JobLogs, WatchJob, CancelJob, PauseJob, ResumeJob,
-                 ShowServer, FollowJob, WhyJob, ListHosts, DrainHost, UndrainHost>;
+// A file of the caller's own, by what is in it.
+struct ContentFile {
+  std::string sha256{};  // 64 lower-case hexadecimal digits.
+  std::string name{};    // Without folders.
+  uint64_t bytes = 0;    // At most kContentBytesMax.
+};
+// Which of these files has the daemon not got from the caller?
+struct OfferContent {
+  std::vector<ContentFile> files{};
+};
+// The next part of a file, in order of offsets. The answer to the one that makes the file whole
+// comes once the file is durable and has the digest that was said.
+struct SendContent {
+  ContentFile file{};
+  uint64_t offset = 0;
+  std::vector<std::byte> bytes{};
+};
+
+using ControlRequest = std::variant<SubmitJob, ListJobs, ShowJob, JobLogs, WatchJob, CancelJob,
+                                    PauseJob, ResumeJob, ShowServer, FollowJob, WhyJob, ListHosts,
+                                    DrainHost, UndrainHost, OfferContent, SendContent>;
 
 // Who asks, as the daemon knows it from the connection: no part of a message.
 struct Asker {
@@ -131,9 +153,12 @@ struct ControlReply {
   std::vector<JobSummary> jobs{};    // submit: the one; jobs; show and the three changes: the one.
   std::vector<std::string> lines{};  // logs; why: the one.
   std::vector<std::vector<std::byte>> events{};  // watch: encoded RunEvents.
-  uint64_t next = 0;  // logs, watch: where to go on. jobs: the next first_id, 0 when complete.
+  // logs, watch: where to go on. jobs: the next first_id, 0 when complete. SendContent: the offset
+  // that is to come next, the file's size when all are there.
+  uint64_t next = 0;
   std::optional<ServerFacts> server{};  // ShowServer.
   std::vector<HostSummary> hosts{};     // ListHosts; drain and undrain: the one.
+  std::vector<std::string> lacking{};   // OfferContent: digests.
 };
 
 // ---- The feed: what MetricsSink is told, published under the topic "job/<id>/".

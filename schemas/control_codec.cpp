@@ -140,6 +140,48 @@ UndrainHost from_wire(wire::UndrainHost::Reader from, FieldReader& fields) {
   };
 }
 
+void to_wire(wire::ContentFile::Builder to, const ContentFile& from) {
+  to.setSha256(wire::to_text(from.sha256, kNameBytesMax));
+  to.setName(wire::to_text(from.name, kNameBytesMax));
+  to.setBytes(from.bytes);
+}
+
+ContentFile from_wire(wire::ContentFile::Reader from, FieldReader& fields) {
+  if (from.getBytes() > kContentBytesMax) {
+    fields.refuse(fmt::format("a file of {} bytes, at most {} are allowed", from.getBytes(),
+                              kContentBytesMax));
+  }
+  return {
+      .sha256 = fields.text(from.getSha256(), kNameBytesMax, "sha256"),
+      .name = fields.text(from.getName(), kNameBytesMax, "name"),
+      .bytes = from.getBytes(),
+  };
+}
+
+void to_wire(wire::OfferContent::Builder to, const OfferContent& from) {
+  wire::to_structs(to.initFiles(wire::to_size(from.files, kJobListMax)), from.files);
+}
+
+OfferContent from_wire(wire::OfferContent::Reader from, FieldReader& fields) {
+  return {
+      .files = fields.structs<ContentFile>(from.getFiles(), kJobListMax, "files"),
+  };
+}
+
+void to_wire(wire::SendContent::Builder to, const SendContent& from) {
+  to_wire(to.initFile(), from.file);
+  to.setOffset(from.offset);
+  to.setBytes(wire::to_blob(from.bytes, kContentPartBytesMax));
+}
+
+SendContent from_wire(wire::SendContent::Reader from, FieldReader& fields) {
+  return {
+      .file = from_wire(from.getFile(), fields),
+      .offset = from.getOffset(),
+      .bytes = fields.blob(from.getBytes(), kContentPartBytesMax, "bytes"),
+  };
+}
+
 void to_wire(wire::HostTenant::Builder to, const HostTenant& from) {
   to.setJob(from.job);
   to.setLearner(from.learner);
@@ -236,6 +278,8 @@ void to_wire(wire::ControlReply::Builder to, const ControlReply& from) {
   to.setNext(from.next);
   if (from.server) to_wire(to.initServer(), *from.server);
   wire::to_structs(to.initHosts(wire::to_size(from.hosts, kControlListMax)), from.hosts);
+  wire::to_texts(to.initLacking(wire::to_size(from.lacking, kJobListMax)), from.lacking,
+                 kNameBytesMax);
 }
 
 ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
@@ -248,6 +292,7 @@ ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
       .server =
           from.hasServer() ? std::optional(from_wire(from.getServer(), fields)) : std::nullopt,
       .hosts = fields.structs<HostSummary>(from.getHosts(), kControlListMax, "hosts"),
+      .lacking = fields.texts(from.getLacking(), kJobListMax, kNameBytesMax, "lacking"),
   };
 }
 
@@ -335,6 +380,8 @@ struct ControlRequestWriter {
   void operator()(const ListHosts& from) { to_wire(to.initListHosts(), from); }
   void operator()(const DrainHost& from) { to_wire(to.initDrainHost(), from); }
   void operator()(const UndrainHost& from) { to_wire(to.initUndrainHost(), from); }
+  void operator()(const OfferContent& from) { to_wire(to.initOfferContent(), from); }
+  void operator()(const SendContent& from) { to_wire(to.initSendContent(), from); }
 };
 
 struct RunEventWriter {
@@ -414,6 +461,10 @@ ControlRequest from_wire(wire::ControlRequest::Reader from, FieldReader& fields)
       return from_wire(from.getDrainHost(), fields);
     case wire::ControlRequest::UNDRAIN_HOST:
       return from_wire(from.getUndrainHost(), fields);
+    case wire::ControlRequest::OFFER_CONTENT:
+      return from_wire(from.getOfferContent(), fields);
+    case wire::ControlRequest::SEND_CONTENT:
+      return from_wire(from.getSendContent(), fields);
   }
   fields.refuse("the kind of request is unknown");
   return {};

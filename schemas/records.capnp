@@ -29,6 +29,7 @@ struct JobRecord {
   checkpoint @11 :Text;  # Folder of the last one, at its end.
   owner @12 :Text;  # Name of the key of the user who submitted it; empty: at the daemon's sockets.
   nodes @13 :List(Text);  # Host of each slot when it began to run.
+  isConfined @14 :Bool;  # The owner may name only files that the daemon allows.
 }
 
 enum JobState {

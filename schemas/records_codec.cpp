@@ -68,6 +68,7 @@ void to_wire(wire::JobRecord::Builder to, const JobRecord& from) {
   to.setCheckpoint(wire::to_text(from.checkpoint, kNameBytesMax));
   to.setOwner(wire::to_text(from.owner, kNameBytesMax));
   wire::to_texts(to.initNodes(wire::to_size(from.nodes, kWorkersMax)), from.nodes, kNameBytesMax);
+  to.setIsConfined(from.is_confined);
 }
 
 JobRecord from_wire(wire::JobRecord::Reader from, FieldReader& fields) {
@@ -87,6 +88,7 @@ JobRecord from_wire(wire::JobRecord::Reader from, FieldReader& fields) {
       .checkpoint = fields.text(from.getCheckpoint(), kNameBytesMax, "checkpoint"),
       .owner = fields.text(from.getOwner(), kNameBytesMax, "owner"),
       .nodes = fields.texts(from.getNodes(), kWorkersMax, kNameBytesMax, "nodes"),
+      .is_confined = from.getIsConfined(),
   };
 }
 

@@ -41,7 +41,9 @@ Error not_of_a_job() { return invalid_argument("the scheduler is asked about job
 // Reading data and verifying recovery points takes as long as it takes, away from the scheduler.
 Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord record,
                                           uint64_t epoch) {
-  auto prepared = prepare_job(*head.backend, record.spec, head.trusted_programs);
+  auto job = head.with_paths(record);
+  if (!job) return job.error();
+  auto prepared = prepare_job(*head.backend, *job, head.trusted_programs);
   if (!prepared) return prepared.error();
   if (!record.data_sha256.empty() && record.data_sha256 != prepared->data_sha256) {
     return invalid_argument(
@@ -118,7 +120,7 @@ void SchedulerState::ask(const Ask& ask) {
   };
   std::visit(
       Overloaded{
-          [&](const SubmitJob& one) { submit(one, ask.asker.name, ask.answer); },
+          [&](const SubmitJob& one) { submit(one, ask.asker, ask.answer); },
           [&](const ListJobs& list) {
             ControlReply reply;
             for (auto job = jobs_.lower_bound(list.first_id); job != jobs_.end(); ++job) {
@@ -148,9 +150,11 @@ void SchedulerState::ask(const Ask& ask) {
           [&](const ListHosts&) { ask.answer(hosts_for(ask.asker, "")); },
           [&](const DrainHost& one) { change_host(ask, one.host, &ClusterQueue::drain_host); },
           [&](const UndrainHost& one) { change_host(ask, one.host, &ClusterQueue::undrain_host); },
-          // The front door's own.
+          // The daemon's own.
           [&](const ShowServer&) { ask.answer(failed(not_of_a_job())); },
           [&](const FollowJob&) { ask.answer(failed(not_of_a_job())); },
+          [&](const OfferContent&) { ask.answer(failed(not_of_a_job())); },
+          [&](const SendContent&) { ask.answer(failed(not_of_a_job())); },
       },
       ask.request);
 }
@@ -207,9 +211,9 @@ std::string SchedulerState::why(const Job& job) const {
                      job.record.message);
 }
 
-void SchedulerState::submit(const SubmitJob& submit, const std::string& owner,
+void SchedulerState::submit(const SubmitJob& submit, const Asker& asker,
                             std::function<void(ControlReply)> answer) {
-  const std::pair request(owner, submit.request_id);
+  const std::pair request(asker.name, submit.request_id);
   if (const auto known = by_request_.find(request); known != by_request_.end()) {
     // Acknowledged only once the first one is durable.
     for (Writing& writing : writing_) {
@@ -232,7 +236,8 @@ void SchedulerState::submit(const SubmitJob& submit, const std::string& owner,
                 .request_id = submit.request_id,
                 .spec = submit.job,
                 .home = head_->home_of(id),
-                .owner = owner};
+                .owner = asker.name,
+                .is_confined = !asker.is_operator};
   by_request_[request] = id;
   // It is queued once it is durable: what was not acknowledged does not run.
   write(id, std::move(answer), WhenFull::kRefuse);

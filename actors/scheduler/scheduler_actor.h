@@ -130,7 +130,7 @@ class SchedulerState {
 
   using Verb = Status (ClusterQueue::*)(uint64_t);
 
-  void submit(const SubmitJob& submit, const std::string& owner,
+  void submit(const SubmitJob& submit, const Asker& asker,
               std::function<void(ControlReply)> answer);
   void change(uint64_t job, Verb verb, std::function<void(ControlReply)> answer);
   void write(uint64_t job, std::function<void(ControlReply)> answer = {},

@@ -11,7 +11,9 @@
 #include "actors/job/prepared_job.h"
 #include "cluster/cli/command.h"
 #include "cluster/cli/door.h"
+#include "cluster/gateway/content_sender.h"
 #include "cluster/jobs/job_file.h"
+#include "cluster/monitor/text.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "schemas/json_text.h"
 
@@ -44,13 +46,20 @@ Status check_files(const JobSpec& job) {
   return prepared ? ok() : Status(prepared.error());
 }
 
+Result<JobToSend> load_here(const std::string& path, const std::vector<std::string>& overrides) {
+  auto job = load_job(path, overrides);
+  if (!job) return job.error();
+  return JobToSend{.job = std::move(*job)};
+}
+
 Result<JobSummary> submit(const SubmitCommand& command) {
   const auto server = find_server(command.server);
   if (!server) return server.error();
   const bool is_elsewhere = server->network.has_value();
-  auto job =
-      load_job(command.job, command.overrides, is_elsewhere ? PathsOf::kHead : PathsOf::kThisHost);
-  if (!job) return job.error();
+  auto read = is_elsewhere ? load_job_to_send(command.job, command.overrides)
+                           : load_here(command.job, command.overrides);
+  if (!read) return read.error();
+  const JobSpec& job = read->job;
   std::string request_id = command.request_id;
   if (request_id.empty()) {
     auto made = random_request_id();
@@ -64,8 +73,16 @@ Result<JobSummary> submit(const SubmitCommand& command) {
   auto client = FrontDoorClient::connect(*server);
   if (!client) return client.error();
   // Of another host's files nothing can be said here.
-  if (Status checked = is_elsewhere ? ok() : check_files(*job); !checked) return checked.error();
-  auto submitted = only_job((*client)->ask(SubmitJob{request_id, *job}));
+  if (Status checked = is_elsewhere ? ok() : check_files(job); !checked) return checked.error();
+  if (is_elsewhere) {
+    const auto sent = send_content(**client, read->files);
+    if (!sent) return sent.error();
+    if (!read->files.empty()) {
+      std::fprintf(stderr, "troupe submit: sent %zu of %zu files of this host, %s\n", sent->files,
+                   read->files.size(), byte_count(sent->bytes).c_str());
+    }
+  }
+  auto submitted = only_job((*client)->ask(SubmitJob{request_id, job}));
   if (!submitted && submitted.error().code == ErrorCode::kUnknownOutcome) {
     return Error{ErrorCode::kUnknownOutcome, fmt::format("{}; the same job, once: --request-id {}",
                                                          submitted.error().message, request_id)};
@@ -79,8 +96,9 @@ void add_submit(Command& program, int& exit_code) {
   Command command = program.add_command("submit", "Give a job to the daemon");
   command.footer(
       "Prints the job's id once the job is durable. The same request id is the same job, however\n"
-      "often it is sent. To a daemon of another host the job's paths are that host's, and "
-      "absolute.\n"
+      "often it is sent. To a daemon of another host: paths that begin with / are that host's, "
+      "where\nits operator allows them; relative ones are files of this host, which are sent along "
+      "unless\nthe daemon has them.\n"
       "Example:\n  troupe submit job.toml --set grpo.steps=100\n  troupe watch 1\n"
       "  troupe submit job.toml --server head:7070 --key alice.key");
   auto state = std::make_shared<SubmitCommand>();

@@ -110,6 +110,11 @@ int run_trouped(int argc, char** argv) {
   program.add_option("--keys", options.keys,
                      "The keys of those who may come in there, made with troupe keys; default "
                      "$XDG_CONFIG_HOME/troupe/keys or ~/.config/troupe/keys");
+  program
+      .add_option("--allow-path", options.allowed_paths,
+                  "A folder of this host: users of other hosts may name what lies below it, as "
+                  "data or as a model. Their own files travel with their jobs")
+      .may_repeat();
   NodeDaemonOptions node;
   program.add_option("--join", node.head,
                      "HOST:PORT of a head's nodes: this host works for it, and has no jobs");

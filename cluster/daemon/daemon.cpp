@@ -12,6 +12,7 @@
 
 #include "actors/verifier/verifier_table.h"
 #include "cluster/daemon/head.h"
+#include "cluster/daemon/input_desk.h"
 #include "cluster/gateway/front_door.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/keys/key_ring.h"
@@ -32,6 +33,7 @@ constexpr auto kDrainPatience = 5min;
 constexpr size_t kWatchesMax = 64;
 constexpr size_t kLogBytesMax = 1 << 20;  // Of one answer.
 constexpr const char* kLogFile = "/log.txt";
+constexpr const char* kContentFolder = "/content";
 
 // Open files beside users' connections: tables and logs of the store, what is written about jobs,
 // workers.
@@ -109,6 +111,7 @@ class Daemon {
     if (Status status = model::create_folders(options_.home); !status) return status;
     auto store = actors::ReplayStore::open(store_folder(options_.home));
     if (!store) return store.error();
+    if (Status opened = open_desk(**store); !opened) return opened;
     auto door =
         FrontDoor::open(std::move(door_options), [this](ControlRequest request, const Asker& asker,
                                                         std::function<void(ControlReply)> answer) {
@@ -122,9 +125,11 @@ class Daemon {
          .slots = options_.slots,
          .trusted_programs = options_.trusted_programs,
          .home_of = [this](uint64_t job) { return fmt::format("{}/jobs/{}", options_.home, job); },
+         .with_paths = [this](const JobRecord& record) { return desk_->with_paths(record); },
          .make_sink = [this](const JobRecord& record) { return watch(record); },
          .job_changed =
-             [said = std::map<uint64_t, JobState>()](const JobRecord& record) mutable {
+             [this, said = std::map<uint64_t, JobState>()](const JobRecord& record) mutable {
+               desk_->job_changed(record);
                const auto [last, is_new] = said.try_emplace(record.id, record.state);
                if (!is_new && std::exchange(last->second, record.state) == record.state) return;
                fmt::print(stderr, "trouped: job {} ({}) is {}{}{}\n", record.id, record.spec.name,
@@ -164,6 +169,17 @@ class Daemon {
   }
 
  private:
+  Status open_desk(actors::ReplayStore& store) {
+    const auto jobs = stored_jobs(store);
+    if (!jobs) return jobs.error();
+    auto allowed = AllowedPaths::open(options_.allowed_paths, options_.home);
+    if (!allowed) return allowed.error();
+    auto content = ContentStore::open(options_.home + kContentFolder, {});
+    if (!content) return content.error();
+    desk_ = std::make_unique<InputDesk>(std::move(*content), std::move(*allowed), *jobs);
+    return ok();
+  }
+
   std::optional<HostPort> nodes_address() const {
     if (options_.listen_nodes) return options_.listen_nodes;
     auto address = options_.listen;
@@ -190,7 +206,7 @@ class Daemon {
   void serve(ControlRequest request, const Asker& asker, std::function<void(ControlReply)> answer) {
     const std::lock_guard guard(head_mutex_);
     if (head_ == nullptr) {
-      answer(failed({ErrorCode::kOverloaded, "the daemon is starting or stopping; ask again"}));
+      answer(failed(not_there()));
       return;
     }
     if (const auto* submit = std::get_if<SubmitJob>(&request)) {
@@ -206,6 +222,25 @@ class Daemon {
         answer(failed(invalid_argument(valid.error().message)));
         return;
       }
+      // The operator at the daemon's own sockets names what there is.
+      if (!asker.name.empty()) {
+        desk_->check(*submit, asker, [this, request, asker, answer](const Status& checked) {
+          if (checked) {
+            ask_head(request, asker, answer);
+          } else {
+            answer(failed(checked.error()));
+          }
+        });
+        return;
+      }
+    }
+    if (auto* offer = std::get_if<OfferContent>(&request)) {
+      desk_->offer(std::move(*offer), asker, std::move(answer));
+      return;
+    }
+    if (auto* part = std::get_if<SendContent>(&request)) {
+      desk_->send(std::move(*part), asker, std::move(answer));
+      return;
     }
     if (const auto* logs = std::get_if<JobLogs>(&request)) {
       answer = [answer = std::move(answer), first = logs->first_line](ControlReply reply) {
@@ -219,6 +254,21 @@ class Daemon {
       };
     }
     head_->ask(std::move(request), asker, std::move(answer));
+  }
+
+  // From the desk.
+  void ask_head(const ControlRequest& request, const Asker& asker,
+                std::function<void(ControlReply)> answer) {
+    const std::lock_guard guard(head_mutex_);
+    if (head_ == nullptr) {
+      answer(failed(not_there()));
+    } else {
+      head_->ask(request, asker, std::move(answer));
+    }
+  }
+
+  static Error not_there() {
+    return {ErrorCode::kOverloaded, "the daemon is starting or stopping; ask again"};
   }
 
   static void add_lines(ControlReply& reply, uint64_t first) {
@@ -246,11 +296,13 @@ class Daemon {
 
   const kernels::Backend& backend_;
   const DaemonOptions& options_;
-  std::unique_ptr<FrontDoor> door_{};
   std::mutex head_mutex_{};
   Head* head_ = nullptr;  // Guarded by head_mutex_.
   std::mutex mutex_{};
   std::map<uint64_t, std::shared_ptr<JobWatch>> watches_{};  // Guarded by mutex_.
+  // From run() on. Their threads use what is above, and the door's the desk.
+  std::unique_ptr<InputDesk> desk_{};
+  std::unique_ptr<FrontDoor> door_{};
 };
 
 }  // namespace

@@ -20,6 +20,8 @@ struct DaemonOptions {
   std::optional<HostPort> listen{};
   std::optional<HostPort> listen_nodes{};  // Default: the port behind that.
   std::string keys{};
+  // Folders of this host below which users of other hosts may name files in their jobs.
+  std::vector<std::string> allowed_paths{};
   // Programs that may verify without a sandbox, by the names that jobs may use.
   std::vector<TrustedProgram> trusted_programs{};
   uint32_t slots = 0;  // Workers with a device at a time on this host; 0: one per core.

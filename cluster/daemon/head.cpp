@@ -64,6 +64,20 @@ bool may_change(JobState state) { return !is_terminal(state) || state == JobStat
 
 std::string store_folder(const std::string& head_folder) { return head_folder + "/replay"; }
 
+Result<std::vector<JobRecord>> stored_jobs(actors::ReplayStore& store) {
+  const auto known = store.jobs();
+  if (!known) return known.error();
+  std::vector<JobRecord> records;
+  for (const uint64_t id : *known) {
+    const auto stored = store.find({id, actors::RecordKind::kJob, 0, 0});
+    if (!stored) return stored.error();
+    auto record = decode_job_record((*stored)->value);
+    if (!record) return record.error();
+    records.push_back(std::move(*record));
+  }
+  return records;
+}
+
 // Members are in the order of their making: each uses those before it until it is gone.
 class Head::Implementation {
  public:
@@ -83,6 +97,7 @@ class Head::Implementation {
         options.slots > 0 ? options.slots : static_cast<uint32_t>(actors::available_cores());
     context.may_be_joined = options.nodes_address.has_value();
     context.home_of = std::move(options.home_of);
+    if (options.with_paths) context.with_paths = std::move(options.with_paths);
     context.make_sink = std::move(options.make_sink);
     context.job_changed = std::move(options.job_changed);
   }
@@ -113,17 +128,10 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
   const auto keys = options.keys;
   if (Status made = make_credentials(credentials); !made) return made.error();
   if (Status status = actors::check_credentials(credentials); !status) return status.error();
-  auto known = store->jobs();
-  if (!known) return known.error();
+  auto records = stored_jobs(*store);
+  if (!records) return records.error();
   std::vector<actors::KnownJob> jobs;
-  for (const uint64_t id : *known) {
-    auto stored = store->find({id, actors::RecordKind::kJob, 0, 0});
-    if (!stored) return stored.error();
-    auto record = decode_job_record((*stored)->value);
-    if (!record) return record.error();
-    actors::KnownJob job{.record = std::move(*record)};
-    jobs.push_back(std::move(job));
-  }
+  for (JobRecord& record : *records) jobs.push_back({.record = std::move(record)});
   // Whoever wrote to them before writes no more.
   std::vector<uint64_t> writable;
   for (const actors::KnownJob& job : jobs) {

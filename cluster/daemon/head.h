@@ -24,6 +24,9 @@ namespace troupe::cluster {
 // Where a head keeps its store.
 std::string store_folder(const std::string& head_folder);
 
+// All jobs that a store has.
+Result<std::vector<JobRecord>> stored_jobs(actors::ReplayStore& store);
+
 class Head {
  public:
   struct Options {
@@ -31,6 +34,8 @@ class Head {
     uint32_t slots = 0;    // Workers with a device at a time on this host; 0: one per core.
     std::vector<TrustedProgram> trusted_programs{};
     std::function<std::string(uint64_t job)> home_of{};
+    // As in actors::HeadContext; not set: jobs are as they were submitted.
+    std::function<Result<JobSpec>(const JobRecord&)> with_paths{};
     std::function<std::shared_ptr<actors::MetricsSink>(const JobRecord&)> make_sink{};
     // A job's record changed, durably. From a thread of the head's, which must not be kept.
     std::function<void(const JobRecord&)> job_changed = [](const JobRecord&) {};

@@ -245,25 +245,4 @@ Finding find_fault(JobSpec job) {
   return {};
 }
 
-Finding find_relative_path(JobSpec job) {
-  for (const Key& key : job_keys()) {
-    if (!key.is_path) continue;
-    std::vector<std::string> paths;
-    if (const auto* one = std::get_if<std::string& (*)(JobSpec&)>(&key.slot)) {
-      paths.push_back((*one)(job));
-    } else if (const auto* list = std::get_if<std::vector<std::string>& (*)(JobSpec&)>(&key.slot)) {
-      paths = (*list)(job);
-    }
-    for (const std::string& path : paths) {
-      if (path.empty() || path.front() == '/') continue;
-      return Fault{std::string(key.path),
-                   fmt::format("{} is {}, and a job that is sent to another host names files of "
-                               "that host, by paths that begin with /: copy the file there, and "
-                               "say where it is",
-                               key.path, in_quotes(path))};
-    }
-  }
-  return std::nullopt;
-}
-
 }  // namespace troupe::cluster

@@ -19,7 +19,5 @@ using Finding = std::optional<Fault>;
 // Of one key's value; of all keys and of what they say together.
 Finding check_key(const Key& key, JobSpec& job);
 Finding find_fault(JobSpec job);
-// A path that does not begin with /.
-Finding find_relative_path(JobSpec job);
 
 }  // namespace troupe::cluster

@@ -13,8 +13,11 @@
 #include "cluster/jobs/job_checks.h"
 #include "cluster/jobs/job_keys.h"
 #include "cluster/jobs/job_text.h"
+#include "cluster/monitor/text.h"
 #include "model/formats/file.h"
 #include "schemas/bounds.h"
+#include "schemas/control.h"
+#include "schemas/hash.h"
 #include "schemas/overloaded.h"
 
 namespace troupe::cluster {
@@ -136,8 +139,9 @@ bool fill(const Slot& slot, const toml::node& node, JobSpec& job) {
 // One source of keys: the file, or one --set.
 class Reader {
  public:
-  Reader(std::string origin, PathsOf paths_of, JobSpec& job)
-      : origin_(std::move(origin)), paths_of_(paths_of), job_(job) {
+  // `to_send`: where relative paths go, of a job for another host.
+  Reader(std::string origin, std::vector<FileToSend>* to_send, JobSpec& job)
+      : origin_(std::move(origin)), to_send_(to_send), job_(job) {
     folder_ = std::filesystem::absolute(origin_).parent_path();
   }
 
@@ -188,6 +192,27 @@ class Reader {
       }
     }
     return ok();
+  }
+
+  // Relative paths are relative to the file's folder.
+  Status finish_paths() {
+    Status status = ok();
+    for_each_path(job_, [&](std::string_view key, std::string& path) {
+      const std::string here = (folder_ / path).lexically_normal().string();
+      if (to_send_ == nullptr) path = here;
+      if (!status || path.front() == '/') return;
+      auto file = file_to_send(here);
+      if (!file) {
+        status = locate({std::string(key), fmt::format("{}: {}", key, file.error().message)});
+        return;
+      }
+      path = text_of(file->reference);
+      const bool is_known =
+          std::any_of(to_send_->begin(), to_send_->end(),
+                      [&](const FileToSend& one) { return one.reference == file->reference; });
+      if (!is_known) to_send_->push_back(std::move(*file));
+    });
+    return status;
   }
 
   Error locate(const Fault& fault) const {
@@ -296,7 +321,6 @@ class Reader {
       return at(node, fmt::format("{} must be {}, not {}", path, wanted(key->slot), found));
     }
     if (Finding fault = check_key(*key, job_)) return at(node, fault->message);
-    if (key->is_path && paths_of_ == PathsOf::kThisHost) make_absolute(key->slot);
     // A later source may choose the other of the two; within one file both are refused.
     if (path == "policy.model" && !job_.policy.model.empty()) job_.policy.config.clear();
     if (path == "policy.config" && !job_.policy.config.empty()) job_.policy.model.clear();
@@ -394,18 +418,32 @@ class Reader {
     return *found;
   }
 
-  void make_absolute(const Slot& slot) {
-    const auto absolute = [this](std::string& path) {
-      if (!path.empty()) path = (folder_ / path).lexically_normal().string();
-    };
-    if (const auto* one = std::get_if<std::string& (*)(JobSpec&)>(&slot)) absolute((*one)(job_));
-    if (const auto* list = std::get_if<std::vector<std::string>& (*)(JobSpec&)>(&slot)) {
-      for (std::string& path : (*list)(job_)) absolute(path);
+  Result<FileToSend> file_to_send(const std::string& path) const {
+    constexpr std::string_view kElsewhere =
+        "copy it to the daemon's host, and name it by its path there, which begins with /";
+    if (std::filesystem::is_directory(path)) {
+      return invalid_argument(fmt::format(
+          "{} is a folder of this host, and only files travel with a job; {}", path, kElsewhere));
     }
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(path, error);
+    if (!error && bytes > kContentBytesMax) {
+      return invalid_argument(
+          fmt::format("{} has {}, and a file that travels with a job has at most {}; {}", path,
+                      byte_count(bytes), byte_count(kContentBytesMax), kElsewhere));
+    }
+    const auto content = model::read_file(path, kContentBytesMax);
+    if (!content) return content.error();
+    const std::string name = std::filesystem::path(path).filename().string();
+    if (!is_file_name(name)) return invalid_argument(in_quotes(path) + " is no name of a file");
+    return FileToSend{
+        .path = path,
+        .reference = {.sha256 = sha256_hex(std::as_bytes(std::span(*content))), .name = name},
+        .bytes = content->size()};
   }
 
   std::string origin_;
-  PathsOf paths_of_;
+  std::vector<FileToSend>* to_send_;
   JobSpec& job_;
   std::filesystem::path folder_;
   std::string override_{};                       // Empty while the file is read.
@@ -413,43 +451,64 @@ class Reader {
 };
 
 Result<JobSpec> read_job(std::string_view text, const std::string& origin,
-                         std::span<const std::string> overrides, PathsOf paths_of) {
+                         std::span<const std::string> overrides, std::vector<FileToSend>* to_send) {
   JobSpec job;
-  Reader reader(origin, paths_of, job);
+  Reader reader(origin, to_send, job);
   if (Status status = reader.read_file_text(text); !status) return status.error();
   for (const std::string& override_text : overrides) {
     if (Status status = reader.read_override(override_text); !status) return status.error();
   }
   if (Status status = reader.finish_rewards(); !status) return status.error();
   if (Finding fault = find_fault(job)) return reader.locate(*fault);
-  if (Finding fault = find_relative_path(job)) return reader.locate(*fault);
+  if (Status status = reader.finish_paths(); !status) return status.error();
   return job;
 }
 
-}  // namespace
-
-Result<JobSpec> parse_job(std::string_view text, const std::string& origin,
-                          std::span<const std::string> overrides, PathsOf paths_of) {
-  auto job = read_job(text, origin, overrides, paths_of);
-  if (job) return job;
-  // Keys and values may hold line breaks, a message may not.
-  Error error = job.error();
+// Keys and values may hold line breaks, a message may not.
+Error in_one_line(Error error) {
   for (char& c : error.message) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
   return error;
 }
 
-Result<JobSpec> load_job(const std::string& path, std::span<const std::string> overrides,
-                         PathsOf paths_of) {
+}  // namespace
+
+Result<JobSpec> parse_job(std::string_view text, const std::string& origin,
+                          std::span<const std::string> overrides) {
+  auto job = read_job(text, origin, overrides, nullptr);
+  if (!job) return in_one_line(job.error());
+  return job;
+}
+
+Result<JobSpec> load_job(const std::string& path, std::span<const std::string> overrides) {
   const auto text = model::read_file(path, kJobFileBytesMax);
   if (!text) return text.error();
-  return parse_job(*text, path, overrides, paths_of);
+  return parse_job(*text, path, overrides);
+}
+
+Result<JobToSend> load_job_to_send(const std::string& path,
+                                   std::span<const std::string> overrides) {
+  const auto text = model::read_file(path, kJobFileBytesMax);
+  if (!text) return text.error();
+  JobToSend sent;
+  auto job = read_job(*text, path, overrides, &sent.files);
+  if (!job) return in_one_line(job.error());
+  sent.job = std::move(*job);
+  return sent;
 }
 
 Status check_paths(const JobSpec& job) {
-  if (Finding fault = find_relative_path(job)) return invalid_argument(fault->message);
-  return ok();
+  JobSpec copy = job;  // Its paths may be written to.
+  Status status = ok();
+  for_each_path(copy, [&status](std::string_view key, const std::string& path) {
+    if (!status || path.front() == '/' || parse_reference(path)) return;
+    status = invalid_argument(
+        fmt::format("{} is {}, and a daemon's files are named by paths that begin with /; files of "
+                    "the user's own are sent ahead of their job",
+                    key, in_quotes(path)));
+  });
+  return status;
 }
 
 Status validate(const JobSpec& job) {

@@ -6,29 +6,42 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "cluster/jobs/job_paths.h"
 #include "schemas/job.h"
 #include "schemas/result.h"
 
 namespace troupe::cluster {
 
-// Whose files the job's paths are. The head's are absolute: relative to what, it could not tell.
-enum class PathsOf : uint8_t { kThisHost, kHead };
-
 // Reads `text`, which came from the file `origin`, and then applies `overrides` of the form
 // "table.key=value" (strings need no quotes). Relative paths, also those in overrides, are taken
-// relative to the folder of `origin` and become absolute; of PathsOf::kHead they are refused, but
-// for files of rewards, which travel with the job. kInvalidArgument with "origin:line: ..." for
-// what is not TOML, a key that does not exist (naming the nearest one, or ours for a peer's name),
-// a wrong type, a value out of range and a combination that is not a job.
+// relative to the folder of `origin` and become absolute. kInvalidArgument with "origin:line: ..."
+// for what is not TOML, a key that does not exist (naming the nearest one, or ours for a peer's
+// name), a wrong type, a value out of range and a combination that is not a job.
 Result<JobSpec> parse_job(std::string_view text, const std::string& origin,
-                          std::span<const std::string> overrides = {},
-                          PathsOf paths_of = PathsOf::kThisHost);
+                          std::span<const std::string> overrides = {});
 
-Result<JobSpec> load_job(const std::string& path, std::span<const std::string> overrides = {},
-                         PathsOf paths_of = PathsOf::kThisHost);
+Result<JobSpec> load_job(const std::string& path, std::span<const std::string> overrides = {});
 
-// kInvalidArgument for a path of the job that is relative.
+// A file of this host that a job names by what is in it.
+struct FileToSend {
+  std::string path{};
+  ContentReference reference{};
+  uint64_t bytes = 0;
+};
+struct JobToSend {
+  JobSpec job{};
+  std::vector<FileToSend> files{};  // Each once.
+};
+
+// The same, for a daemon of another host. Absolute paths are that host's. Relative ones are files
+// of this host, which are read and are to be sent ahead of the job; kInvalidArgument for one that
+// cannot be read, is a folder or has more than kContentBytesMax.
+Result<JobToSend> load_job_to_send(const std::string& path,
+                                   std::span<const std::string> overrides = {});
+
+// kInvalidArgument for a path of the job that is neither absolute nor names content.
 Status check_paths(const JobSpec& job);
 
 // What parse_job checks after reading: kInvalidArgument, naming the keys, unless this version can

@@ -96,7 +96,7 @@ for user in alice bob olga; do
 done
 start_head() {
   start a "$work/head.log" "$trouped" --home /root/troupe --server /root/door \
-    --listen 0.0.0.0:7733 --slots 1
+    --listen 0.0.0.0:7733 --slots 1 --allow-path /root/data
   head_process=$started
 }
 start_node() {  # NAME [PORT]

@@ -5,125 +5,64 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 
 #include "cluster/keys/curve_socket.h"
 #include "cluster/keys/keys_folder.h"
 #include "schemas/control_codec.h"
-#include "tests/support/short_job.h"
+#include "tests/support/network_head.h"
 
 namespace troupe {
 namespace {
 
 using nlohmann::json;
 using tests::Ended;
+using tests::NetworkHead;
 using tests::Process;
-using tests::ShortJob;
 
 constexpr int kEndless = 100'000;  // Steps.
 
-class NetworkHead {
- public:
-  NetworkHead() {
-    REQUIRE(keys({"init"}).exit_code == 0);
-    for (const char* name : {"alice", "bob"}) REQUIRE(keys({"user", name}).exit_code == 0);
-    REQUIRE(keys({"user", "olga", "--operator"}).exit_code == 0);
-    REQUIRE(keys({"node", "gpu-7"}).exit_code == 0);
-    start("127.0.0.1:0");
-  }
+std::vector<std::string> submission(const NetworkHead& head, const std::string& request_id,
+                                    int seed, int steps = 2) {
+  return {"submit",
+          head.job().job(),
+          "--json",
+          "--request-id",
+          request_id,
+          "--set",
+          "seed=" + std::to_string(seed),
+          "--set",
+          "grpo.steps=" + std::to_string(steps)};
+}
 
-  void start(const std::string& address) {
-    daemon_.emplace(tests::Invocation{
-        .arguments = {"--home", job_.file("daemon"), "--server", job_.file("door"), "--listen",
-                      address, "--listen-nodes", "127.0.0.1:0", "--keys", job_.file("keys")},
-        .name = "trouped"});
-    REQUIRE(daemon_->says(", jobs in"));
-    const std::string said = daemon_->error();
-    const size_t begin = said.find(" and ") + 5;
-    address_ = said.substr(begin, said.find(", jobs in") - begin);
-  }
-
-  Ended keys(std::vector<std::string> words) const {
-    words.insert(words.begin(), "keys");
-    words.insert(words.end(), {"--keys", job_.file("keys")});
-    return tests::troupe({.arguments = words, .folder = job_.folder()});
-  }
-  std::string key_path(const std::string& name) const { return job_.file(name + ".key"); }
-
-  std::vector<std::string> with_key(const std::string& name, std::vector<std::string> words) const {
-    words.insert(words.end(), {"--server", address_, "--key", key_path(name)});
-    return words;
-  }
-  Ended as(const std::string& name, const std::vector<std::string>& words) const {
-    return tests::troupe(with_key(name, words));
-  }
-  Ended here(std::vector<std::string> words) const {
-    words.insert(words.end(), {"--server", job_.file("door")});
-    return tests::troupe(words);
-  }
-
-  std::vector<std::string> submission(const std::string& request_id, int seed,
-                                      int steps = 2) const {
-    return {"submit",
-            job_.job(),
-            "--json",
-            "--request-id",
-            request_id,
-            "--set",
-            "data.train=" + job_.file("data/train.jsonl"),
-            "--set",
-            "data.cold_start=[\"" + job_.file("data/cold_start_clean.jsonl") + "\",\"" +
-                job_.file("data/cold_start_noisy.jsonl") + "\"]",
-            "--set",
-            "data.held_out=" + job_.file("data/held_out.jsonl"),
-            "--set",
-            "seed=" + std::to_string(seed),
-            "--set",
-            "grpo.steps=" + std::to_string(steps)};
-  }
-  static int id_of(const Ended& submitted) {
-    REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.error);
-    return json::parse(submitted.out)["id"];
-  }
-  // Ids and owners.
-  static std::set<std::pair<int, std::string>> listed(const Ended& jobs) {
-    REQUIRE_MESSAGE(jobs.exit_code == 0, jobs.error);
-    std::set<std::pair<int, std::string>> all;
-    for (const auto& one : json::parse(jobs.out)) all.emplace(one["id"], one["owner"]);
-    return all;
-  }
-
-  const ShortJob& job() const { return job_; }
-  Process& daemon() { return *daemon_; }
-  const std::string& address() const { return address_; }
-
- private:
-  ShortJob job_{};
-  std::optional<Process> daemon_{};
-  std::string address_{};
-};
+// Ids and owners.
+std::set<std::pair<int, std::string>> listed(const Ended& jobs) {
+  REQUIRE_MESSAGE(jobs.exit_code == 0, jobs.error);
+  std::set<std::pair<int, std::string>> all;
+  for (const auto& one : json::parse(jobs.out)) all.emplace(one["id"], one["owner"]);
+  return all;
+}
 
 TEST_CASE("network users: each has own jobs, the operator all, also after a kill of the head") {
   NetworkHead head;
   // One name of a request is one job of each owner.
-  const int of_alice = head.id_of(head.as("alice", head.submission("first", 1)));
-  const int of_bob = head.id_of(head.as("bob", head.submission("first", 2, kEndless)));
-  const int of_olga = head.id_of(head.as("olga", head.submission("first", 3, kEndless)));
-  const int of_here = head.id_of(head.here(head.submission("first", 4)));
+  const int of_alice = head.id_of(head.as("alice", submission(head, "first", 1)));
+  const int of_bob = head.id_of(head.as("bob", submission(head, "first", 2, kEndless)));
+  const int of_olga = head.id_of(head.as("olga", submission(head, "first", 3, kEndless)));
+  const int of_here = head.id_of(head.here(submission(head, "first", 4)));
   CHECK(std::set<int>{of_alice, of_bob, of_olga, of_here}.size() == 4);
-  CHECK(head.id_of(head.as("alice", head.submission("first", 1))) == of_alice);
-  CHECK(head.id_of(head.here(head.submission("first", 4))) == of_here);
+  CHECK(head.id_of(head.as("alice", submission(head, "first", 1))) == of_alice);
+  CHECK(head.id_of(head.here(submission(head, "first", 4))) == of_here);
 
   const std::set<std::pair<int, std::string>> all = {
       {of_alice, "alice"}, {of_bob, "bob"}, {of_olga, "olga"}, {of_here, ""}};
   const std::string alices = std::to_string(of_alice);
   const auto check_who_sees_what = [&] {
     using Listed = std::set<std::pair<int, std::string>>;
-    CHECK(head.listed(head.as("alice", {"jobs", "--json"})) == Listed{{of_alice, "alice"}});
-    CHECK(head.listed(head.as("bob", {"jobs", "--json"})) == Listed{{of_bob, "bob"}});
-    CHECK(head.listed(head.as("olga", {"jobs", "--json"})) == all);
-    CHECK(head.listed(head.here({"jobs", "--json"})) == all);
+    CHECK(listed(head.as("alice", {"jobs", "--json"})) == Listed{{of_alice, "alice"}});
+    CHECK(listed(head.as("bob", {"jobs", "--json"})) == Listed{{of_bob, "bob"}});
+    CHECK(listed(head.as("olga", {"jobs", "--json"})) == all);
+    CHECK(listed(head.here({"jobs", "--json"})) == all);
     // Another's job is answered like one that there is not.
     for (const std::string verb : {"show", "cancel", "pause", "resume", "logs", "watch"}) {
       const Ended others = head.as("bob", {verb, alices});
@@ -146,7 +85,7 @@ TEST_CASE("network users: each has own jobs, the operator all, also after a kill
   CHECK(head.daemon().wait().exit_code == -1);
   head.start(head.address());  // The port is free again at once.
   check_who_sees_what();
-  CHECK(head.id_of(head.as("alice", head.submission("first", 1))) == of_alice);
+  CHECK(head.id_of(head.as("alice", submission(head, "first", 1))) == of_alice);
 
   // The operator may change everybody's; the owner watches to the end.
   CHECK(head.as("olga", {"cancel", std::to_string(of_bob)}).exit_code == 0);
@@ -163,7 +102,7 @@ TEST_CASE("network users: each has own jobs, the operator all, also after a kill
 
 TEST_CASE("network users: a key that is revoked while the head runs is refused at once") {
   NetworkHead head;
-  const int id = head.id_of(head.as("alice", head.submission("long", 1, kEndless)));
+  const int id = head.id_of(head.as("alice", submission(head, "long", 1, kEndless)));
   Process watching({.arguments = head.with_key("alice", {"watch", std::to_string(id)})});
   CHECK(watching.waits_for([&] { return head.as("bob", {"jobs"}).exit_code == 0; },
                            std::chrono::minutes(1)));

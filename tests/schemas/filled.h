@@ -349,6 +349,7 @@ inline JobRecord filled_job_record() {
       .checkpoint = "checkpoint",
       .owner = "owner",
       .nodes = {"a", "", "b"},
+      .is_confined = true,
   };
 }
 
@@ -739,6 +740,16 @@ inline HostSummary filled_host_summary() {
   };
 }
 
+inline ContentFile filled_content_file() {
+  return {.sha256 = "sha256", .name = "name", .bytes = 3};
+}
+
+inline OfferContent filled_offer_content() { return {.files = {filled_content_file(), {}}}; }
+
+inline SendContent filled_send_content() {
+  return {.file = filled_content_file(), .offset = 2, .bytes = {std::byte{3}, std::byte{4}}};
+}
+
 inline ControlReply filled_control_reply() {
   return {
       .error = filled_error(),
@@ -748,6 +759,7 @@ inline ControlReply filled_control_reply() {
       .next = 5,
       .server = filled_server_facts(),
       .hosts = {filled_host_summary(), HostSummary{}},
+      .lacking = {"lacking 1", ""},
   };
 }
 
@@ -982,7 +994,7 @@ inline bool same(const JobRecord& a, const JobRecord& b) {
          a.arithmetic_id == b.arithmetic_id && a.home == b.home && a.state == b.state &&
          a.message == b.message && a.steps_done == b.steps_done &&
          a.weights_sha256 == b.weights_sha256 && a.checkpoint == b.checkpoint &&
-         a.owner == b.owner && a.nodes == b.nodes;
+         a.owner == b.owner && a.nodes == b.nodes && a.is_confined == b.is_confined;
 }
 
 inline bool same(const RoundRecord& a, const RoundRecord& b) {
@@ -1189,10 +1201,21 @@ inline bool same(const ServerFacts& a, const ServerFacts& b) {
   return a.protocol == b.protocol && a.name == b.name && a.is_operator == b.is_operator;
 }
 
+inline bool same(const ContentFile& a, const ContentFile& b) {
+  return a.sha256 == b.sha256 && a.name == b.name && a.bytes == b.bytes;
+}
+
+inline bool same(const OfferContent& a, const OfferContent& b) { return same(a.files, b.files); }
+
+inline bool same(const SendContent& a, const SendContent& b) {
+  return same(a.file, b.file) && a.offset == b.offset && a.bytes == b.bytes;
+}
+
 inline bool same(const ControlReply& a, const ControlReply& b) {
   return same(a.error, b.error) && same(a.jobs, b.jobs) && a.lines == b.lines &&
          a.events == b.events && a.next == b.next && a.server.has_value() == b.server.has_value() &&
-         (!a.server || same(*a.server, *b.server)) && same(a.hosts, b.hosts);
+         (!a.server || same(*a.server, *b.server)) && same(a.hosts, b.hosts) &&
+         a.lacking == b.lacking;
 }
 
 inline bool same(const RunStarted& a, const RunStarted& b) {
@@ -1257,10 +1280,12 @@ inline std::vector<FromWorker> filled_from_worker() {
 }
 
 inline std::vector<ControlRequest> filled_control_requests() {
-  return {filled_submit_job(), filled_list_jobs(),  filled_show_job(),  filled_job_logs(),
-          filled_watch_job(),  filled_cancel_job(), filled_pause_job(), filled_resume_job(),
-          ShowServer{},        filled_follow_job(), WhyJob{2},          ListHosts{},
-          DrainHost{"host"},   UndrainHost{"host"}};
+  return {filled_submit_job(),  filled_list_jobs(),  filled_show_job(),
+          filled_job_logs(),    filled_watch_job(),  filled_cancel_job(),
+          filled_pause_job(),   filled_resume_job(), ShowServer{},
+          filled_follow_job(),  WhyJob{2},           ListHosts{},
+          DrainHost{"host"},    UndrainHost{"host"}, filled_offer_content(),
+          filled_send_content()};
 }
 
 inline std::vector<RunEvent> filled_run_events() {

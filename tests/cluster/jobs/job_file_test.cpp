@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <vector>
 
 #include "cluster/jobs/job_keys.h"
 #include "cluster/jobs/specification.h"
 #include "model/formats/file.h"
+#include "schemas/hash.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
 namespace troupe::cluster {
@@ -111,6 +114,45 @@ TEST_CASE("job_file: relative paths are relative to the file") {
   CHECK(job.data.cold_start == std::vector<std::string>{"/jobs/data/cold_start.jsonl"});
   CHECK(job.data.held_out == "/abs/held_out.jsonl");
   CHECK(parsed(kSmall, {"data.train=../x.jsonl"}).data.train == "/x.jsonl");
+}
+
+TEST_CASE("job_file: for another host relative paths are files to send, by what is in them") {
+  const tests::TempDir dir;
+  std::filesystem::create_directory(dir.file("data"));
+  tests::write_text(dir.file("data/train.jsonl"), "train\n");
+  tests::write_text(dir.file("part.csv"), "part\n");
+  tests::write_text(dir.file("a.toml"), kSmall);
+  const auto load = [&](const std::vector<std::string>& set) {
+    return load_job_to_send(dir.file("a.toml"), set);
+  };
+  const auto read = load({"data.train=data/train.jsonl", "data.held_out=/abs/held_out.jsonl",
+                          "data.cold_start=[\"part.csv\", \"./part.csv\"]"});
+  REQUIRE_MESSAGE(read, read.error().message);
+  const std::string text = "train\n";
+  const std::string digest = sha256_hex(std::as_bytes(std::span(text)));
+  CHECK(read->job.data.train == "sha256:" + digest + "/train.jsonl");
+  CHECK(read->job.data.held_out == "/abs/held_out.jsonl");
+  REQUIRE(read->files.size() == 2);
+  CHECK(read->files[0].path == dir.file("data/train.jsonl"));
+  CHECK(read->files[0].bytes == 6);
+  CHECK(read->job.data.cold_start == std::vector(2, text_of(read->files[1].reference)));
+  CHECK(check_paths(read->job));
+  CHECK(content_of(read->job).size() == 2);
+  // Where a file lies does not count.
+  auto here = load_job(dir.file("a.toml"), {});
+  auto there = read->job;
+  there.data = here->data;
+  CHECK(specification_hash(there) == specification_hash(*here));
+  const auto error = [&](const std::string& set) { return load({set}).error().message; };
+  CHECK(error("data.train=none").find("--set data.train=none: data.train: cannot read ") == 0);
+  CHECK(error("policy.model=data").find("is a folder of this host") != std::string::npos);
+  JobSpec job;
+  job.data.train = "sha256:" + digest.substr(1) + "/train.jsonl";
+  CHECK_FALSE(check_paths(job));
+  for (const std::string bad : {"", "/", "/..", "/a/b", "/a\n"}) {
+    CHECK_FALSE(parse_reference("sha256:" + digest + bad));
+  }
+  CHECK_FALSE(parse_reference("sha256:" + std::string(64, 'A') + "/a"));
 }
 
 TEST_CASE("job_file: rewards are in byte order of their names, however they were written") {
