@@ -210,7 +210,7 @@ Status FileMover::fetch_all(uint64_t job, Lane& lane, const std::vector<FileMove
     uint64_t promised = 0;
     for (const auto& [other, of] : lanes_) promised += other == job ? 0 : of.promised_bytes;
     const std::string what =
-        fmt::format("job {}, {} and what goes with it,", job, largest->at_head);
+        fmt::format("what job {} reads there, {} the largest of it,", job, largest->at_head);
     if (Status room = check_room(largest->here, lacking, whose_, what, promised); !room) {
       return room;
     }

@@ -1,0 +1,240 @@
+#!/usr/bin/env bash
+# Files between three hosts on this machine that share nothing but a network: a user's, whose data
+# travel with a job; a head's; and a node's, which has neither the data nor the model. Disks that are
+# small, and disks that are taken away. Every job ends with the weights that `troupe run` gives on
+# one host.
+#
+#   tests/e2e/files_tour.sh TROUPE
+#
+# Exit code 0: all of it held; 77: this system lets nobody make networks of their own, so nothing was
+# tried.
+set -euo pipefail
+
+troupe=$(realpath "$1")
+here=$(realpath "$(dirname "$0")")
+if [ -z "${TROUPE_TOUR_INSIDE:-}" ]; then
+  new=(unshare --net --mount)
+  [ "$(id -u)" = 0 ] || new=(unshare --user --map-root-user --net --mount)
+  if ! "${new[@]}" ip link add tour0 type bridge 2>/dev/null; then
+    echo "files_tour: networks of our own cannot be made here; not tried" >&2
+    exit 77
+  fi
+  TROUPE_TOUR_INSIDE=1 exec "${new[@]}" bash "$0" "$troupe"
+fi
+
+trouped=$(dirname "$troupe")/trouped
+. "$here/hosts.sh"
+work=$(mktemp -d)
+begun=$SECONDS
+
+fail() {
+  echo "files_tour: $*" >&2
+  for log in "$work"/*.log; do
+    echo "--- $log" >&2
+    tail -n 15 "$log" >&2
+  done
+  echo "--- the newest job" >&2
+  on a bash -c 'cd /root/troupe/jobs && cd "$(ls -t | head -n 1)" && tail -n 20 log.txt' >&2 || true
+  exit 1
+}
+say() { echo "[$((SECONDS - begun)) s] $*"; }
+end_all() {
+  local all
+  all=$(jobs -p)
+  # shellcheck disable=SC2086
+  [ -z "$all" ] || kill -9 $all 2>/dev/null || true
+  rm -rf "$work"
+}
+trap end_all EXIT
+wait_for() {  # SECONDS WHAT COMMAND...
+  local until=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $until ] || fail "did not happen: $what"
+    sleep 0.1
+  done
+}
+json_of() { python3 -c "import json, sys
+it = json.loads(sys.stdin.read().splitlines()[-1])
+print($1)"; }
+
+# ---- Hosts, a user's job and data, a model of the head's.
+
+make_hosts a b u
+head=$(address_of a):7733
+on u "$troupe" make-data arithmetic --out /root/mine/data --train 200 --cold-start-clean 200 \
+  --cold-start-noisy 100 --held-out 20 >"$work/data.log"
+job_text() {  # POLICY SFT_STEPS GRPO_STEPS
+  cat <<JOB
+name = "files"
+seed = 1
+[policy]
+$1
+[data]
+train = "data/train.jsonl"
+cold_start = ["data/cold_start_clean.jsonl", "data/cold_start_noisy.jsonl"]
+held_out = "data/held_out.jsonl"
+template = "plain"
+max_prompt_tokens = 16
+[sft]
+steps = $2
+batch_tokens = 400
+learning_rate = 3e-3
+[grpo]
+steps = $3
+prompts_per_round = 4
+group_size = 4
+kl_coef = 0.01
+[rollout]
+max_response_tokens = 16
+cache_mb = 16
+[learner]
+microbatch_tokens = 128
+[rewards]
+accuracy = { verifier = "math", weight = 1.0 }
+format = { verifier = "r1_format", weight = 0.1 }
+[schedule]
+checkpoint_every_steps = 4
+[eval]
+every_steps = 0
+problems = 0
+JOB
+}
+job_text 'config = "tiny-moe"' 4 60 | on u bash -c 'cat >/root/mine/long.toml'
+job_text 'config = "small-moe"' 1 0 >"$work/seed.toml"
+job_text 'model = "/root/models/small"' 1 1 | on u bash -c 'cat >/root/mine/model.toml'
+
+# What one host alone makes of them: the head's, which gets the data for as long as that takes.
+on u tar -C /root/mine -c data long.toml model.toml | on a bash -c 'mkdir /root/alone && tar -C /root/alone -x'
+on a bash -c 'cat >/root/alone/seed.toml' <"$work/seed.toml"
+alone() { on a "$troupe" run "/root/alone/$1.toml" --home "/root/alone/$1" --json 2>"$work/alone.log"; }
+alone seed >"$work/seed.json" || fail "the job that makes a model"
+on a bash -c 'mkdir -p /root/models && cp -r /root/alone/seed/checkpoints/step_1 /root/models/small &&
+  rm -rf /root/models/small/recovery'
+expected_long=$(alone long | json_of 'it["weights_sha256"]') || fail "the job alone"
+expected_model=$(alone model | json_of 'it["weights_sha256"]') || fail "the job with a model alone"
+on a rm -rf /root/alone
+say "alone: ${expected_long:0:12}, with a model of $(on a du -sm /root/models/small | cut -f1) MB ${expected_model:0:12}"
+
+on a "$troupe" keys init >/dev/null
+on a "$troupe" keys node b --out /root/b.key >/dev/null
+on a cat /root/b.key | on b bash -c 'umask 077; cat >/root/node.key'
+for user in alice olga; do
+  role=$([ $user = olga ] && echo --operator || true)
+  # shellcheck disable=SC2086
+  on a "$troupe" keys user $user --out /root/$user.key $role >/dev/null
+  on a cat /root/$user.key | on u bash -c "umask 077; cat >/root/$user.key"
+done
+start_head() {
+  start a "$work/head.log" "$trouped" --home /root/troupe --server /root/door \
+    --listen 0.0.0.0:7733 --slots 1 --allow-path /root/models
+  head_process=$started
+}
+node_home=/root/troupe
+start_node() {
+  start b "$work/b.log" "$trouped" --join "$(address_of a):7734" --key /root/node.key \
+    --home $node_home --slots 2
+  node_process=$started
+}
+workers_of_node() { pgrep --ns "${host_keeper[b]}" --nslist mnt -f '^troupe worker' || true; }
+end_node() {
+  kill -9 "$node_process" 2>/dev/null || true
+  # shellcheck disable=SC2046
+  kill -9 $(workers_of_node) 2>/dev/null || true
+}
+as() {  # USER COMMAND...
+  local user=$1
+  shift
+  on u "$troupe" "$@" --server "$head" --key "/root/$user.key"
+}
+hosts_up() { as olga nodes --json | json_of 'sum(1 for host in it if host["state"] == "up")'; }
+node_is_up() { [ "$(hosts_up)" = "$1" ]; }
+show() { as alice show "$1" --json | json_of "it[\"$2\"]"; }
+has_steps() { [ "$(show "$1" steps_done)" -ge "$2" ]; }
+has_ended() { [ "$(show "$1" state)" = finished ]; }
+ends_as() {  # ID WEIGHTS SECONDS
+  wait_for "$3" "job $1 ends" has_ended "$1"
+  [ "$(show "$1" weights_sha256)" = "$2" ] || fail "job $1 has other weights than alone"
+}
+# Its id; what it says to people is in $work/said.
+submit() { as alice submit "/root/mine/$1.toml" --json 2>"$work/said" | json_of 'it["id"]'; }
+
+start_head
+start_node
+wait_for 20 "the node joins" node_is_up 2
+# All of a job runs on the node, which has nothing of it.
+as olga drain head >/dev/null
+
+# ---- Data travel with a job; the head is killed right behind its answer.
+
+first=$(submit long)
+kill -9 "$head_process"
+grep -q 'sent 4 of 4 files of this host' "$work/said" || fail "data did not travel: $(cat "$work/said")"
+start_head
+wait_for 20 "the head is back" has_steps "$first" 0
+as olga drain head >/dev/null
+wait_for 60 "job $first has begun" has_steps "$first" 12
+again=$(submit long)
+grep -q 'sent 0 of 4 files of this host, 0 bytes' "$work/said" || fail "sent again: $(cat "$work/said")"
+as alice cancel "$again" >/dev/null
+say "a job's data travel once: $(cat "$work/said")"
+
+# ---- The node's disk is taken away, with its parts of recovery points.
+
+has_point() { on b bash -c "ls $node_home/jobs/$first/checkpoints" | grep -q .; }
+wait_for 30 "a part of a point is on the node" has_point
+end_node
+on b rm -rf "$node_home"
+before=$(show "$first" steps_done)
+start_node
+wait_for 60 "job $first goes on from the copy" has_steps "$first" $((before + 4))
+say "a disk was taken away at step $before: the job goes on"
+
+# ---- The head's folder lacks a part of the newest point, which it had.
+
+kill -9 "$head_process"
+newest=$(on a bash -c "ls -t /root/troupe/jobs/$first/checkpoints/*/manifest.json | head -n 1")
+on a bash -c "rm $(dirname "$newest")/recovery/part_*.safetensors"
+start_head
+wait_for 20 "the head is back" has_steps "$first" 0
+as olga drain head >/dev/null
+ends_as "$first" "$expected_long" 120
+as alice logs "$first" | grep -q 'recovery point .* is not used' || fail "nothing is said of it"
+say "the head's newest point lost its parts: the weights of one host"
+
+# ---- A model comes to the host that has not got it, once.
+
+bytes_in() { on b awk '$1 == "eth0:" { print $2 }' /proc/net/dev; }
+model_bytes=$(on a du -sb /root/models/small | cut -f1)
+with_model() {
+  local before job
+  before=$(bytes_in)
+  job=$(submit model)
+  ends_as "$job" "$expected_model" 120
+  came=$(($(bytes_in) - before))
+}
+with_model
+first_came=$came
+with_model
+say "a model of $model_bytes bytes: $first_came bytes came for the first job, $came for the second"
+# Versions, rounds and heartbeats come too, for both jobs alike.
+[ $((first_came - came)) -le $((model_bytes * 105 / 100)) ] || fail "more came than the model"
+[ $((first_came - came)) -ge $((model_bytes * 95 / 100)) ] || fail "the model came more than once"
+
+# ---- There is no room for it.
+
+as alice submit /root/mine/model.toml --set policy.model=/etc >"$work/refused" 2>&1 &&
+  fail "a user names /etc"
+grep -q 'it allows what lies in /root/models' "$work/refused" || fail "$(cat "$work/refused")"
+end_node
+on b bash -c 'mkdir /root/small && mount -t tmpfs -o size=8m none /root/small'
+node_home=/root/small/troupe
+start_node
+wait_for 60 "the node with a small disk joins" node_is_up 1
+waiting=$(submit model)
+says_room() { as alice logs "$waiting" | grep -q 'waits: node b has .* free at .* needs 2[0-9]\.. MB'; }
+wait_for 60 "what it waits for is said" says_room
+say "$(as alice logs "$waiting" | grep -o 'worker 0 waits: node b has.*')"
+on b mount -o remount,size=1g /root/small
+ends_as "$waiting" "$expected_model" 120
+say "done"
