@@ -47,6 +47,8 @@ struct NodeHello {
   address @4 :Text;  # Under which others are to reach it; empty: as the head sees it.
   headAddress @5 :Text;  # Under which it reaches the head.
   facts @6 :HostFacts;
+  sharedHome @7 :Text;  # The head's folder where this host sees it too; empty: it does not.
+  canary @8 :Text;  # What it has written there as a proof.
 }
 
 struct NodeProcesses {

@@ -72,6 +72,10 @@ struct NodeHello {
   std::string address{};          // Under which others are to reach it; empty: as the head sees it.
   std::string head_address{};     // Under which it reaches the head.
   HostFacts facts{};
+  // The head's folder where this host sees it too, and what it has written there as a proof; empty:
+  // it has no folder in common with the head.
+  std::string shared_home{};
+  std::string canary{};
 };
 
 struct NodeProcesses {

@@ -75,6 +75,8 @@ void to_wire(wire::NodeHello::Builder to, const NodeHello& from) {
   to.setAddress(wire::to_text(from.address, kNameBytesMax));
   to.setHeadAddress(wire::to_text(from.head_address, kNameBytesMax));
   to_wire(to.initFacts(), from.facts);
+  to.setSharedHome(wire::to_text(from.shared_home, kNameBytesMax));
+  to.setCanary(wire::to_text(from.canary, kNameBytesMax));
 }
 
 NodeHello from_wire(wire::NodeHello::Reader from, FieldReader& fields) {
@@ -86,6 +88,8 @@ NodeHello from_wire(wire::NodeHello::Reader from, FieldReader& fields) {
       .address = fields.text(from.getAddress(), kNameBytesMax, "address"),
       .head_address = fields.text(from.getHeadAddress(), kNameBytesMax, "head_address"),
       .facts = from_wire(from.getFacts(), fields),
+      .shared_home = fields.text(from.getSharedHome(), kNameBytesMax, "shared_home"),
+      .canary = fields.text(from.getCanary(), kNameBytesMax, "canary"),
   };
 }
 

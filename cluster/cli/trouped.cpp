@@ -24,9 +24,9 @@ std::string default_home() {
 
 Status serve(DaemonOptions options, const NodeDaemonOptions& node, const std::string& listen,
              const std::string& listen_nodes, const std::vector<std::string>& trusted_verifiers) {
-  if (!node.key_file.empty() || !node.address.empty()) {
+  if (!node.key_file.empty() || !node.address.empty() || !node.shared_home.empty()) {
     return invalid_argument(
-        "--key and --address are of a host that joins: say --join HOST:PORT too");
+        "--key, --address and --shared-home are of a host that joins: say --join HOST:PORT too");
   }
   auto trusted = read_trusted_verifiers(trusted_verifiers);
   if (!trusted) return trusted.error();
@@ -121,6 +121,10 @@ int run_trouped(int argc, char** argv) {
   program.add_option("--key", node.key_file, "This node's key, from troupe keys node NAME");
   program.add_option("--address", node.address,
                      "Under which other hosts reach this one; default: as the head sees it");
+  program.add_option("--shared-home", node.shared_home,
+                     "The head's --home, where this host has it too, under the same path: then "
+                     "jobs' files are not moved, and points have one copy, there. It is tried when "
+                     "this host joins");
   program.add_option("--slots", node.slots,
                      "Workers with a device that this host takes at a time; default: its cores");
   std::vector<std::string> trusted_verifiers;

@@ -19,6 +19,7 @@
 #include "cluster/daemon/process_host.h"
 #include "cluster/nodes/cluster_host.h"
 #include "cluster/nodes/inventory.h"
+#include "cluster/nodes/shared_home.h"
 #include "schemas/check.h"
 #include "schemas/records_codec.h"
 
@@ -123,7 +124,8 @@ Head::~Head() = default;
 Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
                                          std::unique_ptr<actors::ReplayStore> store,
                                          Options options) {
-  const std::string credentials = options.folder + "/credentials";
+  const std::string folder = options.folder;
+  const std::string credentials = folder + "/credentials";
   const auto nodes_address = options.nodes_address;
   const auto keys = options.keys;
   if (Status made = make_credentials(credentials); !made) return made.error();
@@ -167,11 +169,15 @@ Result<std::unique_ptr<Head>> Head::open(const kernels::Backend& backend,
   if (nodes_address) {
     auto build = build_of_program();
     if (!build) return build.error();
+    const auto find_unshared = [folder](const std::string& node, const NodeHello& hello) {
+      return answer_canary(folder, node, hello);
+    };
     Status opened = head.host.open({.address = *nodes_address,
                                     .ring = keys,
                                     .roster = {.build = *build,
                                                .arithmetic_id = backend.arithmetic_id,
-                                               .first_session = random_session()}},
+                                               .first_session = random_session(),
+                                               .find_unshared = find_unshared}},
                                    head.system, head.hub, watcher_for(head.scheduler));
     if (!opened) return opened.error();
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cluster/nodes/file_service.h"
 #include "schemas/hash.h"
 #include "schemas/overloaded.h"
 #include "schemas/work_codec.h"
@@ -54,7 +55,9 @@ std::string JobBorder::at_head(const std::string& here) const {
 std::string JobBorder::team_address(const std::string& at_head) const {
   if (at_head.compare(0, kIpc.size(), kIpc) != 0) return at_head;
   std::string folder = places_.home_here + "/team";
-  if (folder.size() > kSocketFolderMax) folder = "/tmp/troupe-team-" + short_name_of(folder);
+  // In a folder of several hosts a socket would be everybody's, and no host's.
+  if (folder.size() > kSocketFolderMax || places_.is_shared)
+    folder = "/tmp/troupe-team-" + short_name_of(folder);
   return std::string(kIpc) + folder;
 }
 
@@ -74,7 +77,8 @@ Result<Crossing> JobBorder::to_worker(const Envelope& envelope) {
                    std::string& model = lease.job.policy.model;
                    if (!model.empty()) {
                      std::string place = here(model);
-                     if (place == model) {
+                     const bool is_in_home = is_below(model, places_.home_at_head);
+                     if (place == model && !(places_.is_shared && is_in_home)) {
                        place = places_.models_here + "/" + short_name_of(model) + "/" +
                                fs::path(model).filename().string();
                      }
@@ -100,6 +104,7 @@ Result<Crossing> JobBorder::to_worker(const Envelope& envelope) {
              },
              *message);
   crossing.envelope = is_changed ? resealed(envelope, std::move(*message)) : envelope;
+  leave_shared(crossing);
   return crossing;
 }
 
@@ -112,6 +117,7 @@ Result<Crossing> JobBorder::from_worker(const Envelope& envelope) {
     crossing.files.push_back({path, published->path});
     published->path = path;
     crossing.envelope = resealed(envelope, std::move(*message));
+    leave_shared(crossing);
     return crossing;
   }
   if (const auto* written = std::get_if<PointWritten>(&*message)) {
@@ -125,7 +131,14 @@ Result<Crossing> JobBorder::from_worker(const Envelope& envelope) {
     }
   }
   crossing.envelope = envelope;
+  leave_shared(crossing);
   return crossing;
+}
+
+// What is one file here and at the head.
+void JobBorder::leave_shared(Crossing& crossing) const {
+  if (!places_.is_shared) return;
+  std::erase_if(crossing.files, [](const FileMove& file) { return file.at_head == file.here; });
 }
 
 }  // namespace troupe::cluster

@@ -33,6 +33,7 @@ class JobBorder {
     std::string home_at_head{};
     std::string home_here{};
     std::string models_here{};  // Folder of models that lie elsewhere at the head.
+    bool is_shared = false;     // The two homes are one folder, and nothing of it is moved.
   };
 
   explicit JobBorder(Places places) : places_(std::move(places)) {}
@@ -48,6 +49,7 @@ class JobBorder {
 
  private:
   std::string team_address(const std::string& at_head) const;
+  void leave_shared(Crossing& crossing) const;
 
   const Places places_;
   std::map<uint64_t, std::string>

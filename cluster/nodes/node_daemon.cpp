@@ -26,6 +26,7 @@
 #include "cluster/nodes/inventory.h"
 #include "cluster/nodes/node_dialer.h"
 #include "cluster/nodes/node_relay.h"
+#include "cluster/nodes/shared_home.h"
 #include "model/formats/file.h"
 #include "schemas/check.h"
 #include "schemas/overloaded.h"
@@ -115,6 +116,11 @@ class NodeDaemon {
     std::error_code ignored;
     std::filesystem::remove_all(jobs_folder(), ignored);
 
+    const uint64_t instance = random_number();
+    auto canary = Canary::set(options_.shared_home, key->name, instance);
+    if (!canary) return canary.error();
+    canary_ = &*canary;
+
     actors::NodeConfig config(credentials);
     caf::actor_system system(config);
     ProcessHost processes({});
@@ -140,13 +146,15 @@ class NodeDaemon {
     if (!port) return port.error();
     port_ = *port;
     NodeHello hello{
-        .instance = random_number(),
+        .instance = instance,
         .build = *build,
         .arithmetic_id = backend_.arithmetic_id,
         .instruction_set = backend_.name,
         .address = options_.address,
         .head_address = numeric_address(options_.head.substr(0, options_.head.rfind(':'))),
-        .facts = take_inventory(options_.home, options_.slots)};
+        .facts = take_inventory(options_.home, options_.slots),
+        .shared_home = options_.shared_home,
+        .canary = canary->text()};
     auto dialer = NodeDialer::open(
         {.endpoint = "tcp://" + options_.head, .key = *key, .member = {.hello = std::move(hello)}},
         {.joined = [this] { return joined(); },
@@ -208,8 +216,16 @@ class NodeDaemon {
   // ---- On the dialer's thread.
 
   NodeProcesses joined() {
-    say_to_people("joined");
+    const Status is_shared = canary_->check_answer();
     const std::lock_guard lock(mutex_);
+    if (is_shared) {
+      say_to_people(options_.shared_home.empty()
+                        ? "joined"
+                        : "joined; files in " + options_.shared_home + " are not moved");
+    } else {
+      failure_ = is_shared.error();
+      changed_.notify_all();
+    }
     unheard_since_.reset();
     NodeProcesses all;
     for (const auto& [pid, process] : running_) {
@@ -257,13 +273,15 @@ class NodeDaemon {
 
   void start(const StartProcess& start) {
     const std::string home = home_of(start.job);
+    const bool is_shared = !options_.shared_home.empty();
     std::error_code ignored;
     std::filesystem::create_directories(home + "/policies", ignored);
     const std::string log = home + "/workers.log";
     caf::anon_send(relay_, JobIsHere{start.job,
                                      {.home_at_head = start.home,
-                                      .home_here = home,
-                                      .models_here = options_.home + "/models"}});
+                                      .home_here = is_shared ? start.home : home,
+                                      .models_here = options_.home + "/models",
+                                      .is_shared = is_shared}});
     const std::lock_guard lock(mutex_);
     logs_.try_emplace(start.job, log);
     homes_[start.job] = start.home;
@@ -324,6 +342,7 @@ class NodeDaemon {
   caf::actor relay_{};
   ProcessHost* processes_ = nullptr;
   FileMover* mover_ = nullptr;
+  const Canary* canary_ = nullptr;
   std::unique_ptr<NodeDialer> dialer_{};
   std::mutex mutex_{};
   std::condition_variable changed_{};

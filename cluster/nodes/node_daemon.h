@@ -16,7 +16,10 @@ struct NodeDaemonOptions {
   std::string key_file{};  // From `troupe keys node NAME` at the head.
   std::string home{};      // Of jobs' files here; created when missing.
   std::string address{};   // Under which other hosts reach this one; empty: as the head sees it.
-  uint32_t slots = 0;      // 0: as many as there are devices, or else cores.
+  // The head's --home, where this host sees it under the same path: what lies there is not moved,
+  // and recovery points have one copy, there. Proven when it joins. Empty: hosts share no files.
+  std::string shared_home{};
+  uint32_t slots = 0;  // 0: as many as there are devices, or else cores.
   std::function<bool()> is_interrupted = [] { return false; };
 };
 

@@ -35,6 +35,7 @@ std::optional<std::string> NodeRoster::refusal(const std::string& node, const st
         is_mine ? node : name, is_mine ? address : other.address, is_mine ? name : node,
         is_mine ? other.address : address, is_mine ? node : name);
   }
+  if (!hello.shared_home.empty()) return options_.find_unshared(node, hello);
   return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,6 +34,9 @@ class NodeRoster {
     double gone_after = 120;     // Then its processes are given up, and nothing is kept for it.
     size_t bytes_waiting_max = size_t{2} << 30;  // For one node, which is given up at more.
     LinkSession::Limits limits{};
+    // Why a node that says that it shares the head's folder does not; nothing: it does.
+    std::function<std::optional<std::string>(const std::string& node, const NodeHello& hello)>
+        find_unshared{};
   };
 
   // ---- What comes of events.

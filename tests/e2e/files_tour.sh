@@ -125,15 +125,17 @@ for user in alice olga; do
   on a "$troupe" keys user $user --out /root/$user.key $role >/dev/null
   on a cat /root/$user.key | on u bash -c "umask 077; cat >/root/$user.key"
 done
+head_home=/root/troupe
 start_head() {
-  start a "$work/head.log" "$trouped" --home /root/troupe --server /root/door \
+  start a "$work/head.log" "$trouped" --home $head_home --server /root/door \
     --listen 0.0.0.0:7733 --slots 1 --allow-path /root/models
   head_process=$started
 }
 node_home=/root/troupe
+node_shares=()
 start_node() {
   start b "$work/b.log" "$trouped" --join "$(address_of a):7734" --key /root/node.key \
-    --home $node_home --slots 2
+    --home $node_home --slots 2 "${node_shares[@]}"
   node_process=$started
 }
 workers_of_node() { pgrep --ns "${host_keeper[b]}" --nslist mnt -f '^troupe worker' || true; }
@@ -237,4 +239,32 @@ wait_for 60 "what it waits for is said" says_room
 say "$(as alice logs "$waiting" | grep -o 'worker 0 waits: node b has.*')"
 on b mount -o remount,size=1g /root/small
 ends_as "$waiting" "$expected_model" 120
+
+# ---- A folder that both hosts have, and one that only looks like it.
+
+bytes_out() { on b awk '$1 == "eth0:" { print $10 }' /proc/net/dev; }
+end_node
+kill -9 "$head_process"
+mkdir "$work/shared"
+head_home=$work/shared
+node_home=/root/troupe
+start_head
+wait_for 20 "a head with a shared home is there" as olga drain head
+node_shares=(--shared-home "$work/shared")
+start_node
+wait_for 20 "the node proves that it shares the head's folder" grep -q 'are not moved' "$work/b.log"
+before=$(($(bytes_in) + $(bytes_out)))
+shared=$(submit long)
+ends_as "$shared" "$expected_long" 120
+came=$(($(bytes_in) + $(bytes_out) - before))
+written=$(du -sb "$work/shared/jobs/$shared/checkpoints" | cut -f1)
+say "a shared folder: $came bytes for messages, and none of the $written bytes of kept points"
+[ "$came" -lt $((written / 3)) ] || fail "files were moved all the same"
+end_node
+on b mount -t tmpfs none "$work/shared"
+on b "$trouped" --join "$(address_of a):7734" --key /root/node.key --home $node_home \
+  --shared-home "$work/shared" 2>"$work/other.log" && fail "a folder that is not shared is taken"
+grep -q 'is not shared: what the node has written there is not seen by the head' "$work/other.log" ||
+  fail "it is not said that the folder is not shared"
+say "$(grep -o 'the head does not let.*' "$work/other.log")"
 say "done"

@@ -31,7 +31,9 @@ inline std::vector<FromNode> filled_from_node() {
                 .instruction_set = "set",
                 .address = "address",
                 .head_address = "head",
-                .facts = filled_host_facts()},
+                .facts = filled_host_facts(),
+                .shared_home = "shared",
+                .canary = "canary"},
       NodeProcesses{{{.job = 1, .slot = 2, .pid = 3, .token = "token"}}},
       NodeBeat{.disk_free_bytes = 1},
       ProcessStarted{.request_id = 1, .pid = 2, .failure = "failure"},
@@ -78,7 +80,8 @@ inline bool same(const NodeProcess& a, const NodeProcess& b) {
 inline bool same(const NodeHello& a, const NodeHello& b) {
   return a.instance == b.instance && a.build == b.build && a.arithmetic_id == b.arithmetic_id &&
          a.instruction_set == b.instruction_set && a.address == b.address &&
-         a.head_address == b.head_address && a.facts == b.facts;
+         a.head_address == b.head_address && a.facts == b.facts && a.shared_home == b.shared_home &&
+         a.canary == b.canary;
 }
 inline bool same(const NodeProcesses& a, const NodeProcesses& b) {
   return same(a.processes, b.processes);

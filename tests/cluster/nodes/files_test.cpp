@@ -191,8 +191,7 @@ TEST_CASE("files: room is looked at before the first byte, and waited for") {
   CAPTURE(why);
   CHECK(why.find("node b has 4.") == 0);
   CHECK(why.find("what job 7 reads there, " + f.head.file("model/model.safetensors") +
-                 " the largest of it, needs 4.2 MB; make room on that disk") !=
-        std::string::npos);
+                 " the largest of it, needs 4.2 MB; make room on that disk") != std::string::npos);
   CHECK(f.mover.bytes_moved() == 0);
   CHECK_FALSE(fs::exists(disk->file("model")));
   // Others are not kept waiting.

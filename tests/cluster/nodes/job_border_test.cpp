@@ -122,3 +122,35 @@ TEST_CASE("job_border: what names no files crosses as it is") {
   CHECK(at.here("/head/jobs/77/x") == "/head/jobs/77/x");
   CHECK(at.here("/head/jobs/7") == "/node/jobs/7");
 }
+
+TEST_CASE("job_border: of a folder that both hosts have nothing is moved") {
+  JobBorder at({.home_at_head = "/shared/jobs/7",
+                .home_here = "/shared/jobs/7",
+                .models_here = "/node/models",
+                .is_shared = true});
+  Lease lease = filled_lease();
+  lease.roles = {.rollout = true, .learner = true};
+  lease.point_path = "/shared/jobs/7/checkpoints/step_4";
+  lease.job.policy = {.model = "/models/small"};
+  lease.seat.address = "ipc:///shared/jobs/7/team";
+  Crossing crossing = to_worker(at, lease);
+  Lease here = opened<Lease>(crossing);
+  CHECK(here.point_path == lease.point_path);
+  // A socket is one host's, and a model that lies elsewhere is not shared.
+  CHECK(here.seat.address.rfind("ipc:///tmp/troupe-team-", 0) == 0);
+  REQUIRE(crossing.files.size() == 1);
+  CHECK(crossing.files[0].at_head == "/models/small");
+  lease.job.policy.model = "/shared/jobs/7/model";
+  crossing = to_worker(at, lease);
+  CHECK(opened<Lease>(crossing).job.policy.model == "/shared/jobs/7/model");
+  CHECK(crossing.files.empty());
+  LoadPolicy load = filled_load_policy();
+  load.path = "/shared/jobs/7/policies/3";
+  CHECK(to_worker(at, load).files.empty());
+  PolicyPublished published = filled_policy_published();
+  published.path = "/shared/jobs/7/policies/4";
+  Envelope envelope = seal(FromWorker(published));
+  const auto from = at.from_worker(envelope);
+  REQUIRE(from);
+  CHECK(from->files.empty());
+}
