@@ -33,7 +33,12 @@ Result<std::unique_ptr<BenchFolder>> BenchFolder::make() {
   if (::mkdtemp(path.data()) == nullptr) {
     return Error{ErrorCode::kInternal, "cannot make a folder like " + path};
   }
-  return std::unique_ptr<BenchFolder>(new BenchFolder(std::move(path)));
+  std::unique_ptr<BenchFolder> folder(new BenchFolder(std::move(path)));
+  std::error_code error;
+  if (!fs::create_directory(folder->data(), error)) {
+    return Error{ErrorCode::kInternal, "cannot make the folder " + folder->data()};
+  }
+  return folder;
 }
 
 BenchFolder::~BenchFolder() {
@@ -55,7 +60,7 @@ Result<std::unique_ptr<BenchDaemon>> BenchDaemon::start(const BenchFolder& folde
     if (!nodes) return nodes.error();
     daemon->address_ = *users;
     words.insert(words.end(), {"--keys", folder.file("keys"), "--listen", text_of(*users),
-                               "--listen-nodes", text_of(*nodes)});
+                               "--listen-nodes", text_of(*nodes), "--allow-path", folder.data()});
   }
   if (Status status = daemon->spawn(std::move(words)); !status) return status.error();
   return daemon;

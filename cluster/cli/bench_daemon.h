@@ -25,6 +25,8 @@ class BenchFolder {
   BenchFolder& operator=(const BenchFolder&) = delete;
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
+  // Of which users may name files.
+  std::string data() const { return file("data"); }
 
  private:
   explicit BenchFolder(std::string path) : path_(std::move(path)) {}

@@ -51,7 +51,7 @@ Result<std::vector<double>> measure_syncs(const std::string& path) {
 
 // A job that waits: its data are a pipe that nobody writes to.
 Result<JobSpec> waiting_job(const BenchFolder& folder) {
-  const std::string pipe = folder.file("pipe");
+  const std::string pipe = folder.data() + "/pipe";
   if (::mkfifo(pipe.c_str(), 0600) != 0) {
     return Error{ErrorCode::kInternal, "cannot make a pipe at " + pipe};
   }

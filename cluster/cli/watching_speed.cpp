@@ -121,7 +121,7 @@ Result<WatchingSpeed> measure_watching(size_t num_watchers) try {
 
   auto folder = BenchFolder::make();
   if (!folder) return folder.error();
-  const std::string data = (*folder)->file("data");
+  const std::string data = (*folder)->data();
   if (Status made = model::make_arithmetic({}, data); !made) return made.error();
   const auto job = parse_job(quickstart_job(), (*folder)->file("job.toml"), {});
   if (!job) return job.error();

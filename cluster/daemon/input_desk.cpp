@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "cluster/jobs/job_paths.h"
@@ -100,12 +101,11 @@ void InputDesk::check(const SubmitJob& submit, const Asker& asker,
 Status InputDesk::check_now(const JobSpec& job, const Asker& asker) {
   if (Status here = store_.check(asker.name, content_of(job)); !here) return here;
   if (asker.is_operator) return ok();
-  const std::vector<std::string> own = folders_of(asker.name);
   JobSpec copy = job;  // Its paths may be written to.
   Status status = ok();
   for_each_path(copy, [&](std::string_view key, const std::string& path) {
     if (!status || parse_reference(path)) return;
-    if (const auto found = allowed_.find(path, own); !found) {
+    if (const auto found = allowed_.find(path, own_folder(asker.name, path)); !found) {
       status = invalid_argument(fmt::format("{}: {}", key, found.error().message));
     }
   });
@@ -124,28 +124,31 @@ void InputDesk::note(const JobRecord& record) {
     store_.release(record.id);
   }
   const std::lock_guard lock(mutex_);
-  homes_[record.owner][record.id] = record.home;
+  homes_[record.owner].insert(record.home);
 }
 
-std::vector<std::string> InputDesk::folders_of(const std::string& owner) const {
+std::vector<std::string> InputDesk::own_folder(const std::string& owner,
+                                               const std::string& path) const {
   const std::lock_guard lock(mutex_);
-  std::vector<std::string> folders;
   const auto found = homes_.find(owner);
-  if (found == homes_.end()) return folders;
-  for (const auto& [job, home] : found->second) folders.push_back(home);
-  return folders;
+  if (found == homes_.end()) return {};
+  // There may be many of them, so they are looked up by what is above the path.
+  for (std::filesystem::path at = std::filesystem::path(path).lexically_normal();
+       at.has_relative_path(); at = at.parent_path()) {
+    if (found->second.count(at.string()) > 0) return {at.string()};
+  }
+  return {};
 }
 
 Result<JobSpec> InputDesk::with_paths(const JobRecord& record) const {
   JobSpec job = record.spec;
-  const std::vector<std::string> own = folders_of(record.owner);
   Status status = ok();
   for_each_path(job, [&](std::string_view key, std::string& path) {
     if (!status) return;
     const auto reference = parse_reference(path);
     if (!reference) {
       if (!record.is_confined) return;
-      auto found = allowed_.find(path, own);
+      auto found = allowed_.find(path, own_folder(record.owner, path));
       if (!found) {
         status = invalid_argument(fmt::format("{}: {}", key, found.error().message));
         return;

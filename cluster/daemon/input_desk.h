@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -44,7 +45,8 @@ class InputDesk {
  private:
   void run();
   void note(const JobRecord& record);
-  std::vector<std::string> folders_of(const std::string& owner) const;
+  // The folder of the owner's jobs that a path lies in, if any.
+  std::vector<std::string> own_folder(const std::string& owner, const std::string& path) const;
   Status check_now(const JobSpec& job, const Asker& asker);
 
   ContentStore store_;  // The thread's; path_of is anybody's.
@@ -52,7 +54,7 @@ class InputDesk {
   LinkMailbox<std::function<void()>> mailbox_{};
   std::atomic<size_t> parts_waiting_{0};
   mutable std::mutex mutex_{};
-  std::map<std::string, std::map<uint64_t, std::string>> homes_{};  // Guarded by mutex_; by owner.
+  std::map<std::string, std::set<std::string>> homes_{};  // Of jobs, by owner; guarded by mutex_.
   std::thread thread_{};
 };
 

@@ -71,7 +71,10 @@ Status Canary::check_answer() const {
 
 std::optional<std::string> answer_canary(const std::string& home, const std::string& node,
                                          const NodeHello& hello) {
-  if (fs::path(hello.shared_home).lexically_normal() != fs::path(home).lexically_normal()) {
+  const auto normal = [](const std::string& path) {
+    return (fs::path(path) / "").lexically_normal();
+  };
+  if (normal(hello.shared_home) != normal(home)) {
     return fmt::format("the node says to share {}, and the head's --home is {}", hello.shared_home,
                        home);
   }

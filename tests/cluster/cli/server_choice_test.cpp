@@ -92,7 +92,7 @@ TEST_CASE("server choice: commands at a daemon of another host, by address and b
   CHECK(std::count(away.error.begin(), away.error.end(), '\n') == 1);
 }
 
-TEST_CASE("server choice: a job for another host has no relative paths, and is not read here") {
+TEST_CASE("server choice: of a job for another host relative paths are read here, absolute ones are not") {
   HeadKeys head;
   head.add_user("alice");
   const tests::TempDir dir;
@@ -110,7 +110,7 @@ TEST_CASE("server choice: a job for another host has no relative paths, and is n
   };
   const auto relative = submit({});
   CHECK(relative.exit_code == 2);
-  CHECK(relative.error.find("names files of that host, by paths that begin with /") !=
+  CHECK(relative.error.find("data.train: cannot read " + dir.file("data/train.jsonl")) !=
         std::string::npos);
   CHECK(relative.error.rfind("troupe submit: " + dir.file("job.toml") + ":", 0) == 0);
   CHECK(book.serve(ListJobs{}).jobs.empty());
