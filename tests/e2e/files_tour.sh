@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Files between three hosts on this machine that share nothing but a network: a user's, whose data
-# travel with a job; a head's; and a node's, which has neither the data nor the model. Disks that are
-# small, and disks that are taken away. Every job ends with the weights that `troupe run` gives on
-# one host.
+# travel with a job; a head's; and a node's, which has neither the data nor the model. Disks that
+# are small, and disks that are taken away. Every job ends with the weights that `troupe run` gives
+# on one host.
 #
 #   tests/e2e/files_tour.sh TROUPE
 #
-# Exit code 0: all of it held; 77: this system lets nobody make networks of their own, so nothing was
-# tried.
+# Exit code 0: all of it held; 77: this system lets nobody make networks of their own, so nothing
+# was tried.
 set -euo pipefail
 
 troupe=$(realpath "$1")
@@ -90,6 +90,7 @@ max_response_tokens = 16
 cache_mb = 16
 [learner]
 microbatch_tokens = 128
+balance_bias_rate = 0.01
 [rewards]
 accuracy = { verifier = "math", weight = 1.0 }
 format = { verifier = "r1_format", weight = 0.1 }
@@ -105,16 +106,19 @@ job_text 'config = "small-moe"' 1 0 >"$work/seed.toml"
 job_text 'model = "/root/models/small"' 1 1 | on u bash -c 'cat >/root/mine/model.toml'
 
 # What one host alone makes of them: the head's, which gets the data for as long as that takes.
-on u tar -C /root/mine -c data long.toml model.toml | on a bash -c 'mkdir /root/alone && tar -C /root/alone -x'
+on u tar -C /root/mine -c data long.toml model.toml |
+  on a bash -c 'mkdir /root/alone && tar -C /root/alone -x'
 on a bash -c 'cat >/root/alone/seed.toml' <"$work/seed.toml"
-alone() { on a "$troupe" run "/root/alone/$1.toml" --home "/root/alone/$1" --json 2>"$work/alone.log"; }
+alone() {
+  on a "$troupe" run "/root/alone/$1.toml" --home "/root/alone/$1" --json 2>"$work/alone.log"
+}
 alone seed >"$work/seed.json" || fail "the job that makes a model"
-on a bash -c 'mkdir -p /root/models && cp -r /root/alone/seed/checkpoints/step_1 /root/models/small &&
-  rm -rf /root/models/small/recovery'
+on a bash -c 'mkdir -p /root/models && rm -rf /root/alone/seed/checkpoints/step_1/recovery &&
+  cp -r /root/alone/seed/checkpoints/step_1 /root/models/small'
 expected_long=$(alone long | json_of 'it["weights_sha256"]') || fail "the job alone"
 expected_model=$(alone model | json_of 'it["weights_sha256"]') || fail "the job with a model alone"
 on a rm -rf /root/alone
-say "alone: ${expected_long:0:12}, with a model of $(on a du -sm /root/models/small | cut -f1) MB ${expected_model:0:12}"
+say "alone: ${expected_long:0:12}, with a model ${expected_model:0:12}"
 
 on a "$troupe" keys init >/dev/null
 on a "$troupe" keys node b --out /root/b.key >/dev/null
@@ -171,19 +175,20 @@ as olga drain head >/dev/null
 
 first=$(submit long)
 kill -9 "$head_process"
-grep -q 'sent 4 of 4 files of this host' "$work/said" || fail "data did not travel: $(cat "$work/said")"
+grep -q 'sent 4 of 4 files of this host' "$work/said" || fail "not sent: $(cat "$work/said")"
 start_head
 wait_for 20 "the head is back" has_steps "$first" 0
 as olga drain head >/dev/null
 wait_for 60 "job $first has begun" has_steps "$first" 12
 again=$(submit long)
-grep -q 'sent 0 of 4 files of this host, 0 bytes' "$work/said" || fail "sent again: $(cat "$work/said")"
+grep -q 'sent 0 of 4 files of this host, 0 bytes' "$work/said" ||
+  fail "sent again: $(cat "$work/said")"
 as alice cancel "$again" >/dev/null
 say "a job's data travel once: $(cat "$work/said")"
 
 # ---- The node's disk is taken away, with its parts of recovery points.
 
-has_point() { on b bash -c "ls $node_home/jobs/$first/checkpoints" | grep -q .; }
+has_point() { on b bash -c "ls $node_home/jobs/$first/checkpoints" | grep . >/dev/null; }
 wait_for 30 "a part of a point is on the node" has_point
 end_node
 on b rm -rf "$node_home"
@@ -201,7 +206,8 @@ start_head
 wait_for 20 "the head is back" has_steps "$first" 0
 as olga drain head >/dev/null
 ends_as "$first" "$expected_long" 120
-as alice logs "$first" | grep -q 'recovery point .* is not used' || fail "nothing is said of it"
+logs_say() { as alice logs "$1" | grep "$2" >/dev/null; }
+logs_say "$first" 'recovery point .* is not used' || fail "nothing is said of it"
 say "the head's newest point lost its parts: the weights of one host"
 
 # ---- A model comes to the host that has not got it, once.
@@ -234,8 +240,8 @@ node_home=/root/small/troupe
 start_node
 wait_for 60 "the node with a small disk joins" node_is_up 1
 waiting=$(submit model)
-says_room() { as alice logs "$waiting" | grep -q 'waits: node b has .* free at .* needs 2[0-9]\.. MB'; }
-wait_for 60 "what it waits for is said" says_room
+wait_for 60 "what it waits for is said" \
+  logs_say "$waiting" 'waits: node b has .* free at .* needs 2[0-9]\.. MB'
 say "$(as alice logs "$waiting" | grep -o 'worker 0 waits: node b has.*')"
 on b mount -o remount,size=1g /root/small
 ends_as "$waiting" "$expected_model" 120
@@ -264,7 +270,7 @@ end_node
 on b mount -t tmpfs none "$work/shared"
 on b "$trouped" --join "$(address_of a):7734" --key /root/node.key --home $node_home \
   --shared-home "$work/shared" 2>"$work/other.log" && fail "a folder that is not shared is taken"
-grep -q 'is not shared: what the node has written there is not seen by the head' "$work/other.log" ||
+grep -q 'is not shared: what the node has written there is not seen' "$work/other.log" ||
   fail "it is not said that the folder is not shared"
 say "$(grep -o 'the head does not let.*' "$work/other.log")"
 say "done"

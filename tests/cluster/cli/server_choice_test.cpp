@@ -92,7 +92,9 @@ TEST_CASE("server choice: commands at a daemon of another host, by address and b
   CHECK(std::count(away.error.begin(), away.error.end(), '\n') == 1);
 }
 
-TEST_CASE("server choice: of a job for another host relative paths are read here, absolute ones are not") {
+TEST_CASE(
+    "server choice: of a job for another host relative paths are read here, absolute ones are "
+    "not") {
   HeadKeys head;
   head.add_user("alice");
   const tests::TempDir dir;
