@@ -62,7 +62,8 @@ on a "$troupe" make-data arithmetic --out /root/data --train 200 --cold-start-cl
 job_text() {  # NAME SEED GRPO_STEPS
   sed -e "s/^name = .*/name = \"$1\"/" -e "s/^seed = .*/seed = $2/" -e 's|"data/|"/root/data/|g' \
     -e "/^\[grpo\]/,/^steps/s/^steps = .*/steps = $3/" \
-    -e 's/^checkpoint_every_steps = .*/checkpoint_every_steps = 4/' "$here/../support/short_job.toml"
+    -e 's/^checkpoint_every_steps = .*/checkpoint_every_steps = 4/' \
+    "$here/../support/short_job.toml"
 }
 # Long enough to be met amid their steps.
 short_steps=100 long_steps=600 cut_ms=10000
@@ -197,8 +198,8 @@ mended_at=$(now_ms)
 wait_for 3 "the host is back" hosts_say "hosts['$other']['state'] == 'up'"
 back=$(since_ms "$mended_at")
 ends_as alice "$cut_job" long 120
-say "a link that was cut for $cut_ms ms (until step $at_step): noticed after $noticed ms$elsewhere," \
-  "back after $back; the same weights"
+say "a link that was cut for $cut_ms ms (until step $at_step): noticed after $noticed" \
+  "ms$elsewhere, back after $back; the same weights"
 
 # ---- Two nodes are cut from each other only.
 

@@ -8,7 +8,7 @@ PIECE = 16 << 10
 
 
 async def carry(reader, writer, bytes_per_second, delay):
-    """Every piece leaves `delay` seconds after the line had time for it, and pieces keep their order.
+    """Every piece leaves `delay` seconds after the line had time for it, all in their order.
 
     A line holds what is under way for the delay and a little more; who sends faster has to wait.
     """
