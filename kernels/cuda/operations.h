@@ -1,0 +1,18 @@
+// The operations of backend.h that CUDA kernels do, each in a file of its name. They start work on
+// a stream and return; arguments that a kernel cannot take abort the program, because they are
+// planned by us and never come from outside.
+#pragma once
+
+#include "kernels/cuda/launch.h"
+#include "kernels/product.h"
+#include "kernels/rmsnorm.h"
+
+namespace troupe::kernels::cuda {
+
+// Weights lie as packed() says in product.cu: rows of padded(cols) bf16, zeros behind cols. Rows of
+// x begin at multiples of sixteen bytes.
+void gemm(StreamHandle stream, const Gemm& args);
+
+void rmsnorm(StreamHandle stream, const RmsNorm& args);
+
+}  // namespace troupe::kernels::cuda

@@ -1,0 +1,47 @@
+# Faults planted in the real kernels: copies of a source in which one place is another, in a namespace
+# of their own. Sets `planted` to the sources. Each fault is expected by name in faults_test.cpp.
+set(planted)
+
+function(troupe_plant name file from to)
+  set(source ${PROJECT_SOURCE_DIR}/kernels/cuda/${file})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(READ ${source} text)
+  string(REPLACE "${from}" "" without "${text}")
+  string(LENGTH "${text}" length)
+  string(LENGTH "${without}" length_without)
+  string(LENGTH "${from}" length_from)
+  math(EXPR places "(${length} - ${length_without}) / ${length_from}")
+  if(NOT places EQUAL 1)
+    message(FATAL_ERROR "the fault ${name} belongs at ${places} places of ${file}, not at one: "
+      "say in tests/kernels/cuda/planted.cmake where it goes now")
+  endif()
+  string(REPLACE "${from}" "${to}" text "${text}")
+  string(REPLACE "namespace troupe::kernels::cuda {" "namespace troupe::kernels::cuda::${name} {"
+    text "${text}")
+  set(to_file ${CMAKE_CURRENT_BINARY_DIR}/planted/${name}.cu)
+  file(CONFIGURE OUTPUT ${to_file} CONTENT "${text}" @ONLY)
+  set(planted ${planted} ${to_file} PARENT_SCOPE)
+endfunction()
+
+troupe_plant(norm_without_barrier rmsnorm.cu
+  "  sync_block();\n  if (warp == 0) {" "  if (warp == 0) {")
+troupe_plant(norm_past_its_partials rmsnorm.cu "partials[warp] = sum" "partials[warp + 1] = sum")
+troupe_plant(norm_shuffle_of_some rmsnorm.cu
+  "  sum = warp_sum(sum);" "  if (thread_index() * 4 < D) sum = warp_sum(sum);")
+troupe_plant(norm_two_barriers rmsnorm.cu
+  "  sync_block();\n\n  const float rstd" "  if (warp == 0) {\n    sync_block();\n  } else {\n    \
+sync_block();\n  }\n\n  const float rstd")
+troupe_plant(norm_past_the_row rmsnorm.cu "is_aligned && d + 4 <= D" "is_aligned")
+troupe_plant(norm_one_row rmsnorm.cu "row_rstd[0] = rstd;\n      at(args.rstd)[n] = rstd"
+  "row_rstd[0] = rstd;\n      at(args.rstd)[0] = rstd")
+troupe_plant(product_without_wait product.cu "    copy_wait<kStages - 2>();\n" "")
+troupe_plant(product_waits_for_too_few product.cu "copy_wait<kStages - 2>" "copy_wait<kStages - 1>")
+troupe_plant(product_without_barrier product.cu
+  "    sync_block();  // All copies of this step have come, and the stage before it is free.\n" "")
+troupe_plant(product_wrong_stage product.cu "const uint16_t* x_tile = tiles + step % kStages *"
+  "const uint16_t* x_tile = tiles + (step % kStages + 1) *")
+troupe_plant(product_without_tail product.cu "if (m >= args.M) return copy" "if (m > args.M) return copy")
+troupe_plant(product_writes_too_much product.cu "if (m >= args.M || n >= args.w.rows) return"
+  "if (m >= args.M) return")
+troupe_plant(product_misaligned product.cu "copy_async16(stage + copies[i].to,"
+  "copy_async16(stage + copies[i].to + 4,")

@@ -1,0 +1,211 @@
+// Products on emulated tensor cores against the reference in plain C++, bit for bit.
+#include <cmath>
+
+#include "kernels/cuda/operations.h"
+#include "tests/kernels/cuda/engines.h"
+#include "tests/support/cuda_reference/operations.h"
+
+namespace troupe::tests {
+namespace {
+
+using cuda_reference::TensorCore;
+
+struct Case {
+  int64_t M, N, K;
+  uint64_t schedules = 2;
+};
+
+int64_t rounded_up(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
+
+// Exponents far apart, so that what is cut off shows.
+std::vector<uint16_t> random_bf16(int64_t size, uint64_t seed) {
+  Random random(seed);
+  std::vector<uint16_t> values(static_cast<size_t>(size));
+  for (uint16_t& v : values) v = random.bf16(-12, 3);
+  return values;
+}
+
+// Rows of padded width, zeros behind them.
+std::vector<uint16_t> packed(const std::vector<uint16_t>& w, int64_t rows, int64_t cols) {
+  const int64_t width = kernels::padded(cols);
+  std::vector<uint16_t> all(static_cast<size_t>(rows * width));
+  for (int64_t r = 0; r < rows; ++r) {
+    std::copy_n(w.begin() + r * cols, cols, all.begin() + r * width);
+  }
+  return all;
+}
+
+struct Operands {
+  int64_t M, N, K;
+  std::vector<uint16_t> x, w;
+
+  explicit Operands(const Case& c)
+      : M(c.M), N(c.N), K(c.K), x(random_bf16(M * K, 1)), w(random_bf16(N * K, 2)) {}
+  std::vector<float> expected(TensorCore core) const {
+    return cuda_reference::product(core, x, w, M, N, K);
+  }
+  // Of both tensor cores, so that each engine finds its own.
+  struct Both {
+    std::vector<float> sm80{}, sm90{};
+    const std::vector<float>& now() const {
+      return simt::settings().tensor_core == TensorCore::kSm80 ? sm80 : sm90;
+    }
+  };
+  Both expected() const { return {expected(TensorCore::kSm80), expected(TensorCore::kSm90)}; }
+};
+
+// Runs a product whose `args` lack the operands.
+void run(const Operands& o, kernels::Gemm args) {
+  const int64_t ldx = rounded_up(o.K, 8);
+  const Rows<uint16_t> x(o.x, o.M, o.K, ldx);
+  const simt::Array<uint16_t> w(packed(o.w, o.N, o.K));
+  args.x = x.stored();
+  args.w = {w.stored().address, o.N, o.K};
+  args.ldx = ldx;
+  args.ldy = o.N;
+  if (args.M == 0) args.M = o.M;
+  kernels::cuda::gemm(nullptr, args);
+}
+
+std::vector<float> product(const Operands& o) {
+  const simt::Array<float> y(static_cast<size_t>(o.M * o.N));
+  run(o, {.y = y.device()});
+  return y.values();
+}
+
+TEST_CASE("cuda product: the reference's bits from every engine and schedule") {
+  const Case cases[] = {
+      {.M = 1, .N = 1, .K = 1},      {.M = 1, .N = 8, .K = 32, .schedules = 32},
+      {.M = 15, .N = 129, .K = 40},  {.M = 16, .N = 128, .K = 64},
+      {.M = 17, .N = 7, .K = 33},    {.M = 17, .N = 65, .K = 96, .schedules = 32},
+      {.M = 63, .N = 63, .K = 31},   {.M = 64, .N = 64, .K = 128},
+      {.M = 65, .N = 1, .K = 200},   {.M = 130, .N = 70, .K = 72},
+      {.M = 3, .N = 300, .K = 1024},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.M);
+    CAPTURE(c.N);
+    CAPTURE(c.K);
+    const Operands operands(c);
+    const auto expected = operands.expected();
+    on_every_engine(c.schedules,
+                    [&] { REQUIRE(has_same_bits(product(operands), expected.now())); });
+  }
+}
+
+TEST_CASE("cuda product: a row's bits depend on no other row, nor on the tile") {
+  const Operands all(Case{.M = 40, .N = 33, .K = 96});
+  on_every_engine(2, [&] {
+    const std::vector<float> together = product(all);  // In tiles of 64 rows.
+    for (const int64_t m : {0, 17, 39}) {              // And of sixteen.
+      Operands one(Case{.M = 1, .N = all.N, .K = all.K});
+      one.x.assign(all.x.begin() + m * all.K, all.x.begin() + (m + 1) * all.K);
+      REQUIRE(has_same_bits(product(one), std::vector<float>(together.begin() + m * all.N,
+                                                             together.begin() + (m + 1) * all.N)));
+    }
+  });
+}
+
+TEST_CASE("cuda product: rounded where stored, added where it accumulates, rows where they are") {
+  const Operands operands(Case{.M = 20, .N = 24, .K = 48});
+  const auto expected = operands.expected();
+  on_every_engine(4, [&] {
+    const std::vector<float>& sums = expected.now();
+    const simt::Array<uint16_t> stored(sums.size());
+    run(operands, {.y_stored = stored.stored()});
+    const simt::Array<float> added(std::vector<float>(sums.size(), 0.75f));
+    run(operands, {.y = added.device(), .accumulates = true});
+    const std::vector<int32_t> rows = {19, 0, 7, 7};
+    const simt::Array<int32_t> x_rows(rows);
+    const simt::Array<float> gathered(rows.size() * static_cast<size_t>(operands.N));
+    run(operands, {.y = gathered.device(),
+                   .M = static_cast<int64_t>(rows.size()),
+                   .x_rows = x_rows.device()});
+    const auto stored_values = stored.values();
+    const auto added_values = added.values();
+    for (size_t i = 0; i < sums.size(); ++i) {
+      REQUIRE(stored_values[i] == cuda_reference::to_bf16(sums[i]));
+      REQUIRE(added_values[i] == 0.75f + sums[i]);
+    }
+    const auto gathered_values = gathered.values();
+    for (size_t r = 0; r < rows.size(); ++r) {
+      const auto row = sums.begin() + rows[r] * operands.N;
+      REQUIRE(std::equal(row, row + operands.N,
+                         gathered_values.begin() + static_cast<int64_t>(r) * operands.N));
+    }
+  });
+}
+
+TEST_CASE("cuda product: parts have a weight and columns of their own") {
+  const int64_t M = 5, N = 24, K = 40, parts = 3;
+  const std::vector<uint16_t> x = random_bf16(M * K * parts, 5), w = random_bf16(N * K * parts, 6);
+  on_every_engine(4, [&] {
+    const simt::Array<uint16_t> device_x(x), device_w(packed(w, N * parts, K));
+    const simt::Array<float> y(static_cast<size_t>(M * N * parts));
+    kernels::cuda::gemm(nullptr, {.y = y.device(),
+                                  .x = device_x.stored(),
+                                  .w = {device_w.stored().address, N, K},
+                                  .M = M,
+                                  .ldy = N * parts,
+                                  .ldx = K * parts,
+                                  .num_parts = parts,
+                                  .x_part = K,
+                                  .y_part = N,
+                                  .w_part_bytes = N * kernels::padded(K) * 2});
+    const std::vector<float> got = y.values();
+    for (int64_t p = 0; p < parts; ++p) {
+      std::vector<uint16_t> part_x;
+      for (int64_t m = 0; m < M; ++m) {
+        const auto from = x.begin() + (m * parts + p) * K;
+        part_x.insert(part_x.end(), from, from + K);
+      }
+      const std::vector<uint16_t> part_w(w.begin() + p * N * K, w.begin() + (p + 1) * N * K);
+      const auto want =
+          cuda_reference::product(simt::settings().tensor_core, part_x, part_w, M, N, K);
+      for (int64_t i = 0; i < M * N; ++i) {
+        REQUIRE(got[size_t(i / N * N * parts + p * N + i % N)] == want[size_t(i)]);
+      }
+    }
+  });
+}
+
+TEST_CASE("cuda product: nothing is written where there is no row or no column") {
+  on_every_engine(1, [] {
+    const simt::Array<float> y(std::vector<float>(8, 3.0f));
+    const simt::Array<uint16_t> x(8), w(32);
+    kernels::Gemm args{.y = y.device(),
+                       .x = x.stored(),
+                       .w = {w.stored().address, 1, 8},
+                       .M = 0,
+                       .ldy = 1,
+                       .ldx = 8};
+    kernels::cuda::gemm(nullptr, args);
+    args.M = 1;
+    args.w.rows = 0;
+    kernels::cuda::gemm(nullptr, args);
+    REQUIRE(has_same_bits(y.values(), std::vector<float>(8, 3.0f)));
+  });
+}
+
+TEST_CASE("cuda product: the reference is the mathematics within float") {
+  const Operands o(Case{.M = 9, .N = 11, .K = 333});
+  for (const TensorCore core : {TensorCore::kSm80, TensorCore::kSm90}) {
+    const std::vector<float> got = o.expected(core);
+    for (int64_t m = 0; m < o.M; ++m) {
+      for (int64_t n = 0; n < o.N; ++n) {
+        double want = 0, size = 0;
+        for (int64_t k = 0; k < o.K; ++k) {
+          const double term = double{cuda_reference::from_bf16(o.x[size_t(m * o.K + k)])} *
+                              cuda_reference::from_bf16(o.w[size_t(n * o.K + k)]);
+          want += term;
+          size += std::abs(term);
+        }
+        // Each of 21 steps cuts off less than 17 units of 2^-24 of its largest term.
+        REQUIRE(std::abs(double{got[size_t(m * o.N + n)]} - want) <= size * 1e-6);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace troupe::tests

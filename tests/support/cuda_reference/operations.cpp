@@ -1,0 +1,90 @@
+#include "tests/support/cuda_reference/operations.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace troupe::cuda_reference {
+namespace {
+
+constexpr size_t kPartials = 256;
+
+// values[i] += values[i + half], ... , until one is left.
+template <size_t n>
+float folded(std::array<float, n> values) {
+  for (size_t half = n / 2; half > 0; half /= 2) {
+    for (size_t i = 0; i < half; ++i) values[i] += values[i + half];
+  }
+  return values[0];
+}
+
+// Partial p has the elements with index / 4 mod 256 = p, in order. They are folded in groups of 32,
+// then the eight groups.
+float sum_of_squares(const float* x, int64_t D) {
+  std::array<float, kPartials> partials{};
+  for (int64_t d = 0; d < D; ++d) {
+    float& partial = partials[static_cast<size_t>(d / 4) % kPartials];
+    partial = std::fma(x[d], x[d], partial);
+  }
+  std::array<float, kPartials / 32> groups;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    std::array<float, 32> group;
+    std::copy_n(&partials[g * 32], 32, group.begin());
+    groups[g] = folded(group);
+  }
+  return folded(groups);
+}
+
+}  // namespace
+
+std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
+                           const std::vector<uint16_t>& w, int64_t M, int64_t N, int64_t K) {
+  std::vector<float> y(static_cast<size_t>(M * N));
+  for (int64_t m = 0; m < M; ++m) {
+    for (int64_t n = 0; n < N; ++n) {
+      float sum = 0;
+      for (int64_t k = 0; k < K; k += 16) {
+        std::array<uint16_t, 16> a{}, b{};  // Zeros behind K.
+        const size_t left = static_cast<size_t>(std::min<int64_t>(16, K - k));
+        std::copy_n(&x[static_cast<size_t>(m * K + k)], left, a.begin());
+        std::copy_n(&w[static_cast<size_t>(n * K + k)], left, b.begin());
+        sum = dot16(core, a.data(), b.data(), sum);
+      }
+      y[static_cast<size_t>(m * N + n)] = sum;
+    }
+  }
+  return y;
+}
+
+Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,
+                   int64_t D, float epsilon) {
+  Normalised out{std::vector<uint16_t>(static_cast<size_t>(N * D)),
+                 std::vector<float>(static_cast<size_t>(N))};
+  for (size_t n = 0; n < static_cast<size_t>(N); ++n) {
+    const float* row = x.data() + n * static_cast<size_t>(D);
+    const float mean = sum_of_squares(row, D) / static_cast<float>(D);
+    out.rstd[n] = 1.0f / std::sqrt(mean + epsilon);
+    for (size_t d = 0; d < static_cast<size_t>(D); ++d) {
+      out.y[n * static_cast<size_t>(D) + d] = to_bf16(row[d] * out.rstd[n] * weight[d]);
+    }
+  }
+  return out;
+}
+
+uint16_t to_bf16(float x) {
+  if (std::isnan(x)) return 0x7FFF;
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  // Half of the last place that stays, a tie towards an even one.
+  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+float from_bf16(uint16_t x) {
+  const uint32_t bits = static_cast<uint32_t>(x) << 16;
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+}  // namespace troupe::cuda_reference

@@ -1,0 +1,27 @@
+// The operations of kernels/cuda in plain loops over host memory, in the arithmetic of a GPU: what
+// a kernel must give bit for bit. Shapes and meanings are those of the operations' headers.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "tests/support/cuda_reference/mma.h"
+
+namespace troupe::cuda_reference {
+
+// y (M, N) = x (M, K) w (N, K)^T, rows without gaps.
+std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
+                           const std::vector<uint16_t>& w, int64_t M, int64_t N, int64_t K);
+
+struct Normalised {
+  std::vector<uint16_t> y{};  // (N, D), bf16
+  std::vector<float> rstd{};  // (N)
+};
+Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,
+                   int64_t D, float epsilon);
+
+// To nearest, ties to even, any NaN to 0x7FFF.
+uint16_t to_bf16(float x);
+float from_bf16(uint16_t x);
+
+}  // namespace troupe::cuda_reference
