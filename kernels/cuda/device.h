@@ -27,7 +27,6 @@ namespace troupe::kernels::cuda {
 using Extent = dim3;
 struct Place {};
 TROUPE_DEVICE constexpr Place here() { return {}; }
-::troupe::kernels::cuda::Place {}
 
 TROUPE_DEVICE int thread_index() { return static_cast<int>(threadIdx.x); }
 TROUPE_DEVICE Extent block_index() { return {blockIdx.x, blockIdx.y, blockIdx.z}; }
