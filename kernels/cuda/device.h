@@ -25,7 +25,8 @@
 namespace troupe::kernels::cuda {
 
 using Extent = dim3;
-struct Place {};
+struct NoPlace {};  // Only a host's reports name places.
+using Place = NoPlace;
 TROUPE_DEVICE constexpr Place here() { return {}; }
 
 TROUPE_DEVICE int thread_index() { return static_cast<int>(threadIdx.x); }

@@ -243,6 +243,23 @@ TEST_CASE("tidy: libraries stay where they belong") {
   });
 }
 
+// Whatever a kernel says in words of CUDA's own, no host can run.
+TEST_CASE("tidy: kernels come to the device through device.h and launch.h alone") {
+  static const std::regex pattern(
+      "\\b(threadIdx|blockIdx|blockDim|gridDim|__\\w*sync\\w*|__shared__|__global__|__device__|"
+      "__f\\w+_r[nzud]|asm|atomicAdd|cuda\\w*\\()|<<<");
+  size_t kernels = 0;
+  for (const Source& source : sources()) {
+    if (!source.ends_with(".cu")) continue;
+    ++kernels;
+    for (size_t i = 0; i < source.lines.size(); ++i) {
+      CAPTURE(where(source, i + 1));
+      CHECK(!std::regex_search(source.lines[i], pattern));
+    }
+  }
+  CHECK(kernels > 2);
+}
+
 // Every source that calls nlohmann's parser or printer compiles it again.
 TEST_CASE("tidy: JSON text is read and written in one place") {
   for_each_line([](const Source& source, size_t number, const std::string& line) {
@@ -300,8 +317,8 @@ TEST_CASE("tidy: a source of more than 600 lines says in its first comment why i
   constexpr size_t kLinesMax = 600;
   size_t long_ones = 0;
   for (const Source& source : sources()) {
-    const bool is_code =
-        source.ends_with(".h") || source.ends_with(".cpp") || source.ends_with(".inl");
+    const bool is_code = source.ends_with(".h") || source.ends_with(".cpp") ||
+                         source.ends_with(".inl") || source.ends_with(".cu");
     if (!is_code || source.lines.size() <= kLinesMax) continue;
     ++long_ones;
     std::string comment;

@@ -357,16 +357,13 @@ void execute(const Instruction& i, const State& s) {
 
 }  // namespace
 
-PtxInterpreter::PtxInterpreter(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) ptx::load(program_, path);
+PtxInterpreter::PtxInterpreter(const std::vector<ptx::Source>& sources) {
+  for (const ptx::Source& source : sources) ptx::load(program_, source);
 }
 
 // The host's function of a kernel has the name that the kernel has in PTX.
 void PtxInterpreter::prepare(const Launch& launch) {
-  const auto fail = [](const std::string& what) {
-    std::fprintf(stderr, "ptx: %s\n", what.c_str());
-    std::abort();
-  };
+  const auto fail = [](const std::string& what) { throw ptx::Error(what); };
   Dl_info info{};
   if (dladdr(launch.kernel, &info) == 0 || info.dli_sname == nullptr) {
     fail("a kernel has no name: the program must export its symbols");

@@ -6,7 +6,6 @@
 // so does arithmetic that is not IEEE's (.approx, .ftz): kernels must not have it.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "tests/support/simt/ptx_program.h"
@@ -16,7 +15,8 @@ namespace troupe::simt {
 
 class PtxInterpreter : public Interpreter {
  public:
-  explicit PtxInterpreter(const std::vector<std::string>& paths);
+  // Throws ptx::Error where a source has what is not known.
+  explicit PtxInterpreter(const std::vector<ptx::Source>& sources);
 
   void prepare(const Launch& launch) override;
   void run_thread() override;

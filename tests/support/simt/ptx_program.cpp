@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -110,17 +109,16 @@ Type type_of(const std::string& part) {
 
 class Reader {
  public:
-  Reader(Program& program, const std::string& path) : program_(program), path_(path) {
-    // Reports name the file without its folder, for as long as the program runs.
+  Reader(Program& program, const Source& source) : program_(program), source_(source) {
+    // Reports name the source for as long as the program runs.
     static std::set<std::string> names;
-    name_ = names.insert(path.substr(path.rfind('/') + 1)).first->c_str();
+    name_ = names.insert(source.name).first->c_str();
   }
 
   void read() {
-    std::ifstream file(path_);
-    if (!file) fail("this file cannot be opened");
+    std::istringstream lines(source_.text);
     std::string header;  // Of a kernel, until its closing parenthesis.
-    for (std::string text; std::getline(file, text);) {
+    for (std::string text; std::getline(lines, text);) {
       ++line_;
       text = text.substr(0, text.find("//"));
       const size_t begin = text.find_first_not_of(" \t");
@@ -145,8 +143,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    std::fprintf(stderr, "%s:%d: %s\n", path_.c_str(), line_, what.c_str());
-    std::abort();
+    throw Error(source_.name + ":" + std::to_string(line_) + ": " + what);
   }
 
   // ".visible .entry NAME( .param .u64 NAME_param_0, .param .align 8 .b8 NAME_param_1[88] )"
@@ -319,7 +316,7 @@ class Reader {
   }
 
   Program& program_;
-  std::string path_;
+  const Source& source_;
   const char* name_ = nullptr;
   int line_ = 0;
   Kernel* kernel_ = nullptr;
@@ -332,6 +329,14 @@ class Reader {
 
 }  // namespace
 
-void load(Program& program, const std::string& path) { Reader(program, path).read(); }
+Source read_source(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Error(path + " cannot be opened");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return {path.substr(path.rfind('/') + 1), text.str()};
+}
+
+void load(Program& program, const Source& source) { Reader(program, source).read(); }
 
 }  // namespace troupe::simt::ptx

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -102,7 +103,19 @@ struct Program {
   std::unordered_map<std::string, Kernel> kernels{};
 };
 
-// Adds a file's kernels.
-void load(Program& program, const std::string& path);
+// What nvcc wrote, and how reports call it.
+struct Source {
+  std::string name{};
+  std::string text{};
+};
+Source read_source(const std::string& path);
+
+// A source that cannot be run: a file that is not there, an instruction that is not known.
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Adds the kernels of a source. Throws Error, which names its line.
+void load(Program& program, const Source& source);
 
 }  // namespace troupe::simt::ptx
