@@ -142,6 +142,11 @@ TROUPE_KERNEL(128) named_barrier_for_too_many(float* y) {
   y[thread_index()] = 1;
 }
 
+TROUPE_KERNEL(96) named_barrier_with_two_counts(float* y) {
+  sync_some(3, thread_index() < 32 ? 64 : 96);
+  y[thread_index()] = 1;
+}
+
 // Right.
 
 TROUPE_KERNEL(32) lanes_meet_at_sync_warp(float* y) {
@@ -249,6 +254,9 @@ const Fault kFaults[] = {
      ProblemKind::kRace},
     {"named barrier for too many",
      TROUPE_LAUNCH(named_barrier_for_too_many, 1, 128, 0, nullptr, m.y), ProblemKind::kDeadlock},
+    {"named barrier with two counts",
+     TROUPE_LAUNCH(named_barrier_with_two_counts, 1, 96, 0, nullptr, m.y),
+     ProblemKind::kDivergentBarrier},
 };
 const int kNumFaults = sizeof kFaults / sizeof kFaults[0];
 

@@ -123,6 +123,9 @@ TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line"
   CHECK(refused("\ttanh.f32 %rd4, %rd2;\n").find("not known") != std::string::npos);
   CHECK(refused("\tld.local.u32 %rd4, [%rd2];\n").find("local") != std::string::npos);
   CHECK(refused("\tadd.f64 %rd4, %rd2, %rd3;\n").find("four bytes") != std::string::npos);
+  CHECK(refused("\tcvt.rn.bf16.f32 %rd4, %rd2;\n").find(".bf16") != std::string::npos);
+  CHECK(refused("\tadd.rz.f32 %rd4, %rd2, %rd3;\n").find(".rz") != std::string::npos);
+  CHECK(refused("\tatom.global.max.u32 %rd4, [%rd1], %rd3;\n").find(".add") != std::string::npos);
   CHECK(refused("\tbra $L_nowhere;\n").find("no label") != std::string::npos);
   CHECK(refused("\tmov.u32 %r1, %clock.x;\n").find("%clock.x") != std::string::npos);
   CHECK(refused("\tadd.s64 %rd4, %rd2, %rd3;\n") == "");

@@ -43,6 +43,21 @@ void mark(const void* address, size_t bytes, bool is_addressable, bool is_writte
   std::fill_n(cell_at(offset_in_space(address)), (bytes + 1) / 2, cell);
 }
 
+// Addresses are used once, so pages that lie in a released array alone are of no use to anybody.
+// They read as zeros, which for cells is: nobody's memory.
+void give_back(void* address, size_t bytes) {
+  constexpr size_t kPage = 4096;
+  const auto drop = [](void* first, size_t size) {
+    const size_t begin = round_up(reinterpret_cast<size_t>(first), kPage);
+    const size_t end = (reinterpret_cast<size_t>(first) + size) / kPage * kPage;
+    if (begin < end) {
+      TROUPE_CHECK(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED) == 0);
+    }
+  };
+  drop(address, bytes);
+  drop(cell_at(offset_in_space(address)), bytes / 2 * sizeof(Cell));
+}
+
 }  // namespace
 
 char* space() {
@@ -81,6 +96,7 @@ void release(void* address) {
   const auto found = allocations().bytes_of.find(address);
   TROUPE_CHECK(found != allocations().bytes_of.end());
   mark(address, found->second, false, false);
+  give_back(address, found->second);
   allocations().bytes_of.erase(found);
 }
 

@@ -74,6 +74,12 @@ const std::unordered_map<std::string, Op>& whole_ops() {
 constexpr const char* kMmaName = "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32";
 constexpr const char* kLoadMatrixName = "ldmatrix.sync.aligned.m8n8.x4.shared.b16";
 
+// Parts of a name that say nothing to us: rounding to nearest, low halves, and what must be so.
+const std::set<std::string>& plain_parts() {
+  static const std::set<std::string> all = {"rn", "lo", "uni", "sync", "ballot", "add", "nc"};
+  return all;
+}
+
 const std::unordered_map<std::string, Compare>& compares() {
   static const std::unordered_map<std::string, Compare> all = {
       {"eq", Compare::kEq},   {"ne", Compare::kNe},   {"lt", Compare::kLt},
@@ -238,10 +244,17 @@ class Reader {
     const auto found = ops().find(parts[0]);
     if (found == ops().end()) fail("the instruction " + name + " is not known");
     instruction.op = found->second;
-    if ((instruction.op == Op::kMma && name != kMmaName) ||
-        (instruction.op == Op::kLoadMatrix && name != kLoadMatrixName)) {
+    if (instruction.op == Op::kMma || instruction.op == Op::kLoadMatrix) {
+      if (name == kMmaName || name == kLoadMatrixName) return;
       fail("of this instruction another form is known, not " + name);
     }
+    const auto needs = [&](const char* part) {
+      if (std::find(parts.begin(), parts.end(), part) == parts.end()) {
+        fail("of this instruction the form ." + std::string(part) + " is known, not " + name);
+      }
+    };
+    if (instruction.op == Op::kAtomicAdd) needs("add");
+    if (instruction.op == Op::kVote) needs("ballot");
     std::vector<Type> types;
     for (size_t i = 1; i < parts.size(); ++i) {
       const std::string& part = parts[i];
@@ -272,8 +285,8 @@ class Reader {
         fail("the comparison " + name + " is not known");
       } else if (instruction.op == Op::kShuffle && part != "sync") {
         instruction.mode = part;
-      } else if (part == "rz" || part == "rm" || part == "rp" || part == "sat") {
-        fail(name + " rounds in a way that is not known");
+      } else if (plain_parts().count(part) == 0) {
+        fail("of " + name + " the part ." + part + " is not known");
       }
     }
     if (!types.empty()) instruction.type = types.back();

@@ -53,6 +53,7 @@ struct Warp {
 
 struct Barrier {
   Place place{};
+  unsigned expected = 0;
   std::vector<unsigned> arrived{};
 };
 
@@ -294,10 +295,19 @@ Extent block_extent() { return machine.launch->block; }
 Extent grid_extent() { return machine.launch->grid; }
 
 void barrier(int id, unsigned threads, Place place) {
+  TROUPE_CHECK(id >= 0 && id < static_cast<int>(simt::kNamedBarriers));
   simt::Barrier& barrier = machine.barriers[id];
   const unsigned expected = threads == 0 ? machine.num_threads() : threads;
+  if (threads % 32 != 0) {
+    simt::note(simt::ProblemKind::kDivergentBarrier, "a barrier of less than whole warps",
+               {nullptr, place});
+  }
   if (barrier.arrived.empty()) {
     barrier.place = place;
+    barrier.expected = expected;
+  } else if (barrier.expected != expected) {
+    simt::fail(simt::ProblemKind::kDivergentBarrier,
+               "threads wait for different numbers of threads", {nullptr, place});
   } else if (id == 0 && !simt::is_same(barrier.place, place)) {
     simt::note(simt::ProblemKind::kDivergentBarrier,
                "some threads are at " + simt::text_of(barrier.place) + ", others",

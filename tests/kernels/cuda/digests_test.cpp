@@ -1,0 +1,93 @@
+// One number for what an arithmetic gives over many shapes. All engines must have it, and so must a
+// GPU: if one of these numbers changes, its arithmetic needs another name.
+#include "kernels/cuda/operations.h"
+#include "tests/kernels/cuda/engines.h"
+
+namespace troupe::tests {
+namespace {
+
+using cuda_reference::TensorCore;
+
+// FNV-1a over bytes (Fowler, Noll, Vo).
+class Digest {
+ public:
+  template <class T>
+  void add(const std::vector<T>& values) {
+    const unsigned char* bytes = reinterpret_cast<const unsigned char*>(values.data());
+    for (size_t i = 0; i < values.size() * sizeof(T); ++i) {
+      value_ = (value_ ^ bytes[i]) * 1099511628211u;
+    }
+  }
+  std::string hex() const {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value_));
+    return text;
+  }
+
+ private:
+  uint64_t value_ = 14695981039346656037u;
+};
+
+std::string digest_of_products() {
+  struct Shape {
+    int64_t M, N, K;
+  };
+  const Shape shapes[] = {{1, 40, 64}, {7, 130, 96}, {16, 16, 32}, {33, 65, 128}, {80, 70, 160}};
+  Digest digest;
+  Random random(21);
+  for (const auto& [M, N, K] : shapes) {
+    std::vector<uint16_t> x(static_cast<size_t>(M * K)), w(static_cast<size_t>(N * K));
+    for (uint16_t& v : x) v = random.bf16(-9, 4);
+    for (uint16_t& v : w) v = random.bf16(-9, 4);
+    const simt::Array<uint16_t> device_x(x), device_w(w);
+    const simt::Array<float> y(static_cast<size_t>(M * N));
+    kernels::cuda::gemm(nullptr, {.y = y.device(),
+                                  .x = device_x.stored(),
+                                  .w = {device_w.stored().address, N, K},
+                                  .M = M,
+                                  .ldy = N,
+                                  .ldx = K});
+    digest.add(y.values());
+  }
+  return digest.hex();
+}
+
+std::string digest_of_norms() {
+  Digest digest;
+  Random random(22);
+  for (const int64_t D : {5, 64, 300, 2048}) {
+    constexpr int64_t N = 3;
+    std::vector<float> x(static_cast<size_t>(N * D)), weight(static_cast<size_t>(D));
+    for (float& v : x) v = random.uniform();
+    for (float& v : weight) v = random.uniform();
+    const simt::Array<float> device_x(x), device_weight(weight), rstd(N);
+    const simt::Array<uint16_t> y(x.size());
+    kernels::cuda::rmsnorm(nullptr, {.y = y.stored(),
+                                     .rstd = rstd.device(),
+                                     .x = device_x.device(),
+                                     .weight = device_weight.device(),
+                                     .N = N,
+                                     .D = D,
+                                     .ldx = D,
+                                     .ldy = D,
+                                     .epsilon = 1e-6f});
+    digest.add(y.values());
+    digest.add(rstd.values());
+  }
+  return digest.hex();
+}
+
+TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
+  for (const Engine& engine : engines()) {
+    use(engine, 7);
+    const std::string products = digest_of_products(), norms = digest_of_norms();
+    MESSAGE(engine.name << ": products " << products << ", norms " << norms);
+    CHECK(products ==
+          (engine.tensor_core == TensorCore::kSm90 ? "1832a11246775a1c" : "0d44afa607f06562"));
+    CHECK(norms == "13dfaa294e5980fd");
+    CHECK(text_of(simt::take_problems()) == "");
+  }
+}
+
+}  // namespace
+}  // namespace troupe::tests
