@@ -131,6 +131,19 @@ TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line"
   CHECK(refused("\tadd.s64 %rd4, %rd2, %rd3;\n") == "");
 }
 
+TEST_CASE("ptx: a launch that does not fit the kernel is refused") {
+  std::string text = sample("\tadd.s64 %rd4, %rd2, %rd3;\n");
+  text.replace(text.find(")\n{"), 3, ")\n.maxntid 32, 1, 1\n{");
+  PtxInterpreter interpreter({{"sample.ptx", text}});
+  simt::settings() = {.is_checked = true, .interpreter = &interpreter};
+  const simt::Array<uint64_t> result(1);
+  CHECK_THROWS_WITH_AS(kernels::cuda::launch(troupe_sample, 1, 64, 0, nullptr, result.get(), 1, 2),
+                       "a block of 64 threads, where the kernel is compiled for 32",
+                       simt::ptx::Error);
+  kernels::cuda::launch(troupe_sample, 1, 1, 0, nullptr, result.get(), 1, 2);
+  CHECK(result.values()[0] == 3);
+}
+
 #ifdef TROUPE_PTX_80
 
 const simt::ptx::Source& source_named(const std::string& name) {

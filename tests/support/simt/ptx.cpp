@@ -372,6 +372,11 @@ void PtxInterpreter::prepare(const Launch& launch) {
   if (found == program_.kernels.end()) fail(std::string("no kernel is called ") + info.dli_sname);
   kernel_ = &found->second;
   if (kernel_->parameters.size() != launch.num_arguments) fail("wrong number of arguments");
+  const unsigned num_threads = launch.block.x * launch.block.y * launch.block.z;
+  if (kernel_->threads_max != 0 && num_threads > kernel_->threads_max) {
+    fail("a block of " + std::to_string(num_threads) +
+         " threads, where the kernel is compiled for " + std::to_string(kernel_->threads_max));
+  }
   parameters_.assign(static_cast<size_t>(kernel_->parameter_bytes), 0);
   for (size_t i = 0; i < launch.num_arguments; ++i) {
     const ptx::Parameter& parameter = kernel_->parameters[i];
@@ -381,7 +386,7 @@ void PtxInterpreter::prepare(const Launch& launch) {
     std::memcpy(parameters_.data() + parameter.at, launch.arguments[i].value,
                 launch.arguments[i].bytes);
   }
-  registers_.resize(launch.block.x * launch.block.y * launch.block.z);
+  registers_.resize(num_threads);
 }
 
 void PtxInterpreter::run_thread() {

@@ -141,6 +141,7 @@ class Reader {
         labels_[text.substr(0, text.find(':'))] = static_cast<int>(kernel_->instructions.size());
       } else if (text[0] == '.') {
         if (text.find(".shared ") != std::string::npos) declare_shared(text);
+        if (text.rfind(".maxntid", 0) == 0) read_threads_max(text);
       } else if (text != "{") {
         read_instruction(text);
       }
@@ -200,6 +201,14 @@ class Reader {
       address = kernels::cuda::host::shared_slot(static_cast<size_t>(element * count));
     }
     shared_[name.substr(0, open)] = offset_in_space(address);
+  }
+
+  // ".maxntid 256, 1, 1"
+  void read_threads_max(const std::string& text) {
+    kernel_->threads_max = 1;
+    for (const std::string& extent : split(text.substr(text.find(' ')), " ,")) {
+      kernel_->threads_max *= static_cast<unsigned>(std::atoi(extent.c_str()));
+    }
   }
 
   // The register that an operand is.

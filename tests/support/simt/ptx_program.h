@@ -92,6 +92,7 @@ enum Special { kTidX, kTidY, kTidZ, kCtaidX, kCtaidY, kCtaidZ, kNtidX, kNctaidX,
 
 struct Kernel {
   const char* file = nullptr;  // Lives as long as the program.
+  unsigned threads_max = 0;    // Of a block; 0: as many as there may be.
   std::vector<Parameter> parameters{};
   int parameter_bytes = 0;
   std::vector<uint64_t> registers{};  // As a thread finds them.

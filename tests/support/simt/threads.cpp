@@ -15,6 +15,9 @@ namespace troupe::simt {
 namespace {
 
 constexpr unsigned kNamedBarriers = 16, kWarpsMax = kThreadsMax / 32;
+// What a device of compute capability 9.0 would refuse.
+constexpr unsigned kGridMax = 65535;
+constexpr size_t kSharedBytesMax = 227 << 10;
 // Orders in which a launch's threads are let go; more would only cost time.
 constexpr size_t kOrders = 32;
 // Of one warp, where its lanes have parted.
@@ -359,7 +362,10 @@ void copy_wait(unsigned groups_left) {
 void run(const Launch& launch) {
   const unsigned num_threads = launch.block.x * launch.block.y * launch.block.z;
   TROUPE_CHECK(num_threads > 0 && num_threads <= simt::kThreadsMax);
+  TROUPE_CHECK(launch.grid.y <= simt::kGridMax && launch.grid.z <= simt::kGridMax);
+  TROUPE_CHECK(launch.shared_bytes <= simt::kSharedBytesMax);
   TROUPE_CHECK(!simt::is_in_kernel());
+  if (simt::settings().interpreter != nullptr) simt::settings().interpreter->prepare(launch);
   machine.launch = &launch;
   machine.random = simt::settings().seed * 0x9E3779B97F4A7C15u | 1;
   machine.threads.resize(num_threads);
@@ -369,7 +375,6 @@ void run(const Launch& launch) {
     machine.orders.push_back(simt::random_order(num_threads));
   }
   ++machine.counts.launches;
-  if (simt::settings().interpreter != nullptr) simt::settings().interpreter->prepare(launch);
   simt::open_dynamic_shared(launch.shared_bytes);
   simt::begin_launch();
   for (const unsigned n : simt::random_order(launch.grid.x * launch.grid.y * launch.grid.z)) {
