@@ -1,5 +1,6 @@
 // What is wrong with a kernel is found, and named; what is right gives no alarm.
 #include <algorithm>
+#include <set>
 
 #include "kernels/cuda/operations.h"
 #include "tests/kernels/cuda/engines.h"
@@ -66,6 +67,15 @@ TEST_CASE("simt: faults are found under every schedule, as what they are and whe
       CHECK(text.find("faults.cu:") != std::string::npos);
     }
     MESSAGE(std::string(fault.name) << ": " << first);
+  }
+}
+
+TEST_CASE("simt: there is a fault of every kind") {
+  std::set<std::string> kinds;
+  for (int i = 0; i < kNumFaults; ++i) kinds.insert(simt::name(kFaults[i].kind));
+  for (int kind = 0; kind <= static_cast<int>(ProblemKind::kWarpOperation); ++kind) {
+    CAPTURE(kind);
+    CHECK(kinds.count(simt::name(static_cast<ProblemKind>(kind))) == 1);
   }
 }
 

@@ -42,22 +42,25 @@ bool is_before(const Access& access, const Reader& reader) {
 void add_reader(Cell& cell, const Access& access) {
   const unsigned warp = access.thread / 32;
   const uint32_t clock = order.clocks[warp][warp];
-  const uint16_t thread = static_cast<uint16_t>(access.thread);
+  Reader now{clock, static_cast<uint16_t>(access.thread), false};
   for (int i = 0; i < cell.num_readers; ++i) {
     Reader& reader = cell.readers[i];
-    if (reader.thread / 32 != warp) continue;
-    const bool is_many =
-        reader.clock == clock && (reader.is_many || reader.thread != access.thread);
-    reader = {clock, thread, is_many};
+    const bool is_own_warp = reader.thread / 32 == warp;
+    // Whoever comes after this access comes after those before it, too.
+    if (!is_own_warp && !is_before(access, reader)) continue;
+    now.is_many =
+        is_own_warp && reader.clock == clock && (reader.is_many || reader.thread != access.thread);
+    reader = now;
     return;
   }
   if (cell.num_readers < 2) {
-    cell.readers[cell.num_readers++] = {clock, thread, false};
+    cell.readers[cell.num_readers++] = now;
     return;
   }
-  // The last two warps are remembered. Under another schedule they are others.
+  // Of more warps that read at the same time the last two are remembered. Under another schedule
+  // they are others.
   cell.readers[0] = cell.readers[1];
-  cell.readers[1] = {clock, thread, false};
+  cell.readers[1] = now;
 }
 
 // What is wrong with an access of two bytes. Notes the access.
