@@ -6,6 +6,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
+#include "kernels/swiglu.h"
 
 namespace troupe::kernels::cuda {
 
@@ -14,5 +15,7 @@ namespace troupe::kernels::cuda {
 void gemm(StreamHandle stream, const Gemm& args);
 
 void rmsnorm(StreamHandle stream, const RmsNorm& args);
+
+void swiglu(StreamHandle stream, const Swiglu& args);
 
 }  // namespace troupe::kernels::cuda

@@ -77,13 +77,35 @@ std::string digest_of_norms() {
   return digest.hex();
 }
 
+std::string digest_of_swiglu() {
+  constexpr int64_t N = 2, F = 1100;
+  Random random(23);
+  std::vector<float> gate(N * F), up(N * F);
+  for (float& v : gate) v = random.uniform() * 20;
+  for (float& v : up) v = random.uniform();
+  const simt::Array<float> device_gate(gate), device_up(up);
+  const simt::Array<uint16_t> y(gate.size());
+  kernels::cuda::swiglu(nullptr, {.y = y.stored(),
+                                  .gate = device_gate.device(),
+                                  .up = device_up.device(),
+                                  .N = N,
+                                  .F = F,
+                                  .ld = F});
+  Digest digest;
+  digest.add(y.values());
+  return digest.hex();
+}
+
 TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
   for (const Engine& engine : engines()) {
     use(engine, 7);
     const std::string products = digest_of_products(), norms = digest_of_norms();
-    MESSAGE(engine.name << ": products " << products << ", norms " << norms);
+    const std::string swiglu = digest_of_swiglu();
+    MESSAGE(engine.name << ": products " << products << ", norms " << norms << ", swiglu "
+                        << swiglu);
     CHECK(products ==
           (engine.tensor_core == TensorCore::kSm90 ? "1832a11246775a1c" : "0d44afa607f06562"));
+    CHECK(swiglu == "8afd9ca3d948e778");
     CHECK(norms == "13dfaa294e5980fd");
     CHECK(text_of(simt::take_problems()) == "");
   }

@@ -106,6 +106,8 @@ TEST_CASE("ptx: conversions, comparisons and predicates") {
   CHECK(is("neu.f32", kNan, 0));
   CHECK(is("geu.f32", kNan, 0));
   CHECK(!is("ge.f32", kNan, 0));
+  CHECK(is("nan.f32", 0, kNan));
+  CHECK(!is("num.f32", 0, kNan));
 }
 
 TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line") {

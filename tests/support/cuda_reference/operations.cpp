@@ -72,6 +72,31 @@ Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight
   return out;
 }
 
+std::vector<uint16_t> swiglu(const std::vector<float>& gate, const std::vector<float>& up) {
+  std::vector<uint16_t> y(gate.size());
+  for (size_t i = 0; i < y.size(); ++i) {
+    const float sigmoid = 1.0f / (1.0f + exponential(-gate[i]));
+    y[i] = to_bf16(gate[i] * sigmoid * up[i]);
+  }
+  return y;
+}
+
+// As README.md has it.
+float exponential(float x) {
+  if (std::isnan(x)) return x;
+  if (x > 89) return INFINITY;
+  if (x < -104) return 0;
+  // The sum is beyond 2^23, where floats are integers.
+  const float n = std::fma(x, 1.44269502f, 0x1.8p23f) - 0x1.8p23f;
+  const float r = std::fma(n, -1.42860677e-6f, std::fma(n, -0.693145752f, x));
+  float sum = 1.0f / 5040;
+  for (const float coefficient : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f}) {
+    sum = std::fma(sum, r, coefficient);
+  }
+  const int scale = static_cast<int>(n);
+  return std::ldexp(1.0f, scale / 2) * sum * std::ldexp(1.0f, scale - scale / 2);
+}
+
 uint16_t to_bf16(float x) {
   if (std::isnan(x)) return 0x7FFF;
   uint32_t bits;

@@ -20,6 +20,11 @@ struct Normalised {
 Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,
                    int64_t D, float epsilon);
 
+// bf16 of gate sigmoid(gate) up, one for one.
+std::vector<uint16_t> swiglu(const std::vector<float>& gate, const std::vector<float>& up);
+
+float exponential(float x);
+
 // To nearest, ties to even, any NaN to 0x7FFF.
 uint16_t to_bf16(float x);
 float from_bf16(uint16_t x);

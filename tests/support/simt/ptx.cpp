@@ -88,6 +88,10 @@ bool holds(Compare compare, T x, T y) {
       return !(x <= y);
     case Compare::kGeU:
       return !(x < y);
+    case Compare::kNan:
+      return x != x || y != y;
+    case Compare::kNumber:
+      return x == x && y == y;
   }
   return false;
 }

@@ -87,7 +87,7 @@ const std::unordered_map<std::string, Compare>& compares() {
       {"lo", Compare::kLt},   {"ls", Compare::kLe},   {"hi", Compare::kGt},
       {"hs", Compare::kGe},   {"ltu", Compare::kLtU}, {"leu", Compare::kLeU},
       {"gtu", Compare::kGtU}, {"geu", Compare::kGeU}, {"equ", Compare::kEqU},
-      {"neu", Compare::kNeU},
+      {"neu", Compare::kNeU}, {"nan", Compare::kNan}, {"num", Compare::kNumber},
   };
   return all;
 }

@@ -53,7 +53,22 @@ enum class Op {
   kXor,
 };
 enum class Space { kGeneric, kGlobal, kShared, kParameter };
-enum class Compare { kEq, kNe, kLt, kLe, kGt, kGe, kLtU, kLeU, kGtU, kGeU, kEqU, kNeU };
+enum class Compare {
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kLtU,
+  kLeU,
+  kGtU,
+  kGeU,
+  kEqU,
+  kNeU,
+  kNan,
+  kNumber
+};
 enum class Part { kLow, kHigh, kWide };  // Of an integer product.
 
 struct Type {
