@@ -12,43 +12,12 @@ set -euo pipefail
 troupe=$(realpath "$1")
 short=${2:-}
 here=$(realpath "$(dirname "$0")")
-if [ -z "${TROUPE_TOUR_INSIDE:-}" ]; then
-  new=(unshare --net --mount)
-  [ "$(id -u)" = 0 ] || new=(unshare --user --map-root-user --net --mount)
-  if ! "${new[@]}" ip link add tour0 type bridge 2>/dev/null; then
-    echo "cluster_tour: networks of our own cannot be made here; not tried" >&2
-    exit 77
-  fi
-  TROUPE_TOUR_INSIDE=1 exec "${new[@]}" bash "$0" "$troupe" "$short"
-fi
-
-trouped=$(dirname "$troupe")/trouped
 . "$here/hosts.sh"
-work=$(mktemp -d)
-begun=$SECONDS
-
-fail() {
-  echo "cluster_tour: $*" >&2
-  for log in "$work"/*.log; do
-    echo "--- $log" >&2
-    tail -n 15 "$log" >&2
-  done
-  echo "--- the newest job" >&2
-  on a bash -c 'cd /root/troupe/jobs && cd "$(ls -t | head -n 1)" &&
-    grep -v "grpo\|sft" log.txt | tail -n 30' >&2 || true
-  exit 1
-}
+have_own_networks "$0" "$troupe" "$short"
+trouped=$(dirname "$troupe")/trouped
+begin_tour
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 since_ms() { echo $(($(now_ms) - $1)); }
-say() { echo "[$((SECONDS - begun)) s] $*"; }
-end_all() {
-  local all
-  all=$(jobs -p)
-  # shellcheck disable=SC2086
-  [ -z "$all" ] || kill -9 $all 2>/dev/null || true
-  rm -rf "$work"
-}
-trap end_all EXIT
 
 # ---- The network and the jobs.
 
@@ -72,8 +41,7 @@ job_text first 1 $short_steps >"$work/first.toml"
 job_text second 2 $short_steps >"$work/second.toml"
 job_text long 3 $long_steps >"$work/long.toml"
 
-weights_of() { python3 -c 'import json, sys
-print(json.loads(sys.stdin.read().splitlines()[-1])["weights_sha256"])'; }
+weights_of() { json_of 'it["weights_sha256"]'; }
 declare -A expected
 for one in first second long; do
   on a "$troupe" run "$work/$one.toml" --home "/root/alone_$one" --json 2>"$work/alone.log" \
@@ -113,14 +81,6 @@ as() {  # USER COMMAND...: from a host that is none of the cluster's
   local user=$1
   shift
   on u "$troupe" "$@" --server "$head" --key "/root/$user.key"
-}
-wait_for() {  # SECONDS WHAT COMMAND...
-  local until=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $until ] || fail "did not happen: $what"
-    sleep 0.1
-  done
 }
 hosts_say() {  # PYTHON...: holds for `hosts`, by name
   as olga nodes --json | python3 -c "import json, sys

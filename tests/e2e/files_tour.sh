@@ -12,51 +12,10 @@ set -euo pipefail
 
 troupe=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
-if [ -z "${TROUPE_TOUR_INSIDE:-}" ]; then
-  new=(unshare --net --mount)
-  [ "$(id -u)" = 0 ] || new=(unshare --user --map-root-user --net --mount)
-  if ! "${new[@]}" ip link add tour0 type bridge 2>/dev/null; then
-    echo "files_tour: networks of our own cannot be made here; not tried" >&2
-    exit 77
-  fi
-  TROUPE_TOUR_INSIDE=1 exec "${new[@]}" bash "$0" "$troupe"
-fi
-
-trouped=$(dirname "$troupe")/trouped
 . "$here/hosts.sh"
-work=$(mktemp -d)
-begun=$SECONDS
-
-fail() {
-  echo "files_tour: $*" >&2
-  for log in "$work"/*.log; do
-    echo "--- $log" >&2
-    tail -n 15 "$log" >&2
-  done
-  echo "--- the newest job" >&2
-  on a bash -c 'cd /root/troupe/jobs && cd "$(ls -t | head -n 1)" && tail -n 20 log.txt' >&2 || true
-  exit 1
-}
-say() { echo "[$((SECONDS - begun)) s] $*"; }
-end_all() {
-  local all
-  all=$(jobs -p)
-  # shellcheck disable=SC2086
-  [ -z "$all" ] || kill -9 $all 2>/dev/null || true
-  rm -rf "$work"
-}
-trap end_all EXIT
-wait_for() {  # SECONDS WHAT COMMAND...
-  local until=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $until ] || fail "did not happen: $what"
-    sleep 0.1
-  done
-}
-json_of() { python3 -c "import json, sys
-it = json.loads(sys.stdin.read().splitlines()[-1])
-print($1)"; }
+have_own_networks "$0" "$troupe"
+trouped=$(dirname "$troupe")/trouped
+begin_tour
 
 # ---- Hosts, a user's job and data, a model of the head's.
 
