@@ -63,6 +63,8 @@ template Option Command::add_option(const std::string&, int&, const std::string&
 template Option Command::add_option(const std::string&, int64_t&, const std::string&);
 template Option Command::add_option(const std::string&, uint16_t&, const std::string&);
 template Option Command::add_option(const std::string&, uint32_t&, const std::string&);
+template Option Command::add_option(const std::string&, std::optional<uint32_t>&,
+                                    const std::string&);
 template Option Command::add_option(const std::string&, uint64_t&, const std::string&);
 template Option Command::add_option(const std::string&, double&, const std::string&);
 template Option Command::add_option(const std::string&, std::string&, const std::string&);

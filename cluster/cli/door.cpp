@@ -104,7 +104,7 @@ std::string default_door_folder() {
 }
 
 void add_door_folder_option(Command& command, std::string& folder) {
-  folder = default_door_folder();
+  if (folder.empty()) folder = default_door_folder();
   command.add_option("--server", folder,
                      "The daemon's folder; default $TROUPE_SERVER, $XDG_RUNTIME_DIR/troupe or "
                      "~/.local/state/troupe/door");

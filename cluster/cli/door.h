@@ -20,7 +20,7 @@ namespace troupe::cluster {
 std::string default_door_folder();
 Status check_door_folder(const std::string& folder);
 
-// --server of the daemon itself, whose default is the above.
+// --server of the daemon itself; an empty `folder` becomes the above.
 void add_door_folder_option(Command& command, std::string& folder);
 
 // Which daemon a command is for.

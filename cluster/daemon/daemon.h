@@ -24,7 +24,8 @@ struct DaemonOptions {
   std::vector<std::string> allowed_paths{};
   // Programs that may verify without a sandbox, by the names that jobs may use.
   std::vector<TrustedProgram> trusted_programs{};
-  uint32_t slots = 0;  // Workers with a device at a time on this host; 0: one per core.
+  // Workers with a device at a time on this host; none: one per core.
+  std::optional<uint32_t> slots{};
   std::function<bool()> is_interrupted = [] { return false; };
 };
 

@@ -94,8 +94,7 @@ class Head::Implementation {
     context.credentials_folder = credentials;
     context.trusted_programs = std::move(options.trusted_programs);
     context.own_host = kOwnHost;
-    context.own_slots =
-        options.slots > 0 ? options.slots : static_cast<uint32_t>(actors::available_cores());
+    context.own_slots = options.slots.value_or(static_cast<uint32_t>(actors::available_cores()));
     context.may_be_joined = options.nodes_address.has_value();
     context.home_of = std::move(options.home_of);
     if (options.with_paths) context.with_paths = std::move(options.with_paths);

@@ -30,8 +30,9 @@ Result<std::vector<JobRecord>> stored_jobs(actors::ReplayStore& store);
 class Head {
  public:
   struct Options {
-    std::string folder{};  // Of the store and the credentials.
-    uint32_t slots = 0;    // Workers with a device at a time on this host; 0: one per core.
+    std::string folder{};             // Of the store and the credentials.
+    std::optional<uint32_t> slots{};  // Workers with a device at a time on this host; none: one
+                                      // per core.
     std::vector<TrustedProgram> trusted_programs{};
     std::function<std::string(uint64_t job)> home_of{};
     // As in actors::HeadContext; not set: jobs are as they were submitted.

@@ -13,6 +13,7 @@
 #include "cluster/jobs/job_checks.h"
 #include "cluster/jobs/job_keys.h"
 #include "cluster/jobs/job_text.h"
+#include "cluster/jobs/toml_type.h"
 #include "cluster/monitor/text.h"
 #include "model/formats/file.h"
 #include "schemas/bounds.h"
@@ -24,25 +25,6 @@ namespace troupe::cluster {
 namespace {
 
 constexpr size_t kJobFileBytesMax = 1 << 20;
-
-const char* type_name(const toml::node& node) {
-  switch (node.type()) {
-    case toml::node_type::string:
-      return "a string";
-    case toml::node_type::integer:
-      return "an integer";
-    case toml::node_type::floating_point:
-      return "a number with a fraction";
-    case toml::node_type::boolean:
-      return "a boolean";
-    case toml::node_type::array:
-      return "a list";
-    case toml::node_type::table:
-      return "a table";
-    default:
-      return "a date or time";
-  }
-}
 
 std::string wanted(const Slot& slot) {
   return std::visit(
@@ -314,11 +296,8 @@ class Reader {
     const Key* key = find_job_key(path);
     if (key == nullptr) return unknown(path, node);
     if (!fill(key->slot, node, job_)) {
-      std::string found = type_name(node);
-      if (const auto* string = node.as_string()) found = in_quotes(string->get());
-      if (const auto* integer = node.as_integer()) found = std::to_string(integer->get());
-      if (const auto* floating = node.as_floating_point()) found = to_text(floating->get());
-      return at(node, fmt::format("{} must be {}, not {}", path, wanted(key->slot), found));
+      return at(node,
+                fmt::format("{} must be {}, not {}", path, wanted(key->slot), value_text(node)));
     }
     if (Finding fault = check_key(*key, job_)) return at(node, fault->message);
     // A later source may choose the other of the two; within one file both are refused.
