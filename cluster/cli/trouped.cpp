@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,7 +38,7 @@ Result<std::string> home_in(const DaemonSettings& settings) {
   return std::filesystem::absolute(settings.home, ignored).lexically_normal().string();
 }
 
-Status serve(const DaemonSettings& settings) {
+Status serve(const DaemonSettings& settings, std::shared_ptr<ServiceNotice> service) {
   if (!settings.key.empty() || !settings.address.empty() || !settings.shared_home.empty()) {
     return invalid_argument(
         "--key, --address and --shared-home are of a host that joins: say --join HOST:PORT too");
@@ -73,11 +74,12 @@ Status serve(const DaemonSettings& settings) {
   if (!backend) return backend.error();
   watch_for_interrupts();
   options.is_interrupted = is_interrupted;
+  options.service = std::move(service);
   return run_daemon(**backend, options);
 }
 
 // On a host that works for a head elsewhere.
-Status join(const DaemonSettings& settings) {
+Status join(const DaemonSettings& settings, std::shared_ptr<ServiceNotice> service) {
   if (!settings.listen.empty() || !settings.listen_nodes.empty() ||
       !settings.allowed_paths.empty() || !settings.trusted_verifiers.empty()) {
     return invalid_argument(
@@ -106,6 +108,7 @@ Status join(const DaemonSettings& settings) {
   if (!backend) return backend.error();
   watch_for_interrupts();
   options.is_interrupted = is_interrupted;
+  options.service = std::move(service);
   return run_node(**backend, options);
 }
 
@@ -179,7 +182,9 @@ Status run(const DaemonSettings& settings) {
   if (settings.is_head && !settings.join.empty()) {
     return invalid_argument("--head and --join exclude each other: a host is one of the two");
   }
-  return settings.join.empty() ? serve(settings) : join(settings);
+  auto service = std::make_shared<ServiceNotice>(ServiceNotice::from_environment());
+  return settings.join.empty() ? serve(settings, std::move(service))
+                               : join(settings, std::move(service));
 }
 
 }  // namespace

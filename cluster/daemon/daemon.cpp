@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -14,6 +15,7 @@
 #include "cluster/daemon/head.h"
 #include "cluster/daemon/input_desk.h"
 #include "cluster/gateway/front_door.h"
+#include "cluster/gateway/front_door_client.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/keys/key_ring.h"
 #include "cluster/monitor/metrics_feed.h"
@@ -30,6 +32,7 @@ using namespace std::chrono_literals;
 constexpr auto kInterruptPeriod = 100ms;
 // Longer than a step; a job that is cut off loses nothing but the time since its recovery point.
 constexpr auto kDrainPatience = 5min;
+constexpr auto kOwnAnswerPatience = 5s;  // Of a question at the own door.
 constexpr size_t kWatchesMax = 64;
 constexpr size_t kLogBytesMax = 1 << 20;  // Of one answer.
 constexpr const char* kLogFile = "/log.txt";
@@ -150,12 +153,16 @@ class Daemon {
     if (nodes) fmt::print(stderr, "trouped: nodes join at {}\n", text_of(*nodes));
     std::mutex mutex;
     std::unique_lock lock(mutex);
+    options_.service->status(
+        fmt::format("serves {}{}", options_.server, network ? " and " + text_of(*network) : ""));
     while (!options_.is_interrupted()) {
       std::condition_variable().wait_for(lock, kInterruptPeriod);
+      tell_service();
     }
+    options_.service->stopping();
     fmt::print(stderr, "trouped: stopping after the step under way; a second signal stops now\n");
     (*head)->leave_nobody();
-    const bool is_drained = (*head)->drain(kDrainPatience);
+    const bool is_drained = (*head)->drain(kDrainPatience, [this] { give_sign_of_life(); });
     {
       const std::lock_guard guard(head_mutex_);
       head_ = nullptr;
@@ -178,6 +185,38 @@ class Daemon {
     if (!content) return content.error();
     desk_ = std::make_unique<InputDesk>(std::move(*content), std::move(*allowed), *jobs);
     return ok();
+  }
+
+  // Whether the door, the scheduler behind it and the way back are at work: asked as users do.
+  bool answers() {
+    if (!asking_) {
+      auto client =
+          FrontDoorClient::connect({.folder = options_.server, .deadline = kOwnAnswerPatience});
+      if (!client) return false;
+      asking_ = std::move(*client);
+    }
+    if (asking_->ask(ListJobs{std::numeric_limits<uint64_t>::max()})) return true;
+    asking_.reset();
+    return false;
+  }
+
+  void tell_service() {
+    if (!options_.service->is_there()) return;
+    if (is_ready_) {
+      give_sign_of_life();
+    } else if (answers()) {
+      is_ready_ = true;
+      alive_at_ = ServiceNotice::Clock::now();
+      options_.service->ready();
+    }
+  }
+
+  void give_sign_of_life() {
+    const auto every = options_.service->alive_every();
+    const auto now = ServiceNotice::Clock::now();
+    if (!every || now - alive_at_ < *every || !answers()) return;
+    alive_at_ = now;
+    options_.service->alive();
   }
 
   std::optional<HostPort> nodes_address() const {
@@ -303,6 +342,9 @@ class Daemon {
   // From run() on. Their threads use what is above, and the door's the desk.
   std::unique_ptr<InputDesk> desk_{};
   std::unique_ptr<FrontDoor> door_{};
+  std::unique_ptr<FrontDoorClient> asking_{};  // At the own door.
+  bool is_ready_ = false;                      // And the service manager knows it.
+  ServiceNotice::Clock::time_point alive_at_{};
 };
 
 }  // namespace

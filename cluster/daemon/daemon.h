@@ -2,10 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cluster/daemon/service_notice.h"
 #include "cluster/gateway/host_port.h"
 #include "kernels/backend.h"
 #include "schemas/result.h"
@@ -27,6 +29,9 @@ struct DaemonOptions {
   // Workers with a device at a time on this host; none: one per core.
   std::optional<uint32_t> slots{};
   std::function<bool()> is_interrupted = [] { return false; };
+  // Is told that the daemon serves once a question at its own door has been answered, and that it
+  // lives as long as such questions are.
+  std::shared_ptr<ServiceNotice> service = std::make_shared<ServiceNotice>();
 };
 
 // Serves until it is interrupted, and then stops the jobs that run at their next steps' boundaries;

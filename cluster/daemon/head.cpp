@@ -210,7 +210,7 @@ void Head::leave_nobody() {
   ::unlink(head_card(implementation_->context.credentials_folder).c_str());
 }
 
-bool Head::drain(std::chrono::milliseconds patience) {
+bool Head::drain(std::chrono::milliseconds patience, const std::function<void()>& meanwhile) {
   auto promise = std::make_shared<std::promise<void>>();
   auto drained = promise->get_future();
   caf::anon_send(implementation_->scheduler,
@@ -220,6 +220,7 @@ bool Head::drain(std::chrono::milliseconds patience) {
     if (std::chrono::steady_clock::now() >= until || implementation_->store.waits_for()) {
       return false;
     }
+    meanwhile();
   }
   return true;
 }

@@ -68,8 +68,9 @@ class Head {
   void leave_nobody();
 
   // Stops the jobs that run at their next steps' boundaries, with recovery points. False when that
-  // took longer than `patience` or cannot be recorded: nothing is lost by it.
-  bool drain(std::chrono::milliseconds patience);
+  // took longer than `patience` or cannot be recorded: nothing is lost by it. `meanwhile` is called
+  // several times a second.
+  bool drain(std::chrono::milliseconds patience, const std::function<void()>& meanwhile);
 
  private:
   class Implementation;

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -39,6 +40,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLook = std::chrono::milliseconds(100);
 // Longer than most steps; what is cut off costs the time since a recovery point.
 constexpr auto kLeavePatience = std::chrono::minutes(2);
+// Of the dialer's thread, which looks several times a second.
+constexpr auto kTurnMax = std::chrono::seconds(5);
 constexpr size_t kLastWordsMax = 16 << 10;
 
 uint64_t random_number() {
@@ -155,6 +158,7 @@ class NodeDaemon {
         .facts = take_inventory(options_.home, options_.slots),
         .shared_home = options_.shared_home,
         .canary = canary->text()};
+    options_.service->status("dials " + options_.head);
     auto dialer = NodeDialer::open(
         {.endpoint = "tcp://" + options_.head, .key = *key, .member = {.hello = std::move(hello)}},
         {.joined = [this] { return joined(); },
@@ -162,7 +166,11 @@ class NodeDaemon {
          .silent = [this] { silent(); },
          .refused = [this](const std::string& reason, bool is_final) { refused(reason, is_final); },
          .heard = [this](ToNode message) { heard(std::move(message)); },
-         .disk_free_bytes = [this] { return disk_free_bytes(options_.home); }});
+         .disk_free_bytes =
+             [this] {
+               turned_at_ = Clock::now().time_since_epoch();
+               return disk_free_bytes(options_.home);
+             }});
     if (!dialer) return dialer.error();
     {
       const std::lock_guard lock(mutex_);
@@ -171,6 +179,7 @@ class NodeDaemon {
     say_to_people(fmt::format("node {} dials {}, jobs' files in {}", key->name, options_.head,
                               options_.home));
     const Status ended = wait();
+    options_.service->stopping();
     { const std::unique_ptr<NodeDialer> closing = std::move(dialer_); }
     // It uses what ends before the system does.
     caf::scoped_actor self(system);
@@ -195,6 +204,7 @@ class NodeDaemon {
     while (!options_.is_interrupted()) {
       changed_.wait_for(lock, kLook);
       if (failure_) return *failure_;
+      tell_service();
       if (!unheard_since_) continue;
       // Nobody comes back to them.
       const auto waited = Clock::now() - *unheard_since_;
@@ -205,7 +215,12 @@ class NodeDaemon {
     if (!running_.empty() && !unheard_since_) {
       say_to_people("leaving once what runs here is elsewhere; a second signal stops now");
       dialer_->say(NodeLeaves{});
-      changed_.wait_for(lock, kLeavePatience, [this] { return running_.empty(); });
+      options_.service->stopping();
+      const auto until = Clock::now() + kLeavePatience;
+      while (!running_.empty() && Clock::now() < until) {
+        changed_.wait_for(lock, kLook);
+        tell_service();
+      }
     }
     say_to_people("stopping");
     lock.unlock();
@@ -213,10 +228,26 @@ class NodeDaemon {
     return ok();
   }
 
+  // This thread holds the lock that all others need, and the dialer's has gone round of late: so
+  // neither hangs.
+  void tell_service() {
+    const auto now = Clock::now();
+    if (now.time_since_epoch() - turned_at_.load() > kTurnMax) return;
+    if (!std::exchange(is_ready_, true)) {
+      options_.service->ready();
+      alive_at_ = now;
+    }
+    const auto every = options_.service->alive_every();
+    if (!every || now - alive_at_ < *every) return;
+    alive_at_ = now;
+    options_.service->alive();
+  }
+
   // ---- On the dialer's thread.
 
   NodeProcesses joined() {
     const Status is_shared = canary_->check_answer();
+    options_.service->status("works for " + options_.head);
     const std::lock_guard lock(mutex_);
     if (is_shared) {
       say_to_people(options_.shared_home.empty()
@@ -237,12 +268,14 @@ class NodeDaemon {
 
   void back() {
     say_to_people("the head is heard again");
+    options_.service->status("works for " + options_.head);
     const std::lock_guard lock(mutex_);
     unheard_since_.reset();
   }
 
   void silent() {
     say_to_people("the head is not heard; what is under way goes on");
+    options_.service->status("does not hear " + options_.head);
     const std::lock_guard lock(mutex_);
     unheard_since_ = Clock::now();
   }
@@ -344,6 +377,9 @@ class NodeDaemon {
   FileMover* mover_ = nullptr;
   const Canary* canary_ = nullptr;
   std::unique_ptr<NodeDialer> dialer_{};
+  std::atomic<Clock::duration> turned_at_{};  // When the dialer's thread last went round.
+  bool is_ready_ = false;                     // And the service manager knows it.
+  Clock::time_point alive_at_{};
   std::mutex mutex_{};
   std::condition_variable changed_{};
   // All below: guarded by mutex_.

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "cluster/daemon/service_notice.h"
 #include "kernels/backend.h"
 #include "schemas/result.h"
 
@@ -21,6 +23,8 @@ struct NodeDaemonOptions {
   std::string shared_home{};
   uint32_t slots = 0;  // 0: as many as there are devices, or else cores.
   std::function<bool()> is_interrupted = [] { return false; };
+  // Is told that the daemon works once it dials, whether or not its head is there.
+  std::shared_ptr<ServiceNotice> service = std::make_shared<ServiceNotice>();
 };
 
 // Works until it is interrupted; then its workers end. Says on standard error what it does.
