@@ -13,7 +13,8 @@ packages=(
   libseccomp-dev libhwloc-dev python3
   doctest-dev
 )
-wanted=(ccache clang-format iproute2 procps)  # Useful, not needed: the build works without them.
+# Useful, not needed: the build works without them. Tests start Slurm's programs themselves.
+wanted=(ccache clang-format iproute2 procps slurmctld slurmd slurm-client munge)
 
 missing_of() {
   # dpkg-query fails for a package that it has never heard of, which is an answer here.
@@ -37,8 +38,21 @@ else
 fi
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d
+# Debian starts a service when its package is installed, unless this program says no.
+made_policy=
+end() {
+  [ -z "$made_policy" ] || "${run[@]}" rm -f "$policy"
+  rm -f "$log"
+}
+trap end EXIT
 echo "installing: $(echo $missing $extra)" >&2
+services=$(echo "$extra" | grep -x 'slurmctld\|slurmd\|munge' || true)
+if [ -n "$services" ] && [ ! -e "$policy" ]; then
+  made_policy=yes
+  printf '#!/bin/sh\nexit 101\n' | "${run[@]}" tee "$policy" >/dev/null
+  "${run[@]}" chmod 755 "$policy"
+fi
 # Package lists may be old or absent on a fresh machine: refresh them only when needed.
 if ! "${run[@]}" $line >"$log" 2>&1; then
   if ! { "${run[@]}" apt-get update && "${run[@]}" $line; } >"$log" 2>&1; then
@@ -46,4 +60,8 @@ if ! "${run[@]}" $line >"$log" 2>&1; then
     echo "install_dependencies: apt-get failed; the line was: $line" >&2
     exit 2
   fi
+fi
+# Nor are they to begin when the machine does.
+if [ -n "$services" ] && [ -d /run/systemd/system ]; then
+  "${run[@]}" systemctl disable --quiet $services >>"$log" 2>&1 || true
 fi

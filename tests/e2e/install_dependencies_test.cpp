@@ -26,6 +26,9 @@ struct Machine {
     const std::string known = "  doctest-dev\n";
     REQUIRE(script.find(known) != std::string::npos);
     script.replace(script.find(known), known.size(), known + "  no-such-package-of-troupe\n");
+    const std::string policy = "policy=/usr/sbin/policy-rc.d\n";
+    REQUIRE(script.find(policy) != std::string::npos);
+    script.replace(script.find(policy), policy.size(), "policy=" + dir.file("policy-rc.d") + "\n");
     std::ofstream(dir.file("install.sh")) << script;
     command("apt-get", "echo \"$@\" >> " + dir.file("asked"));
     command("sudo", "exit 1");
@@ -61,6 +64,24 @@ TEST_CASE("install_dependencies: without root or sudo the line to run is printed
   const std::string error = text_of(machine.dir.file("error"));
   CHECK(error.find("please run: sudo apt-get install") != std::string::npos);
   CHECK(error.find("no-such-package-of-troupe") != std::string::npos);
+}
+
+TEST_CASE("install_dependencies: services of what it installs are not started") {
+  Machine machine;
+  machine.command("id", "echo 0");
+  machine.command("dpkg-query", "exit 1");  // Nothing is installed.
+  const std::string policy = machine.dir.file("policy-rc.d");
+  machine.command("apt-get", policy + "; echo $? >>" + machine.dir.file("policy_said"));
+  CHECK(machine.run() == 0);
+  // What Debian's scripts ask is answered as they read a no, for as long as it is asked.
+  CHECK(text_of(machine.dir.file("policy_said")) == "101\n");
+  CHECK_FALSE(std::filesystem::exists(policy));
+  // An answer of the machine's own stays.
+  std::ofstream(policy) << "#!/bin/sh\nexit 7\n";
+  std::filesystem::permissions(policy, std::filesystem::perms::owner_all);
+  CHECK(machine.run() == 0);
+  CHECK(text_of(machine.dir.file("policy_said")) == "101\n7\n");
+  CHECK(std::filesystem::exists(policy));
 }
 
 }  // namespace
