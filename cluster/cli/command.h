@@ -35,6 +35,7 @@ void add_verify(Command& program, int& exit_code);
 void add_doctor(Command& program, int& exit_code);
 void add_keys(Command& program, int& exit_code);
 void add_deploy(Command& program, int& exit_code);
+void add_alive(Command& program, int& exit_code);
 // Started by a head, not by people, and not in the help.
 void add_worker(Command& program, int& exit_code);
 // At a daemon.

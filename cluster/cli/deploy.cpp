@@ -10,8 +10,10 @@
 #include "cluster/cli/command.h"
 #include "cluster/cli/daemon_settings.h"
 #include "cluster/deploy/deploy_texts.h"
+#include "cluster/deploy/kubernetes.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/monitor/text.h"
+#include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
@@ -184,6 +186,110 @@ void add_slurm(Command& deploy, int& exit_code) {
   });
 }
 
+// ---- Kubernetes
+
+struct KubernetesCommand {
+  KubernetesCluster cluster{};
+  std::string job{};
+  std::string queue{};
+  std::vector<std::string> overrides{};
+  int64_t nodes = 0;
+  int64_t slots = 0;
+  int64_t gpus = 0;
+  bool is_head = false;
+  bool is_json = false;
+};
+
+Result<std::string> job_for_pods(const KubernetesCommand& command) {
+  auto read = load_job_to_send(command.job, command.overrides);
+  if (!read) return read.error();
+  if (!read->files.empty()) {
+    return invalid_argument(
+        fmt::format("{}: {} is a file of this host, and a JobSet brings none along: its paths are "
+                    "those of the head's pod, and begin with /",
+                    command.job, printable(read->files.front().path)));
+  }
+  const JobSpec& job = read->job;
+  for (const RewardSpec& reward : job.rewards) {
+    if (reward.files.empty()) continue;
+    return invalid_argument(fmt::format(
+        "{}: rewards.{} has files, which a JobSet does not bring along; submit it to a cluster "
+        "that stays: troupe deploy kubernetes --head",
+        command.job, reward.name));
+  }
+  return to_toml(job);
+}
+
+Status print_manifest(KubernetesCommand& command) {
+  KubernetesCluster& cluster = command.cluster;
+  if (command.job.empty() != command.is_head) {
+    return invalid_argument(
+        "say either a job's file, which becomes a JobSet, or --head, for a cluster that stays");
+  }
+  if (command.is_head && !command.queue.empty()) {
+    return invalid_argument("--queue is of one job, and --head is of a cluster that stays");
+  }
+  cluster.nodes = static_cast<uint32_t>(command.nodes);
+  cluster.slots = static_cast<uint32_t>(command.slots);
+  cluster.gpus = static_cast<uint32_t>(command.gpus);
+  if (!command.is_head) {
+    auto text = job_for_pods(command);
+    if (!text) return text.error();
+    cluster.job = {.text = std::move(*text), .queue = command.queue};
+  }
+  if (Status fine = check_kubernetes(cluster); !fine) return fine;
+  if (command.is_json) {
+    const nlohmann::ordered_json list = {
+        {"apiVersion", "v1"}, {"kind", "List"}, {"items", kubernetes_objects(cluster)}};
+    return print_line(to_text(list, {.indent = 2, .replaces_invalid = true}));
+  }
+  std::fputs(kubernetes_manifest(cluster).c_str(), stdout);
+  return ok();
+}
+
+void add_kubernetes(Command& deploy, int& exit_code) {
+  Command command = deploy.add_command("kubernetes", "Manifests of a cluster, or of one job");
+  const auto state = std::make_shared<KubernetesCommand>();
+  KubernetesCluster& cluster = state->cluster;
+  command.add_option("job", state->job,
+                     "The job file; its paths are the head's pod's and begin with /");
+  command.add_flag("--head", state->is_head, "A cluster that stays instead, for many users' jobs");
+  command.add_option("--queue", state->queue, "Kueue's queue that admits the job");
+  command.add_option("--set", state->overrides, "table.key=value, over what the job says")
+      .may_repeat();
+  command.add_option("--nodes", state->nodes, "Pods that work")
+      .required()
+      .range<int64_t>(1, kHostsMax);
+  command.add_option("--image", cluster.image, "Image with troupe and trouped on its PATH")
+      .required();
+  command.add_option("--name", cluster.name, "Of all objects").show_default();
+  command.add_option("--namespace", cluster.space, "Where they are").show_default();
+  command.add_option("--slots", state->slots, "Workers with a device of each; default: its cores")
+      .range<int64_t>(1, kHostSlotsMax);
+  command.add_option("--gpus", state->gpus, "nvidia.com/gpu of each").range<int64_t>(0, 64);
+  command.add_option("--cpu", cluster.cpu, "Cores of each").show_default();
+  command.add_option("--memory", cluster.memory, "Of each").show_default();
+  command.add_option("--shm", cluster.shm, "Of each pod's /dev/shm, out of its memory")
+      .show_default();
+  command.add_option("--storage", cluster.storage, "Of the head, and of each node that stays")
+      .show_default();
+  command.add_option("--storage-class", cluster.storage_class, "Default: the cluster's");
+  command.add_option("--data", cluster.data_claim,
+                     "A PersistentVolumeClaim that is there, at /srv/data of the head");
+  command.add_flag("--boxes", cluster.has_boxes,
+                   "Nodes run programs that models wrote (code rewards)");
+  command.add_flag("--json", state->is_json, "One JSON object, a List, instead of YAML");
+  command.footer(
+      "How to make the keys is said at the top of the manifest.\n"
+      "Example:\n  troupe deploy kubernetes --head --nodes 4 --image registry/troupe:1 "
+      "| kubectl apply -f -\n"
+      "  troupe deploy kubernetes job.toml --nodes 4 --image registry/troupe:1 --queue research");
+  command.callback([state, &exit_code] {
+    const Status done = print_manifest(*state);
+    exit_code = done ? 0 : report("deploy kubernetes", done.error());
+  });
+}
+
 }  // namespace
 
 void add_deploy(Command& program, int& exit_code) {
@@ -193,6 +299,7 @@ void add_deploy(Command& program, int& exit_code) {
   deploy.footer("Example:\n  troupe deploy systemd head\n  troupe deploy slurm job.toml --nodes 4");
   add_systemd(deploy, exit_code);
   add_slurm(deploy, exit_code);
+  add_kubernetes(deploy, exit_code);
 }
 
 }  // namespace troupe::cluster

@@ -33,6 +33,7 @@ int run_command(int argc, char** argv) {
   add_doctor(program, code);
   add_keys(program, code);
   add_deploy(program, code);
+  add_alive(program, code);
   add_worker(program, code);
   add_submit(program, code);
   add_jobs(program, code);

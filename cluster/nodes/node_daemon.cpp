@@ -28,6 +28,7 @@
 #include "cluster/nodes/node_dialer.h"
 #include "cluster/nodes/node_relay.h"
 #include "cluster/nodes/shared_home.h"
+#include "cluster/nodes/sign_of_life.h"
 #include "model/formats/file.h"
 #include "schemas/check.h"
 #include "schemas/overloaded.h"
@@ -158,7 +159,7 @@ class NodeDaemon {
         .facts = take_inventory(options_.home, options_.slots),
         .shared_home = options_.shared_home,
         .canary = canary->text()};
-    options_.service->status("dials " + options_.head);
+    say_what_it_does("dials " + options_.head);
     auto dialer = NodeDialer::open(
         {.endpoint = "tcp://" + options_.head, .key = *key, .member = {.hello = std::move(hello)}},
         {.joined = [this] { return joined(); },
@@ -228,11 +229,22 @@ class NodeDaemon {
     return ok();
   }
 
+  // From any thread.
+  void say_what_it_does(const std::string& text) {
+    options_.service->status(text);
+    const std::lock_guard lock(mutex_);
+    does_ = text;
+  }
+
   // This thread holds the lock that all others need, and the dialer's has gone round of late: so
   // neither hangs.
   void tell_service() {
     const auto now = Clock::now();
     if (now.time_since_epoch() - turned_at_.load() > kTurnMax) return;
+    if (now - written_at_ >= kSignOfLifeEvery) {
+      written_at_ = now;
+      give_sign_of_life(options_.home, does_);
+    }
     if (!std::exchange(is_ready_, true)) {
       options_.service->ready();
       alive_at_ = now;
@@ -247,7 +259,7 @@ class NodeDaemon {
 
   NodeProcesses joined() {
     const Status is_shared = canary_->check_answer();
-    options_.service->status("works for " + options_.head);
+    say_what_it_does("works for " + options_.head);
     const std::lock_guard lock(mutex_);
     if (is_shared) {
       say_to_people(options_.shared_home.empty()
@@ -268,14 +280,14 @@ class NodeDaemon {
 
   void back() {
     say_to_people("the head is heard again");
-    options_.service->status("works for " + options_.head);
+    say_what_it_does("works for " + options_.head);
     const std::lock_guard lock(mutex_);
     unheard_since_.reset();
   }
 
   void silent() {
     say_to_people("the head is not heard; what is under way goes on");
-    options_.service->status("does not hear " + options_.head);
+    say_what_it_does("does not hear " + options_.head);
     const std::lock_guard lock(mutex_);
     unheard_since_ = Clock::now();
   }
@@ -380,9 +392,11 @@ class NodeDaemon {
   std::atomic<Clock::duration> turned_at_{};  // When the dialer's thread last went round.
   bool is_ready_ = false;                     // And the service manager knows it.
   Clock::time_point alive_at_{};
+  Clock::time_point written_at_{};
   std::mutex mutex_{};
   std::condition_variable changed_{};
   // All below: guarded by mutex_.
+  std::string does_{};                       // For people.
   std::map<uint64_t, Process> running_{};    // By process number.
   std::map<uint64_t, LogTail> logs_{};       // By job.
   std::map<uint64_t, std::string> homes_{};  // At the head, by job.

@@ -108,7 +108,16 @@ TEST_CASE("service notice: a node is ready when it dials, and says whether its h
                        .name = "trouped"});
   CHECK(manager.next(30s) == "STATUS=dials 127.0.0.1:1");
   CHECK(manager.next(30s) == "READY=1");
+  // A node has no door; who has no socket for it either looks at its home.
+  const auto alive = [&] { return tests::troupe({"alive", dir.file("node")}); };
+  CHECK(alive().exit_code == 0);
+  CHECK(alive().out.rfind("dials 127.0.0.1:1, ", 0) == 0);
   check_that_it_is_watched(manager, node);
+  std::filesystem::last_write_time(dir.file("node/alive"),
+                                   std::filesystem::file_time_type::clock::now() - 1min);
+  CHECK(alive().exit_code == 1);
+  CHECK(alive().error.find("what it said last: dials 127.0.0.1:1, 60 s ago") != std::string::npos);
+  CHECK(tests::troupe({"alive", dir.file("nowhere")}).exit_code == 2);
 }
 
 TEST_CASE("service notice: nothing is told where no manager is, or its name is none") {
