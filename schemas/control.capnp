@@ -9,6 +9,8 @@ $Cxx.namespace("troupe::wire");
 
 using EvalMetrics = import "metrics.capnp".EvalMetrics;
 using Failure = import "result.capnp".Failure;
+using HostFacts = import "node.capnp".HostFacts;
+using HostReading = import "node.capnp".HostReading;
 using JobSpec = import "job.capnp".JobSpec;
 using JobState = import "records.capnp".JobState;
 using Ledger = import "metrics.capnp".Ledger;
@@ -110,6 +112,12 @@ struct SendContent {
   bytes @2 :Data;
 }
 
+struct ExamineHost {
+  # Operators only. The host is asked how it is; its link and one of its cores are tried.
+
+  host @0 :Text;
+}
+
 struct ControlRequest {
   union {
     submit @0 :SubmitJob;
@@ -128,6 +136,7 @@ struct ControlRequest {
     undrainHost @13 :UndrainHost;
     offerContent @14 :OfferContent;
     sendContent @15 :SendContent;
+    examineHost @16 :ExamineHost;
   }
 }
 
@@ -169,6 +178,25 @@ struct HostSummary {
   lent @5 :UInt32;
   isElastic @6 :Bool;  # Takes any one job while it is empty.
   tenants @7 :List(HostTenant);  # Whose jobs the caller may see.
+  diskFreeBytes @8 :UInt64;  # Of its home's file system, when it was last heard.
+}
+
+struct HostReport {
+  # How a host is, and its link to the head.
+
+  summary @0 :HostSummary;
+  address @1 :Text;
+  build @2 :Text;
+  arithmeticId @3 :Text;
+  instructionSet @4 :Text;
+  facts @5 :HostFacts;
+  reading @6 :HostReading;
+  clockAheadSeconds @7 :Float64;  # Of the head's, give or take ...
+  clockUncertaintySeconds @8 :Float64;
+  roundTripSeconds @9 :Float64;  # The shortest of several.
+  bytesPerSecondThere @10 :Float64;
+  bytesPerSecondBack @11 :Float64;
+  failure @12 :Text;  # Why the rest is not known.
 }
 
 struct ControlReply {
@@ -180,6 +208,7 @@ struct ControlReply {
   server @5 :ServerFacts;  # showServer; null elsewhere.
   hosts @6 :List(HostSummary);  # listHosts; drain and undrain: the one.
   lacking @7 :List(Text);  # offerContent: digests.
+  report @8 :HostReport;  # examineHost; null elsewhere.
 }
 
 struct RunStarted {

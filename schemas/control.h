@@ -10,6 +10,7 @@
 
 #include "schemas/job.h"
 #include "schemas/metrics.h"
+#include "schemas/node.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
 
@@ -68,6 +69,11 @@ struct WhyJob {
 };
 // Hosts, and what runs there.
 struct ListHosts {};
+// Operators only. The host is asked how it is; its link and one of its cores are tried, for about a
+// second.
+struct ExamineHost {
+  std::string host{};
+};
 // Operators only. Nothing new goes to the host, and what is there goes elsewhere.
 struct DrainHost {
   std::string host{};
@@ -96,7 +102,7 @@ struct SendContent {
 
 using ControlRequest = std::variant<SubmitJob, ListJobs, ShowJob, JobLogs, WatchJob, CancelJob,
                                     PauseJob, ResumeJob, ShowServer, FollowJob, WhyJob, ListHosts,
-                                    DrainHost, UndrainHost, OfferContent, SendContent>;
+                                    DrainHost, UndrainHost, OfferContent, SendContent, ExamineHost>;
 
 // Who asks, as the daemon knows it from the connection: no part of a message.
 struct Asker {
@@ -146,6 +152,24 @@ struct HostSummary {
   uint32_t lent = 0;
   bool is_elastic = false;            // Takes any one job while it is empty.
   std::vector<HostTenant> tenants{};  // Whose jobs the caller may see.
+  uint64_t disk_free_bytes = 0;       // Of its home's file system, when it was last heard.
+};
+
+// How a host is, and its link to the head. Of the head itself the link is nothing.
+struct HostReport {
+  HostSummary summary{};  // Without tenants.
+  std::string address{};
+  std::string build{};
+  std::string arithmetic_id{};
+  std::string instruction_set{};
+  HostFacts facts{};
+  HostReading reading{};
+  double clock_ahead_seconds = 0;  // Of the head's, give or take ...
+  double clock_uncertainty_seconds = 0;
+  double round_trip_seconds = 0;  // The shortest of several.
+  double bytes_per_second_there = 0;
+  double bytes_per_second_back = 0;
+  std::string failure{};  // Why the rest is not known.
 };
 
 struct ControlReply {
@@ -159,6 +183,7 @@ struct ControlReply {
   std::optional<ServerFacts> server{};  // ShowServer.
   std::vector<HostSummary> hosts{};     // ListHosts; drain and undrain: the one.
   std::vector<std::string> lacking{};   // OfferContent: digests.
+  std::optional<HostReport> report{};   // ExamineHost.
 };
 
 // ---- The feed: what MetricsSink is told, published under the topic "job/<id>/".

@@ -12,6 +12,7 @@
 #include "schemas/control.capnp.h"
 #include "schemas/job_wire.h"
 #include "schemas/metrics_wire.h"
+#include "schemas/node_wire.h"
 #include "schemas/records_wire.h"
 #include "schemas/result_wire.h"
 #include "schemas/wire.h"
@@ -120,6 +121,16 @@ void to_wire(wire::ListHosts::Builder, const ListHosts&) {}
 
 ListHosts from_wire(wire::ListHosts::Reader, FieldReader&) { return {}; }
 
+void to_wire(wire::ExamineHost::Builder to, const ExamineHost& from) {
+  to.setHost(wire::to_text(from.host, kNameBytesMax));
+}
+
+ExamineHost from_wire(wire::ExamineHost::Reader from, FieldReader& fields) {
+  return {
+      .host = fields.text(from.getHost(), kNameBytesMax, "host"),
+  };
+}
+
 void to_wire(wire::DrainHost::Builder to, const DrainHost& from) {
   to.setHost(wire::to_text(from.host, kNameBytesMax));
 }
@@ -209,6 +220,7 @@ void to_wire(wire::HostSummary::Builder to, const HostSummary& from) {
   to.setLent(from.lent);
   to.setIsElastic(from.is_elastic);
   wire::to_structs(to.initTenants(wire::to_size(from.tenants, kControlListMax)), from.tenants);
+  to.setDiskFreeBytes(from.disk_free_bytes);
 }
 
 HostSummary from_wire(wire::HostSummary::Reader from, FieldReader& fields) {
@@ -221,6 +233,41 @@ HostSummary from_wire(wire::HostSummary::Reader from, FieldReader& fields) {
       .lent = from.getLent(),
       .is_elastic = from.getIsElastic(),
       .tenants = fields.structs<HostTenant>(from.getTenants(), kControlListMax, "tenants"),
+      .disk_free_bytes = from.getDiskFreeBytes(),
+  };
+}
+
+void to_wire(wire::HostReport::Builder to, const HostReport& from) {
+  to_wire(to.initSummary(), from.summary);
+  to.setAddress(wire::to_text(from.address, kNameBytesMax));
+  to.setBuild(wire::to_text(from.build, kNameBytesMax));
+  to.setArithmeticId(wire::to_text(from.arithmetic_id, kNameBytesMax));
+  to.setInstructionSet(wire::to_text(from.instruction_set, kNameBytesMax));
+  to_wire(to.initFacts(), from.facts);
+  to_wire(to.initReading(), from.reading);
+  to.setClockAheadSeconds(from.clock_ahead_seconds);
+  to.setClockUncertaintySeconds(from.clock_uncertainty_seconds);
+  to.setRoundTripSeconds(from.round_trip_seconds);
+  to.setBytesPerSecondThere(from.bytes_per_second_there);
+  to.setBytesPerSecondBack(from.bytes_per_second_back);
+  to.setFailure(wire::to_text(wire::cut(from.failure), kTextBytesMax));
+}
+
+HostReport from_wire(wire::HostReport::Reader from, FieldReader& fields) {
+  return {
+      .summary = from_wire(from.getSummary(), fields),
+      .address = fields.text(from.getAddress(), kNameBytesMax, "address"),
+      .build = fields.text(from.getBuild(), kNameBytesMax, "build"),
+      .arithmetic_id = fields.text(from.getArithmeticId(), kNameBytesMax, "arithmetic_id"),
+      .instruction_set = fields.text(from.getInstructionSet(), kNameBytesMax, "instruction_set"),
+      .facts = from_wire(from.getFacts(), fields),
+      .reading = from_wire(from.getReading(), fields),
+      .clock_ahead_seconds = from.getClockAheadSeconds(),
+      .clock_uncertainty_seconds = from.getClockUncertaintySeconds(),
+      .round_trip_seconds = from.getRoundTripSeconds(),
+      .bytes_per_second_there = from.getBytesPerSecondThere(),
+      .bytes_per_second_back = from.getBytesPerSecondBack(),
+      .failure = fields.text(from.getFailure(), kTextBytesMax, "failure"),
   };
 }
 
@@ -280,6 +327,7 @@ void to_wire(wire::ControlReply::Builder to, const ControlReply& from) {
   wire::to_structs(to.initHosts(wire::to_size(from.hosts, kControlListMax)), from.hosts);
   wire::to_texts(to.initLacking(wire::to_size(from.lacking, kJobListMax)), from.lacking,
                  kNameBytesMax);
+  if (from.report) to_wire(to.initReport(), *from.report);
 }
 
 ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
@@ -293,6 +341,8 @@ ControlReply from_wire(wire::ControlReply::Reader from, FieldReader& fields) {
           from.hasServer() ? std::optional(from_wire(from.getServer(), fields)) : std::nullopt,
       .hosts = fields.structs<HostSummary>(from.getHosts(), kControlListMax, "hosts"),
       .lacking = fields.texts(from.getLacking(), kJobListMax, kNameBytesMax, "lacking"),
+      .report =
+          from.hasReport() ? std::optional(from_wire(from.getReport(), fields)) : std::nullopt,
   };
 }
 
@@ -382,6 +432,7 @@ struct ControlRequestWriter {
   void operator()(const UndrainHost& from) { to_wire(to.initUndrainHost(), from); }
   void operator()(const OfferContent& from) { to_wire(to.initOfferContent(), from); }
   void operator()(const SendContent& from) { to_wire(to.initSendContent(), from); }
+  void operator()(const ExamineHost& from) { to_wire(to.initExamineHost(), from); }
 };
 
 struct RunEventWriter {
@@ -465,6 +516,8 @@ ControlRequest from_wire(wire::ControlRequest::Reader from, FieldReader& fields)
       return from_wire(from.getOfferContent(), fields);
     case wire::ControlRequest::SEND_CONTENT:
       return from_wire(from.getSendContent(), fields);
+    case wire::ControlRequest::EXAMINE_HOST:
+      return from_wire(from.getExamineHost(), fields);
   }
   fields.refuse("the kind of request is unknown");
   return {};

@@ -128,6 +128,24 @@ struct FileRequest {
   }
 }
 
+struct HostReading {
+  # What a host says of itself when it is asked.
+
+  clockNs @0 :Int64;  # Since 1970, when it answered.
+  home @1 :Text;  # Folder of its daemon.
+  diskFreeBytes @2 :UInt64;  # Of the home's file system.
+  memoryFreeBytes @3 :UInt64;
+  shmBytes @4 :UInt64;  # Of /dev/shm ...
+  shmFreeBytes @5 :UInt64;
+  flopsPerCore @6 :Float64;  # In a product, per second of one core's time; 0: not measured.
+}
+
+struct NodeExamined {
+  requestId @0 :UInt64;
+  reading @1 :HostReading;
+  payload @2 :Data;
+}
+
 struct FromNode {
   union {
     hello @0 :NodeHello;
@@ -139,6 +157,7 @@ struct FromNode {
     workerGone @6 :UInt64;  # Its connection.
     file @7 :FileRequest;
     leaves @8 :NodeLeaves;
+    examined @9 :NodeExamined;
   }
 }
 
@@ -181,6 +200,13 @@ struct FileReply {
   bytes @4 :Data;
 }
 
+struct ExamineNode {
+  requestId @0 :UInt64;
+  payload @1 :Data;  # Its way there is what is measured.
+  replyBytes @2 :UInt32;  # Of the answer's payload.
+  computes @3 :Bool;  # A product is to be timed, too.
+}
+
 struct ToNode {
   union {
     welcome @0 :NodeWelcome;
@@ -190,5 +216,6 @@ struct ToNode {
     workerHears @4 :WorkerEnvelope;
     drop @5 :DropFiles;
     file @6 :FileReply;
+    examine @7 :ExamineNode;
   }
 }

@@ -6,8 +6,8 @@
 //                     ◀──       NodeWelcome    or NodeRefused, with the reason
 //     NodeProcesses   ──▶                      what runs there; first in a session
 //     NodeBeat        ──▶                      four times a second
-//                     ◀──       StartProcess, KillProcess, WorkerHears, DropFiles
-//     ProcessStarted, ProcessEnded, WorkerSays, WorkerGone
+//                     ◀──       StartProcess, KillProcess, WorkerHears, DropFiles, ExamineNode
+//     ProcessStarted, ProcessEnded, WorkerSays, WorkerGone, NodeExamined
 //                               ──▶
 //     FileRequest     ──▶       ◀── FileReply  beside the session: the sender asks again
 //
@@ -29,6 +29,7 @@ namespace troupe {
 inline constexpr size_t kFileChunkBytesMax = 4 << 20;  // Of one read or write.
 inline constexpr size_t kFilePartBytes = 1 << 20;      // That has a hash of its own.
 inline constexpr uint32_t kHashPartsMax = 64;          // In one request.
+inline constexpr size_t kExamBytesMax = 4 << 20;       // That are sent only to see how fast.
 inline constexpr uint32_t kNodeProcessesMax = 1 << 12;
 inline constexpr uint32_t kFolderFilesMax = 1 << 14;
 
@@ -52,6 +53,18 @@ struct HostFacts {
   uint64_t disk_free_bytes = 0;
   std::vector<std::string> devices{};  // GPUs, by what their driver calls them.
   bool operator==(const HostFacts&) const = default;
+};
+
+// What a host says of itself when it is asked.
+struct HostReading {
+  int64_t clock_ns = 0;          // Since 1970, when it answered.
+  std::string home{};            // Folder of its daemon.
+  uint64_t disk_free_bytes = 0;  // Of the home's file system.
+  uint64_t memory_free_bytes = 0;
+  uint64_t shm_bytes = 0;  // Of /dev/shm ...
+  uint64_t shm_free_bytes = 0;
+  double flops_per_core = 0;  // In a product, per second of one core's time; 0: not measured.
+  bool operator==(const HostReading&) const = default;
 };
 
 // A process that a node has started, or taken over.
@@ -153,8 +166,14 @@ struct FileRequest {
   std::variant<ListFolder, ReadFile, WriteFile, AskRoom, HashParts> what{};
 };
 
+struct NodeExamined {
+  uint64_t request_id = 0;
+  HostReading reading{};
+  std::vector<std::byte> payload{};
+};
+
 using FromNode = std::variant<NodeHello, NodeProcesses, NodeBeat, ProcessStarted, ProcessEnded,
-                              WorkerSays, WorkerGone, FileRequest, NodeLeaves>;
+                              WorkerSays, WorkerGone, FileRequest, NodeLeaves, NodeExamined>;
 
 // ---- To a node.
 
@@ -207,7 +226,15 @@ struct FileReply {
   std::vector<std::byte> bytes{};  // Read, or digests of 32 bytes each.
 };
 
+// How is it, and how far away? Answered at once, or after a fraction of a second where it computes.
+struct ExamineNode {
+  uint64_t request_id = 0;
+  std::vector<std::byte> payload{};  // Its way there is what is measured; at most kExamBytesMax.
+  uint32_t reply_bytes = 0;          // Of the answer's payload; at most kExamBytesMax.
+  bool computes = false;             // A product is to be timed, too.
+};
+
 using ToNode = std::variant<NodeWelcome, NodeRefused, StartProcess, KillProcess, WorkerHears,
-                            DropFiles, FileReply>;
+                            DropFiles, FileReply, ExamineNode>;
 
 }  // namespace troupe

@@ -4,7 +4,7 @@
 
 #include "schemas/bounds.h"
 #include "schemas/envelope.h"
-#include "schemas/node.capnp.h"
+#include "schemas/node_wire.h"
 #include "schemas/overloaded.h"
 #include "schemas/result_wire.h"
 #include "schemas/wire.h"
@@ -51,6 +51,26 @@ HostFacts from_wire(wire::HostFacts::Reader from, FieldReader& fields) {
       .disk_free_bytes = from.getDiskFreeBytes(),
       .devices = fields.texts(from.getDevices(), kNodeProcessesMax, kNameBytesMax, "devices"),
   };
+}
+
+void to_wire(wire::HostReading::Builder to, const HostReading& from) {
+  to.setClockNs(from.clock_ns);
+  to.setHome(wire::to_text(from.home, kNameBytesMax));
+  to.setDiskFreeBytes(from.disk_free_bytes);
+  to.setMemoryFreeBytes(from.memory_free_bytes);
+  to.setShmBytes(from.shm_bytes);
+  to.setShmFreeBytes(from.shm_free_bytes);
+  to.setFlopsPerCore(from.flops_per_core);
+}
+
+HostReading from_wire(wire::HostReading::Reader from, FieldReader& fields) {
+  return {.clock_ns = from.getClockNs(),
+          .home = fields.text(from.getHome(), kNameBytesMax, "home"),
+          .disk_free_bytes = from.getDiskFreeBytes(),
+          .memory_free_bytes = from.getMemoryFreeBytes(),
+          .shm_bytes = from.getShmBytes(),
+          .shm_free_bytes = from.getShmFreeBytes(),
+          .flops_per_core = from.getFlopsPerCore()};
 }
 
 void to_wire(wire::NodeProcess::Builder to, const NodeProcess& from) {
@@ -220,6 +240,18 @@ FileRequest from_wire(wire::FileRequest::Reader from, FieldReader& fields) {
   return request;
 }
 
+void to_wire(wire::NodeExamined::Builder to, const NodeExamined& from) {
+  to.setRequestId(from.request_id);
+  to_wire(to.initReading(), from.reading);
+  to.setPayload(wire::to_blob(from.payload, kExamBytesMax));
+}
+
+NodeExamined from_wire(wire::NodeExamined::Reader from, FieldReader& fields) {
+  return {.request_id = from.getRequestId(),
+          .reading = from_wire(from.getReading(), fields),
+          .payload = fields.blob(from.getPayload(), kExamBytesMax, "payload")};
+}
+
 void to_wire(wire::FromNode::Builder to, const FromNode& from) {
   std::visit(Overloaded{
                  [&](const NodeHello& one) { to_wire(to.initHello(), one); },
@@ -235,6 +267,7 @@ void to_wire(wire::FromNode::Builder to, const FromNode& from) {
                  [&](const WorkerGone& one) { to.setWorkerGone(one.peer); },
                  [&](const FileRequest& one) { to_wire(to.initFile(), one); },
                  [&](const NodeLeaves& one) { to.initLeaves().setIsNow(one.is_now); },
+                 [&](const NodeExamined& one) { to_wire(to.initExamined(), one); },
              },
              from);
 }
@@ -262,6 +295,8 @@ FromNode from_wire(wire::FromNode::Reader from, FieldReader& fields) {
       return from_wire(from.getFile(), fields);
     case wire::FromNode::LEAVES:
       return NodeLeaves{from.getLeaves().getIsNow()};
+    case wire::FromNode::EXAMINED:
+      return from_wire(from.getExamined(), fields);
   }
   fields.refuse("its kind is unknown");
   return {};
@@ -343,6 +378,21 @@ FileReply from_wire(wire::FileReply::Reader from, FieldReader& fields) {
   return reply;
 }
 
+void to_wire(wire::ExamineNode::Builder to, const ExamineNode& from) {
+  to.setRequestId(from.request_id);
+  to.setPayload(wire::to_blob(from.payload, kExamBytesMax));
+  to.setReplyBytes(from.reply_bytes);
+  to.setComputes(from.computes);
+}
+
+ExamineNode from_wire(wire::ExamineNode::Reader from, FieldReader& fields) {
+  if (from.getReplyBytes() > kExamBytesMax) fields.refuse("too long an answer is asked for");
+  return {.request_id = from.getRequestId(),
+          .payload = fields.blob(from.getPayload(), kExamBytesMax, "payload"),
+          .reply_bytes = from.getReplyBytes(),
+          .computes = from.getComputes()};
+}
+
 void to_wire(wire::ToNode::Builder to, const ToNode& from) {
   std::visit(Overloaded{
                  [&](const NodeWelcome& one) { to_wire(to.initWelcome(), one); },
@@ -356,6 +406,7 @@ void to_wire(wire::ToNode::Builder to, const ToNode& from) {
                  },
                  [&](const DropFiles& one) { to_wire(to.initDrop(), one); },
                  [&](const FileReply& one) { to_wire(to.initFile(), one); },
+                 [&](const ExamineNode& one) { to_wire(to.initExamine(), one); },
              },
              from);
 }
@@ -379,6 +430,8 @@ ToNode from_wire(wire::ToNode::Reader from, FieldReader& fields) {
       return from_wire(from.getDrop(), fields);
     case wire::ToNode::FILE:
       return from_wire(from.getFile(), fields);
+    case wire::ToNode::EXAMINE:
+      return from_wire(from.getExamine(), fields);
   }
   fields.refuse("its kind is unknown");
   return {};

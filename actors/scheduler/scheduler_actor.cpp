@@ -155,6 +155,7 @@ void SchedulerState::ask(const Ask& ask) {
           [&](const FollowJob&) { ask.answer(failed(not_of_a_job())); },
           [&](const OfferContent&) { ask.answer(failed(not_of_a_job())); },
           [&](const SendContent&) { ask.answer(failed(not_of_a_job())); },
+          [&](const ExamineHost&) { ask.answer(failed(not_of_a_job())); },
       },
       ask.request);
 }

@@ -53,13 +53,14 @@ void print_hosts(const std::vector<HostSummary>& hosts, bool is_json) {
                       {"used", host.used},
                       {"lent", host.lent},
                       {"elastic", host.is_elastic},
+                      {"disk_free_bytes", host.disk_free_bytes},
                       {"tenants", std::move(tenants)}});
     }
     std::printf("%s\n", to_text(list, {.replaces_invalid = true}).c_str());
     return;
   }
-  std::printf("%-16s %-14s %5s %5s %5s  %s\n", "HOST", "STATE", "SLOTS", "USED", "LENT",
-              "WORKS FOR");
+  std::printf("%-16s %-14s %5s %5s %5s %10s  %s\n", "HOST", "STATE", "SLOTS", "USED", "LENT",
+              "DISK FREE", "WORKS FOR");
   for (const HostSummary& host : hosts) {
     std::string state = host.state;
     if (host.away_seconds > 0) state += fmt::format(" {:.0f} s", host.away_seconds);
@@ -67,8 +68,9 @@ void print_hosts(const std::vector<HostSummary>& hosts, bool is_json) {
     for (const HostTenant& one : host.tenants) {
       works += (works.empty() ? "" : "; ") + tenant_text(one);
     }
-    std::printf("%-16s %-14s %5u %5u %5u  %s\n", printable(host.name).c_str(),
-                printable(state).c_str(), host.slots, host.used, host.lent, works.c_str());
+    std::printf("%-16s %-14s %5u %5u %5u %10s  %s\n", printable(host.name).c_str(),
+                printable(state).c_str(), host.slots, host.used, host.lent,
+                byte_count(host.disk_free_bytes).c_str(), works.c_str());
   }
 }
 

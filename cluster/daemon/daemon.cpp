@@ -281,7 +281,25 @@ class Daemon {
       desk_->send(std::move(*part), asker, std::move(answer));
       return;
     }
-    if (const auto* logs = std::get_if<JobLogs>(&request)) {
+    if (const auto* examine = std::get_if<ExamineHost>(&request)) {
+      if (!asker.is_operator) {
+        answer(failed(invalid_argument("only operators examine hosts; ask one")));
+        return;
+      }
+      answer = [this, name = examine->host, answer = std::move(answer)](ControlReply reply) {
+        this->examine(name, reply, answer);
+      };
+      request = ListHosts{};
+    } else if (std::holds_alternative<ListHosts>(request)) {
+      answer = [free = head_->disks_free(), answer = std::move(answer)](ControlReply reply) {
+        for (HostSummary& host : reply.hosts) {
+          if (const auto found = free.find(host.name); found != free.end()) {
+            host.disk_free_bytes = found->second;
+          }
+        }
+        answer(std::move(reply));
+      };
+    } else if (const auto* logs = std::get_if<JobLogs>(&request)) {
       answer = [answer = std::move(answer), first = logs->first_line](ControlReply reply) {
         if (!reply.error) add_lines(reply, first);
         answer(std::move(reply));
@@ -308,6 +326,25 @@ class Daemon {
 
   static Error not_there() {
     return {ErrorCode::kOverloaded, "the daemon is starting or stopping; ask again"};
+  }
+
+  // One of the hosts that were listed.
+  void examine(const std::string& name, ControlReply& listed,
+               const std::function<void(ControlReply)>& answer) {
+    const auto host = std::find_if(listed.hosts.begin(), listed.hosts.end(),
+                                   [&](const HostSummary& one) { return one.name == name; });
+    if (host == listed.hosts.end()) {
+      answer(failed(
+          invalid_argument(fmt::format("there is no host {}; troupe nodes lists them", name))));
+      return;
+    }
+    host->tenants.clear();
+    const std::lock_guard guard(head_mutex_);
+    if (head_ == nullptr) {
+      answer(failed(not_there()));
+    } else {
+      head_->examine(std::move(*host), answer);
+    }
   }
 
   static void add_lines(ControlReply& reply, uint64_t first) {

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <future>
+#include <mutex>
+#include <thread>
 
 #include "actors/head_context.h"
 #include "actors/job/prepared_job.h"
@@ -18,6 +20,7 @@
 #include "cluster/daemon/process_card.h"
 #include "cluster/daemon/process_host.h"
 #include "cluster/nodes/cluster_host.h"
+#include "cluster/nodes/host_reading.h"
 #include "cluster/nodes/inventory.h"
 #include "cluster/nodes/shared_home.h"
 #include "schemas/check.h"
@@ -29,6 +32,7 @@ namespace {
 // What placements call this host.
 constexpr char kOwnHost[] = "head";
 
+constexpr size_t kDevicesTold = 64;
 constexpr auto kDrainLook = std::chrono::milliseconds(100);
 
 // Sessions of another head's are never taken for one of this one's.
@@ -88,6 +92,7 @@ class Head::Implementation {
         host(kOwnHost, {}),
         config(credentials),
         system(config) {
+    folder = options.folder;
     context.backend = &backend;
     context.store = &store;
     context.host = &host;
@@ -102,6 +107,8 @@ class Head::Implementation {
     context.job_changed = std::move(options.job_changed);
   }
   ~Implementation() {
+    host.end_examining();
+    if (examining.joinable()) examining.join();
     host.close();
     caf::anon_send_exit(scheduler, caf::exit_reason::kill);
     caf::anon_send_exit(hub, caf::exit_reason::kill);
@@ -114,6 +121,10 @@ class Head::Implementation {
   caf::actor_system system;
   caf::actor hub{};
   actors::SchedulerActor scheduler{};
+  std::string folder{};
+  std::mutex examining_mutex{};
+  std::thread examining{};  // Guarded by examining_mutex, as is ...
+  bool is_examining = false;
 };
 
 Head::Head(std::unique_ptr<Implementation> implementation)
@@ -204,6 +215,74 @@ Result<ControlReply> Head::ask_and_wait(ControlRequest request,
 
 std::optional<HostPort> Head::nodes_address() const {
   return implementation_->host.nodes_address();
+}
+
+std::map<std::string, uint64_t> Head::disks_free() const {
+  std::map<std::string, uint64_t> free = {{kOwnHost, disk_free_bytes(implementation_->folder)}};
+  for (const NodeFacts& node : implementation_->host.nodes()) {
+    free[node.name] = node.facts.disk_free_bytes;
+  }
+  return free;
+}
+
+namespace {
+
+HostReport report_on_own(const kernels::Backend& backend, const std::string& folder,
+                         HostSummary summary) {
+  HostReport report{.summary = std::move(summary)};
+  report.facts = take_inventory(folder, report.summary.slots);
+  report.facts.slots = report.summary.slots;
+  report.instruction_set = backend.name;
+  report.reading = take_reading(folder, measure_flops_per_core(backend));
+  return report;
+}
+
+HostReport report_on_node(ClusterHost& host, HostSummary summary) {
+  HostReport report{.summary = std::move(summary)};
+  const auto nodes = host.nodes();
+  const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const NodeFacts& one) {
+    return one.name == report.summary.name;
+  });
+  if (node == nodes.end() || node->is_away) {
+    report.failure = "it is away";
+    return report;
+  }
+  report.address = node->address;
+  report.instruction_set = node->instruction_set;
+  report.facts = node->facts;
+  // What nobody needs of it here could be long.
+  report.facts.devices.resize(std::min(report.facts.devices.size(), kDevicesTold));
+  host.examine(report.summary.name, report);
+  return report;
+}
+
+}  // namespace
+
+void Head::examine(HostSummary summary, std::function<void(ControlReply)> answer) {
+  Implementation& head = *implementation_;
+  const std::lock_guard lock(head.examining_mutex);
+  if (head.is_examining) {
+    ControlReply busy;
+    busy.error = {ErrorCode::kOverloaded, "another host is being examined; ask again"};
+    answer(std::move(busy));
+    return;
+  }
+  if (head.examining.joinable()) head.examining.join();
+  head.is_examining = true;
+  head.examining = std::thread([&head, summary = std::move(summary), answer = std::move(answer)] {
+    const kernels::Backend& backend = *head.context.backend;
+    ControlReply reply;
+    reply.report = summary.name == kOwnHost ? report_on_own(backend, head.folder, summary)
+                                            : report_on_node(head.host, summary);
+    // All hosts have the head's, or they would not be let in.
+    if (const auto build = build_of_program()) reply.report->build = *build;
+    reply.report->arithmetic_id = backend.arithmetic_id;
+    {
+      const std::lock_guard done(head.examining_mutex);
+      head.is_examining = false;
+    }
+    answer(std::move(reply));
+  });
 }
 
 void Head::leave_nobody() {

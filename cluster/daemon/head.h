@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,13 @@ class Head {
 
   // Where other hosts join.
   std::optional<HostPort> nodes_address() const;
+
+  // Free bytes of the homes of this host and of those that have joined, by name.
+  std::map<std::string, uint64_t> disks_free() const;
+
+  // Reports how a host is that hosts are listed with. `answer` is called once, from another thread,
+  // after about a second; kOverloaded while another host is examined.
+  void examine(HostSummary summary, std::function<void(ControlReply)> answer);
 
   // From now on workers end with this head, however it ends.
   void leave_nobody();

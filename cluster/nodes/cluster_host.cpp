@@ -92,7 +92,8 @@ std::vector<NodeFacts> ClusterHost::nodes() const {
   const std::lock_guard lock(mutex_);
   std::vector<NodeFacts> all;
   for (const auto& [name, node] : nodes_) {
-    if (node.is_there) all.push_back({name, node.address, node.facts, node.is_away});
+    if (!node.is_there) continue;
+    all.push_back({name, node.address, node.facts, node.is_away, node.instruction_set});
   }
   return all;
 }
@@ -195,6 +196,7 @@ void ClusterHost::joined(const std::string& name, const NodeHello& hello,
   if (node.number == 0) node.number = static_cast<uint32_t>(nodes_.size());
   node.address = address;
   node.facts = hello.facts;
+  node.instruction_set = hello.instruction_set;
   node.is_away = false;
   // It is there once it has said what runs there.
   if (own_address_.empty() || !is_loopback(hello.head_address)) own_address_ = hello.head_address;
@@ -207,7 +209,7 @@ void ClusterHost::away(const std::string& name, bool is_away) {
     Node& node = nodes_[name];
     node.is_away = is_away;
     if (!node.is_there) return;
-    facts = {name, node.address, node.facts, is_away};
+    facts = {name, node.address, node.facts, is_away, node.instruction_set};
   }
   if (is_away) {
     watcher_.node_away(name);
@@ -277,7 +279,11 @@ void ClusterHost::said(const std::string& name, FromNode message) {
                  [&](const NodeLeaves&) { watcher_.node_leaves(name); },
                  // The roster's, or beside the session.
                  [](const NodeHello&) {},
-                 [](const NodeBeat&) {},
+                 [&](const NodeBeat& beat) {
+                   const std::lock_guard lock(mutex_);
+                   nodes_[name].facts.disk_free_bytes = beat.disk_free_bytes;
+                 },
+                 [&](NodeExamined& examined) { examiner_.answered(name, std::move(examined)); },
                  [](const FileRequest&) {},
              },
              message);
@@ -310,7 +316,7 @@ void ClusterHost::take(const std::string& name, const NodeProcesses& list) {
       if (node.was_there && door_) door_->say(name, KillProcess{process.pid});
     }
     node.is_there = node.was_there = true;
-    facts = {name, node.address, node.facts, node.is_away};
+    facts = {name, node.address, node.facts, node.is_away, node.instruction_set};
   }
   watcher_.node_up(facts);
 }

@@ -17,6 +17,7 @@
 #include "actors/slot_host.h"
 #include "cluster/daemon/process_host.h"
 #include "cluster/nodes/file_service.h"
+#include "cluster/nodes/host_examiner.h"
 #include "cluster/nodes/node_door.h"
 
 namespace troupe::cluster {
@@ -27,6 +28,7 @@ struct NodeFacts {
   std::string address{};
   HostFacts facts{};
   bool is_away = false;
+  std::string instruction_set{};
 };
 
 class ClusterHost final : public actors::SlotHost {
@@ -53,6 +55,10 @@ class ClusterHost final : public actors::SlotHost {
   std::optional<HostPort> nodes_address() const;
 
   std::vector<NodeFacts> nodes() const;
+  // Asks a node how it is and tries its link; see HostExaminer.
+  void examine(const std::string& node, HostReport& report) { examiner_.examine(node, report); }
+  // Nobody is asked any more, and who waits for an answer does so no longer.
+  void end_examining() { examiner_.close(); }
 
   void start(const actors::WorkerLaunch& launch, std::function<void(Result<uint64_t>)> started,
              std::function<void(const actors::ProcessEnd&)> ended) override;
@@ -75,6 +81,7 @@ class ClusterHost final : public actors::SlotHost {
     uint32_t number = 0;  // In ids of its processes.
     std::string address{};
     HostFacts facts{};
+    std::string instruction_set{};
     bool is_there = false;
     bool is_away = false;
     bool was_there = false;  // What runs there beside what it was told is nobody's.
@@ -115,6 +122,10 @@ class ClusterHost final : public actors::SlotHost {
   const std::string own_name_;
   ProcessHost local_;
   FileService files_{};
+  HostExaminer examiner_{[this](const std::string& node, ExamineNode question) {
+    const std::lock_guard lock(mutex_);
+    if (door_) door_->say(node, std::move(question));
+  }};
   caf::actor_system* system_ = nullptr;
   caf::actor hub_{};
   Watcher watcher_{};

@@ -19,11 +19,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "actors/transport.h"
 #include "cluster/daemon/credentials.h"
 #include "cluster/daemon/process_host.h"
+#include "cluster/nodes/host_reading.h"
 #include "cluster/nodes/inventory.h"
 #include "cluster/nodes/node_dialer.h"
 #include "cluster/nodes/node_relay.h"
@@ -181,7 +183,13 @@ class NodeDaemon {
                               options_.home));
     const Status ended = wait();
     options_.service->stopping();
-    { const std::unique_ptr<NodeDialer> closing = std::move(dialer_); }
+    std::unique_ptr<NodeDialer> closing;
+    {
+      const std::lock_guard lock(mutex_);
+      closing = std::move(dialer_);
+    }
+    closing.reset();
+    if (computing_.joinable()) computing_.join();
     // It uses what ends before the system does.
     caf::scoped_actor self(system);
     caf::anon_send_exit(relay_, caf::exit_reason::user_shutdown);
@@ -309,11 +317,30 @@ class NodeDaemon {
                    [&](WorkerHears& hears) { caf::anon_send(relay_, HeadSaid{std::move(hears)}); },
                    [&](const DropFiles& drop) { this->drop(drop); },
                    [&](FileReply& reply) { mover_->answered(std::move(reply)); },
+                   [&](const ExamineNode& question) { answer(question); },
                    // The dialer's own.
                    [](const NodeWelcome&) {},
                    [](const NodeRefused&) {},
                },
                message);
+  }
+
+  // At once, but for a product: whoever is timed must not wait for it.
+  void answer(const ExamineNode& question) {
+    NodeExamined examined{.request_id = question.request_id};
+    examined.payload.resize(question.reply_bytes);
+    if (!question.computes) {
+      examined.reading = take_reading(options_.home);
+      const std::lock_guard lock(mutex_);
+      if (dialer_) dialer_->say(std::move(examined));
+      return;
+    }
+    if (computing_.joinable()) computing_.join();
+    computing_ = std::thread([this, examined = std::move(examined)]() mutable {
+      examined.reading = take_reading(options_.home, measure_flops_per_core(backend_));
+      const std::lock_guard lock(mutex_);
+      if (dialer_) dialer_->say(std::move(examined));
+    });
   }
 
   void start(const StartProcess& start) {
@@ -393,6 +420,7 @@ class NodeDaemon {
   bool is_ready_ = false;                     // And the service manager knows it.
   Clock::time_point alive_at_{};
   Clock::time_point written_at_{};
+  std::thread computing_{};
   std::mutex mutex_{};
   std::condition_variable changed_{};
   // All below: guarded by mutex_.

@@ -65,11 +65,9 @@ ToNode NodeRoster::hello(const std::string& name, const std::string& from_addres
                    false);
   }
   if (known != nullptr) give_up(name, "its daemon was started anew");
-  const uint64_t disk_free_bytes = hello.facts.disk_free_bytes;
   nodes_.emplace(name, Node{.hello = std::move(hello),
                             .address = address,
                             .heard = now,
-                            .disk_free_bytes = disk_free_bytes,
                             .session = LinkSession(next_session_, options_.limits)});
   events_.push_back(Joined{name});
   return NodeWelcome{.instance = instance, .session = next_session_++};
@@ -93,10 +91,8 @@ bool NodeRoster::heard(const std::string& name, const LinkHeader& header,
     give_up(name, message.error().message);
     return false;
   }
-  if (const auto* beat = std::get_if<NodeBeat>(&*message)) {
-    node->disk_free_bytes = beat->disk_free_bytes;
+  if (std::holds_alternative<NodeBeat>(*message)) {
     node->owes_header = true;
-    return true;
   }
   if (const auto* leaves = std::get_if<NodeLeaves>(&*message);
       leaves != nullptr && leaves->is_now) {

@@ -66,7 +66,6 @@ class NodeRoster {
     std::string address{};  // Where others reach it.
     bool is_away = false;
     double heard = 0;
-    uint64_t disk_free_bytes = 0;
     bool owes_header = false;  // So that it hears that its head is there.
     LinkSession session;
   };

@@ -737,6 +737,7 @@ inline HostSummary filled_host_summary() {
       .lent = 5,
       .is_elastic = true,
       .tenants = {{.job = 6, .learner = 7, .rollout = 8, .lent = 9, .verifier = 10}, {}},
+      .disk_free_bytes = 11,
   };
 }
 
@@ -750,6 +751,42 @@ inline SendContent filled_send_content() {
   return {.file = filled_content_file(), .offset = 2, .bytes = {std::byte{3}, std::byte{4}}};
 }
 
+inline HostFacts filled_host_facts() {
+  return {.slots = 1,
+          .cores = 2,
+          .cores_of_part = {3, 4},
+          .memory_bytes = 5,
+          .disk_bytes = 6,
+          .disk_free_bytes = 7,
+          .devices = {"device 8"}};
+}
+
+inline HostReading filled_host_reading() {
+  return {.clock_ns = -1,
+          .home = "home",
+          .disk_free_bytes = 2,
+          .memory_free_bytes = 3,
+          .shm_bytes = 4,
+          .shm_free_bytes = 5,
+          .flops_per_core = 6.5};
+}
+
+inline HostReport filled_host_report() {
+  return {.summary = filled_host_summary(),
+          .address = "address",
+          .build = "build",
+          .arithmetic_id = "arithmetic",
+          .instruction_set = "set",
+          .facts = filled_host_facts(),
+          .reading = filled_host_reading(),
+          .clock_ahead_seconds = -1.5,
+          .clock_uncertainty_seconds = 2.5,
+          .round_trip_seconds = 3.5,
+          .bytes_per_second_there = 4.5,
+          .bytes_per_second_back = 5.5,
+          .failure = "failure"};
+}
+
 inline ControlReply filled_control_reply() {
   return {
       .error = filled_error(),
@@ -760,6 +797,7 @@ inline ControlReply filled_control_reply() {
       .server = filled_server_facts(),
       .hosts = {filled_host_summary(), HostSummary{}},
       .lacking = {"lacking 1", ""},
+      .report = filled_host_report(),
   };
 }
 
@@ -1182,6 +1220,8 @@ inline bool same(const WhyJob& a, const WhyJob& b) { return a.id == b.id; }
 
 inline bool same(const ListHosts&, const ListHosts&) { return true; }
 
+inline bool same(const ExamineHost& a, const ExamineHost& b) { return a.host == b.host; }
+
 inline bool same(const DrainHost& a, const DrainHost& b) { return a.host == b.host; }
 
 inline bool same(const UndrainHost& a, const UndrainHost& b) { return a.host == b.host; }
@@ -1194,7 +1234,19 @@ inline bool same(const HostTenant& a, const HostTenant& b) {
 inline bool same(const HostSummary& a, const HostSummary& b) {
   return a.name == b.name && a.state == b.state && a.away_seconds == b.away_seconds &&
          a.slots == b.slots && a.used == b.used && a.lent == b.lent &&
-         a.is_elastic == b.is_elastic && same(a.tenants, b.tenants);
+         a.is_elastic == b.is_elastic && same(a.tenants, b.tenants) &&
+         a.disk_free_bytes == b.disk_free_bytes;
+}
+
+inline bool same(const HostReport& a, const HostReport& b) {
+  return same(a.summary, b.summary) && a.address == b.address && a.build == b.build &&
+         a.arithmetic_id == b.arithmetic_id && a.instruction_set == b.instruction_set &&
+         a.facts == b.facts && a.reading == b.reading &&
+         a.clock_ahead_seconds == b.clock_ahead_seconds &&
+         a.clock_uncertainty_seconds == b.clock_uncertainty_seconds &&
+         a.round_trip_seconds == b.round_trip_seconds &&
+         a.bytes_per_second_there == b.bytes_per_second_there &&
+         a.bytes_per_second_back == b.bytes_per_second_back && a.failure == b.failure;
 }
 
 inline bool same(const ServerFacts& a, const ServerFacts& b) {
@@ -1215,7 +1267,8 @@ inline bool same(const ControlReply& a, const ControlReply& b) {
   return same(a.error, b.error) && same(a.jobs, b.jobs) && a.lines == b.lines &&
          a.events == b.events && a.next == b.next && a.server.has_value() == b.server.has_value() &&
          (!a.server || same(*a.server, *b.server)) && same(a.hosts, b.hosts) &&
-         a.lacking == b.lacking;
+         a.lacking == b.lacking && a.report.has_value() == b.report.has_value() &&
+         (!a.report || same(*a.report, *b.report));
 }
 
 inline bool same(const RunStarted& a, const RunStarted& b) {
@@ -1280,12 +1333,12 @@ inline std::vector<FromWorker> filled_from_worker() {
 }
 
 inline std::vector<ControlRequest> filled_control_requests() {
-  return {filled_submit_job(),  filled_list_jobs(),  filled_show_job(),
-          filled_job_logs(),    filled_watch_job(),  filled_cancel_job(),
-          filled_pause_job(),   filled_resume_job(), ShowServer{},
-          filled_follow_job(),  WhyJob{2},           ListHosts{},
-          DrainHost{"host"},    UndrainHost{"host"}, filled_offer_content(),
-          filled_send_content()};
+  return {filled_submit_job(),   filled_list_jobs(),  filled_show_job(),
+          filled_job_logs(),     filled_watch_job(),  filled_cancel_job(),
+          filled_pause_job(),    filled_resume_job(), ShowServer{},
+          filled_follow_job(),   WhyJob{2},           ListHosts{},
+          DrainHost{"host"},     UndrainHost{"host"}, filled_offer_content(),
+          filled_send_content(), ExamineHost{"host"}};
 }
 
 inline std::vector<RunEvent> filled_run_events() {

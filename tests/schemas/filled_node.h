@@ -13,16 +13,6 @@ inline LinkHeader filled_link_header() {
   return {.session = 1, .sequence = 2, .received = 3, .goes_on = true, .is_missing = true};
 }
 
-inline HostFacts filled_host_facts() {
-  return {.slots = 1,
-          .cores = 2,
-          .cores_of_part = {3, 4},
-          .memory_bytes = 5,
-          .disk_bytes = 6,
-          .disk_free_bytes = 7,
-          .devices = {"device 8"}};
-}
-
 inline std::vector<FromNode> filled_from_node() {
   return {
       NodeHello{.instance = 1,
@@ -42,6 +32,7 @@ inline std::vector<FromNode> filled_from_node() {
       WorkerSays{.peer = 1, .envelope = {std::byte{2}}},
       WorkerGone{.peer = 1},
       NodeLeaves{.is_now = true},
+      NodeExamined{.request_id = 1, .reading = filled_host_reading(), .payload = {std::byte{2}}},
       FileRequest{.request_id = 1, .job = 2, .what = ListFolder{"path"}},
       FileRequest{.request_id = 1, .job = 2, .what = ReadFile{.path = "p", .offset = 3, .size = 4}},
       FileRequest{.request_id = 1,
@@ -57,21 +48,23 @@ inline std::vector<FromNode> filled_from_node() {
 }
 
 inline std::vector<ToNode> filled_to_node() {
-  return {NodeWelcome{.instance = 1, .session = 2},
-          NodeRefused{.instance = 1, .reason = "reason", .is_final = true},
-          StartProcess{.request_id = 1,
-                       .job = 2,
-                       .slot = 3,
-                       .token = "token",
-                       .home = "home",
-                       .patience_seconds = 4},
-          KillProcess{.pid = 1},
-          WorkerHears{.peer = 1, .envelope = {std::byte{2}}},
-          DropFiles{.job = 1, .path = "path"},
-          FileReply{.request_id = 1,
-                    .error = filled_error(),
-                    .files = {{"name", 2, -3}},
-                    .bytes = {std::byte{3}}}};
+  return {
+      NodeWelcome{.instance = 1, .session = 2},
+      NodeRefused{.instance = 1, .reason = "reason", .is_final = true},
+      StartProcess{.request_id = 1,
+                   .job = 2,
+                   .slot = 3,
+                   .token = "token",
+                   .home = "home",
+                   .patience_seconds = 4},
+      KillProcess{.pid = 1},
+      WorkerHears{.peer = 1, .envelope = {std::byte{2}}},
+      DropFiles{.job = 1, .path = "path"},
+      FileReply{.request_id = 1,
+                .error = filled_error(),
+                .files = {{"name", 2, -3}},
+                .bytes = {std::byte{3}}},
+      ExamineNode{.request_id = 1, .payload = {std::byte{2}}, .reply_bytes = 3, .computes = true}};
 }
 
 inline bool same(const NodeProcess& a, const NodeProcess& b) {
@@ -101,6 +94,13 @@ inline bool same(const WorkerSays& a, const WorkerSays& b) {
 }
 inline bool same(const WorkerGone& a, const WorkerGone& b) { return a.peer == b.peer; }
 inline bool same(const NodeLeaves& a, const NodeLeaves& b) { return a.is_now == b.is_now; }
+inline bool same(const NodeExamined& a, const NodeExamined& b) {
+  return a.request_id == b.request_id && a.reading == b.reading && a.payload == b.payload;
+}
+inline bool same(const ExamineNode& a, const ExamineNode& b) {
+  return a.request_id == b.request_id && a.payload == b.payload && a.reply_bytes == b.reply_bytes &&
+         a.computes == b.computes;
+}
 inline bool same(const ListFolder& a, const ListFolder& b) { return a.path == b.path; }
 inline bool same(const ReadFile& a, const ReadFile& b) {
   return a.path == b.path && a.offset == b.offset && a.size == b.size;

@@ -48,5 +48,12 @@ TEST_CASE("node_codec: nobody asks for more of a file than a chunk") {
   CHECK(read.error().code == ErrorCode::kCorruption);
 }
 
+TEST_CASE("node_codec: nobody asks a node for more than may be sent to see how fast") {
+  CHECK(decode_to_node(encode(ToNode(ExamineNode{.reply_bytes = kExamBytesMax}))));
+  const auto asked = decode_to_node(encode(ToNode(ExamineNode{.reply_bytes = kExamBytesMax + 1})));
+  REQUIRE_FALSE(asked);
+  CHECK(asked.error().code == ErrorCode::kCorruption);
+}
+
 }  // namespace
 }  // namespace troupe

@@ -39,7 +39,7 @@ std::vector<std::string> valid_requests() {
         ControlRequest{JobLogs{1, 7}}, ControlRequest{WatchJob{1, 2}}, ControlRequest{CancelJob{1}},
         ControlRequest{ShowServer{}}, ControlRequest{FollowJob{1}}, ControlRequest{WhyJob{1}},
         ControlRequest{ListHosts{}}, ControlRequest{DrainHost{"a"}},
-        ControlRequest{UndrainHost{"a"}}}) {
+        ControlRequest{UndrainHost{"a"}}, ControlRequest{ExamineHost{"a"}}}) {
     const auto bytes = encode(request);
     requests.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }

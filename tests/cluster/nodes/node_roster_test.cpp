@@ -87,7 +87,8 @@ struct Pair {
       exchange();
       roster->tick(now);
       for (auto& event : roster->take_events()) {
-        if (auto* said = std::get_if<NodeRoster::Said>(&event)) {
+        auto* said = std::get_if<NodeRoster::Said>(&event);
+        if (said != nullptr && !std::holds_alternative<NodeBeat>(said->message)) {
           heard.push_back(std::get<WorkerGone>(said->message).peer);
         }
         if (std::holds_alternative<NodeRoster::Away>(event)) away_at = now;
