@@ -13,24 +13,20 @@ set -euo pipefail
 troupe=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
 export PATH=$PATH:/usr/sbin:/sbin
-if [ -z "${TROUPE_TOUR_INSIDE:-}" ]; then
-  for program in slurmctld slurmd munged sbatch; do
-    if ! command -v $program >/dev/null; then
-      echo "slurm_tour: $program is not installed; not tried" >&2
-      exit 77
-    fi
-  done
-  # Slurm's daemons run jobs as their users, which a user namespace cannot give them.
-  if [ "$(id -u)" != 0 ] || ! unshare --net --mount ip link add tour0 type bridge 2>/dev/null; then
-    echo "slurm_tour: needs root and networks of its own; not tried" >&2
+. "$here/hosts.sh"
+for program in slurmctld slurmd munged sbatch; do
+  if ! command -v $program >/dev/null; then
+    echo "slurm_tour: $program is not installed; not tried" >&2
     exit 77
   fi
-  TROUPE_TOUR_INSIDE=1 exec unshare --net --mount bash "$0" "$troupe"
+done
+# Slurm's daemons run jobs as their users, which a user namespace cannot give them.
+if [ "$(id -u)" != 0 ]; then
+  echo "slurm_tour: only root can start Slurm's daemons; not tried" >&2
+  exit 77
 fi
-
-. "$here/hosts.sh"
-work=$(mktemp -d)
-begun=$SECONDS
+have_own_networks "$0" "$troupe"
+begin_tour
 home=$work/shared
 
 fail() {
@@ -42,17 +38,6 @@ fail() {
   done
   exit 1
 }
-say() { echo "[$((SECONDS - begun)) s] $*"; }
-end_all() {
-  local all host
-  # Whatever runs on a host is a child of its Slurm's, or has lost it.
-  for host in "${!host_keeper[@]}"; do kill_all_on "$host"; done
-  all=$(jobs -p)
-  # shellcheck disable=SC2086
-  [ -z "$all" ] || kill -9 $all 2>/dev/null || true
-  [ ! -s "$work/munged.pid" ] || kill -9 "$(cat "$work/munged.pid")" 2>/dev/null || true
-  rm -rf "$work"
-}
 # All processes there but the one that keeps the host's network.
 kill_all_on() {
   local pid
@@ -60,15 +45,14 @@ kill_all_on() {
     [ "$pid" = "${host_keeper[$1]}" ] || kill -9 "$pid" 2>/dev/null || true
   done
 }
-trap end_all EXIT
-wait_for() {  # SECONDS WHAT COMMAND...
-  local until=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $until ] || fail "did not happen: $what"
-    sleep 0.2
-  done
+# Whatever runs on a host is a child of its Slurm's, or has lost it.
+end_slurm() {
+  local host
+  for host in "${!host_keeper[@]}"; do kill_all_on "$host"; done
+  [ ! -s "$work/munged.pid" ] || kill -9 "$(cat "$work/munged.pid")" 2>/dev/null || true
+  end_tour
 }
+trap end_slurm EXIT
 
 # ---- Slurm, with a configuration and a key of its own.
 
@@ -133,10 +117,8 @@ sed -e "/^\[grpo\]/,/^steps/s/^steps = .*/steps = ${TROUPE_TOUR_STEPS:-300}/" \
   -e 's/^checkpoint_every_steps = .*/checkpoint_every_steps = 4/' \
   "$here/../support/short_job.toml" >"$work/job.toml"
 settings=(--set resources.learner=2 --set resources.rollout=3)
-weights_of() { python3 -c 'import json, sys
-print(json.loads(sys.stdin.read().splitlines()[-1])["weights_sha256"])'; }
 expected=$("$troupe" run "$work/job.toml" "${settings[@]}" --home "$work/alone" --json \
-  2>"$work/alone.log" | weights_of) || fail "the job alone"
+  2>"$work/alone.log" | json_of 'it["weights_sha256"]') || fail "the job alone"
 say "alone: ${expected:0:12}"
 
 "$troupe" deploy slurm "$work/job.toml" --nodes 2 --home "$home" --slots 2 --grace 20 \
