@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/cuda/launch.h"
+#include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/swiglu.h"
@@ -13,6 +14,9 @@ namespace troupe::kernels::cuda {
 // Weights lie as packed() says in product.cu: rows of padded(cols) bf16, zeros behind cols. Rows of
 // x begin at multiples of sixteen bytes.
 void gemm(StreamHandle stream, const Gemm& args);
+
+void mla_query(StreamHandle stream, const MlaQuery& args);
+void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
 
 void rmsnorm(StreamHandle stream, const RmsNorm& args);
 

@@ -96,15 +96,54 @@ std::string digest_of_swiglu() {
   return digest.hex();
 }
 
+std::string digest_of_queries() {
+  constexpr int64_t N = 3, H = 3, kNope = 20, R = 40, P = 12, W = kernels::padded(R + P);
+  Random random(24);
+  std::vector<float> q(N * H * (kNope + P)), drow(N * H * W), dnope(N * H * kNope), table(4 * P);
+  for (auto* values : {&q, &drow, &dnope, &table}) {
+    for (float& v : *values) v = random.uniform();
+  }
+  const simt::Array<float> device_q(q), device_drow(drow), device_dnope(dnope), angles(table);
+  const simt::Array<int32_t> position(std::vector<int32_t>{2, 0, 3});
+  const simt::Array<uint16_t> nope(dnope.size()), dq(q.size());
+  const simt::Array<uint16_t> row(std::vector<uint16_t>(drow.size(), 0));
+  kernels::cuda::mla_query(nullptr, {.nope = nope.stored(),
+                                     .row = row.stored(),
+                                     .q = device_q.device(),
+                                     .position = position.device(),
+                                     .table = angles.device(),
+                                     .N = N,
+                                     .H = H,
+                                     .nope_dim = kNope,
+                                     .R = R,
+                                     .P = P});
+  kernels::cuda::mla_query_backward(nullptr, {.dq = dq.stored(),
+                                              .dnope = device_dnope.device(),
+                                              .drow = device_drow.device(),
+                                              .position = position.device(),
+                                              .table = angles.device(),
+                                              .N = N,
+                                              .H = H,
+                                              .nope_dim = kNope,
+                                              .R = R,
+                                              .P = P});
+  Digest digest;
+  digest.add(nope.values());
+  digest.add(row.values());
+  digest.add(dq.values());
+  return digest.hex();
+}
+
 TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
   for (const Engine& engine : engines()) {
     use(engine, 7);
     const std::string products = digest_of_products(), norms = digest_of_norms();
-    const std::string swiglu = digest_of_swiglu();
-    MESSAGE(engine.name << ": products " << products << ", norms " << norms << ", swiglu "
-                        << swiglu);
+    const std::string swiglu = digest_of_swiglu(), queries = digest_of_queries();
+    MESSAGE(engine.name << ": products " << products << ", norms " << norms << ", swiglu " << swiglu
+                        << ", queries " << queries);
     CHECK(products ==
           (engine.tensor_core == TensorCore::kSm90 ? "1832a11246775a1c" : "0d44afa607f06562"));
+    CHECK(queries == "1a4d3776daa1eeab");
     CHECK(swiglu == "8afd9ca3d948e778");
     CHECK(norms == "13dfaa294e5980fd");
     CHECK(text_of(simt::take_problems()) == "");

@@ -1,5 +1,6 @@
 // What is wrong with a kernel is found, and named; what is right gives no alarm.
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "kernels/cuda/operations.h"
@@ -8,28 +9,27 @@
 #include "tests/support/cuda_reference/operations.h"
 
 // planted.cmake makes them.
-#define TROUPE_PLANTED_NORM(name)                         \
-  namespace name {                                        \
-  void rmsnorm(StreamHandle stream, const RmsNorm& args); \
-  }
-#define TROUPE_PLANTED_PRODUCT(name)                \
-  namespace name {                                  \
-  void gemm(StreamHandle stream, const Gemm& args); \
+#define TROUPE_PLANTED(name, operation, Args)            \
+  namespace name {                                       \
+  void operation(StreamHandle stream, const Args& args); \
   }
 namespace troupe::kernels::cuda {
-TROUPE_PLANTED_NORM(norm_without_barrier)
-TROUPE_PLANTED_NORM(norm_past_its_partials)
-TROUPE_PLANTED_NORM(norm_shuffle_of_some)
-TROUPE_PLANTED_NORM(norm_two_barriers)
-TROUPE_PLANTED_NORM(norm_past_the_row)
-TROUPE_PLANTED_NORM(norm_one_row)
-TROUPE_PLANTED_PRODUCT(product_without_wait)
-TROUPE_PLANTED_PRODUCT(product_waits_for_too_few)
-TROUPE_PLANTED_PRODUCT(product_without_barrier)
-TROUPE_PLANTED_PRODUCT(product_wrong_stage)
-TROUPE_PLANTED_PRODUCT(product_without_tail)
-TROUPE_PLANTED_PRODUCT(product_writes_too_much)
-TROUPE_PLANTED_PRODUCT(product_misaligned)
+TROUPE_PLANTED(norm_without_barrier, rmsnorm, RmsNorm)
+TROUPE_PLANTED(norm_past_its_partials, rmsnorm, RmsNorm)
+TROUPE_PLANTED(norm_shuffle_of_some, rmsnorm, RmsNorm)
+TROUPE_PLANTED(norm_two_barriers, rmsnorm, RmsNorm)
+TROUPE_PLANTED(norm_past_the_row, rmsnorm, RmsNorm)
+TROUPE_PLANTED(norm_one_row, rmsnorm, RmsNorm)
+TROUPE_PLANTED(product_without_wait, gemm, Gemm)
+TROUPE_PLANTED(product_waits_for_too_few, gemm, Gemm)
+TROUPE_PLANTED(product_without_barrier, gemm, Gemm)
+TROUPE_PLANTED(product_wrong_stage, gemm, Gemm)
+TROUPE_PLANTED(product_without_tail, gemm, Gemm)
+TROUPE_PLANTED(product_writes_too_much, gemm, Gemm)
+TROUPE_PLANTED(product_misaligned, gemm, Gemm)
+TROUPE_PLANTED(query_without_heads, mla_query, MlaQuery)
+TROUPE_PLANTED(query_too_wide, mla_query, MlaQuery)
+TROUPE_PLANTED(query_gradient_of_the_next, mla_query_backward, MlaQueryBackward)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -113,79 +113,121 @@ TEST_CASE("simt: the same seed is the same schedule, another is another") {
                     [&](const auto& run) { return text_of(run) != text_of(runs[0]); }));
 }
 
-// A real kernel with a fault in it. `runs` does what shows the fault.
-struct Planted {
-  const char* name;
-  void (*norm)(kernels::cuda::StreamHandle, const kernels::RmsNorm&);
-  void (*product)(kernels::cuda::StreamHandle, const kernels::Gemm&);
-  ProblemKind kind;
-};
-
 namespace cuda = kernels::cuda;
-const Planted kPlanted[] = {
-    {"norm_without_barrier", cuda::norm_without_barrier::rmsnorm, nullptr,
-     ProblemKind::kNeverWritten},
-    {"norm_past_its_partials", cuda::norm_past_its_partials::rmsnorm, nullptr,
-     ProblemKind::kOutOfBounds},
-    {"norm_shuffle_of_some", cuda::norm_shuffle_of_some::rmsnorm, nullptr, ProblemKind::kDeadlock},
-    {"norm_two_barriers", cuda::norm_two_barriers::rmsnorm, nullptr,
-     ProblemKind::kDivergentBarrier},
-    {"norm_past_the_row", cuda::norm_past_the_row::rmsnorm, nullptr, ProblemKind::kOutOfBounds},
-    {"norm_one_row", cuda::norm_one_row::rmsnorm, nullptr, ProblemKind::kRaceOfBlocks},
-    {"product_without_wait", nullptr, cuda::product_without_wait::gemm, ProblemKind::kCopyOnItsWay},
-    {"product_waits_for_too_few", nullptr, cuda::product_waits_for_too_few::gemm,
-     ProblemKind::kCopyOnItsWay},
-    {"product_without_barrier", nullptr, cuda::product_without_barrier::gemm,
-     ProblemKind::kCopyOnItsWay},
-    {"product_wrong_stage", nullptr, cuda::product_wrong_stage::gemm, ProblemKind::kCopyOnItsWay},
-    {"product_without_tail", nullptr, cuda::product_without_tail::gemm, ProblemKind::kOutOfBounds},
-    {"product_writes_too_much", nullptr, cuda::product_writes_too_much::gemm,
-     ProblemKind::kOutOfBounds},
-    {"product_misaligned", nullptr, cuda::product_misaligned::gemm, ProblemKind::kMisaligned},
-};
+using cuda::StreamHandle;
 
-void run(const Planted& planted) {
-  if (planted.norm != nullptr) {
-    constexpr int64_t N = 2, D = 122;
-    const simt::Array<float> x(std::vector<float>(N * 124 - 2, 1.0f));
-    const simt::Array<float> weight(std::vector<float>(D, 1.0f)), rstd(N);
-    const simt::Array<uint16_t> y(N * D);
-    planted.norm(nullptr, {.y = y.stored(),
-                           .rstd = rstd.device(),
-                           .x = x.device(),
-                           .weight = weight.device(),
-                           .N = N,
-                           .D = D,
-                           .ldx = 124,
-                           .ldy = D,
-                           .epsilon = 1e-6f});
-    return;
-  }
+// What shows the faults of an operation.
+void run(void (*rmsnorm)(StreamHandle, const kernels::RmsNorm&)) {
+  constexpr int64_t N = 2, D = 122;
+  const simt::Array<float> x(std::vector<float>(N * 124 - 2, 1.0f));
+  const simt::Array<float> weight(std::vector<float>(D, 1.0f)), rstd(N);
+  const simt::Array<uint16_t> y(N * D);
+  rmsnorm(nullptr, {.y = y.stored(),
+                    .rstd = rstd.device(),
+                    .x = x.device(),
+                    .weight = weight.device(),
+                    .N = N,
+                    .D = D,
+                    .ldx = 124,
+                    .ldy = D,
+                    .epsilon = 1e-6f});
+}
+void run(void (*gemm)(StreamHandle, const kernels::Gemm&)) {
   constexpr int64_t M = 17, N = 33, K = 96;
   const simt::Array<uint16_t> x(std::vector<uint16_t>(M * K, 0x3F80));
   const simt::Array<uint16_t> w(std::vector<uint16_t>(N * K, 0x3F80));
   const simt::Array<float> y(M * N);
-  planted.product(nullptr, {.y = y.device(),
-                            .x = x.stored(),
-                            .w = {w.stored().address, N, K},
-                            .M = M,
-                            .ldy = N,
-                            .ldx = K});
+  gemm(nullptr, {.y = y.device(),
+                 .x = x.stored(),
+                 .w = {w.stored().address, N, K},
+                 .M = M,
+                 .ldy = N,
+                 .ldx = K});
+}
+void run(void (*mla_query)(StreamHandle, const kernels::MlaQuery&)) {
+  constexpr int64_t N = 1, H = 2, kNope = 32, R = 16, P = 16;
+  const simt::Array<float> q(std::vector<float>(N * H * (kNope + P), 1.0f));
+  const simt::Array<float> table(std::vector<float>(P, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> nope(N * H * kNope), row(N * H * kernels::padded(R + P));
+  mla_query(nullptr, {.nope = nope.stored(),
+                      .row = row.stored(),
+                      .q = q.device(),
+                      .position = position.device(),
+                      .table = table.device(),
+                      .N = N,
+                      .H = H,
+                      .nope_dim = kNope,
+                      .R = R,
+                      .P = P});
+}
+void run(void (*mla_query_backward)(StreamHandle, const kernels::MlaQueryBackward&)) {
+  constexpr int64_t N = 1, H = 2, kNope = 32, R = 16, P = 16;
+  const simt::Array<float> dnope(std::vector<float>(N * H * kNope, 1.0f));
+  const simt::Array<float> drow(std::vector<float>(N * H * kernels::padded(R + P), 1.0f));
+  const simt::Array<float> table(std::vector<float>(P, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> dq(N * H * (kNope + P));
+  mla_query_backward(nullptr, {.dq = dq.stored(),
+                               .dnope = dnope.device(),
+                               .drow = drow.device(),
+                               .position = position.device(),
+                               .table = table.device(),
+                               .N = N,
+                               .H = H,
+                               .nope_dim = kNope,
+                               .R = R,
+                               .P = P});
 }
 
+// A real kernel with a fault in it.
+struct Planted {
+  const char* name;
+  std::function<void()> runs;
+  ProblemKind kind;
+};
+template <class Args>
+Planted planted(const char* name, void (*operation)(StreamHandle, const Args&), ProblemKind kind) {
+  return {name, [operation] { run(operation); }, kind};
+}
+const Planted kPlanted[] = {
+    planted("norm_without_barrier", cuda::norm_without_barrier::rmsnorm,
+            ProblemKind::kNeverWritten),
+    planted("norm_past_its_partials", cuda::norm_past_its_partials::rmsnorm,
+            ProblemKind::kOutOfBounds),
+    planted("norm_shuffle_of_some", cuda::norm_shuffle_of_some::rmsnorm, ProblemKind::kDeadlock),
+    planted("norm_two_barriers", cuda::norm_two_barriers::rmsnorm, ProblemKind::kDivergentBarrier),
+    planted("norm_past_the_row", cuda::norm_past_the_row::rmsnorm, ProblemKind::kOutOfBounds),
+    planted("norm_one_row", cuda::norm_one_row::rmsnorm, ProblemKind::kRaceOfBlocks),
+    planted("product_without_wait", cuda::product_without_wait::gemm, ProblemKind::kCopyOnItsWay),
+    planted("product_waits_for_too_few", cuda::product_waits_for_too_few::gemm,
+            ProblemKind::kCopyOnItsWay),
+    planted("product_without_barrier", cuda::product_without_barrier::gemm,
+            ProblemKind::kCopyOnItsWay),
+    planted("product_wrong_stage", cuda::product_wrong_stage::gemm, ProblemKind::kCopyOnItsWay),
+    planted("product_without_tail", cuda::product_without_tail::gemm, ProblemKind::kOutOfBounds),
+    planted("product_writes_too_much", cuda::product_writes_too_much::gemm,
+            ProblemKind::kOutOfBounds),
+    planted("product_misaligned", cuda::product_misaligned::gemm, ProblemKind::kMisaligned),
+    planted("query_without_heads", cuda::query_without_heads::mla_query, ProblemKind::kRace),
+    planted("query_too_wide", cuda::query_too_wide::mla_query, ProblemKind::kOutOfBounds),
+    planted("query_gradient_of_the_next", cuda::query_gradient_of_the_next::mla_query_backward,
+            ProblemKind::kOutOfBounds),
+};
+
 TEST_CASE("simt: faults in the real kernels are found as what they are") {
-  for (const Planted& planted : kPlanted) {
-    CAPTURE(std::string(planted.name));
+  for (const Planted& fault : kPlanted) {
+    CAPTURE(std::string(fault.name));
     std::vector<Problem> all;
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       use(engines().front(), seed);
-      run(planted);
+      fault.runs();
       for (const Problem& problem : simt::take_problems()) all.push_back(problem);
     }
     if (!all.empty()) MESSAGE(all.front().text);
     const std::string text = text_of(all);
     CAPTURE(text);
-    CHECK(has(all, planted.kind));
+    CHECK(has(all, fault.kind));
   }
 }
 

@@ -45,3 +45,8 @@ troupe_plant(product_writes_too_much product.cu "if (m >= args.M || n >= args.w.
   "if (m >= args.M) return")
 troupe_plant(product_misaligned product.cu "copy_async16(stage + copies[i].to,"
   "copy_async16(stage + copies[i].to + 4,")
+troupe_plant(query_without_heads mla_query.cu "bf16_at(args.nope) + head * args.nope_dim"
+  "bf16_at(args.nope) + n * args.nope_dim")
+troupe_plant(query_too_wide mla_query.cu "i < args.nope_dim; i += kWarp) nope[i]"
+  "i <= args.nope_dim; i += kWarp) nope[i]")
+troupe_plant(query_gradient_of_the_next mla_query.cu "to_bf16(dnope[i])" "to_bf16(dnope[i + 1])")

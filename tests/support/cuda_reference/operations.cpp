@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/device_types.h"
+
 namespace troupe::cuda_reference {
 namespace {
 
@@ -34,6 +36,18 @@ float sum_of_squares(const float* x, int64_t D) {
     groups[g] = folded(group);
   }
   return folded(groups);
+}
+
+// The P numbers at `from`, as bf16, turned by +1 or -1 times the angle of a token's position.
+void rotate(uint16_t* to, const float* from, const Rotation& rotation, size_t token,
+            float direction) {
+  const size_t P = static_cast<size_t>(rotation.P);
+  const float* angles = &rotation.table[static_cast<size_t>(rotation.position[token]) * P];
+  for (size_t i = 0; i < P; i += 2) {
+    const float cosine = angles[i], sine = direction * angles[i + 1];
+    to[i] = to_bf16(from[i] * cosine - from[i + 1] * sine);
+    to[i + 1] = to_bf16(from[i + 1] * cosine + from[i] * sine);
+  }
 }
 
 }  // namespace
@@ -79,6 +93,37 @@ std::vector<uint16_t> swiglu(const std::vector<float>& gate, const std::vector<f
     y[i] = to_bf16(gate[i] * sigmoid * up[i]);
   }
   return y;
+}
+
+MlaQuery mla_query(const std::vector<float>& q, const Rotation& rotation, int64_t H, int64_t nope,
+                   int64_t R) {
+  const size_t heads = rotation.position.size() * static_cast<size_t>(H);
+  const size_t kept = static_cast<size_t>(nope), P = static_cast<size_t>(rotation.P);
+  const size_t W = static_cast<size_t>(kernels::padded(R + rotation.P));
+  MlaQuery out{std::vector<uint16_t>(heads * kept), std::vector<uint16_t>(heads * W)};
+  for (size_t head = 0; head < heads; ++head) {
+    const float* from = q.data() + head * (kept + P);
+    for (size_t i = 0; i < kept; ++i) out.nope[head * kept + i] = to_bf16(from[i]);
+    rotate(out.row.data() + head * W + static_cast<size_t>(R), from + kept, rotation,
+           head / static_cast<size_t>(H), 1);
+  }
+  return out;
+}
+
+std::vector<uint16_t> mla_query_backward(const std::vector<float>& dnope,
+                                         const std::vector<float>& drow, const Rotation& rotation,
+                                         int64_t H, int64_t nope, int64_t R) {
+  const size_t heads = rotation.position.size() * static_cast<size_t>(H);
+  const size_t kept = static_cast<size_t>(nope), P = static_cast<size_t>(rotation.P);
+  const size_t W = static_cast<size_t>(kernels::padded(R + rotation.P));
+  std::vector<uint16_t> dq(heads * (kept + P));
+  for (size_t head = 0; head < heads; ++head) {
+    uint16_t* to = dq.data() + head * (kept + P);
+    for (size_t i = 0; i < kept; ++i) to[i] = to_bf16(dnope[head * kept + i]);
+    rotate(to + kept, drow.data() + head * W + static_cast<size_t>(R), rotation,
+           head / static_cast<size_t>(H), -1);
+  }
+  return dq;
 }
 
 // As README.md has it.

@@ -23,6 +23,23 @@ Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight
 // bf16 of gate sigmoid(gate) up, one for one.
 std::vector<uint16_t> swiglu(const std::vector<float>& gate, const std::vector<float>& up);
 
+// Of adjacent pairs, P numbers in all: cosines and sines of position p begin at table[p P].
+struct Rotation {
+  std::vector<float> table{};
+  std::vector<int32_t> position{};  // Of each token.
+  int64_t P = 0;
+};
+struct MlaQuery {
+  std::vector<uint16_t> nope{};  // (N, H, nope)
+  std::vector<uint16_t> row{};   // (N, H, W), 0 where the operation does not write.
+};
+MlaQuery mla_query(const std::vector<float>& q, const Rotation& rotation, int64_t H, int64_t nope,
+                   int64_t R);
+// (N, H, nope + P)
+std::vector<uint16_t> mla_query_backward(const std::vector<float>& dnope,
+                                         const std::vector<float>& drow, const Rotation& rotation,
+                                         int64_t H, int64_t nope, int64_t R);
+
 float exponential(float x);
 
 // To nearest, ties to even, any NaN to 0x7FFF.
