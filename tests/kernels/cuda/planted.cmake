@@ -1,11 +1,16 @@
 # Faults planted in the real kernels: copies of a source in which one place is another, in a namespace
-# of their own. Sets `planted` to the sources. Each fault is expected by name in faults_test.cpp.
+# of their own, with row.h in its place, so that a fault may be there. Sets `planted` to the sources. Each fault is expected by name in faults_test.cpp.
 set(planted)
 
 function(troupe_plant name file from to)
   set(source ${PROJECT_SOURCE_DIR}/kernels/cuda/${file})
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
   file(READ ${source} text)
+  set(row ${PROJECT_SOURCE_DIR}/kernels/cuda/row.h)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${row})
+  file(READ ${row} row_text)
+  string(REPLACE "#pragma once" "" row_text "${row_text}")
+  string(REPLACE "#include \"kernels/cuda/row.h\"" "${row_text}" text "${text}")
   string(REPLACE "${from}" "" without "${text}")
   string(LENGTH "${text}" length)
   string(LENGTH "${without}" length_without)
@@ -23,17 +28,14 @@ function(troupe_plant name file from to)
   set(planted ${planted} ${to_file} PARENT_SCOPE)
 endfunction()
 
-troupe_plant(norm_without_barrier rmsnorm.cu
-  "  sync_block();\n  if (warp == 0) {" "  if (warp == 0) {")
+troupe_plant(norm_without_barrier rmsnorm.cu "  sync_block(place);\n" "")
 troupe_plant(norm_past_its_partials rmsnorm.cu "partials[warp] = sum" "partials[warp + 1] = sum")
-troupe_plant(norm_shuffle_of_some rmsnorm.cu
-  "  sum = warp_sum(sum);" "  if (thread_index() * 4 < D) sum = warp_sum(sum);")
-troupe_plant(norm_two_barriers rmsnorm.cu
-  "  sync_block();\n\n  const float rstd" "  if (warp == 0) {\n    sync_block();\n  } else {\n    \
-sync_block();\n  }\n\n  const float rstd")
+troupe_plant(norm_shuffle_of_some rmsnorm.cu "  sum = warp_sum(sum, place);"
+  "  if (sum > 0) sum = warp_sum(sum, place);")
+troupe_plant(norm_two_barriers rmsnorm.cu "  sync_block(place);\n" "  if (warp == 0) {\n    \
+sync_block();\n  } else {\n    sync_block();\n  }\n")
 troupe_plant(norm_past_the_row rmsnorm.cu "is_aligned && d + 4 <= D" "is_aligned")
-troupe_plant(norm_one_row rmsnorm.cu "row_rstd[0] = rstd;\n      at(args.rstd)[n] = rstd"
-  "row_rstd[0] = rstd;\n      at(args.rstd)[0] = rstd")
+troupe_plant(norm_one_row rmsnorm.cu "at(args.rstd)[n]" "at(args.rstd)[0]")
 troupe_plant(product_without_wait product.cu "    copy_wait<kStages - 2>();\n" "")
 troupe_plant(product_waits_for_too_few product.cu "copy_wait<kStages - 2>" "copy_wait<kStages - 1>")
 troupe_plant(product_without_barrier product.cu
