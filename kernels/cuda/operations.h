@@ -19,7 +19,10 @@ void mla_query(StreamHandle stream, const MlaQuery& args);
 void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
 
 void rmsnorm(StreamHandle stream, const RmsNorm& args);
+// No row of x is named twice by x_rows.
+void rmsnorm_backward(StreamHandle stream, const RmsNormBackward& args);
 
 void swiglu(StreamHandle stream, const Swiglu& args);
+void swiglu_backward(StreamHandle stream, const SwigluBackward& args);
 
 }  // namespace troupe::kernels::cuda

@@ -7,6 +7,14 @@
 #include "schemas/check.h"
 
 namespace troupe::kernels::cuda {
+namespace {
+
+// The weight's gradient has sixteen partials (README.md): a warp has two of them, over 32 columns.
+constexpr int kPartials = 16;
+static_assert(kPartials == 2 * kRowWarps);
+constexpr int64_t kSegment = 8192;  // Rows whose sum is formed before it is added.
+
+}  // namespace
 
 TROUPE_KERNEL(kRowThreads) rmsnorm_kernel(RmsNorm args, bool is_aligned) {
   TROUPE_SHARED(float, partials, kRowWarps);
@@ -40,6 +48,78 @@ TROUPE_KERNEL(kRowThreads) rmsnorm_kernel(RmsNorm args, bool is_aligned) {
   }
 }
 
+TROUPE_KERNEL(kRowThreads)
+rmsnorm_backward_kernel(RmsNormBackward args, bool x_is_aligned, bool dy_is_aligned) {
+  TROUPE_SHARED(float, partials, kRowWarps);
+  const int D = static_cast<int>(args.D);
+  const int64_t n = block_index().x;
+  const int64_t row = args.x_rows.address != 0 ? at(args.x_rows)[n] : n;
+  const float* x = at(args.x) + row * args.ldx;
+  const float* dy = at(args.dy) + n * args.lddy;
+  float* dx = at(args.dx) + row * args.ldx;
+
+  float sum = 0;
+  for (int d = thread_index() * 4; d < D; d += kRowStep) {
+    const Float4 v = four(x, d, D, x_is_aligned), g = four(dy, d, D, dy_is_aligned);
+    const Float4 w = four(at(args.weight), d, D, x_is_aligned);
+    sum = fma(g.x * w.x, v.x, sum);
+    sum = fma(g.y * w.y, v.y, sum);
+    sum = fma(g.z * w.z, v.z, sum);
+    sum = fma(g.w * w.w, v.w, sum);
+  }
+  const float dot = row_sum(sum, partials);
+  const float rstd = at(args.rstd)[n];
+  const float shrink = rstd * rstd * divide(dot, static_cast<float>(D));
+
+  for (int d = thread_index() * 4; d < D; d += kRowStep) {
+    const Float4 v = four(x, d, D, x_is_aligned), g = four(dy, d, D, dy_is_aligned);
+    const Float4 w = four(at(args.weight), d, D, x_is_aligned);
+    const float gradient[4] = {rstd * (g.x * w.x - v.x * shrink), rstd * (g.y * w.y - v.y * shrink),
+                               rstd * (g.z * w.z - v.z * shrink),
+                               rstd * (g.w * w.w - v.w * shrink)};
+    TROUPE_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      if (d + i < D) dx[d + i] = args.overwrites ? gradient[i] : dx[d + i] + gradient[i];
+    }
+  }
+}
+
+// The partial of a column of the weight's gradient with what a row adds to it.
+TROUPE_DEVICE float with_row(const RmsNormBackward& args, float partial, int64_t n, int64_t d) {
+  const int64_t row = args.x_rows.address != 0 ? at(args.x_rows)[n] : n;
+  const float normed = at(args.x)[row * args.ldx + d] * at(args.rstd)[n];
+  return fma(at(args.dy)[n * args.lddy + d], normed, partial);
+}
+
+// A block has 32 columns; lanes are columns, warp w has the rows n with n mod 8 = w.
+TROUPE_KERNEL(kRowThreads) rmsnorm_weight_gradient_kernel(RmsNormBackward args) {
+  TROUPE_SHARED(float, partials, kRowThreads);
+  const int warp = thread_index() / kWarp, lane = thread_index() % kWarp;
+  const int64_t d = static_cast<int64_t>(block_index().x) * kWarp + lane;
+  const bool is_inside = d < args.D;
+  float total = warp == 0 && is_inside ? at(args.dweight)[d] : 0;
+  for (int64_t begin = 0; begin < args.N; begin += kSegment) {
+    const int64_t end = begin + kSegment < args.N ? begin + kSegment : args.N;
+    float low = 0, high = 0;  // Partials `warp` and `warp` + 8.
+    for (int64_t n = begin + warp; is_inside && n < end; n += kPartials) {
+      low = with_row(args, low, n, d);
+      if (n + kRowWarps < end) high = with_row(args, high, n + kRowWarps, d);
+    }
+    partials[thread_index()] = low + high;
+    sync_block();
+    if (warp == 0) {
+      float fours[4];
+      TROUPE_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        fours[i] = partials[i * kWarp + lane] + partials[(i + 4) * kWarp + lane];
+      }
+      total += (fours[0] + fours[2]) + (fours[1] + fours[3]);
+    }
+    sync_block();  // They are free for the next segment.
+  }
+  if (warp == 0 && is_inside) at(args.dweight)[d] = total;
+}
+
 void rmsnorm(StreamHandle stream, const RmsNorm& args) {
   TROUPE_CHECK(args.y.element_bytes == 2);
   TROUPE_CHECK(args.D > 0 && args.D <= INT32_MAX / 2);
@@ -47,6 +127,17 @@ void rmsnorm(StreamHandle stream, const RmsNorm& args) {
   if (args.N == 0) return;
   const bool is_aligned = rows_are_aligned(args.x, args.ldx) && rows_are_aligned(args.weight, 0);
   launch(rmsnorm_kernel, static_cast<unsigned>(args.N), kRowThreads, 0, stream, args, is_aligned);
+}
+
+void rmsnorm_backward(StreamHandle stream, const RmsNormBackward& args) {
+  TROUPE_CHECK(args.D > 0 && args.D <= INT32_MAX / 2);
+  TROUPE_CHECK(args.N <= INT32_MAX);
+  if (args.N == 0) return;
+  const bool x_is_aligned = rows_are_aligned(args.x, args.ldx) && rows_are_aligned(args.weight, 0);
+  launch(rmsnorm_backward_kernel, static_cast<unsigned>(args.N), kRowThreads, 0, stream, args,
+         x_is_aligned, rows_are_aligned(args.dy, args.lddy));
+  launch(rmsnorm_weight_gradient_kernel, static_cast<unsigned>((args.D + kWarp - 1) / kWarp),
+         kRowThreads, 0, stream, args);
 }
 
 }  // namespace troupe::kernels::cuda

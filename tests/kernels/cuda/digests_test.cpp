@@ -134,18 +134,91 @@ std::string digest_of_queries() {
   return digest.hex();
 }
 
+std::string digest_of_norm_gradients() {
+  Digest digest;
+  Random random(25);
+  for (const int64_t D : {5, 300, 1030}) {
+    constexpr int64_t N = 19;
+    const size_t size = static_cast<size_t>(N * D), width = static_cast<size_t>(D);
+    std::vector<float> x(size), dy(size), dx(size), weight(width), dweight(width), rstd(N);
+    for (auto* values : {&x, &dy, &dx, &weight, &dweight, &rstd}) {
+      for (float& v : *values) v = random.uniform();
+    }
+    const simt::Array<float> device_x(x), device_dy(dy), device_dx(dx), device_weight(weight);
+    const simt::Array<float> device_dweight(dweight), device_rstd(rstd);
+    kernels::cuda::rmsnorm_backward(nullptr, {.dx = device_dx.device(),
+                                              .dweight = device_dweight.device(),
+                                              .dy = device_dy.device(),
+                                              .x = device_x.device(),
+                                              .rstd = device_rstd.device(),
+                                              .weight = device_weight.device(),
+                                              .N = N,
+                                              .D = D,
+                                              .ldx = D,
+                                              .lddy = D});
+    digest.add(device_dx.values());
+    digest.add(device_dweight.values());
+  }
+  return digest.hex();
+}
+
+std::string digest_of_swiglu_gradients() {
+  constexpr int64_t N = 2, F = 1100;
+  Random random(26);
+  std::vector<float> gate(N * F), up(N * F), da(N * F), weight(N);
+  for (float& v : gate) v = random.uniform() * 20;
+  for (auto* values : {&up, &da, &weight}) {
+    for (float& v : *values) v = random.uniform();
+  }
+  const simt::Array<float> device_gate(gate), device_up(up), device_da(da), device_weight(weight);
+  const simt::Array<float> dweight(N);
+  const simt::Array<int32_t> slot_row(std::vector<int32_t>{1, 0});
+  const simt::Array<uint16_t> dgate(N * F), dup(N * F), weighted(N * F);
+  kernels::cuda::swiglu_backward(nullptr, {.dgate = dgate.stored(),
+                                           .dup = dup.stored(),
+                                           .weighted = weighted.stored(),
+                                           .dweight = dweight.device(),
+                                           .da = device_da.device(),
+                                           .gate = device_gate.device(),
+                                           .up = device_up.device(),
+                                           .weight = device_weight.device(),
+                                           .slot_row = slot_row.device(),
+                                           .N = N,
+                                           .F = F,
+                                           .ld = F,
+                                           .num_slots = N});
+  Digest digest;
+  for (const auto* values : {&dgate, &dup, &weighted}) digest.add(values->values());
+  digest.add(dweight.values());
+  return digest.hex();
+}
+
 TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
+  struct Operation {
+    const char* name;
+    std::string (*digest)();
+    std::string expected;
+  };
+  const Operation operations[] = {
+      {"norms", digest_of_norms, "13dfaa294e5980fd"},
+      {"norm gradients", digest_of_norm_gradients, "2d92436f5b060c96"},
+      {"queries", digest_of_queries, "1a4d3776daa1eeab"},
+      {"swiglu", digest_of_swiglu, "8afd9ca3d948e778"},
+      {"swiglu gradients", digest_of_swiglu_gradients, "00acd8db04e01dc2"},
+  };
   for (const Engine& engine : engines()) {
     use(engine, 7);
-    const std::string products = digest_of_products(), norms = digest_of_norms();
-    const std::string swiglu = digest_of_swiglu(), queries = digest_of_queries();
-    MESSAGE(engine.name << ": products " << products << ", norms " << norms << ", swiglu " << swiglu
-                        << ", queries " << queries);
+    CAPTURE(engine.name);
+    const std::string products = digest_of_products();
+    std::string text = engine.name + ": products " + products;
     CHECK(products ==
           (engine.tensor_core == TensorCore::kSm90 ? "1832a11246775a1c" : "0d44afa607f06562"));
-    CHECK(queries == "1a4d3776daa1eeab");
-    CHECK(swiglu == "8afd9ca3d948e778");
-    CHECK(norms == "13dfaa294e5980fd");
+    for (const Operation& operation : operations) {
+      const std::string digest = operation.digest();
+      text += std::string(", ") + operation.name + " " + digest;
+      CHECK(digest == operation.expected);
+    }
+    MESSAGE(text);
     CHECK(text_of(simt::take_problems()) == "");
   }
 }

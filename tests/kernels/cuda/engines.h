@@ -93,17 +93,30 @@ template <class T>
 class Rows {
  public:
   Rows(const std::vector<T>& values, int64_t rows, int64_t width, int64_t ld)
-      : array_(static_cast<size_t>(rows > 0 ? (rows - 1) * ld + width : 0)) {
+      : array_(static_cast<size_t>(rows > 0 ? (rows - 1) * ld + width : 0)),
+        rows_(rows),
+        width_(width),
+        ld_(ld) {
     for (int64_t r = 0; r < rows; ++r) {
-      simt::upload(array_.get() + r * ld, values.data() + r * width,
-                   static_cast<size_t>(width) * sizeof(T));
+      simt::upload(array_.get() + r * ld, values.data() + r * width, row_bytes());
     }
   }
   kernels::Device<T> device() const { return array_.device(); }
   kernels::Stored stored() const { return array_.stored(); }
+  // Without what lies between rows.
+  std::vector<T> values() const {
+    std::vector<T> all(static_cast<size_t>(rows_ * width_));
+    for (int64_t r = 0; r < rows_; ++r) {
+      simt::download(all.data() + r * width_, array_.get() + r * ld_, row_bytes());
+    }
+    return all;
+  }
 
  private:
+  size_t row_bytes() const { return static_cast<size_t>(width_) * sizeof(T); }
+
   simt::Array<T> array_;
+  int64_t rows_, width_, ld_;
 };
 
 }  // namespace troupe::tests

@@ -30,6 +30,12 @@ TROUPE_PLANTED(product_misaligned, gemm, Gemm)
 TROUPE_PLANTED(query_without_heads, mla_query, MlaQuery)
 TROUPE_PLANTED(query_too_wide, mla_query, MlaQuery)
 TROUPE_PLANTED(query_gradient_of_the_next, mla_query_backward, MlaQueryBackward)
+TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
+TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
+TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
+TROUPE_PLANTED(norm_gradient_one_row, rmsnorm_backward, RmsNormBackward)
+TROUPE_PLANTED(norm_gradient_without_barrier, rmsnorm_backward, RmsNormBackward)
+TROUPE_PLANTED(norm_gradient_past_its_columns, rmsnorm_backward, RmsNormBackward)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -180,6 +186,52 @@ void run(void (*mla_query_backward)(StreamHandle, const kernels::MlaQueryBackwar
                                .P = P});
 }
 
+void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
+  constexpr int64_t N = 2, F = 122;
+  const simt::Array<float> gate(std::vector<float>(N * F, 1.0f)),
+      up(std::vector<float>(N * F, 1.0f));
+  const simt::Array<uint16_t> y(N * F);
+  swiglu(nullptr,
+         {.y = y.stored(), .gate = gate.device(), .up = up.device(), .N = N, .F = F, .ld = F});
+}
+void run(void (*swiglu_backward)(StreamHandle, const kernels::SwigluBackward&)) {
+  constexpr int64_t N = 2, F = 122;
+  const std::vector<float> ones(N * F, 1.0f);
+  const simt::Array<float> da(ones), gate(ones), up(ones), weight(std::vector<float>(N, 1.0f));
+  const simt::Array<float> dweight(N);
+  const simt::Array<int32_t> slot_row(std::vector<int32_t>{1, 0});
+  const simt::Array<uint16_t> dgate(N * F), dup(N * F), weighted(N * F);
+  swiglu_backward(nullptr, {.dgate = dgate.stored(),
+                            .dup = dup.stored(),
+                            .weighted = weighted.stored(),
+                            .dweight = dweight.device(),
+                            .da = da.device(),
+                            .gate = gate.device(),
+                            .up = up.device(),
+                            .weight = weight.device(),
+                            .slot_row = slot_row.device(),
+                            .N = N,
+                            .F = F,
+                            .ld = F,
+                            .num_slots = N});
+}
+void run(void (*rmsnorm_backward)(StreamHandle, const kernels::RmsNormBackward&)) {
+  constexpr int64_t N = 2, D = 122;
+  const std::vector<float> ones(N * D, 1.0f), row(D, 1.0f);
+  const simt::Array<float> x(ones), dy(ones), dx(ones), weight(row), dweight(row);
+  const simt::Array<float> rstd(std::vector<float>(N, 1.0f));
+  rmsnorm_backward(nullptr, {.dx = dx.device(),
+                             .dweight = dweight.device(),
+                             .dy = dy.device(),
+                             .x = x.device(),
+                             .rstd = rstd.device(),
+                             .weight = weight.device(),
+                             .N = N,
+                             .D = D,
+                             .ldx = D,
+                             .lddy = D});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
@@ -213,6 +265,17 @@ const Planted kPlanted[] = {
     planted("query_too_wide", cuda::query_too_wide::mla_query, ProblemKind::kOutOfBounds),
     planted("query_gradient_of_the_next", cuda::query_gradient_of_the_next::mla_query_backward,
             ProblemKind::kOutOfBounds),
+    planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
+    planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
+            ProblemKind::kOutOfBounds),
+    planted("swiglu_gradient_one_sum", cuda::swiglu_gradient_one_sum::swiglu_backward,
+            ProblemKind::kRaceOfBlocks),
+    planted("norm_gradient_one_row", cuda::norm_gradient_one_row::rmsnorm_backward,
+            ProblemKind::kRaceOfBlocks),
+    planted("norm_gradient_without_barrier", cuda::norm_gradient_without_barrier::rmsnorm_backward,
+            ProblemKind::kNeverWritten),
+    planted("norm_gradient_past_its_columns",
+            cuda::norm_gradient_past_its_columns::rmsnorm_backward, ProblemKind::kOutOfBounds),
 };
 
 TEST_CASE("simt: faults in the real kernels are found as what they are") {

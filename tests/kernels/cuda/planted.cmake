@@ -35,7 +35,7 @@ troupe_plant(norm_shuffle_of_some rmsnorm.cu "  sum = warp_sum(sum, place);"
 troupe_plant(norm_two_barriers rmsnorm.cu "  sync_block(place);\n" "  if (warp == 0) {\n    \
 sync_block();\n  } else {\n    sync_block();\n  }\n")
 troupe_plant(norm_past_the_row rmsnorm.cu "is_aligned && d + 4 <= D" "is_aligned")
-troupe_plant(norm_one_row rmsnorm.cu "at(args.rstd)[n]" "at(args.rstd)[0]")
+troupe_plant(norm_one_row rmsnorm.cu "at(args.rstd)[n] = rstd" "at(args.rstd)[0] = rstd")
 troupe_plant(product_without_wait product.cu "    copy_wait<kStages - 2>();\n" "")
 troupe_plant(product_waits_for_too_few product.cu "copy_wait<kStages - 2>" "copy_wait<kStages - 1>")
 troupe_plant(product_without_barrier product.cu
@@ -52,3 +52,10 @@ troupe_plant(query_without_heads mla_query.cu "bf16_at(args.nope) + head * args.
 troupe_plant(query_too_wide mla_query.cu "i < args.nope_dim; i += kWarp) nope[i]"
   "i <= args.nope_dim; i += kWarp) nope[i]")
 troupe_plant(query_gradient_of_the_next mla_query.cu "to_bf16(dnope[i])" "to_bf16(dnope[i + 1])")
+troupe_plant(swiglu_past_the_row swiglu.cu "if (f < args.F)" "if (f <= args.F)")
+troupe_plant(swiglu_gradient_past_the_row swiglu.cu "      if (f + i >= F) continue;\n" "")
+troupe_plant(swiglu_gradient_one_sum swiglu.cu "at(args.dweight)[slot]" "at(args.dweight)[0]")
+troupe_plant(norm_gradient_one_row rmsnorm.cu "at(args.dx) + row * args.ldx" "at(args.dx)")
+troupe_plant(norm_gradient_without_barrier rmsnorm.cu "low + high;\n    sync_block();" "low + high;")
+troupe_plant(norm_gradient_past_its_columns rmsnorm.cu "is_inside = d < args.D"
+  "is_inside = d <= args.D")

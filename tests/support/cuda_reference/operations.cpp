@@ -21,13 +21,14 @@ float folded(std::array<float, n> values) {
   return values[0];
 }
 
-// Partial p has the elements with index / 4 mod 256 = p, in order. They are folded in groups of 32,
-// then the eight groups.
-float sum_of_squares(const float* x, int64_t D) {
+// The sum of a[i] b[i]. Partial p has the elements with index / 4 mod 256 = p, in order. They are
+// folded in groups of 32, then the eight groups.
+template <class A, class B>
+float sum_of_products(int64_t D, const A& a, const B& b) {
   std::array<float, kPartials> partials{};
   for (int64_t d = 0; d < D; ++d) {
     float& partial = partials[static_cast<size_t>(d / 4) % kPartials];
-    partial = std::fma(x[d], x[d], partial);
+    partial = std::fma(a(static_cast<size_t>(d)), b(static_cast<size_t>(d)), partial);
   }
   std::array<float, kPartials / 32> groups;
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -77,13 +78,44 @@ Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight
                  std::vector<float>(static_cast<size_t>(N))};
   for (size_t n = 0; n < static_cast<size_t>(N); ++n) {
     const float* row = x.data() + n * static_cast<size_t>(D);
-    const float mean = sum_of_squares(row, D) / static_cast<float>(D);
+    const auto x_of = [&](size_t d) { return row[d]; };
+    const float mean = sum_of_products(D, x_of, x_of) / static_cast<float>(D);
     out.rstd[n] = 1.0f / std::sqrt(mean + epsilon);
     for (size_t d = 0; d < static_cast<size_t>(D); ++d) {
       out.y[n * static_cast<size_t>(D) + d] = to_bf16(row[d] * out.rstd[n] * weight[d]);
     }
   }
   return out;
+}
+
+void rmsnorm_backward(std::vector<float>& dx, std::vector<float>& dweight,
+                      const std::vector<float>& dy, const std::vector<float>& x,
+                      const std::vector<float>& rstd, const std::vector<float>& weight,
+                      bool overwrites) {
+  const size_t N = rstd.size(), D = weight.size();
+  for (size_t n = 0; n < N; ++n) {
+    const size_t first = n * D;
+    const float dot = sum_of_products(
+        static_cast<int64_t>(D), [&](size_t d) { return dy[first + d] * weight[d]; },
+        [&](size_t d) { return x[first + d]; });
+    const float shrink = rstd[n] * rstd[n] * (dot / static_cast<float>(D));
+    for (size_t d = 0; d < D; ++d) {
+      const size_t i = first + d;
+      const float gradient = rstd[n] * (dy[i] * weight[d] - x[i] * shrink);
+      dx[i] = overwrites ? gradient : dx[i] + gradient;
+    }
+  }
+  constexpr size_t kSegment = 8192;
+  for (size_t d = 0; d < D; ++d) {
+    for (size_t begin = 0; begin < N; begin += kSegment) {
+      std::array<float, 16> partials{};
+      for (size_t n = begin; n < std::min(N, begin + kSegment); ++n) {
+        float& partial = partials[n % 16];
+        partial = std::fma(dy[n * D + d], x[n * D + d] * rstd[n], partial);
+      }
+      dweight[d] += folded(partials);
+    }
+  }
 }
 
 std::vector<uint16_t> swiglu(const std::vector<float>& gate, const std::vector<float>& up) {
@@ -93,6 +125,27 @@ std::vector<uint16_t> swiglu(const std::vector<float>& gate, const std::vector<f
     y[i] = to_bf16(gate[i] * sigmoid * up[i]);
   }
   return y;
+}
+
+SwigluGradient swiglu_backward(const std::vector<float>& da, const std::vector<float>& gate,
+                               const std::vector<float>& up, const std::vector<float>& weight,
+                               int64_t F) {
+  const std::vector<uint16_t> none(gate.size());
+  SwigluGradient out{none, none, none, std::vector<float>(weight.size())};
+  const auto sigmoid = [](float g) { return 1.0f / (1.0f + exponential(-g)); };
+  for (size_t n = 0; n < weight.size(); ++n) {
+    const size_t first = n * static_cast<size_t>(F);
+    for (size_t i = first; i < first + static_cast<size_t>(F); ++i) {
+      const float g = gate[i], sig = sigmoid(g), d = weight[n] * da[i];
+      out.dgate[i] = to_bf16(d * up[i] * (sig * (1.0f + g * (1.0f - sig))));
+      out.dup[i] = to_bf16(d * (g * sig));
+      out.weighted[i] = to_bf16(weight[n] * (g * sig * up[i]));
+    }
+    out.dweight[n] = sum_of_products(
+        F, [&](size_t f) { return da[first + f]; },
+        [&](size_t f) { return gate[first + f] * sigmoid(gate[first + f]) * up[first + f]; });
+  }
+  return out;
 }
 
 MlaQuery mla_query(const std::vector<float>& q, const Rotation& rotation, int64_t H, int64_t nope,

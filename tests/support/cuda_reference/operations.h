@@ -20,8 +20,23 @@ struct Normalised {
 Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,
                    int64_t D, float epsilon);
 
+// dx is added to, or written where it `overwrites`; dweight is added to.
+void rmsnorm_backward(std::vector<float>& dx, std::vector<float>& dweight,
+                      const std::vector<float>& dy, const std::vector<float>& x,
+                      const std::vector<float>& rstd, const std::vector<float>& weight,
+                      bool overwrites);
+
 // bf16 of gate sigmoid(gate) up, one for one.
 std::vector<uint16_t> swiglu(const std::vector<float>& gate, const std::vector<float>& up);
+
+struct SwigluGradient {
+  std::vector<uint16_t> dgate{}, dup{}, weighted{};  // (N, F), bf16
+  std::vector<float> dweight{};                      // (N), of each row
+};
+// weight is (N).
+SwigluGradient swiglu_backward(const std::vector<float>& da, const std::vector<float>& gate,
+                               const std::vector<float>& up, const std::vector<float>& weight,
+                               int64_t F);
 
 // Of adjacent pairs, P numbers in all: cosines and sines of position p begin at table[p P].
 struct Rotation {
