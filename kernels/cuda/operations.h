@@ -3,13 +3,20 @@
 // planned by us and never come from outside.
 #pragma once
 
+#include "kernels/adamw.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/embedding.h"
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/swiglu.h"
 
 namespace troupe::kernels::cuda {
+
+void adamw(StreamHandle stream, const AdamW& args);
+
+void embedding(StreamHandle stream, const Embedding& args);
+void embedding_backward(StreamHandle stream, const EmbeddingBackward& args);
 
 // Weights lie as packed() says in product.cu: rows of padded(cols) bf16, zeros behind cols. Rows of
 // x begin at multiples of sixteen bytes.

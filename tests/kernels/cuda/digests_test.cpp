@@ -193,6 +193,58 @@ std::string digest_of_swiglu_gradients() {
   return digest.hex();
 }
 
+std::string digest_of_embedding() {
+  constexpr int64_t N = 9, D = 70, V = 4;
+  Random random(27);
+  std::vector<float> table(V * D), dx(N * D);
+  std::vector<int32_t> tokens(N);
+  for (float& v : table) v = random.uniform();
+  for (float& v : dx) v = random.uniform();
+  for (int32_t& t : tokens) t = random.in(0, V - 1);
+  const simt::Array<float> device_table(table), x(N * D), device_dx(dx);
+  const simt::Array<int32_t> token(tokens);
+  kernels::cuda::embedding(
+      nullptr,
+      {.x = x.device(), .table = device_table.device(), .token = token.device(), .N = N, .D = D});
+  kernels::cuda::embedding_backward(nullptr, {.dtable = device_table.device(),
+                                              .dx = device_dx.device(),
+                                              .token = token.device(),
+                                              .N = N,
+                                              .D = D});
+  Digest digest;
+  digest.add(x.values());
+  digest.add(device_table.values());
+  return digest.hex();
+}
+
+std::string digest_of_adamw() {
+  constexpr int64_t n = 700;
+  Random random(28);
+  std::vector<float> weight(n), m(n), v(n), gradient(n);
+  for (auto* values : {&weight, &m, &gradient}) {
+    for (float& x : *values) x = random.uniform();
+  }
+  for (float& x : v) x = random.uniform() + 2;
+  const simt::Array<float> device_weight(weight), device_m(m), device_v(v);
+  const simt::Array<float> device_gradient(gradient);
+  kernels::cuda::adamw(nullptr, {.weight = device_weight.device(),
+                                 .m = device_m.device(),
+                                 .v = device_v.device(),
+                                 .gradient = device_gradient.device(),
+                                 .n = n,
+                                 .learning_rate = 0.01f,
+                                 .beta1 = 0.9f,
+                                 .beta2 = 0.95f,
+                                 .epsilon = 1e-8f,
+                                 .weight_decay = 0.1f,
+                                 .gradient_scale = 0.75f,
+                                 .correction1 = 0.1f,
+                                 .correction2 = 0.05f});
+  Digest digest;
+  for (const auto* values : {&device_weight, &device_m, &device_v}) digest.add(values->values());
+  return digest.hex();
+}
+
 TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
   struct Operation {
     const char* name;
@@ -200,6 +252,8 @@ TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
     std::string expected;
   };
   const Operation operations[] = {
+      {"adamw", digest_of_adamw, "45ae0fcded8b319e"},
+      {"embedding", digest_of_embedding, "80293a808889e12e"},
       {"norms", digest_of_norms, "13dfaa294e5980fd"},
       {"norm gradients", digest_of_norm_gradients, "2d92436f5b060c96"},
       {"queries", digest_of_queries, "1a4d3776daa1eeab"},

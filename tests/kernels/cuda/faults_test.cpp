@@ -36,6 +36,11 @@ TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(norm_gradient_one_row, rmsnorm_backward, RmsNormBackward)
 TROUPE_PLANTED(norm_gradient_without_barrier, rmsnorm_backward, RmsNormBackward)
 TROUPE_PLANTED(norm_gradient_past_its_columns, rmsnorm_backward, RmsNormBackward)
+TROUPE_PLANTED(embedding_past_the_row, embedding, Embedding)
+TROUPE_PLANTED(embedding_gradient_by_all, embedding_backward, EmbeddingBackward)
+TROUPE_PLANTED(embedding_gradient_without_barrier, embedding_backward, EmbeddingBackward)
+TROUPE_PLANTED(embedding_gradient_one_set, embedding_backward, EmbeddingBackward)
+TROUPE_PLANTED(adamw_past_the_end, adamw, AdamW)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -232,6 +237,35 @@ void run(void (*rmsnorm_backward)(StreamHandle, const kernels::RmsNormBackward&)
                              .lddy = D});
 }
 
+void run(void (*embedding)(StreamHandle, const kernels::Embedding&)) {
+  constexpr int64_t N = 3, D = 5, V = 2;
+  const simt::Array<float> table(std::vector<float>(V * D, 1.0f)), x(N * D);
+  const simt::Array<int32_t> token(std::vector<int32_t>{1, 0, 1});
+  embedding(nullptr,
+            {.x = x.device(), .table = table.device(), .token = token.device(), .N = N, .D = D});
+}
+void run(void (*embedding_backward)(StreamHandle, const kernels::EmbeddingBackward&)) {
+  constexpr int64_t N = 257, D = 5, V = 200;
+  const simt::Array<float> dtable(std::vector<float>(V * D, 1.0f));
+  const simt::Array<float> dx(std::vector<float>(N * D, 1.0f));
+  std::vector<int32_t> tokens(N);
+  for (int32_t n = 0; n < N; ++n) tokens[static_cast<size_t>(n)] = n % V;
+  const simt::Array<int32_t> token(tokens);
+  embedding_backward(
+      nullptr,
+      {.dtable = dtable.device(), .dx = dx.device(), .token = token.device(), .N = N, .D = D});
+}
+void run(void (*adamw)(StreamHandle, const kernels::AdamW&)) {
+  constexpr int64_t n = 122;
+  const std::vector<float> ones(n, 1.0f);
+  const simt::Array<float> weight(ones), m(ones), v(ones), gradient(ones);
+  adamw(nullptr, {.weight = weight.device(),
+                  .m = m.device(),
+                  .v = v.device(),
+                  .gradient = gradient.device(),
+                  .n = n});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
@@ -276,6 +310,16 @@ const Planted kPlanted[] = {
             ProblemKind::kNeverWritten),
     planted("norm_gradient_past_its_columns",
             cuda::norm_gradient_past_its_columns::rmsnorm_backward, ProblemKind::kOutOfBounds),
+    planted("embedding_past_the_row", cuda::embedding_past_the_row::embedding,
+            ProblemKind::kOutOfBounds),
+    planted("embedding_gradient_by_all", cuda::embedding_gradient_by_all::embedding_backward,
+            ProblemKind::kRaceOfBlocks),
+    planted("embedding_gradient_without_barrier",
+            cuda::embedding_gradient_without_barrier::embedding_backward,
+            ProblemKind::kNeverWritten),
+    planted("embedding_gradient_one_set", cuda::embedding_gradient_one_set::embedding_backward,
+            ProblemKind::kRace),
+    planted("adamw_past_the_end", cuda::adamw_past_the_end::adamw, ProblemKind::kOutOfBounds),
 };
 
 TEST_CASE("simt: faults in the real kernels are found as what they are") {

@@ -59,3 +59,9 @@ troupe_plant(norm_gradient_one_row rmsnorm.cu "at(args.dx) + row * args.ldx" "at
 troupe_plant(norm_gradient_without_barrier rmsnorm.cu "low + high;\n    sync_block();" "low + high;")
 troupe_plant(norm_gradient_past_its_columns rmsnorm.cu "is_inside = d < args.D"
   "is_inside = d <= args.D")
+troupe_plant(embedding_past_the_row embedding.cu "d < args.D; d += kRowThreads) to[d] = from[d]"
+  "d <= args.D; d += kRowThreads) to[d] = from[d]")
+troupe_plant(embedding_gradient_by_all embedding.cu "is_first = from >= n;" "is_first = true;")
+troupe_plant(embedding_gradient_without_barrier embedding.cu "    sync_block();\n" "")
+troupe_plant(embedding_gradient_one_set embedding.cu "set ^= kRowWarps" "set = 0")
+troupe_plant(adamw_past_the_end adamw.cu "if (i >= args.n)" "if (i > args.n)")

@@ -72,6 +72,26 @@ std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
   return y;
 }
 
+void embedding_backward(std::vector<float>& dtable, const std::vector<float>& dx,
+                        const std::vector<int32_t>& token) {
+  const size_t D = token.empty() ? 0 : dx.size() / token.size();
+  for (size_t n = 0; n < token.size(); ++n) {
+    for (size_t d = 0; d < D; ++d) dtable[static_cast<size_t>(token[n]) * D + d] += dx[n * D + d];
+  }
+}
+
+void adamw(AdamWElement& element, float gradient, const kernels::AdamW& step) {
+  const auto normal = [](float x) {
+    return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x;
+  };
+  const float g = gradient * step.gradient_scale;
+  element.m = normal(step.beta1 * element.m + (1.0f - step.beta1) * g);
+  element.v = normal(step.beta2 * element.v + (1.0f - step.beta2) * (g * g));
+  const float root = std::sqrt(element.v / step.correction2) + step.epsilon;
+  element.weight -= step.learning_rate * step.weight_decay * element.weight;
+  element.weight -= step.learning_rate * (element.m / step.correction1 / root);
+}
+
 Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,
                    int64_t D, float epsilon) {
   Normalised out{std::vector<uint16_t>(static_cast<size_t>(N * D)),

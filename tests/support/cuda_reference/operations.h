@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/adamw.h"
 #include "tests/support/cuda_reference/mma.h"
 
 namespace troupe::cuda_reference {
@@ -12,6 +13,16 @@ namespace troupe::cuda_reference {
 // y (M, N) = x (M, K) w (N, K)^T, rows without gaps.
 std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
                            const std::vector<uint16_t>& w, int64_t M, int64_t N, int64_t K);
+
+// dtable (V, D) += rows of dx (N, D), in order.
+void embedding_backward(std::vector<float>& dtable, const std::vector<float>& dx,
+                        const std::vector<int32_t>& token);
+
+// One element, in place. The addresses of `step` are not looked at.
+struct AdamWElement {
+  float weight = 0, m = 0, v = 0;
+};
+void adamw(AdamWElement& element, float gradient, const kernels::AdamW& step);
 
 struct Normalised {
   std::vector<uint16_t> y{};  // (N, D), bf16
