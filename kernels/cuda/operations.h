@@ -6,6 +6,7 @@
 #include "kernels/adamw.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/embedding.h"
+#include "kernels/gate.h"
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
@@ -17,6 +18,9 @@ void adamw(StreamHandle stream, const AdamW& args);
 
 void embedding(StreamHandle stream, const Embedding& args);
 void embedding_backward(StreamHandle stream, const EmbeddingBackward& args);
+
+// At most 32 experts for a token and 32 groups, 8,192 experts.
+void gate(StreamHandle stream, const Gate& args);
 
 // Weights lie as packed() says in product.cu: rows of padded(cols) bf16, zeros behind cols. Rows of
 // x begin at multiples of sixteen bytes.

@@ -245,6 +245,35 @@ std::string digest_of_adamw() {
   return digest.hex();
 }
 
+std::string digest_of_gates() {
+  constexpr int64_t N = 3, E = 96, K = 6;
+  Digest digest;
+  Random random(29);
+  for (const bool is_softmax : {false, true}) {
+    std::vector<float> logit(N * E), bias(E);
+    for (float& v : logit) v = random.uniform();
+    for (float& v : bias) v = random.uniform() / 4;
+    const simt::Array<float> device_logit(logit), device_bias(bias), score(N * E), weight(N * K);
+    const simt::Array<int32_t> expert(N * K);
+    kernels::cuda::gate(nullptr, {.expert = expert.device(),
+                                  .weight = weight.device(),
+                                  .score = score.device(),
+                                  .logit = device_logit.device(),
+                                  .bias = device_bias.device(),
+                                  .N = N,
+                                  .E = E,
+                                  .K = K,
+                                  .num_groups = 8,
+                                  .groups_kept = 3,
+                                  .is_softmax = is_softmax,
+                                  .scaling = 2.5f});
+    digest.add(expert.values());
+    digest.add(weight.values());
+    digest.add(score.values());
+  }
+  return digest.hex();
+}
+
 TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
   struct Operation {
     const char* name;
@@ -254,6 +283,7 @@ TEST_CASE("cuda: an arithmetic has the same digest on every engine") {
   const Operation operations[] = {
       {"adamw", digest_of_adamw, "45ae0fcded8b319e"},
       {"embedding", digest_of_embedding, "80293a808889e12e"},
+      {"gates", digest_of_gates, "4e81dc13f7f69bcb"},
       {"norms", digest_of_norms, "13dfaa294e5980fd"},
       {"norm gradients", digest_of_norm_gradients, "2d92436f5b060c96"},
       {"queries", digest_of_queries, "1a4d3776daa1eeab"},

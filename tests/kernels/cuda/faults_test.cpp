@@ -41,6 +41,10 @@ TROUPE_PLANTED(embedding_gradient_by_all, embedding_backward, EmbeddingBackward)
 TROUPE_PLANTED(embedding_gradient_without_barrier, embedding_backward, EmbeddingBackward)
 TROUPE_PLANTED(embedding_gradient_one_set, embedding_backward, EmbeddingBackward)
 TROUPE_PLANTED(adamw_past_the_end, adamw, AdamW)
+TROUPE_PLANTED(gate_without_barrier, gate, Gate)
+TROUPE_PLANTED(gate_past_its_experts, gate, Gate)
+TROUPE_PLANTED(gate_return_before_a_shuffle, gate, Gate)
+TROUPE_PLANTED(gate_one_row, gate, Gate)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -266,6 +270,21 @@ void run(void (*adamw)(StreamHandle, const kernels::AdamW&)) {
                   .n = n});
 }
 
+void run(void (*gate)(StreamHandle, const kernels::Gate&)) {
+  constexpr int64_t N = 2, E = 64, K = 3;
+  const simt::Array<float> logit(std::vector<float>(N * E, 1.0f)), score(N * E), weight(N * K);
+  const simt::Array<int32_t> expert(N * K);
+  gate(nullptr, {.expert = expert.device(),
+                 .weight = weight.device(),
+                 .score = score.device(),
+                 .logit = logit.device(),
+                 .N = N,
+                 .E = E,
+                 .K = K,
+                 .num_groups = 4,
+                 .groups_kept = 2});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
@@ -320,6 +339,11 @@ const Planted kPlanted[] = {
     planted("embedding_gradient_one_set", cuda::embedding_gradient_one_set::embedding_backward,
             ProblemKind::kRace),
     planted("adamw_past_the_end", cuda::adamw_past_the_end::adamw, ProblemKind::kOutOfBounds),
+    planted("gate_without_barrier", cuda::gate_without_barrier::gate, ProblemKind::kNeverWritten),
+    planted("gate_past_its_experts", cuda::gate_past_its_experts::gate, ProblemKind::kOutOfBounds),
+    planted("gate_return_before_a_shuffle", cuda::gate_return_before_a_shuffle::gate,
+            ProblemKind::kDeadlock),
+    planted("gate_one_row", cuda::gate_one_row::gate, ProblemKind::kRaceOfBlocks),
 };
 
 TEST_CASE("simt: faults in the real kernels are found as what they are") {

@@ -65,3 +65,9 @@ troupe_plant(embedding_gradient_by_all embedding.cu "is_first = from >= n;" "is_
 troupe_plant(embedding_gradient_without_barrier embedding.cu "    sync_block();\n" "")
 troupe_plant(embedding_gradient_one_set embedding.cu "set ^= kRowWarps" "set = 0")
 troupe_plant(adamw_past_the_end adamw.cu "if (i >= args.n)" "if (i > args.n)")
+troupe_plant(gate_without_barrier gate.cu "  sync_block();\n  if (thread_index() >= kWarp) return;"
+  "  if (thread_index() >= kWarp) return;")
+troupe_plant(gate_past_its_experts gate.cu "e = lane; e < E;" "e = lane; e <= E;")
+troupe_plant(gate_return_before_a_shuffle gate.cu "  int place = 0;\n"
+  "  if (lane >= K) return;\n  int place = 0;\n")
+troupe_plant(gate_one_row gate.cu "at(args.score) + n * E" "at(args.score)")

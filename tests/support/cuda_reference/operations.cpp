@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels/device_types.h"
 
@@ -90,6 +91,60 @@ void adamw(AdamWElement& element, float gradient, const kernels::AdamW& step) {
   const float root = std::sqrt(element.v / step.correction2) + step.epsilon;
   element.weight -= step.learning_rate * step.weight_decay * element.weight;
   element.weight -= step.learning_rate * (element.m / step.correction1 / root);
+}
+
+Gated gate(const std::vector<float>& logit, const std::vector<float>& bias,
+           const kernels::Gate& what) {
+  const size_t N = static_cast<size_t>(what.N), E = static_cast<size_t>(what.E);
+  const size_t K = static_cast<size_t>(what.K), groups = static_cast<size_t>(what.num_groups);
+  const size_t size = E / groups;
+  Gated out{{}, {}, std::vector<float>(N * E)};
+  for (size_t n = 0; n < N; ++n) {
+    const float* x = logit.data() + n * E;
+    float* score = out.score.data() + n * E;
+    if (what.is_softmax) {
+      const float most = *std::max_element(x, x + E);
+      for (size_t e = 0; e < E; ++e) score[e] = exponential(x[e] - most);
+      const float sum = sum_of_products(
+          what.E, [&](size_t e) { return score[e]; }, [](size_t) { return 1.0f; });
+      for (size_t e = 0; e < E; ++e) score[e] /= sum;
+    } else {
+      for (size_t e = 0; e < E; ++e) score[e] = 1.0f / (1.0f + exponential(-x[e]));
+    }
+    const auto biased = [&](size_t e) { return bias.empty() ? score[e] : score[e] + bias[e]; };
+
+    // Sorted by merit; stable, so that the smaller index comes first among equals.
+    std::vector<std::pair<float, size_t>> ranked;
+    const auto by_merit = [](const auto& a, const auto& b) { return a.first > b.first; };
+    for (size_t g = 0; g < groups; ++g) {
+      std::vector<float> members;
+      for (size_t e = g * size; e < (g + 1) * size; ++e) members.push_back(biased(e));
+      std::sort(members.rbegin(), members.rend());
+      const bool is_sum = size > 1 && !what.groups_by_best;
+      ranked.emplace_back(is_sum ? members[0] + members[1] : members[0], g);
+    }
+    std::stable_sort(ranked.begin(), ranked.end(), by_merit);
+    ranked.resize(std::min(groups, static_cast<size_t>(what.groups_kept)));
+    std::vector<size_t> kept;
+    for (const auto& group : ranked) kept.push_back(group.second);
+    std::sort(kept.begin(), kept.end());
+    ranked.clear();
+    for (const size_t g : kept) {
+      for (size_t e = g * size; e < (g + 1) * size; ++e) ranked.emplace_back(biased(e), e);
+    }
+    std::stable_sort(ranked.begin(), ranked.end(), by_merit);
+    std::vector<size_t> chosen;
+    for (size_t k = 0; k < K; ++k) chosen.push_back(ranked[k].second);
+    std::sort(chosen.begin(), chosen.end());
+
+    float sum = 0;
+    for (const size_t e : chosen) sum += score[e];
+    for (const size_t e : chosen) {
+      out.expert.push_back(static_cast<int32_t>(e));
+      out.weight.push_back((what.normalises ? score[e] / (sum + 1e-20f) : score[e]) * what.scaling);
+    }
+  }
+  return out;
 }
 
 Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/adamw.h"
+#include "kernels/gate.h"
 #include "tests/support/cuda_reference/mma.h"
 
 namespace troupe::cuda_reference {
@@ -23,6 +24,15 @@ struct AdamWElement {
   float weight = 0, m = 0, v = 0;
 };
 void adamw(AdamWElement& element, float gradient, const kernels::AdamW& step);
+
+struct Gated {
+  std::vector<int32_t> expert{};  // (N, K)
+  std::vector<float> weight{};    // (N, K)
+  std::vector<float> score{};     // (N, E)
+};
+// The addresses of `what` are not looked at. bias is (E), or empty. Logits are numbers.
+Gated gate(const std::vector<float>& logit, const std::vector<float>& bias,
+           const kernels::Gate& what);
 
 struct Normalised {
   std::vector<uint16_t> y{};  // (N, D), bf16
