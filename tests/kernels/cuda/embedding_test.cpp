@@ -13,11 +13,6 @@ struct Case {
 const Case kCases[] = {{0, 8, 4},   {1, 1, 1},     {5, 3, 3},     {7, 64, 2},
                        {3, 255, 9}, {2, 1024, 20}, {2, 1028, 20}, {2, 1025, 20}};
 
-std::vector<float> numbers(Random& random, int64_t size) {
-  std::vector<float> values(static_cast<size_t>(size));
-  for (float& v : values) v = random.uniform();
-  return values;
-}
 std::vector<int32_t> tokens(Random& random, const Case& c) {
   std::vector<int32_t> values(static_cast<size_t>(c.N));
   for (int32_t& v : values) v = random.in(0, c.vocabulary - 1);
@@ -29,7 +24,7 @@ TEST_CASE("cuda embedding: rows of the table, on every engine and schedule") {
     CAPTURE(c.N);
     CAPTURE(c.D);
     Random random(static_cast<uint64_t>(c.N * 100 + c.D));
-    const std::vector<float> table = numbers(random, c.vocabulary * c.D);
+    const std::vector<float> table = random.numbers(c.vocabulary * c.D);
     const std::vector<int32_t> token = tokens(random, c);
     std::vector<float> expected;
     for (const int32_t t : token) {
@@ -53,8 +48,8 @@ void check_backward(const Case& c, uint64_t schedules) {
   CAPTURE(c.N);
   CAPTURE(c.D);
   Random random(static_cast<uint64_t>(c.N * 100 + c.D + 1));
-  const std::vector<float> before = numbers(random, c.vocabulary * c.D);
-  std::vector<float> dx = numbers(random, c.N * c.D);
+  const std::vector<float> before = random.numbers(c.vocabulary * c.D);
+  std::vector<float> dx = random.numbers(c.N * c.D);
   for (float& v : dx) v *= static_cast<float>(1 << random.in(0, 20));
   const std::vector<int32_t> token = tokens(random, c);
   std::vector<float> expected = before;

@@ -78,6 +78,11 @@ class Random {
   }
   // Between -2 and 2.
   float uniform() { return static_cast<float>(in(-2000, 2000)) / 1000; }
+  std::vector<float> numbers(int64_t size) {
+    std::vector<float> values(static_cast<size_t>(size));
+    for (float& v : values) v = uniform();
+    return values;
+  }
   // A finite bf16 of either sign, exponents from low to high.
   uint16_t bf16(int low, int high) {
     return static_cast<uint16_t>(next() % 2 << 15 |

@@ -18,12 +18,6 @@ const Case kCases[] = {
     {3, 9, 33, 29, 66}, {2, 17, 5, 64, 64}, {1, 2, 128, 512, 64}, {2, 3, 0, 0, 32},
 };
 
-std::vector<float> numbers(Random& random, int64_t size) {
-  std::vector<float> values(static_cast<size_t>(size));
-  for (float& v : values) v = random.uniform();
-  return values;
-}
-
 cuda_reference::Rotation rotation_of(Random& random, int64_t N, int64_t P) {
   cuda_reference::Rotation rotation{
       .table = std::vector<float>(static_cast<size_t>(kPositions * P)),
@@ -45,7 +39,7 @@ TEST_CASE("cuda mla query: the reference's bits from every engine and schedule")
     CAPTURE(P);
     Random random(static_cast<uint64_t>(H * 100 + P));
     const cuda_reference::Rotation rotation = rotation_of(random, N, P);
-    const std::vector<float> q = numbers(random, N * H * (nope_dim + P));
+    const std::vector<float> q = random.numbers(N * H * (nope_dim + P));
     const cuda_reference::MlaQuery expected =
         cuda_reference::mla_query(q, rotation, H, nope_dim, R);
     on_every_engine(4, [&, N = N, H = H, nope_dim = nope_dim, R = R, P = P] {
@@ -82,8 +76,8 @@ TEST_CASE("cuda mla query backward: the reference's bits from every engine and s
     CAPTURE(P);
     Random random(static_cast<uint64_t>(H * 100 + P + 1));
     const cuda_reference::Rotation rotation = rotation_of(random, N, P);
-    const std::vector<float> dnope = numbers(random, N * H * nope_dim);
-    const std::vector<float> drow = numbers(random, N * H * kernels::padded(R + P));
+    const std::vector<float> dnope = random.numbers(N * H * nope_dim);
+    const std::vector<float> drow = random.numbers(N * H * kernels::padded(R + P));
     const std::vector<uint16_t> expected =
         cuda_reference::mla_query_backward(dnope, drow, rotation, H, nope_dim, R);
     on_every_engine(4, [&, N = N, H = H, nope_dim = nope_dim, R = R, P = P] {
@@ -109,7 +103,7 @@ TEST_CASE("cuda mla query: the reference turns by the angle, and its gradient tu
   const int64_t P = 8;
   Random random(3);
   const cuda_reference::Rotation rotation = rotation_of(random, 1, P);
-  const std::vector<float> q = numbers(random, P);
+  const std::vector<float> q = random.numbers(P);
   const auto row = cuda_reference::mla_query(q, rotation, 1, 0, 0).row;
   std::vector<float> turned(row.size());
   for (size_t i = 0; i < row.size(); ++i) turned[i] = cuda_reference::from_bf16(row[i]);
