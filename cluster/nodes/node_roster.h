@@ -36,7 +36,9 @@ class NodeRoster {
     LinkSession::Limits limits{};
     // Why a node that says that it shares the head's folder does not; nothing: it does.
     std::function<std::optional<std::string>(const std::string& node, const NodeHello& hello)>
-        find_unshared{};
+        find_unshared = [](const std::string&, const NodeHello&) {
+          return std::optional<std::string>("this head shares no folder");
+        };
   };
 
   // ---- What comes of events.
