@@ -28,24 +28,6 @@ Result<HostPort> free_address() {
 
 }  // namespace
 
-Result<std::unique_ptr<BenchFolder>> BenchFolder::make() {
-  std::string path = (fs::temp_directory_path() / "troupe-bench-XXXXXX").string();
-  if (::mkdtemp(path.data()) == nullptr) {
-    return Error{ErrorCode::kInternal, "cannot make a folder like " + path};
-  }
-  std::unique_ptr<BenchFolder> folder(new BenchFolder(std::move(path)));
-  std::error_code error;
-  if (!fs::create_directory(folder->data(), error)) {
-    return Error{ErrorCode::kInternal, "cannot make the folder " + folder->data()};
-  }
-  return folder;
-}
-
-BenchFolder::~BenchFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 Result<std::unique_ptr<BenchDaemon>> BenchDaemon::start(const BenchFolder& folder,
                                                         Options options) {
   std::unique_ptr<BenchDaemon> daemon(new BenchDaemon);

@@ -9,29 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "cluster/cli/bench_folder.h"
 #include "cluster/gateway/front_door_client.h"
 #include "cluster/keys/keys_folder.h"
 #include "schemas/control.h"
 #include "schemas/result.h"
 
 namespace troupe::cluster {
-
-// In the folder for temporary files.
-class BenchFolder {
- public:
-  static Result<std::unique_ptr<BenchFolder>> make();
-  ~BenchFolder();
-  BenchFolder(const BenchFolder&) = delete;
-  BenchFolder& operator=(const BenchFolder&) = delete;
-
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-  // Of which users may name files.
-  std::string data() const { return file("data"); }
-
- private:
-  explicit BenchFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 // It has one slot, and listens in a folder; with users' keys over the loopback network, too.
 class BenchDaemon {

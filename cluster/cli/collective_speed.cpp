@@ -1,18 +1,16 @@
 #include "cluster/cli/collective_speed.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <thread>
 
+#include "cluster/cli/bench_folder.h"
 #include "kernels/collective/loopback.h"
 #include "kernels/collective/mesh.h"
 #include "kernels/collective/zmq_mesh.h"
@@ -20,7 +18,6 @@
 namespace troupe::cluster {
 namespace {
 
-namespace fs = std::filesystem;
 using kernels::Communicator;
 using kernels::Part;
 using kernels::collective::Mesh;
@@ -35,26 +32,6 @@ constexpr int64_t kLargeBytes = 4 << 20;
 double seconds_since(Clock::time_point from) {
   return std::chrono::duration<double>(Clock::now() - from).count();
 }
-
-// For the sockets of ranks on one host; gone at the end.
-class Folder {
- public:
-  Folder() : path_((fs::temp_directory_path() / "troupe-bench-XXXXXX").string()) {
-    is_made_ = ::mkdtemp(path_.data()) != nullptr;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    if (is_made_) fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-  bool is_made_ = false;
-};
 
 // Runs body(rank) on a thread of each rank; the first error that one returns.
 Status on_all(int num_ranks, const std::function<Status(int rank)>& body) {
@@ -131,8 +108,10 @@ class Rank {
 }  // namespace
 
 Result<std::vector<double>> measure_all_to_all(const CollectiveCase& of, double seconds_max) {
-  const Folder folder;
-  auto team = form_team(of, folder.path());
+  // For the sockets of ranks on one host.
+  const auto folder = BenchFolder::make();
+  if (!folder) return folder.error();
+  auto team = form_team(of, (*folder)->path());
   if (!team) return team.error();
   std::vector<double> seconds;
   const Status measured = on_all(of.num_ranks, [&](int number) -> Status {

@@ -1,13 +1,11 @@
 #include "cluster/cli/data_speed.h"
 
-#include <unistd.h>
-
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "cluster/cli/bench_folder.h"
 #include "cluster/cli/policy_speed.h"
 #include "kernels/random.h"
 #include "model/formats/recovery_point.h"
@@ -16,26 +14,6 @@
 
 namespace troupe::cluster {
 namespace {
-
-// A folder for what is measured, gone afterwards.
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "troupe-bench-XXXXXX").string();
-    if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  const std::string& path() const { return path_; }  // Empty: it could not be made.
-
- private:
-  std::string path_{};
-};
 
 std::vector<std::string> invented_words(kernels::RandomStream& random, size_t count) {
   constexpr const char* kSyllables[] = {"ka", "to", "ri", "mel", "an", "so", "ne", "tru",
@@ -94,11 +72,8 @@ TokenizerText tokenizer_text() {
 
 Result<CheckpointSpeed> measure_checkpoint() {
   constexpr int kRuns = 3;
-  const Scratch scratch;
-  if (scratch.path().empty()) {
-    return invalid_argument("no folder can be made in " +
-                            std::filesystem::temp_directory_path().string());
-  }
+  const auto scratch = BenchFolder::make();
+  if (!scratch) return scratch.error();
   model::Checkpoint checkpoint;
   checkpoint.config = bench_config("bench-moe");
   const model::ParameterLayout layout(checkpoint.config);
@@ -110,7 +85,7 @@ Result<CheckpointSpeed> measure_checkpoint() {
   };
   CheckpointSpeed speed;
   for (int run = 0; run < kRuns; ++run) {
-    const std::string folder = scratch.path() + "/" + std::to_string(run);
+    const std::string folder = (*scratch)->file(std::to_string(run));
     auto start = std::chrono::steady_clock::now();
     const auto point = model::save_recovery_point(folder, PolicyVersion{}, checkpoint, state, {});
     if (!point) return point.error();

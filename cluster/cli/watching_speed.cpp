@@ -6,13 +6,12 @@
 #include <unistd.h>
 #include <zmq.hpp>
 
+#include <cstdlib>
 #include <deque>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 #include <string>
 
 #include "cluster/cli/bench_daemon.h"
+#include "cluster/daemon/process_card.h"
 #include "cluster/gateway/frame_bytes.h"
 #include "cluster/gateway/front_door_client.h"
 #include "cluster/jobs/embedded_jobs.h"
@@ -32,17 +31,12 @@ constexpr int kDrainMs = 20;
 
 // User and system time of a process so far.
 double processor_seconds(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  // Behind the name, which may have any character in it: the 3rd field and on.
-  const size_t behind = text.rfind(')');
-  if (behind == std::string::npos) return 0;
-  std::istringstream fields(text.substr(behind + 1));
-  std::string ignored;
-  for (int i = 3; i < 14; ++i) fields >> ignored;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  constexpr size_t kUser = 11, kSystem = 12;  // From the state on.
+  const auto fields = stat_fields(pid);
+  if (fields.size() <= kSystem) return 0;
+  const double ticks =
+      std::strtod(fields[kUser].c_str(), nullptr) + std::strtod(fields[kSystem].c_str(), nullptr);
+  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 class Watchers {

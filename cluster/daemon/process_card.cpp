@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <utility>
 
@@ -25,21 +26,12 @@ std::string boot_id() {
   return id;
 }
 
-// Clock ticks of this boot when a process began; 0 when there is none. A name may hold anything,
-// also spaces and brackets, so it is looked for from behind.
+// Clock ticks of this boot when a process began; 0 when there is none.
 uint64_t begin_of(pid_t pid) {
-  constexpr int kFieldsBetween = 19;  // Of /proc/PID/stat, from the state to the time.
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string line;
-  std::getline(file, line);
-  const size_t name_end = line.rfind(')');
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(line.substr(name_end + 1));
-  std::string skipped;
-  for (int i = 0; i < kFieldsBetween; ++i) fields >> skipped;
-  uint64_t begun = 0;
-  fields >> begun;
-  return begun;
+  constexpr size_t kBegun = 19;  // From the state on.
+  const auto fields = stat_fields(pid);
+  if (fields.size() <= kBegun) return 0;
+  return std::strtoull(fields[kBegun].c_str(), nullptr, 10);
 }
 
 // A file or folder, whatever it is called; empty when it is not there.
@@ -52,6 +44,17 @@ std::string identity_of(const std::string& path) {
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 }  // namespace
+
+// A name may hold anything, also spaces and brackets, so its end is looked for from behind.
+std::vector<std::string> stat_fields(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(file, text, '\0');
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream fields(text.substr(name_end + 1));
+  return {std::istream_iterator<std::string>(fields), {}};
+}
 
 std::optional<ProcessCard> card_of(pid_t pid, std::string word) {
   ProcessCard card{.pid = pid,

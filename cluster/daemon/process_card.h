@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "schemas/descriptor.h"
 #include "schemas/result.h"
@@ -21,6 +22,10 @@ struct ProcessCard {
   std::string program{};  // Which one this head is; it starts its workers from the same file.
   std::string word{};     // What else is to be known of the process; no spaces.
 };
+
+// What /proc says in one line of a process, from its state on: the third field and all behind it.
+// Empty when it is not there.
+std::vector<std::string> stat_fields(pid_t pid);
 
 // Of a process that is there; nothing when it is not.
 std::optional<ProcessCard> card_of(pid_t pid, std::string word);

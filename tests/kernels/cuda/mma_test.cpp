@@ -2,8 +2,8 @@
 #include <doctest/doctest.h>
 #include <gmp.h>
 
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "tests/kernels/cuda/engines.h"
@@ -87,17 +87,6 @@ float defined(TensorCore core, const uint16_t* a, const uint16_t* b, float c) {
   return std::isinf(half) ? half : defined_sum(a + 8, b + 8, 8, 24, half);
 }
 
-uint32_t bits_of(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  return bits;
-}
-float float_of(uint32_t bits) {
-  float x;
-  std::memcpy(&x, &bits, 4);
-  return x;
-}
-
 struct Terms {
   uint16_t a[16], b[16];
   float c;
@@ -122,8 +111,8 @@ Terms random_terms(Random& random) {
   }
   const int exponent = random.in(-spread - 5, spread + 5);
   const uint32_t field = static_cast<uint32_t>(std::min(std::max(exponent + 127, 0), 254));
-  t.c = float_of(static_cast<uint32_t>(random.next() % 2) << 31 | field << 23 |
-                 static_cast<uint32_t>(random.next() & 0x7FFFFF));
+  t.c = std::bit_cast<float>(static_cast<uint32_t>(random.next() % 2) << 31 | field << 23 |
+                             static_cast<uint32_t>(random.next() & 0x7FFFFF));
   return t;
 }
 
@@ -136,10 +125,11 @@ TEST_CASE("tensor core: the formula is its definition in exact fractions") {
       const float got = cuda_reference::dot16(core, t.a, t.b, t.c);
       const float want = defined(core, t.a, t.b, t.c);
       CAPTURE(i);
-      REQUIRE(bits_of(got) == bits_of(want));
+      REQUIRE(std::bit_cast<uint32_t>(got) == std::bit_cast<uint32_t>(want));
     }
-    differ_between_cores += bits_of(cuda_reference::dot16(TensorCore::kSm80, t.a, t.b, t.c)) !=
-                            bits_of(cuda_reference::dot16(TensorCore::kSm90, t.a, t.b, t.c));
+    differ_between_cores +=
+        std::bit_cast<uint32_t>(cuda_reference::dot16(TensorCore::kSm80, t.a, t.b, t.c)) !=
+        std::bit_cast<uint32_t>(cuda_reference::dot16(TensorCore::kSm90, t.a, t.b, t.c));
   }
   // Otherwise they would not be two arithmetics.
   CHECK(differ_between_cores > 100);
@@ -165,10 +155,10 @@ TEST_CASE("tensor core: infinities and NaNs") {
   a[3] = cuda_reference::to_bf16(infinity);
   for (const TensorCore core : {TensorCore::kSm80, TensorCore::kSm90}) {
     b[3] = 0;
-    CHECK(bits_of(cuda_reference::dot16(core, a, b, 1)) == 0x7FFFFFFF);
+    CHECK(std::bit_cast<uint32_t>(cuda_reference::dot16(core, a, b, 1)) == 0x7FFFFFFF);
     b[3] = cuda_reference::to_bf16(-2.0f);
     CHECK(cuda_reference::dot16(core, a, b, 1) == -infinity);
-    CHECK(bits_of(cuda_reference::dot16(core, a, b, infinity)) == 0x7FFFFFFF);
+    CHECK(std::bit_cast<uint32_t>(cuda_reference::dot16(core, a, b, infinity)) == 0x7FFFFFFF);
   }
   // A finite sum beyond the largest float.
   for (int i = 0; i < 16; ++i) a[i] = b[i] = 0x7F00;

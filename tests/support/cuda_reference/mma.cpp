@@ -1,9 +1,9 @@
 #include "tests/support/cuda_reference/mma.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 
 namespace troupe::cuda_reference {
 namespace {
@@ -11,17 +11,7 @@ namespace {
 constexpr int kTerms = 16;
 constexpr int kMinExponent = -126;  // Of subnormals and zeros, in bf16 and float.
 
-uint32_t bits_of(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  return bits;
-}
-float float_of(uint32_t bits) {
-  float x;
-  std::memcpy(&x, &bits, 4);
-  return x;
-}
-float from_bf16(uint16_t x) { return float_of(static_cast<uint32_t>(x) << 16); }
+float from_bf16(uint16_t x) { return std::bit_cast<float>(static_cast<uint32_t>(x) << 16); }
 
 // Sixteen bf16 values x = significand / 2^7 * 2^exponent.
 struct Split {
@@ -59,7 +49,7 @@ float cut_off(int64_t sum, int exponent, int fraction) {
 // the largest exponent and cut off `fraction` bits behind the point; their sum is exact.
 template <int kCount, int kFraction>
 float fused_sum(const Split& a, const Split& b, int first, float c) {
-  const uint32_t bits = bits_of(c);
+  const uint32_t bits = std::bit_cast<uint32_t>(c);
   const int field = static_cast<int>(bits >> 23 & 0xFF);
   const int64_t c_size = (bits & 0x7FFFFF) | (field != 0 ? 0x800000 : 0);
   const int c_exponent = field != 0 ? field - 127 : kMinExponent;
@@ -97,7 +87,7 @@ float dot_split(TensorCore core, const Split& a, const Split& b, float c) {
 float dot_not_finite(const uint16_t* a, const uint16_t* b, float c) {
   double sum = c;
   for (int i = 0; i < kTerms; ++i) sum += double{from_bf16(a[i])} * from_bf16(b[i]);
-  return std::isnan(sum) ? float_of(0x7FFFFFFF) : static_cast<float>(sum);
+  return std::isnan(sum) ? std::bit_cast<float>(uint32_t{0x7FFFFFFF}) : static_cast<float>(sum);
 }
 
 }  // namespace

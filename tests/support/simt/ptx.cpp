@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -32,17 +33,8 @@ struct State {
   uint64_t operand(const Instruction& i, size_t n) const { return registers[i.operands[n]]; }
 };
 
-float float_of(uint64_t x) {
-  const uint32_t bits = static_cast<uint32_t>(x);
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
-uint64_t bits_of(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  return bits;
-}
+float float_of(uint64_t x) { return std::bit_cast<float>(static_cast<uint32_t>(x)); }
+uint64_t bits_of(float x) { return std::bit_cast<uint32_t>(x); }
 
 uint64_t cut(uint64_t x, int bytes) {
   return bytes >= 8 ? x : x & ((uint64_t{1} << bytes * 8) - 1);
