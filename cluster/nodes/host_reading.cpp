@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kRows = 256;
 constexpr int64_t kWidth = 512;
 constexpr int kTriesMin = 3;
-constexpr double kSecondsMin = 0.08;
+constexpr double kSecondsMin = 0.25;  // Long enough for a moment without a busy neighbour.
 
 double thread_seconds() {
   timespec now{};
