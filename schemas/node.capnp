@@ -49,6 +49,8 @@ struct NodeHello {
   facts @6 :HostFacts;
   sharedHome @7 :Text;  # The head's folder where this host sees it too; empty: it does not.
   canary @8 :Text;  # What it has written there as a proof.
+  copiesPort @9 :UInt16;  # Where it serves its copies of files to other nodes ...
+  copiesKey @10 :Text;  # ... and the public key that it shows there.
 }
 
 struct NodeProcesses {
@@ -116,6 +118,27 @@ struct PartsToHash {
   count @2 :UInt32;
 }
 
+struct FileVersion {
+  path @0 :Text;  # At the head.
+  bytes @1 :UInt64;
+  modifiedNs @2 :Int64;  # Since 1970; a copy with the same size and time is the same file.
+}
+
+struct SourceToFind {
+  # Which host to read a file of: the one named has failed.
+
+  file @0 :FileVersion;
+  failed @1 :Text;
+}
+
+struct CopyToRead {
+  # Of a node that has it, or is about to.
+
+  file @0 :FileVersion;
+  offset @1 :UInt64;
+  size @2 :UInt32;
+}
+
 struct FileRequest {
   requestId @0 :UInt64;
   job @1 :UInt64;  # Whose files they are.
@@ -125,6 +148,9 @@ struct FileRequest {
     write @4 :FileToWrite;
     room @5 :RoomToHave;
     hash @6 :PartsToHash;
+    find @7 :SourceToFind;
+    have @8 :FileVersion;  # The node holds it wholly.
+    copy @9 :CopyToRead;
   }
 }
 
@@ -192,12 +218,22 @@ struct FileEntry {
   modifiedNs @2 :Int64;  # Since 1970; a copy with the same size and time is the same file.
 }
 
+struct CopySource {
+  # A node that serves a copy.
+
+  node @0 :Text;  # Empty: the head is to be read.
+  address @1 :Text;
+  port @2 :UInt16;
+  key @3 :Text;  # By which it is known.
+}
+
 struct FileReply {
   requestId @0 :UInt64;
   error @1 :Failure;
   hasError @2 :Bool;
   files @3 :List(FileEntry);
   bytes @4 :Data;
+  source @5 :CopySource;
 }
 
 struct ExamineNode {
@@ -205,6 +241,11 @@ struct ExamineNode {
   payload @1 :Data;  # Its way there is what is measured.
   replyBytes @2 :UInt32;  # Of the answer's payload.
   computes @3 :Bool;  # A product is to be timed, too.
+}
+
+struct PeerIsUp {
+  node @0 :Text;
+  key @1 :Text;  # The public key that it shows to others.
 }
 
 struct ToNode {
@@ -217,5 +258,7 @@ struct ToNode {
     drop @5 :DropFiles;
     file @6 :FileReply;
     examine @7 :ExamineNode;
+    peerUp @8 :PeerIsUp;
+    peerGone @9 :Text;
   }
 }

@@ -6,15 +6,19 @@
 //                     ◀──       NodeWelcome    or NodeRefused, with the reason
 //     NodeProcesses   ──▶                      what runs there; first in a session
 //     NodeBeat        ──▶                      four times a second
-//                     ◀──       StartProcess, KillProcess, WorkerHears, DropFiles, ExamineNode
+//                     ◀──       StartProcess, KillProcess, WorkerHears, DropFiles, ExamineNode,
+//                               PeerUp, PeerGone
 //     ProcessStarted, ProcessEnded, WorkerSays, WorkerGone, NodeExamined
 //                               ──▶
 //     FileRequest     ──▶       ◀── FileReply  beside the session: the sender asks again
+//
+// And what nodes say to each other: FileRequest with ReadCopy ──▶, ◀── FileReply.
 //
 // What belongs to a session arrives once and in order for as long as both processes live, however
 // often their connection breaks. A head that begins anew begins another session.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -89,6 +93,8 @@ struct NodeHello {
   // it has no folder in common with the head.
   std::string shared_home{};
   std::string canary{};
+  uint16_t copies_port = 0;  // Where it serves its copies of files to other nodes; 0: it does not.
+  std::string copies_key{};  // The public key that it shows there, as text.
 };
 
 struct NodeProcesses {
@@ -160,10 +166,35 @@ struct HashParts {
   uint32_t count = 0;  // At most kHashPartsMax.
 };
 
+// A file of the head's as it was when it had this size and time.
+struct FileVersion {
+  std::string path{};  // At the head.
+  uint64_t bytes = 0;
+  int64_t modified_ns = 0;  // Since 1970.
+  auto operator<=>(const FileVersion&) const = default;
+};
+
+// From which host to read a file; `failed` could not give it.
+struct FindSource {
+  FileVersion file{};
+  std::string failed{};
+};
+// The node holds it wholly, and others may have it from there.
+struct HaveFile {
+  FileVersion file{};
+};
+// From one node to another, which has the file or is about to.
+struct ReadCopy {
+  FileVersion file{};
+  uint64_t offset = 0;
+  uint32_t size = 0;  // At most kFilePartBytes.
+};
+
 struct FileRequest {
   uint64_t request_id = 0;
   uint64_t job = 0;  // Whose files they are.
-  std::variant<ListFolder, ReadFile, WriteFile, AskRoom, HashParts> what{};
+  std::variant<ListFolder, ReadFile, WriteFile, AskRoom, HashParts, FindSource, HaveFile, ReadCopy>
+      what{};
 };
 
 struct NodeExamined {
@@ -219,11 +250,21 @@ struct FileEntry {
   bool operator==(const FileEntry&) const = default;
 };
 
+// A node that serves a copy. What comes from there is believed when it has the head's digests.
+struct CopySource {
+  std::string node{};  // Empty: the head is to be read.
+  std::string address{};
+  uint16_t port = 0;
+  std::string key{};  // By which it is known.
+  bool operator==(const CopySource&) const = default;
+};
+
 struct FileReply {
   uint64_t request_id = 0;
   std::optional<Error> error{};
   std::vector<FileEntry> files{};  // Of a folder.
   std::vector<std::byte> bytes{};  // Read, or digests of 32 bytes each.
+  CopySource source{};
 };
 
 // How is it, and how far away? Answered at once, or after a fraction of a second where it computes.
@@ -234,7 +275,16 @@ struct ExamineNode {
   bool computes = false;             // A product is to be timed, too.
 };
 
+// Another node that may ask for copies, by the key that it shows.
+struct PeerUp {
+  std::string node{};
+  std::string key{};
+};
+struct PeerGone {
+  std::string node{};
+};
+
 using ToNode = std::variant<NodeWelcome, NodeRefused, StartProcess, KillProcess, WorkerHears,
-                            DropFiles, FileReply, ExamineNode>;
+                            DropFiles, FileReply, ExamineNode, PeerUp, PeerGone>;
 
 }  // namespace troupe

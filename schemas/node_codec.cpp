@@ -97,6 +97,8 @@ void to_wire(wire::NodeHello::Builder to, const NodeHello& from) {
   to_wire(to.initFacts(), from.facts);
   to.setSharedHome(wire::to_text(from.shared_home, kNameBytesMax));
   to.setCanary(wire::to_text(from.canary, kNameBytesMax));
+  to.setCopiesPort(from.copies_port);
+  to.setCopiesKey(wire::to_text(from.copies_key, kNameBytesMax));
 }
 
 NodeHello from_wire(wire::NodeHello::Reader from, FieldReader& fields) {
@@ -110,6 +112,8 @@ NodeHello from_wire(wire::NodeHello::Reader from, FieldReader& fields) {
       .facts = from_wire(from.getFacts(), fields),
       .shared_home = fields.text(from.getSharedHome(), kNameBytesMax, "shared_home"),
       .canary = fields.text(from.getCanary(), kNameBytesMax, "canary"),
+      .copies_port = from.getCopiesPort(),
+      .copies_key = fields.text(from.getCopiesKey(), kNameBytesMax, "copies_key"),
   };
 }
 
@@ -161,6 +165,18 @@ ProcessEnded from_wire(wire::ProcessEnded::Reader from, FieldReader& fields) {
           .last_words = fields.text(from.getLastWords(), kTextBytesMax, "last_words")};
 }
 
+void to_wire(wire::FileVersion::Builder to, const FileVersion& from) {
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+  to.setBytes(from.bytes);
+  to.setModifiedNs(from.modified_ns);
+}
+
+FileVersion from_wire(wire::FileVersion::Reader from, FieldReader& fields) {
+  return {.path = fields.text(from.getPath(), kNameBytesMax, "path"),
+          .bytes = from.getBytes(),
+          .modified_ns = from.getModifiedNs()};
+}
+
 void to_wire(wire::FileRequest::Builder to, const FileRequest& from) {
   to.setRequestId(from.request_id);
   to.setJob(from.job);
@@ -192,6 +208,18 @@ void to_wire(wire::FileRequest::Builder to, const FileRequest& from) {
                    builder.setPath(wire::to_text(hash.path, kNameBytesMax));
                    builder.setOffset(hash.offset);
                    builder.setCount(hash.count);
+                 },
+                 [&](const FindSource& find) {
+                   auto builder = to.initFind();
+                   to_wire(builder.initFile(), find.file);
+                   builder.setFailed(wire::to_text(find.failed, kNameBytesMax));
+                 },
+                 [&](const HaveFile& have) { to_wire(to.initHave(), have.file); },
+                 [&](const ReadCopy& copy) {
+                   auto builder = to.initCopy();
+                   to_wire(builder.initFile(), copy.file);
+                   builder.setOffset(copy.offset);
+                   builder.setSize(copy.size);
                  },
              },
              from.what);
@@ -232,6 +260,23 @@ FileRequest from_wire(wire::FileRequest::Reader from, FieldReader& fields) {
       request.what = HashParts{.path = fields.text(hash.getPath(), kNameBytesMax, "path"),
                                .offset = hash.getOffset(),
                                .count = hash.getCount()};
+      break;
+    }
+    case wire::FileRequest::FIND: {
+      const auto find = from.getFind();
+      request.what = FindSource{.file = from_wire(find.getFile(), fields),
+                                .failed = fields.text(find.getFailed(), kNameBytesMax, "failed")};
+      break;
+    }
+    case wire::FileRequest::HAVE:
+      request.what = HaveFile{from_wire(from.getHave(), fields)};
+      break;
+    case wire::FileRequest::COPY: {
+      const auto copy = from.getCopy();
+      if (copy.getSize() > kFilePartBytes) fields.refuse("more is to be read than a part");
+      request.what = ReadCopy{.file = from_wire(copy.getFile(), fields),
+                              .offset = copy.getOffset(),
+                              .size = copy.getSize()};
       break;
     }
     default:
@@ -362,12 +407,27 @@ FileEntry from_wire(wire::FileEntry::Reader from, FieldReader& fields) {
           .modified_ns = from.getModifiedNs()};
 }
 
+void to_wire(wire::CopySource::Builder to, const CopySource& from) {
+  to.setNode(wire::to_text(from.node, kNameBytesMax));
+  to.setAddress(wire::to_text(from.address, kNameBytesMax));
+  to.setPort(from.port);
+  to.setKey(wire::to_text(from.key, kNameBytesMax));
+}
+
+CopySource from_wire(wire::CopySource::Reader from, FieldReader& fields) {
+  return {.node = fields.text(from.getNode(), kNameBytesMax, "node"),
+          .address = fields.text(from.getAddress(), kNameBytesMax, "address"),
+          .port = from.getPort(),
+          .key = fields.text(from.getKey(), kNameBytesMax, "key")};
+}
+
 void to_wire(wire::FileReply::Builder to, const FileReply& from) {
   to.setRequestId(from.request_id);
   if (from.error) to_wire(to.initError(), *from.error);
   to.setHasError(from.error.has_value());
   wire::to_structs(to.initFiles(wire::to_size(from.files, kFolderFilesMax)), from.files);
   to.setBytes(wire::to_blob(from.bytes, kFileChunkBytesMax));
+  to_wire(to.initSource(), from.source);
 }
 
 FileReply from_wire(wire::FileReply::Reader from, FieldReader& fields) {
@@ -375,6 +435,7 @@ FileReply from_wire(wire::FileReply::Reader from, FieldReader& fields) {
   if (from.getHasError()) reply.error = from_wire(from.getError(), fields);
   reply.files = fields.structs<FileEntry>(from.getFiles(), kFolderFilesMax, "files");
   reply.bytes = fields.blob(from.getBytes(), kFileChunkBytesMax, "bytes");
+  reply.source = from_wire(from.getSource(), fields);
   return reply;
 }
 
@@ -394,21 +455,28 @@ ExamineNode from_wire(wire::ExamineNode::Reader from, FieldReader& fields) {
 }
 
 void to_wire(wire::ToNode::Builder to, const ToNode& from) {
-  std::visit(Overloaded{
-                 [&](const NodeWelcome& one) { to_wire(to.initWelcome(), one); },
-                 [&](const NodeRefused& one) { to_wire(to.initRefused(), one); },
-                 [&](const StartProcess& one) { to_wire(to.initStart(), one); },
-                 [&](const KillProcess& one) { to.setKill(one.pid); },
-                 [&](const WorkerHears& one) {
-                   auto builder = to.initWorkerHears();
-                   builder.setPeer(one.peer);
-                   builder.setEnvelope(wire::to_blob(one.envelope, kEnvelopeBytesMax));
-                 },
-                 [&](const DropFiles& one) { to_wire(to.initDrop(), one); },
-                 [&](const FileReply& one) { to_wire(to.initFile(), one); },
-                 [&](const ExamineNode& one) { to_wire(to.initExamine(), one); },
-             },
-             from);
+  std::visit(
+      Overloaded{
+          [&](const NodeWelcome& one) { to_wire(to.initWelcome(), one); },
+          [&](const NodeRefused& one) { to_wire(to.initRefused(), one); },
+          [&](const StartProcess& one) { to_wire(to.initStart(), one); },
+          [&](const KillProcess& one) { to.setKill(one.pid); },
+          [&](const WorkerHears& one) {
+            auto builder = to.initWorkerHears();
+            builder.setPeer(one.peer);
+            builder.setEnvelope(wire::to_blob(one.envelope, kEnvelopeBytesMax));
+          },
+          [&](const DropFiles& one) { to_wire(to.initDrop(), one); },
+          [&](const FileReply& one) { to_wire(to.initFile(), one); },
+          [&](const ExamineNode& one) { to_wire(to.initExamine(), one); },
+          [&](const PeerUp& one) {
+            auto builder = to.initPeerUp();
+            builder.setNode(wire::to_text(one.node, kNameBytesMax));
+            builder.setKey(wire::to_text(one.key, kNameBytesMax));
+          },
+          [&](const PeerGone& one) { to.setPeerGone(wire::to_text(one.node, kNameBytesMax)); },
+      },
+      from);
 }
 
 ToNode from_wire(wire::ToNode::Reader from, FieldReader& fields) {
@@ -432,6 +500,11 @@ ToNode from_wire(wire::ToNode::Reader from, FieldReader& fields) {
       return from_wire(from.getFile(), fields);
     case wire::ToNode::EXAMINE:
       return from_wire(from.getExamine(), fields);
+    case wire::ToNode::PEER_UP:
+      return PeerUp{.node = fields.text(from.getPeerUp().getNode(), kNameBytesMax, "node"),
+                    .key = fields.text(from.getPeerUp().getKey(), kNameBytesMax, "key")};
+    case wire::ToNode::PEER_GONE:
+      return PeerGone{fields.text(from.getPeerGone(), kNameBytesMax, "node")};
   }
   fields.refuse("its kind is unknown");
   return {};

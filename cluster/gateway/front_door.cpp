@@ -241,7 +241,7 @@ class FrontDoor::Impl {
     if (!options_.network) return ok();
     auto listening = listen_at(options_.network->address);
     if (!listening) return listening.error();
-    auto authenticator = Authenticator::begin(context_, options_.network->keys);
+    auto authenticator = Authenticator::begin(context_, find_in(options_.network->keys));
     if (!authenticator) return authenticator.error();
     authenticator_ = std::move(*authenticator);
     network_.emplace(context_, zmq::socket_type::router, std::move(*listening),

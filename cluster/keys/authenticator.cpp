@@ -40,14 +40,14 @@ std::string property(std::string_view name, std::string_view value) {
 const char* zap_domain(KeyKind kind) { return kind == KeyKind::kNode ? "nodes" : "users"; }
 
 // Version, request, domain, address, routing id, mechanism, credentials.
-std::optional<Admitted> admit(std::span<const std::string> frames, KeyRing& ring) {
+std::optional<Admitted> admit(std::span<const std::string> frames, const FindKey& find) {
   PublicKey key{};
   if (frames.size() != 7 || frames[0] != "1.0" || frames[5] != "CURVE" ||
       frames[6].size() != key.size()) {
     return std::nullopt;
   }
   std::memcpy(key.data(), frames[6].data(), key.size());
-  auto identity = ring.find(key);
+  auto identity = find(key);
   if (!identity || frames[2] != zap_domain(identity->kind)) return std::nullopt;
   return Admitted{std::move(*identity), key};
 }
@@ -65,18 +65,18 @@ std::vector<std::string> zap_reply(std::span<const std::string> frames,
 }
 
 Result<std::unique_ptr<Authenticator>> Authenticator::begin(zmq::context_t& context,
-                                                            std::shared_ptr<KeyRing> ring) try {
+                                                            FindKey find) try {
   Descriptor end(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!end) return system_error("cannot make an event", errno);
-  std::unique_ptr<Authenticator> made(new Authenticator(context, std::move(ring), std::move(end)));
+  std::unique_ptr<Authenticator> made(new Authenticator(context, std::move(find), std::move(end)));
   made->thread_ = std::thread([one = made.get()] { one->run(); });
   return made;
 } catch (const zmq::error_t& error) {
   return Error{ErrorCode::kInternal, std::string("cannot answer who may come in: ") + error.what()};
 }
 
-Authenticator::Authenticator(zmq::context_t& context, std::shared_ptr<KeyRing> ring, Descriptor end)
-    : ring_(std::move(ring)), end_(std::move(end)), knocks_(context, zmq::socket_type::rep) {
+Authenticator::Authenticator(zmq::context_t& context, FindKey find, Descriptor end)
+    : find_(std::move(find)), end_(std::move(end)), knocks_(context, zmq::socket_type::rep) {
   knocks_.set(zmq::sockopt::linger, 0);
   knocks_.bind("inproc://zeromq.zap.01");
 }
@@ -112,7 +112,7 @@ void Authenticator::answer() {
     has_more = frame.more();
     if (frames.size() < kFramesMax) frames.push_back(bytes_of(frame));
   }
-  const auto admitted = admit(frames, *ring_);
+  const auto admitted = admit(frames, find_);
   ++(admitted ? admitted_ : refused_);
   const auto reply = zap_reply(frames, admitted);
   for (size_t i = 0; i < reply.size(); ++i) {

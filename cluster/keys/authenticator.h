@@ -1,5 +1,5 @@
-// Lets connections in, for all sockets of one ZeroMQ context: whoever has a key of the ring, of the
-// kind that the socket is for. It answers ZeroMQ's own question (ZAP, RFC 27) before the first byte
+// Lets connections in, for all sockets of one ZeroMQ context: whoever has a known key, of the kind
+// that the socket is for. It answers ZeroMQ's own question (ZAP, RFC 27) before the first byte
 // of a message is taken.
 //
 // What comes over such a socket says whose it is by its connection's key and never by its content:
@@ -8,11 +8,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <zmq.hpp>
 
 #include "cluster/keys/identity.h"
@@ -25,13 +27,19 @@ namespace troupe::cluster {
 // The domain of a socket that is for this kind.
 const char* zap_domain(KeyKind kind);
 
+// Whose a key is; nothing: a stranger. Asked from the authenticator's thread.
+using FindKey = std::function<std::optional<Identity>(const PublicKey&)>;
+inline FindKey find_in(std::shared_ptr<KeyRing> ring) {
+  return [ring = std::move(ring)](const PublicKey& key) { return ring->find(key); };
+}
+
 // Who a ZAP request is of, and with which key, if it may come in. `frames` are what came, of any
 // number and size.
 struct Admitted {
   Identity identity{};
   PublicKey key{};
 };
-std::optional<Admitted> admit(std::span<const std::string> frames, KeyRing& ring);
+std::optional<Admitted> admit(std::span<const std::string> frames, const FindKey& find);
 
 // The reply's frames to a request whose frames were these.
 std::vector<std::string> zap_reply(std::span<const std::string> frames,
@@ -45,8 +53,7 @@ class Authenticator {
   };
 
   // Begins before any server socket of the context is bound, and ends before the context does.
-  static Result<std::unique_ptr<Authenticator>> begin(zmq::context_t& context,
-                                                      std::shared_ptr<KeyRing> ring);
+  static Result<std::unique_ptr<Authenticator>> begin(zmq::context_t& context, FindKey find);
   ~Authenticator();
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;
@@ -54,12 +61,12 @@ class Authenticator {
   Counts counts() const { return {.admitted = admitted_, .refused = refused_}; }
 
  private:
-  Authenticator(zmq::context_t& context, std::shared_ptr<KeyRing> ring, Descriptor end);
+  Authenticator(zmq::context_t& context, FindKey find, Descriptor end);
 
   void run();
   void answer();
 
-  const std::shared_ptr<KeyRing> ring_;
+  const FindKey find_;
   const Descriptor end_;
   zmq::socket_t knocks_;
   std::atomic<uint64_t> admitted_{0}, refused_{0};

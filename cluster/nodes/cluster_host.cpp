@@ -46,8 +46,8 @@ Status ClusterHost::open(NodeDoor::Options options, caf::actor_system& system, c
   }
   auto door = NodeDoor::open(
       std::move(options),
-      {.joined = [this](const std::string& node, const NodeHello& hello,
-                        const std::string& address) { joined(node, hello, address); },
+      {.joined = [this](const std::string& node, const NodeHello& hello, const std::string& address,
+                        const std::string& key) { joined(node, hello, address, key); },
        .away = [this](const std::string& node) { away(node, true); },
        .back = [this](const std::string& node) { away(node, false); },
        .gone = [this](const std::string& node, const std::string& why) { gone(node, why); },
@@ -55,8 +55,9 @@ Status ClusterHost::open(NodeDoor::Options options, caf::actor_system& system, c
                       FromNode message) { said(node, std::move(message)); },
        .ticked = [this] { end_unclaimed(); },
        .asked_for_file =
-           [this](const std::string&, FileRequest request, std::function<void(FileReply)> answer) {
-             files_.ask(std::move(request), std::move(answer));
+           [this](const std::string& node, FileRequest request,
+                  std::function<void(FileReply)> answer) {
+             files_.ask(node, std::move(request), std::move(answer));
            }});
   if (!door) return door.error();
   // Its thread may be in a handler already, which waits for the lock.
@@ -168,6 +169,7 @@ void ClusterHost::end_job(uint64_t job) {
   for (const auto& [id, process] : remote_) {
     if (process.job == job && door_) door_->say(process.node, KillProcess{host_pid(id)});
   }
+  if (const auto home = homes_.find(job); home != homes_.end()) files_.dropped(home->second);
   homes_.erase(job);
   files_.forbid(job);
 }
@@ -185,14 +187,22 @@ void ClusterHost::drop_files(uint64_t job, const std::string& path) {
   for (const auto& [name, node] : nodes_) {
     if (node.is_there) door_->say(name, DropFiles{job, path});
   }
+  if (!path.empty()) files_.dropped(path);
 }
 
 // ---- From nodes, on the door's thread. What others do with it is called without the lock.
 
 void ClusterHost::joined(const std::string& name, const NodeHello& hello,
-                         const std::string& address) {
+                         const std::string& address, const std::string& key) {
   const std::lock_guard lock(mutex_);
   Node& node = nodes_[name];
+  node.key = key;
+  files_.node_up(name, {.address = address, .port = hello.copies_port, .key = hello.copies_key});
+  for (const auto& [other, its] : nodes_) {
+    if (other == name || its.key.empty() || !door_) continue;
+    door_->say(other, PeerUp{name, key});
+    door_->say(name, PeerUp{other, its.key});
+  }
   if (node.number == 0) node.number = static_cast<uint32_t>(nodes_.size());
   node.address = address;
   node.facts = hello.facts;
@@ -256,6 +266,11 @@ void ClusterHost::gone(const std::string& name, const std::string& why) {
   {
     const std::lock_guard lock(mutex_);
     was_there = std::exchange(nodes_[name].is_there, false);
+    nodes_[name].key.clear();
+    for (const auto& [other, its] : nodes_) {
+      if (!its.key.empty() && door_) door_->say(other, PeerGone{name});
+    }
+    files_.node_gone(name);
     end_all_of(name, calls);
   }
   for (const auto& call : calls) call();

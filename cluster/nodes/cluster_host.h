@@ -82,6 +82,7 @@ class ClusterHost final : public actors::SlotHost {
     std::string address{};
     HostFacts facts{};
     std::string instruction_set{};
+    std::string key{};  // That it shows to others; empty: it has not joined.
     bool is_there = false;
     bool is_away = false;
     bool was_there = false;  // What runs there beside what it was told is nobody's.
@@ -105,7 +106,8 @@ class ClusterHost final : public actors::SlotHost {
     Clock::time_point known_since{};
   };
 
-  void joined(const std::string& name, const NodeHello& hello, const std::string& address);
+  void joined(const std::string& name, const NodeHello& hello, const std::string& address,
+              const std::string& key);
   void away(const std::string& name, bool is_away);
   void gone(const std::string& name, const std::string& why);
   void said(const std::string& name, FromNode message);

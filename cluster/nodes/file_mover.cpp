@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "cluster/nodes/disk_room.h"
+#include "cluster/nodes/file_part.h"
 #include "cluster/nodes/file_time.h"
 #include "schemas/descriptor.h"
 #include "schemas/hash.h"
@@ -24,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kPiecesAtOnce = 8;
+constexpr const char* kUnfinished = ".coming";
 constexpr auto kAskAgain = std::chrono::seconds(3);
 constexpr auto kTryAgain = std::chrono::seconds(1);  // When there is no room.
 
@@ -58,12 +60,21 @@ bool is_here(const std::string& path, const FileEntry& entry) {
   return stamp_of(path) == FileStamp{entry.bytes, entry.modified_ns};
 }
 
+// Of part i, among digests of 32 bytes each.
+bool has_digest(std::span<const std::byte> part, std::span<const std::byte> digests, size_t i) {
+  constexpr size_t kBytes = sizeof(Sha256Digest);
+  if (part.empty() || digests.size() < (i + 1) * kBytes) return false;
+  const Sha256Digest digest = sha256(part);
+  return std::equal(digest.begin(), digest.end(), digests.begin() + i * kBytes);
+}
+
 Error stopped() { return {ErrorCode::kInternal, "this daemon is about to end"}; }
 
 }  // namespace
 
-FileMover::FileMover(std::function<void(FileRequest)> ask, std::string whose)
-    : ask_(std::move(ask)), whose_(std::move(whose)) {}
+FileMover::FileMover(std::function<void(FileRequest)> ask, std::string whose,
+                     std::optional<Peers> peers)
+    : ask_(std::move(ask)), whose_(std::move(whose)), peers_(std::move(peers)) {}
 
 FileMover::~FileMover() {
   {
@@ -114,6 +125,14 @@ void FileMover::answered(FileReply reply) {
 uint64_t FileMover::bytes_moved() const {
   const std::lock_guard lock(mutex_);
   return bytes_moved_;
+}
+uint64_t FileMover::bytes_from_peers() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_from_peers_;
+}
+bool FileMover::is_ending() const {
+  const std::lock_guard lock(mutex_);
+  return is_ending_;
 }
 
 void FileMover::run(uint64_t job, Lane& lane) {
@@ -231,9 +250,11 @@ Status FileMover::fetch_file(uint64_t job, Lane& lane, const FileToFetch& file) 
     coming_.insert(file.here);
   }
   Status status = ok();
-  if (!is_here(file.here, file.entry)) {
+  if (is_here(file.here, file.entry)) {
+    status = say_that_it_is_here(job, file);
+  } else {
     // A file has its name once it is whole.
-    const std::string unfinished = file.here + ".coming";
+    const std::string unfinished = file.here + kUnfinished;
     std::error_code ignored;
     fs::create_directories(fs::path(file.here).parent_path(), ignored);
     const Descriptor to(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -246,7 +267,12 @@ Status FileMover::fetch_file(uint64_t job, Lane& lane, const FileToFetch& file) 
                    ::rename(unfinished.c_str(), file.here.c_str()) != 0)) {
       status = system_error("cannot rename " + unfinished, errno);
     }
-    if (!status) ::unlink(unfinished.c_str());
+    if (status) {
+      status = say_that_it_is_here(job, file);
+    } else {
+      if (peers_) peers_->shelf->give_up(file.version());
+      ::unlink(unfinished.c_str());
+    }
   }
   {
     const std::lock_guard lock(mutex_);
@@ -258,81 +284,134 @@ Status FileMover::fetch_file(uint64_t job, Lane& lane, const FileToFetch& file) 
 
 Status FileMover::fetch_bytes(uint64_t job, Lane& lane, const FileToFetch& file, int to) {
   const uint64_t bytes = file.entry.bytes;
-  const Descriptor old_copy(::open(file.here.c_str(), O_RDONLY | O_CLOEXEC));
-  std::vector<bool> is_same;
-  if (old_copy) {
-    auto compared = compare(job, file, old_copy.get());
-    if (!compared) return compared.error();
-    is_same = std::move(*compared);
+  Transfer transfer{.job = job,
+                    .lane = lane,
+                    .file = file,
+                    .to = to,
+                    .old_copy = Descriptor(::open(file.here.c_str(), O_RDONLY | O_CLOEXEC))};
+  if (is_for_peers(file.entry)) {
+    peers_->shelf->begin(file.version(), file.here + kUnfinished);
+    if (Status found = find_source(transfer, ""); !found) return found;
   }
-  const auto size_at = [bytes](uint64_t at) {
-    return std::min<uint64_t>(kFilePartBytes, bytes - at);
-  };
-  const auto has = [&](uint64_t at) {
-    const uint64_t part = at / kFilePartBytes;
-    return part < is_same.size() && is_same[part];
-  };
-  std::vector<std::byte> part(kFilePartBytes);
-  for (uint64_t at = 0; at < bytes;) {
-    if (has(at)) {
-      const std::span<std::byte> copied(part.data(), size_at(at));
-      if (Status s = read_fully(old_copy.get(), at, copied, file.here); !s) return s;
-      if (Status s = write_fully(to, copied, file.here); !s) return s;
-      count_written(lane, copied.size(), false);
-      at += copied.size();
-      continue;
-    }
-    std::vector<FileRequest> requests;
-    for (uint64_t next = at; next < bytes && requests.size() < kPiecesAtOnce && !has(next);
-         next += kFilePartBytes) {
-      requests.push_back({.what = ReadFile{file.at_head, next, kFilePartBytes}});
-    }
-    auto replies = ask_all(job, std::move(requests));
+  constexpr uint64_t kWindow = kHashPartsMax * kFilePartBytes;
+  for (uint64_t at = 0; at < bytes; at += kWindow) {
+    const uint64_t end = std::min(at + kWindow, bytes);
+    if (Status fetched = fetch_window(transfer, at, end); !fetched) return fetched;
+  }
+  return ok();
+}
+
+Status FileMover::fetch_window(Transfer& transfer, uint64_t begin, uint64_t end) {
+  const FileToFetch& file = transfer.file;
+  const uint64_t bytes = file.entry.bytes;
+  Digests digests;
+  if (transfer.old_copy || transfer.reader) {
+    const auto count = static_cast<uint32_t>((end - begin + kFilePartBytes - 1) / kFilePartBytes);
+    auto replies = ask_all(transfer.job, {{.what = HashParts{file.at_head, begin, count}}});
     if (!replies) return replies.error();
-    for (const FileReply& reply : *replies) {
-      if (reply.bytes.size() != size_at(at)) {
-        return Error{ErrorCode::kInternal, file.at_head + " has changed while it was read"};
+    digests = std::move(replies->front().bytes);
+  }
+  // The part that is here already, in another version of the file.
+  const auto old_part = [&](uint64_t at) -> std::vector<std::byte> {
+    if (!transfer.old_copy) return {};
+    auto part = read_part(transfer.old_copy.get(), at, kFilePartBytes, file.here);
+    if (!part) return {};
+    part->resize(std::min<uint64_t>(part->size(), bytes - at));
+    return has_digest(*part, digests, (at - begin) / kFilePartBytes) ? std::move(*part)
+                                                                     : std::vector<std::byte>{};
+  };
+  const auto write = [&](const std::vector<std::byte>& part, From from, uint64_t at) {
+    if (Status s = write_fully(transfer.to, part, file.here); !s) return s;
+    count_written(transfer.lane, part.size(), from);
+    if (is_for_peers(file.entry)) peers_->shelf->grew(file.version(), at + part.size());
+    return ok();
+  };
+  for (uint64_t at = begin; at < end;) {
+    std::vector<uint64_t> offsets;
+    std::vector<std::byte> old;
+    for (uint64_t next = at; next < end && offsets.size() < kPiecesAtOnce; next += kFilePartBytes) {
+      old = old_part(next);
+      if (!old.empty()) break;
+      offsets.push_back(next);
+    }
+    if (!offsets.empty()) {
+      auto parts = read_parts(transfer, offsets, digests, begin);
+      if (!parts) return parts.error();
+      const From from = transfer.reader ? From::kPeer : From::kHead;
+      for (const std::vector<std::byte>& part : *parts) {
+        if (part.size() != std::min<uint64_t>(kFilePartBytes, bytes - at)) {
+          return Error{ErrorCode::kInternal, file.at_head + " has changed while it was read"};
+        }
+        if (Status s = write(part, from, at); !s) return s;
+        at += part.size();
       }
-      if (Status s = write_fully(to, reply.bytes, file.here); !s) return s;
-      count_written(lane, reply.bytes.size(), true);
-      at += reply.bytes.size();
+    }
+    if (!old.empty()) {
+      if (Status s = write(old, From::kHere, at); !s) return s;
+      at += old.size();
     }
   }
   return ok();
 }
 
-Result<std::vector<bool>> FileMover::compare(uint64_t job, const FileToFetch& file, int old_copy) {
-  struct stat found {};
-  if (::fstat(old_copy, &found) != 0 || !S_ISREG(found.st_mode)) return std::vector<bool>{};
-  const auto old_bytes = static_cast<uint64_t>(found.st_size);
-  std::vector<bool> is_same;
-  std::vector<std::byte> part(kFilePartBytes);
-  const uint64_t both = std::min(old_bytes, file.entry.bytes);
-  for (uint64_t at = 0; at < both;) {
-    const auto count = static_cast<uint32_t>(
-        std::min<uint64_t>(kHashPartsMax, (both - at + kFilePartBytes - 1) / kFilePartBytes));
-    auto replies = ask_all(job, {{.what = HashParts{file.at_head, at, count}}});
-    if (!replies) return replies.error();
-    const std::vector<std::byte>& digests = replies->front().bytes;
-    for (uint32_t i = 0; i < count; ++i, at += kFilePartBytes) {
-      const uint64_t size = std::min<uint64_t>(kFilePartBytes, file.entry.bytes - at);
-      bool same = size <= old_bytes - at && digests.size() >= (i + 1) * sizeof(Sha256Digest);
-      if (same) {
-        const std::span<std::byte> bytes(part.data(), size);
-        if (Status s = read_fully(old_copy, at, bytes, file.here); !s) return s.error();
-        const Sha256Digest digest = sha256(bytes);
-        same = std::equal(digest.begin(), digest.end(), digests.begin() + i * digest.size());
-      }
-      is_same.push_back(same);
+Result<std::vector<std::vector<std::byte>>> FileMover::read_parts(
+    Transfer& transfer, const std::vector<uint64_t>& offsets, const Digests& digests,
+    uint64_t begin) {
+  const FileToFetch& file = transfer.file;
+  while (transfer.reader) {
+    auto parts = transfer.reader->read(file.version(), offsets, [this] { return is_ending(); });
+    if (is_ending()) return stopped();
+    bool are_right = static_cast<bool>(parts);
+    for (size_t i = 0; are_right && i < offsets.size(); ++i) {
+      are_right = has_digest((*parts)[i], digests, (offsets[i] - begin) / kFilePartBytes);
     }
+    if (are_right) return parts;
+    if (Status found = find_source(transfer, transfer.source.node); !found) return found.error();
   }
-  return is_same;
+  std::vector<FileRequest> requests;
+  for (const uint64_t offset : offsets) {
+    requests.push_back({.what = ReadFile{file.at_head, offset, kFilePartBytes}});
+  }
+  auto replies = ask_all(transfer.job, std::move(requests));
+  if (!replies) return replies.error();
+  std::vector<std::vector<std::byte>> parts;
+  for (FileReply& reply : *replies) parts.push_back(std::move(reply.bytes));
+  return parts;
 }
 
-void FileMover::count_written(Lane& lane, uint64_t bytes, bool is_moved) {
+bool FileMover::is_for_peers(const FileEntry& entry) const {
+  return peers_ && entry.bytes >= kFilePartBytes;
+}
+
+Status FileMover::find_source(Transfer& transfer, const std::string& failed) {
+  std::string bad = failed;
+  while (true) {
+    transfer.reader.reset();
+    auto replies = ask_all(transfer.job, {{.what = FindSource{transfer.file.version(), bad}}});
+    if (!replies) return replies.error();
+    transfer.source = std::move(replies->front().source);
+    if (transfer.source.node.empty()) return ok();
+    auto reader = PeerReader::open(transfer.source, peers_->key);
+    if (reader) {
+      transfer.reader = std::move(*reader);
+      return ok();
+    }
+    bad = transfer.source.node;
+  }
+}
+
+// To the head, for others that want it.
+Status FileMover::say_that_it_is_here(uint64_t job, const FileToFetch& file) {
+  if (!is_for_peers(file.entry) || !peers_->shelf->finish(file.version(), file.here)) return ok();
+  auto replies = ask_all(job, {{.what = HaveFile{file.version()}}});
+  return replies ? ok() : Status(replies.error());
+}
+
+void FileMover::count_written(Lane& lane, uint64_t bytes, From from) {
   const std::lock_guard lock(mutex_);
   lane.promised_bytes -= std::min(lane.promised_bytes, bytes);
-  if (is_moved) bytes_moved_ += bytes;
+  if (from != From::kHere) bytes_moved_ += bytes;
+  if (from == From::kPeer) bytes_from_peers_ += bytes;
 }
 
 Status FileMover::push_all(uint64_t job, const std::vector<FileMove>& files) {

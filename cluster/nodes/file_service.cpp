@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "cluster/nodes/disk_room.h"
+#include "cluster/nodes/file_part.h"
 #include "cluster/nodes/file_time.h"
 #include "model/formats/file.h"
 #include "schemas/hash.h"
@@ -26,6 +27,8 @@ namespace fs = std::filesystem;
 
 // Where a job's folder may be written to by others.
 constexpr const char* kWritable[] = {"/checkpoints", "/policies"};
+
+constexpr size_t kHashedFilesMax = 256;
 
 Result<std::vector<FileEntry>> list_folder(const std::string& path) {
   std::error_code error;
@@ -46,36 +49,6 @@ Result<std::vector<FileEntry>> list_folder(const std::string& path) {
   std::sort(files.begin(), files.end(),
             [](const FileEntry& a, const FileEntry& b) { return a.name < b.name; });
   return files;
-}
-
-Result<std::vector<std::byte>> read_part(const ReadFile& what) {
-  const Descriptor file(::open(what.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return system_error("cannot open " + what.path, errno);
-  std::vector<std::byte> bytes(what.size);
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = ::pread(file.get(), bytes.data() + done, bytes.size() - done,
-                              static_cast<off_t>(what.offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("cannot read " + what.path, errno);
-    if (n == 0) break;
-    done += static_cast<size_t>(n);
-  }
-  bytes.resize(done);
-  return bytes;
-}
-
-Result<std::vector<std::byte>> hash_parts(const HashParts& what) {
-  std::vector<std::byte> digests;
-  for (uint32_t i = 0; i < what.count; ++i) {
-    const auto part = read_part(
-        {.path = what.path, .offset = what.offset + i * kFilePartBytes, .size = kFilePartBytes});
-    if (!part) return part.error();
-    if (part->empty()) break;
-    const Sha256Digest digest = sha256(*part);
-    digests.insert(digests.end(), digest.begin(), digest.end());
-  }
-  return digests;
 }
 
 // A part that came before is written again, to the same.
@@ -150,14 +123,51 @@ void FileService::forbid(uint64_t job) {
   allowed_.erase(job);
 }
 
-void FileService::ask(FileRequest request, std::function<void(FileReply)> answer) {
-  mailbox_.put({std::move(request), std::move(answer)});
+void FileService::node_up(const std::string& node, CopySource source) {
+  const std::lock_guard lock(mutex_);
+  sources_.up(node, std::move(source));
+}
+
+void FileService::node_gone(const std::string& node) {
+  const std::lock_guard lock(mutex_);
+  sources_.gone(node);
+}
+
+void FileService::dropped(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  sources_.dropped(path);
+}
+
+void FileService::ask(const std::string& node, FileRequest request,
+                      std::function<void(FileReply)> answer) {
+  mailbox_.put({node, std::move(request), std::move(answer)});
+}
+
+Result<std::vector<std::byte>> FileService::hash_parts(const HashParts& what) {
+  const auto stamp = stamp_of(what.path);
+  if (!stamp) return invalid_argument(what.path + " is not there");
+  if (hashed_.size() >= kHashedFilesMax && hashed_.count(what.path) == 0) hashed_.clear();
+  Hashed& known = hashed_[what.path];
+  if (known.stamp != *stamp) known = {*stamp, {}};
+  std::vector<std::byte> digests;
+  for (uint32_t i = 0; i < what.count; ++i) {
+    const uint64_t at = what.offset + i * kFilePartBytes;
+    auto part = known.parts.find(at);
+    if (part == known.parts.end()) {
+      const auto bytes = read_part({.path = what.path, .offset = at, .size = kFilePartBytes});
+      if (!bytes) return bytes.error();
+      if (bytes->empty()) break;
+      part = known.parts.emplace(at, sha256(*bytes)).first;
+    }
+    digests.insert(digests.end(), part->second.begin(), part->second.end());
+  }
+  return digests;
 }
 
 void FileService::run() {
   std::vector<Asked> asked;
   while (mailbox_.take(asked)) {
-    for (auto& [request, answer] : asked) answer(serve(request));
+    for (Asked& one : asked) one.answer(serve(one.node, one.request));
     pollfd polled{mailbox_.descriptor(), POLLIN, 0};
     ::poll(&polled, 1, -1);
   }
@@ -179,7 +189,7 @@ bool FileService::may(uint64_t job, const std::string& path, bool writes) {
          });
 }
 
-FileReply FileService::serve(const FileRequest& request) {
+FileReply FileService::serve(const std::string& node, const FileRequest& request) {
   FileReply reply{.request_id = request.request_id};
   const auto refuse = [&](const std::string& path) {
     reply.error = invalid_argument(
@@ -223,6 +233,17 @@ FileReply FileService::serve(const FileRequest& request) {
                      reply.error = digests.error();
                    }
                  },
+                 [&](const FindSource& find) {
+                   if (!may(request.job, find.file.path, false)) return refuse(find.file.path);
+                   const std::lock_guard lock(mutex_);
+                   reply.source = sources_.find(node, find.file, find.failed);
+                 },
+                 [&](const HaveFile& have) {
+                   if (!may(request.job, have.file.path, false)) return refuse(have.file.path);
+                   const std::lock_guard lock(mutex_);
+                   sources_.has(node, have.file);
+                 },
+                 [&](const ReadCopy& copy) { refuse(copy.file.path); },
              },
              request.what);
   return reply;

@@ -13,7 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/nodes/file_sources.h"
+#include "cluster/nodes/file_time.h"
 #include "cluster/nodes/link_mailbox.h"
+#include "schemas/hash.h"
 #include "schemas/node.h"
 
 namespace troupe::cluster {
@@ -27,23 +30,40 @@ class FileService {
   // Nodes may ask for what is in these folders, and write below `home`.
   void allow(uint64_t job, const std::string& home, const std::vector<std::string>& reads);
   void forbid(uint64_t job);
+  // A node serves its copies to others, or does not any more.
+  void node_up(const std::string& node, CopySource source);
+  void node_gone(const std::string& node);
+  // No node keeps what lies at this path or below.
+  void dropped(const std::string& path);
   // `answer` is called once, from the service's thread, or not at all when it ends before.
-  void ask(FileRequest request, std::function<void(FileReply)> answer);
+  void ask(const std::string& node, FileRequest request, std::function<void(FileReply)> answer);
 
  private:
   struct Allowed {
     std::string home{};
     std::vector<std::string> reads{};
   };
-  using Asked = std::pair<FileRequest, std::function<void(FileReply)>>;
+  struct Asked {
+    std::string node{};
+    FileRequest request{};
+    std::function<void(FileReply)> answer{};
+  };
+  // Digests of the parts of a file as it is, by part: many nodes ask for the same.
+  struct Hashed {
+    FileStamp stamp{};
+    std::map<uint64_t, Sha256Digest> parts{};
+  };
 
   void run();
-  FileReply serve(const FileRequest& request);
+  FileReply serve(const std::string& node, const FileRequest& request);
+  Result<std::vector<std::byte>> hash_parts(const HashParts& what);
   bool may(uint64_t job, const std::string& path, bool writes);
 
   LinkMailbox<Asked> mailbox_{};
   std::mutex mutex_{};
-  std::map<uint64_t, Allowed> allowed_{};  // Guarded by mutex_.
+  std::map<uint64_t, Allowed> allowed_{};   // Guarded by mutex_.
+  FileSources sources_{};                   // Guarded by mutex_.
+  std::map<std::string, Hashed> hashed_{};  // By path; of the service's thread.
   std::thread thread_{};
 };
 

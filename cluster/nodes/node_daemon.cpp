@@ -29,6 +29,7 @@
 #include "cluster/nodes/inventory.h"
 #include "cluster/nodes/node_dialer.h"
 #include "cluster/nodes/node_relay.h"
+#include "cluster/nodes/peer_door.h"
 #include "cluster/nodes/shared_home.h"
 #include "cluster/nodes/sign_of_life.h"
 #include "model/formats/file.h"
@@ -66,6 +67,12 @@ std::string numeric_address(const std::string& host) {
                                    nullptr, 0, NI_NUMERICHOST);
   ::freeaddrinfo(found);
   return failed != 0 ? host : text.data();
+}
+
+// All of this host's addresses, of the family by which it reaches its head.
+std::string any_address_like(const std::string& head) {
+  const std::string address = numeric_address(head.substr(0, head.rfind(':')));
+  return address.find(':') == std::string::npos ? "0.0.0.0" : "::";
 }
 
 // What a job's workers have written since the last time.
@@ -131,11 +138,15 @@ class NodeDaemon {
     caf::actor_system system(config);
     ProcessHost processes({});
     processes_ = &processes;
+    CopyShelf shelf;
+    auto peers = PeerDoor::open(any_address_like(options_.head), shelf);
+    if (!peers) return peers.error();
+    peers_ = std::move(*peers);
     FileMover mover(
         [this](FileRequest request) {
           if (dialer_) dialer_->ask_for_file(std::move(request));
         },
-        "node " + key->name);
+        "node " + key->name, FileMover::Peers{.key = *key, .shelf = &shelf});
     mover_ = &mover;
     parts_ = {.mover = &mover,
               .say =
@@ -160,7 +171,9 @@ class NodeDaemon {
         .head_address = numeric_address(options_.head.substr(0, options_.head.rfind(':'))),
         .facts = take_inventory(options_.home, options_.slots),
         .shared_home = options_.shared_home,
-        .canary = canary->text()};
+        .canary = canary->text(),
+        .copies_port = peers_->port(),
+        .copies_key = peers_->key()};
     say_what_it_does("dials " + options_.head);
     auto dialer = NodeDialer::open(
         {.endpoint = "tcp://" + options_.head, .key = *key, .member = {.hello = std::move(hello)}},
@@ -189,6 +202,7 @@ class NodeDaemon {
       closing = std::move(dialer_);
     }
     closing.reset();
+    peers_.reset();
     if (computing_.joinable()) computing_.join();
     // It uses what ends before the system does.
     caf::scoped_actor self(system);
@@ -266,6 +280,8 @@ class NodeDaemon {
   // ---- On the dialer's thread.
 
   NodeProcesses joined() {
+    // The head names those that are there once more.
+    peers_->shut_all_out();
     const Status is_shared = canary_->check_answer();
     say_what_it_does("works for " + options_.head);
     const std::lock_guard lock(mutex_);
@@ -318,6 +334,8 @@ class NodeDaemon {
                    [&](const DropFiles& drop) { this->drop(drop); },
                    [&](FileReply& reply) { mover_->answered(std::move(reply)); },
                    [&](const ExamineNode& question) { answer(question); },
+                   [&](const PeerUp& peer) { peers_->let_in(peer.node, peer.key); },
+                   [&](const PeerGone& peer) { peers_->shut_out(peer.node); },
                    // The dialer's own.
                    [](const NodeWelcome&) {},
                    [](const NodeRefused&) {},
@@ -415,6 +433,7 @@ class NodeDaemon {
   ProcessHost* processes_ = nullptr;
   FileMover* mover_ = nullptr;
   const Canary* canary_ = nullptr;
+  std::unique_ptr<PeerDoor> peers_{};
   std::unique_ptr<NodeDialer> dialer_{};
   std::atomic<Clock::duration> turned_at_{};  // When the dialer's thread last went round.
   bool is_ready_ = false;                     // And the service manager knows it.

@@ -52,7 +52,7 @@ class NodeDoor::Impl {
   }
 
   Status open() try {
-    auto authenticator = Authenticator::begin(context_, options_.ring);
+    auto authenticator = Authenticator::begin(context_, find_in(options_.ring));
     if (!authenticator) return authenticator.error();
     authenticator_ = std::move(*authenticator);
     set_link_limits(router_);
@@ -151,6 +151,7 @@ class NodeDoor::Impl {
       LinkHeader with;
       if (std::holds_alternative<NodeWelcome>(answer)) {
         routes_[sender->name] = route;
+        keys_[sender->name] = text_of(*key_of(frames_[1]));
         with.received = roster_.find(sender->name)->session.header().received;
       }
       reply(route, with, answer);
@@ -192,7 +193,7 @@ class NodeDoor::Impl {
           Overloaded{
               [&](const NodeRoster::Joined& one) {
                 if (const auto* node = roster_.find(one.node)) {
-                  handlers_.joined(one.node, node->hello, node->address);
+                  handlers_.joined(one.node, node->hello, node->address, keys_[one.node]);
                 }
               },
               [&](const NodeRoster::Away& one) { handlers_.away(one.node); },
@@ -209,6 +210,7 @@ class NodeDoor::Impl {
   const std::shared_ptr<LinkMailbox<Item>> mailbox_ = std::make_shared<LinkMailbox<Item>>();
   NodeRoster roster_;
   std::map<std::string, std::string> routes_{};  // Of nodes that are welcome.
+  std::map<std::string, std::string> keys_{};    // Likewise.
   std::vector<zmq::message_t> frames_{};
   zmq::context_t context_{};
   zmq::socket_t router_;

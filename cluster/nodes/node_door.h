@@ -25,7 +25,9 @@ class NodeDoor {
 
   // All are called on the door's thread and return quickly.
   struct Handlers {
-    std::function<void(const std::string& node, const NodeHello& hello, const std::string& address)>
+    // `key` is the public key that it shows, as text.
+    std::function<void(const std::string& node, const NodeHello& hello, const std::string& address,
+                       const std::string& key)>
         joined{};
     std::function<void(const std::string& node)> away{};
     std::function<void(const std::string& node)> back{};

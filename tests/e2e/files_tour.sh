@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Files between three hosts on this machine that share nothing but a network: a user's, whose data
-# travel with a job; a head's; and a node's, which has neither the data nor the model. Disks that
+# Files between four hosts on this machine that share nothing but a network: a user's, whose data
+# travel with a job; a head's; and two nodes', which have neither the data nor the model. Disks that
 # are small, and disks that are taken away. Every job ends with the weights that `troupe run` gives
 # on one host.
 #
@@ -19,7 +19,7 @@ begin_tour
 
 # ---- Hosts, a user's job and data, a model of the head's.
 
-make_hosts a b u
+make_hosts a b c u
 head=$(address_of a):7733
 on u "$troupe" make-data arithmetic --out /root/mine/data --train 200 --cold-start-clean 200 \
   --cold-start-noisy 100 --held-out 20 >"$work/data.log"
@@ -80,8 +80,10 @@ on a rm -rf /root/alone
 say "alone: ${expected_long:0:12}, with a model ${expected_model:0:12}"
 
 on a "$troupe" keys init >/dev/null
-on a "$troupe" keys node b --out /root/b.key >/dev/null
-on a cat /root/b.key | on b bash -c 'umask 077; cat >/root/node.key'
+for node in b c; do
+  on a "$troupe" keys node $node --out /root/$node.key >/dev/null
+  on a cat /root/$node.key | on $node bash -c 'umask 077; cat >/root/node.key'
+done
 for user in alice olga; do
   role=$([ $user = olga ] && echo --operator || true)
   # shellcheck disable=SC2086
@@ -188,6 +190,28 @@ say "a model of $model_bytes bytes: $first_came bytes came for the first job, $c
 [ $((first_came - came)) -le $((model_bytes * 105 / 100)) ] || fail "more came than the model"
 [ $((first_came - came)) -ge $((model_bytes * 95 / 100)) ] || fail "the model came more than once"
 
+# ---- Another host takes it from the one that has it, and not from the head.
+
+bytes_out_of() { on "$1" awk '$1 == "eth0:" { print $10 }' /proc/net/dev; }
+start c "$work/c.log" "$trouped" --join "$(address_of a):7734" --key /root/node.key \
+  --home /root/troupe --slots 2
+other_node=$started
+wait_for 20 "the other node joins" node_is_up 2
+as olga drain b >/dev/null
+before=$(bytes_out_of b)
+of_head=$(bytes_out_of a)
+copied=$(submit model)
+ends_as "$copied" "$expected_model" 120
+gave=$(($(bytes_out_of b) - before))
+of_head=$(($(bytes_out_of a) - of_head))
+say "another node gave $gave bytes of it to the next, the head $of_head"
+[ $gave -ge $((model_bytes * 90 / 100)) ] || fail "the node that has it did not give it"
+# Versions and messages come from the head, as for the job before.
+[ $of_head -le $((came + model_bytes * 10 / 100)) ] || fail "the head gave it as well"
+kill -9 "$other_node"
+on c pkill -9 -f '^troupe worker' || true
+as olga undrain b >/dev/null
+
 # ---- There is no room for it.
 
 as alice submit /root/mine/model.toml --set policy.model=/etc >"$work/refused" 2>&1 &&
@@ -207,7 +231,6 @@ ends_as "$waiting" "$expected_model" 120
 
 # ---- A folder that both hosts have, and one that only looks like it.
 
-bytes_out() { on b awk '$1 == "eth0:" { print $10 }' /proc/net/dev; }
 end_node
 kill -9 "$head_process"
 mkdir "$work/shared"
@@ -218,10 +241,10 @@ wait_for 20 "a head with a shared home is there" as olga drain head
 node_shares=(--shared-home "$work/shared")
 start_node
 wait_for 20 "the node proves that it shares the head's folder" grep -q 'are not moved' "$work/b.log"
-before=$(($(bytes_in) + $(bytes_out)))
+before=$(($(bytes_in) + $(bytes_out_of b)))
 shared=$(submit long)
 ends_as "$shared" "$expected_long" 120
-came=$(($(bytes_in) + $(bytes_out) - before))
+came=$(($(bytes_in) + $(bytes_out_of b) - before))
 written=$(du -sb "$work/shared/jobs/$shared/checkpoints" | cut -f1)
 say "a shared folder: $came bytes for messages, and none of the $written bytes of kept points"
 [ "$came" -lt $((written / 3)) ] || fail "files were moved all the same"

@@ -23,7 +23,9 @@ inline std::vector<FromNode> filled_from_node() {
                 .head_address = "head",
                 .facts = filled_host_facts(),
                 .shared_home = "shared",
-                .canary = "canary"},
+                .canary = "canary",
+                .copies_port = 2,
+                .copies_key = "key"},
       NodeProcesses{{{.job = 1, .slot = 2, .pid = 3, .token = "token"}}},
       NodeBeat{.disk_free_bytes = 1},
       ProcessStarted{.request_id = 1, .pid = 2, .failure = "failure"},
@@ -44,7 +46,13 @@ inline std::vector<FromNode> filled_from_node() {
                                     .modified_ns = -5}},
       FileRequest{.request_id = 1, .job = 2, .what = AskRoom{.path = "p", .bytes = 3}},
       FileRequest{
-          .request_id = 1, .job = 2, .what = HashParts{.path = "p", .offset = 3, .count = 4}}};
+          .request_id = 1, .job = 2, .what = HashParts{.path = "p", .offset = 3, .count = 4}},
+      FileRequest{
+          .request_id = 1, .job = 2, .what = FindSource{.file = {"path", 3, -4}, .failed = "node"}},
+      FileRequest{.request_id = 1, .job = 2, .what = HaveFile{{"path", 3, -4}}},
+      FileRequest{.request_id = 1,
+                  .job = 2,
+                  .what = ReadCopy{.file = {"path", 3, -4}, .offset = 5, .size = 6}}};
 }
 
 inline std::vector<ToNode> filled_to_node() {
@@ -63,8 +71,11 @@ inline std::vector<ToNode> filled_to_node() {
       FileReply{.request_id = 1,
                 .error = filled_error(),
                 .files = {{"name", 2, -3}},
-                .bytes = {std::byte{3}}},
-      ExamineNode{.request_id = 1, .payload = {std::byte{2}}, .reply_bytes = 3, .computes = true}};
+                .bytes = {std::byte{3}},
+                .source = {.node = "node", .address = "address", .port = 4, .key = "key"}},
+      ExamineNode{.request_id = 1, .payload = {std::byte{2}}, .reply_bytes = 3, .computes = true},
+      PeerUp{.node = "node", .key = "key"},
+      PeerGone{"node"}};
 }
 
 inline bool same(const NodeProcess& a, const NodeProcess& b) {
@@ -74,7 +85,7 @@ inline bool same(const NodeHello& a, const NodeHello& b) {
   return a.instance == b.instance && a.build == b.build && a.arithmetic_id == b.arithmetic_id &&
          a.instruction_set == b.instruction_set && a.address == b.address &&
          a.head_address == b.head_address && a.facts == b.facts && a.shared_home == b.shared_home &&
-         a.canary == b.canary;
+         a.canary == b.canary && a.copies_port == b.copies_port && a.copies_key == b.copies_key;
 }
 inline bool same(const NodeProcesses& a, const NodeProcesses& b) {
   return same(a.processes, b.processes);
@@ -115,6 +126,13 @@ inline bool same(const AskRoom& a, const AskRoom& b) {
 inline bool same(const HashParts& a, const HashParts& b) {
   return a.path == b.path && a.offset == b.offset && a.count == b.count;
 }
+inline bool same(const FindSource& a, const FindSource& b) {
+  return a.file == b.file && a.failed == b.failed;
+}
+inline bool same(const HaveFile& a, const HaveFile& b) { return a.file == b.file; }
+inline bool same(const ReadCopy& a, const ReadCopy& b) {
+  return a.file == b.file && a.offset == b.offset && a.size == b.size;
+}
 inline bool same(const FileRequest& a, const FileRequest& b) {
   return a.request_id == b.request_id && a.job == b.job && same(a.what, b.what);
 }
@@ -137,8 +155,10 @@ inline bool same(const DropFiles& a, const DropFiles& b) {
 }
 inline bool same(const FileReply& a, const FileReply& b) {
   return a.request_id == b.request_id && same(a.error, b.error) && a.files == b.files &&
-         a.bytes == b.bytes;
+         a.bytes == b.bytes && a.source == b.source;
 }
+inline bool same(const PeerUp& a, const PeerUp& b) { return a.node == b.node && a.key == b.key; }
+inline bool same(const PeerGone& a, const PeerGone& b) { return a.node == b.node; }
 inline bool same(const LinkHeader& a, const LinkHeader& b) { return a == b; }
 
 }  // namespace troupe

@@ -40,7 +40,7 @@ struct Fixture {
   FileService service{};
   FileMover mover{[this](FileRequest request) {
                     if (lost_every > 0 && ++asked % lost_every == 0) return;
-                    service.ask(request, [this, request](FileReply reply) {
+                    service.ask("b", request, [this, request](FileReply reply) {
                       if (on_answer) on_answer(request);
                       bytes_answered += reply.bytes.size() + 64 * reply.files.size() + 64;
                       mover.answered(std::move(reply));

@@ -46,7 +46,7 @@ class TestHead {
         {.address = {"127.0.0.1", 0},
          .ring = *ring,
          .roster = {.build = "b1", .arithmetic_id = "cpu-1", .first_session = first_session}},
-        {.joined = [this](const std::string&, const NodeHello&,
+        {.joined = [this](const std::string&, const NodeHello&, const std::string&,
                           const std::string&) { add(&joined); },
          .away = [this](const std::string&) { add(&away); },
          .back = [this](const std::string&) { add(&back); },

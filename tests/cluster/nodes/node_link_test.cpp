@@ -99,17 +99,18 @@ TEST_CASE("node_link: another head begins another session") {
   first.reset();
   auto ring = KeyRing::open({.folder = keys.folder()});
   std::atomic<int> joined{0};
-  auto second = NodeDoor::open(
-      {.address = {"127.0.0.1", port},
-       .ring = *ring,
-       .roster = {.build = "b1", .arithmetic_id = "cpu-1", .first_session = 99}},
-      {.joined = [&](const std::string&, const NodeHello&, const std::string&) { ++joined; },
-       .away = [](const std::string&) {},
-       .back = [](const std::string&) {},
-       .gone = [](const std::string&, const std::string&) {},
-       .said = [](const std::string&, const FromNode&) {},
-       .asked_for_file = [](const std::string&, const FileRequest&,
-                            const std::function<void(FileReply)>&) {}});
+  auto second =
+      NodeDoor::open({.address = {"127.0.0.1", port},
+                      .ring = *ring,
+                      .roster = {.build = "b1", .arithmetic_id = "cpu-1", .first_session = 99}},
+                     {.joined = [&](const std::string&, const NodeHello&, const std::string&,
+                                    const std::string&) { ++joined; },
+                      .away = [](const std::string&) {},
+                      .back = [](const std::string&) {},
+                      .gone = [](const std::string&, const std::string&) {},
+                      .said = [](const std::string&, const FromNode&) {},
+                      .asked_for_file = [](const std::string&, const FileRequest&,
+                                           const std::function<void(FileReply)>&) {}});
   REQUIRE(second);
   CHECK(seconds_until([&] { return joined == 1 && node.joined == 2; }, 20s) < 4);
 }
