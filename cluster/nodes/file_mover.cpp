@@ -122,6 +122,14 @@ void FileMover::answered(FileReply reply) {
   changed_.notify_all();
 }
 
+void FileMover::connected() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++connections_;
+  }
+  changed_.notify_all();
+}
+
 uint64_t FileMover::bytes_moved() const {
   const std::lock_guard lock(mutex_);
   return bytes_moved_;
@@ -179,16 +187,18 @@ Result<std::vector<FileReply>> FileMover::ask_all(uint64_t job, std::vector<File
     request.request_id = next_request_++;
     awaited_.insert(request.request_id);
   }
-  const auto all_answered = [&] {
-    return is_ending_ || std::all_of(requests.begin(), requests.end(), [this](const auto& one) {
-             return replies_.count(one.request_id) > 0;
-           });
+  const auto are_answered = [&] {
+    return std::all_of(requests.begin(), requests.end(),
+                       [this](const auto& one) { return replies_.count(one.request_id) > 0; });
   };
-  do {
+  while (!is_ending_ && !are_answered()) {
     for (const FileRequest& request : requests) {
       if (replies_.count(request.request_id) == 0) ask_(request);
     }
-  } while (!changed_.wait_for(lock, kAskAgain, all_answered));
+    changed_.wait_for(lock, kAskAgain, [&, connections = connections_] {
+      return is_ending_ || connections_ != connections || are_answered();
+    });
+  }
   if (is_ending_) return stopped();
   std::vector<FileReply> replies;
   for (const FileRequest& request : requests) {

@@ -51,6 +51,8 @@ class FileMover {
   void fetch(uint64_t job, std::vector<FileMove> files, Done done, Waits waits = {});
   void push(uint64_t job, std::vector<FileMove> files, Done done, Waits waits = {});
   void answered(FileReply reply);
+  // The connection to the head is another one: what was asked over the old one is asked again.
+  void connected();
 
   // What was fetched and pushed, and how much of it other nodes have given.
   uint64_t bytes_moved() const;
@@ -122,6 +124,7 @@ class FileMover {
   std::map<uint64_t, FileReply> replies_{};
   std::set<uint64_t> awaited_{};
   uint64_t next_request_ = 1;
+  uint64_t connections_ = 0;
   uint64_t bytes_moved_ = 0;
   uint64_t bytes_from_peers_ = 0;
   bool is_ending_ = false;

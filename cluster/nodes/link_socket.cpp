@@ -14,7 +14,7 @@ constexpr int kSilenceMs = 2'000;
 constexpr int kConnectMs = 1'500;
 constexpr int kHandshakeMs = 3'000;
 constexpr int kReconnectMs = 100;
-constexpr int kReconnectMaxMs = 1'000;
+constexpr int kReconnectMaxMs = 300;
 constexpr int64_t kFrameBytesMax = static_cast<int64_t>(kFileChunkBytesMax) + (64 << 10);
 
 }  // namespace

@@ -282,6 +282,7 @@ class NodeDaemon {
   NodeProcesses joined() {
     // The head names those that are there once more.
     peers_->shut_all_out();
+    mover_->connected();
     const Status is_shared = canary_->check_answer();
     say_what_it_does("works for " + options_.head);
     const std::lock_guard lock(mutex_);
@@ -303,6 +304,7 @@ class NodeDaemon {
   }
 
   void back() {
+    mover_->connected();
     say_to_people("the head is heard again");
     say_what_it_does("works for " + options_.head);
     const std::lock_guard lock(mutex_);

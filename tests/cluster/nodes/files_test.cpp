@@ -33,7 +33,7 @@ std::string random_text(size_t bytes) {
 struct Fixture {
   TempDir head{};
   TempDir node{};
-  int lost_every = 0;  // Of so many requests one is lost; 0: none.
+  std::atomic<int> lost_every = 0;  // Of so many requests one is lost; 0: none.
   int asked = 0;
   std::atomic<uint64_t> bytes_answered{0};  // All that comes over the link.
   std::function<void(const FileRequest&)> on_answer{};
@@ -114,6 +114,22 @@ TEST_CASE("files: what is pushed appears whole or not at all, and messages may b
   const uint64_t moved = f.mover.bytes_moved();
   REQUIRE(f.fetch({{f.head.file("job/policies/a"), f.node.file("a")}}));
   CHECK(f.mover.bytes_moved() == moved);
+}
+
+TEST_CASE("files: what was asked over a connection that broke is asked over the next at once") {
+  Fixture f;
+  write(f.head.file("job/log.txt"), "x");
+  f.lost_every = 1;
+  std::promise<Status> done;
+  f.mover.fetch(7, {{f.head.file("job/log.txt"), f.node.file("here")}},
+                [&done](Status status) { done.set_value(std::move(status)); });
+  auto fetched = done.get_future();
+  CHECK(fetched.wait_for(std::chrono::milliseconds(200)) == std::future_status::timeout);
+  f.lost_every = 0;
+  f.mover.connected();
+  // Sooner than it would ask again by itself.
+  REQUIRE(fetched.wait_for(std::chrono::seconds(2)) == std::future_status::ready);
+  CHECK(fetched.get());
 }
 
 TEST_CASE("files: a node reaches what its jobs have, and nothing else") {
