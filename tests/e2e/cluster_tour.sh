@@ -129,6 +129,30 @@ team=$(submit alice first --set resources.learner=$ranks --set resources.rollout
 ends_as alice "$team" first 60
 say "a learner of $ranks ranks on several hosts: the same weights"
 
+# ---- Strangers at every port of every host, while a learner of several hosts works.
+
+if [ "$short" != --short ]; then
+  visited=$(submit alice long --set resources.learner=4 --set resources.rollout=5)
+  wait_for 60 "the job has begun" has_steps alice "$visited" 4
+  ports=()
+  for host in a "${nodes[@]}"; do
+    # Where only the host itself can come is no port of the network.
+    for port in $(on "$host" ss -ltnH | awk '$4 !~ /^(127\.|\[::1\])/ { sub(/.*:/, "", $4); print $4 }'); do
+      ports+=("$(address_of "$host"):$port")
+    done
+  done
+  # The head's two, each node's for other nodes, and the ranks'.
+  [ ${#ports[@]} -ge $((2 + ${#nodes[@]} + 4)) ] || fail "only these ports: ${ports[*]}"
+  on u python3 "$here/../support/strangers.py" 10000 "${ports[@]}" >"$work/strangers.json"
+  came=$(json_of 'it["connected"]' <"$work/strangers.json")
+  # One way in seven ends at a handshake that no port makes.
+  [ "$came" -ge 8500 ] || fail "strangers did not get to the ports: $(cat "$work/strangers.json")"
+  [ "$(json_of 'it["bytes"]' <"$work/strangers.json")" = 0 ] ||
+    fail "strangers got an answer: $(cat "$work/strangers.json")"
+  ends_as alice "$visited" long 120
+  say "$came strangers at ${#ports[@]} ports, no byte of an answer: the same weights"
+fi
+
 # ---- The link of a host is cut, and mended.
 
 steps_of() { state_of alice "$1" | cut -d' ' -f2; }
