@@ -164,7 +164,8 @@ Result<std::vector<std::string>> RunState::team_addresses(uint32_t num_ranks) co
                    fmt::format("rank {} is to be on host {}, which others cannot reach", rank,
                                node_of(rank))};
     }
-    addresses.push_back("tcp://" + address);
+    const bool is_ipv6 = address.find(':') != std::string::npos;
+    addresses.push_back(is_ipv6 ? "tcp://[" + address + "]" : "tcp://" + address);
   }
   return addresses;
 }

@@ -103,6 +103,7 @@ ZmqLinks::Watched ZmqLinks::make(zmq::socket_type type, int events) {
 
 void ZmqLinks::set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::ipv6, true);
   // What is sent is bounded by what the others have acknowledged, so nothing is dropped at a mark.
   socket.set(zmq::sockopt::sndhwm, 0);
   // As many again as may be on their way; who sends more waits.
@@ -123,9 +124,11 @@ Status ZmqLinks::bind() {
   std::string wanted = address + ":0";
   if (transport_ == ZmqTransport::kTcp) {
     // Not on every network that the host happens to be in, and no port that somebody may know.
-    const std::string host = address.substr(6);
-    if (host.empty() || host.find('*') != std::string::npos || host == "0.0.0.0" ||
-        host.find_first_of(":/;") != std::string::npos) {
+    std::string host = address.substr(6);
+    const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    if (is_bracketed) host = host.substr(1, host.size() - 2);
+    if (host.empty() || host == "0.0.0.0" || host == "::" ||
+        host.find_first_of(is_bracketed ? "*/;[]" : "*/;[]:") != std::string::npos) {
       return invalid_argument("name one address of this host, without a port, in " + address);
     }
   } else {

@@ -23,7 +23,8 @@ class ZmqMesh final : public Mesh {
   struct Options {
     ZmqSeat seat{};
     // "ipc:///a/folder": a socket in it, for ranks of one host; the folder is made, mode 0700.
-    // "tcp://10.0.0.1": any free port of that address, always with CURVE; "*" is refused.
+    // "tcp://10.0.0.1", "tcp://[fd00::1]": any free port of that address, always with CURVE; "*" is
+    // refused.
     std::string address{};
     int num_channels = 1;    // The same on all ranks.
     int num_io_threads = 1;  // Of libzmq, which do the encryption.

@@ -31,7 +31,8 @@ TEST_CASE("zmq_mesh: an address must be of one host and no seat without its keys
   const auto open = [&](const std::string& address) {
     return ZmqMesh::open({.seat = seat, .address = address});
   };
-  for (const char* address : {"tcp://*", "tcp://0.0.0.0", "tcp://", "tcp://127.0.0.1:5000"}) {
+  for (const char* address : {"tcp://*", "tcp://0.0.0.0", "tcp://", "tcp://127.0.0.1:5000",
+                              "tcp://::1", "tcp://[::]", "tcp://[]", "tcp://[::1]:5000"}) {
     CAPTURE(address);
     CHECK(refused(open(address), "name one address"));
   }
@@ -50,6 +51,29 @@ TEST_CASE("zmq_mesh: an address must be of one host and no seat without its keys
   ZmqSeat twice = seat;
   twice.public_keys[1] = twice.public_keys[0];
   CHECK(refused(ZmqMesh::open({.seat = twice, .address = "tcp://127.0.0.1"}), "one public key"));
+}
+
+TEST_CASE("zmq_mesh: ranks meet over IPv6") {
+  const auto seats = seats_of(2);
+  std::vector<std::shared_ptr<ZmqMesh>> meshes;
+  std::vector<std::string> endpoints;
+  for (const ZmqSeat& seat : seats) {
+    auto opened = ZmqMesh::open({.seat = seat, .address = "tcp://[::1]"});
+    if (!opened && opened.error().message.find("cannot open a socket") != std::string::npos) {
+      return;  // A host without IPv6.
+    }
+    REQUIRE(opened);
+    meshes.push_back(*opened);
+    endpoints.push_back(meshes.back()->endpoint());
+    CHECK(endpoints.back().rfind("tcp://[::1]:", 0) == 0);
+  }
+  const auto meet = [&](size_t rank) {
+    CHECK(good(meshes[rank]->join(endpoints, soon())));
+    CHECK(good(kernels::collective::communicator(meshes[rank], 0)->barrier(soon())));
+  };
+  std::thread other([&] { meet(1); });
+  meet(0);
+  other.join();
 }
 
 TEST_CASE("zmq_mesh: its folder is closed to others, and nothing is left in it") {
