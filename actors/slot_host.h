@@ -73,6 +73,13 @@ class SlotHost {
 
   // Other hosts need not keep what they have of a job at this path and below.
   virtual void drop_files(uint64_t job, const std::string& path) = 0;
+  // Of a job whose files are served: another host is to have a copy of what lies at `path`, and the
+  // others none. It was called `was` while workers wrote it. Nothing happens where there is none.
+  virtual void keep_files(uint64_t job, const std::string& was, const std::string& path) = 0;
+  // What other hosts have of `path` is put there again; waits for them, and may be called from any
+  // thread before the job's files are served. The names of those hosts. kInternal: there are none.
+  virtual Result<std::string> bring_back(uint64_t job, const std::string& home,
+                                         const std::string& path) = 0;
 };
 
 }  // namespace troupe::actors

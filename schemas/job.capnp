@@ -123,6 +123,7 @@ struct ScheduleSpec {
   checkpointsKept @4 :Int64 = 3;
   keepBest @5 :Bool;
   keepGroups @6 :Bool;
+  checkpointCopies @7 :Int64 = 2;  # On different hosts, where there are some.
 }
 
 struct EvalSpec {

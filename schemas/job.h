@@ -123,8 +123,9 @@ struct ScheduleSpec {
   int64_t staleness_max_steps = 16;
   int64_t checkpoint_every_steps = 20;
   int64_t checkpoints_kept = 3;
-  bool keep_best = false;    // The checkpoint of the best evaluation stays as well.
-  bool keep_groups = false;  // Groups stay in the store when no recovery point needs them.
+  int64_t checkpoint_copies = 2;  // On different hosts, where there are some.
+  bool keep_best = false;         // The checkpoint of the best evaluation stays as well.
+  bool keep_groups = false;       // Groups stay in the store when no recovery point needs them.
 };
 
 // Rounds that generation may be ahead of learning: the lag, or as many as keep a token's policy at

@@ -326,6 +326,7 @@ void to_wire(wire::ScheduleSpec::Builder to, const ScheduleSpec& from) {
   to.setStalenessMaxSteps(from.staleness_max_steps);
   to.setCheckpointEverySteps(from.checkpoint_every_steps);
   to.setCheckpointsKept(from.checkpoints_kept);
+  to.setCheckpointCopies(from.checkpoint_copies);
   to.setKeepBest(from.keep_best);
   to.setKeepGroups(from.keep_groups);
 }
@@ -337,6 +338,7 @@ ScheduleSpec from_wire(wire::ScheduleSpec::Reader from, FieldReader& fields) {
       .staleness_max_steps = from.getStalenessMaxSteps(),
       .checkpoint_every_steps = from.getCheckpointEverySteps(),
       .checkpoints_kept = from.getCheckpointsKept(),
+      .checkpoint_copies = from.getCheckpointCopies(),
       .keep_best = from.getKeepBest(),
       .keep_groups = from.getKeepGroups(),
   };

@@ -184,6 +184,7 @@ struct FromNode {
     file @7 :FileRequest;
     leaves @8 :NodeLeaves;
     examined @9 :NodeExamined;
+    given @10 :FilesGiven;
   }
 }
 
@@ -210,6 +211,26 @@ struct StartProcess {
 struct DropFiles {
   job @0 :UInt64;
   path @1 :Text;  # At the head; empty: all of the job.
+}
+
+struct FilesToKeep {
+  job @0 :UInt64;
+  home @1 :Text;  # Of the job, at the head.
+  was @2 :Text;  # What it was called there while it was written ...
+  path @3 :Text;  # ... and what it is called now.
+}
+
+struct FilesToGive {
+  requestId @0 :UInt64;
+  job @1 :UInt64;
+  home @2 :Text;
+  path @3 :Text;
+}
+
+struct FilesGiven {
+  requestId @0 :UInt64;
+  hasAny @1 :Bool;
+  failure @2 :Text;
 }
 
 struct FileEntry {
@@ -260,5 +281,7 @@ struct ToNode {
     examine @7 :ExamineNode;
     peerUp @8 :PeerIsUp;
     peerGone @9 :Text;
+    keep @10 :FilesToKeep;
+    give @11 :FilesToGive;
   }
 }

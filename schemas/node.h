@@ -7,8 +7,8 @@
 //     NodeProcesses   ──▶                      what runs there; first in a session
 //     NodeBeat        ──▶                      four times a second
 //                     ◀──       StartProcess, KillProcess, WorkerHears, DropFiles, ExamineNode,
-//                               PeerUp, PeerGone
-//     ProcessStarted, ProcessEnded, WorkerSays, WorkerGone, NodeExamined
+//                               PeerUp, PeerGone, KeepFiles, GiveFiles
+//     ProcessStarted, ProcessEnded, WorkerSays, WorkerGone, NodeExamined, FilesGiven
 //                               ──▶
 //     FileRequest     ──▶       ◀── FileReply  beside the session: the sender asks again
 //
@@ -203,8 +203,16 @@ struct NodeExamined {
   std::vector<std::byte> payload{};
 };
 
-using FromNode = std::variant<NodeHello, NodeProcesses, NodeBeat, ProcessStarted, ProcessEnded,
-                              WorkerSays, WorkerGone, FileRequest, NodeLeaves, NodeExamined>;
+// The answer to GiveFiles.
+struct FilesGiven {
+  uint64_t request_id = 0;
+  bool has_any = false;  // And all that it has is at the head now, if there is no failure.
+  std::string failure{};
+};
+
+using FromNode =
+    std::variant<NodeHello, NodeProcesses, NodeBeat, ProcessStarted, ProcessEnded, WorkerSays,
+                 WorkerGone, FileRequest, NodeLeaves, NodeExamined, FilesGiven>;
 
 // ---- To a node.
 
@@ -240,6 +248,23 @@ struct WorkerHears {
 // What the node holds of a job's files at this path of the head's, and below; empty: of the job.
 struct DropFiles {
   uint64_t job = 0;
+  std::string path{};
+};
+
+// The node is to have a copy of what lies at this path of the head's. What it has of it already is
+// called otherwise.
+struct KeepFiles {
+  uint64_t job = 0;
+  std::string home{};  // Of the job, at the head.
+  std::string was{};   // What the path was while it was written.
+  std::string path{};
+};
+
+// What the node has of it is to be at the head.
+struct GiveFiles {
+  uint64_t request_id = 0;
+  uint64_t job = 0;
+  std::string home{};
   std::string path{};
 };
 
@@ -284,7 +309,8 @@ struct PeerGone {
   std::string node{};
 };
 
-using ToNode = std::variant<NodeWelcome, NodeRefused, StartProcess, KillProcess, WorkerHears,
-                            DropFiles, FileReply, ExamineNode, PeerUp, PeerGone>;
+using ToNode =
+    std::variant<NodeWelcome, NodeRefused, StartProcess, KillProcess, WorkerHears, DropFiles,
+                 FileReply, ExamineNode, PeerUp, PeerGone, KeepFiles, GiveFiles>;
 
 }  // namespace troupe

@@ -297,6 +297,18 @@ NodeExamined from_wire(wire::NodeExamined::Reader from, FieldReader& fields) {
           .payload = fields.blob(from.getPayload(), kExamBytesMax, "payload")};
 }
 
+void to_wire(wire::FilesGiven::Builder to, const FilesGiven& from) {
+  to.setRequestId(from.request_id);
+  to.setHasAny(from.has_any);
+  to.setFailure(wire::to_text(wire::cut(from.failure), kTextBytesMax));
+}
+
+FilesGiven from_wire(wire::FilesGiven::Reader from, FieldReader& fields) {
+  return {.request_id = from.getRequestId(),
+          .has_any = from.getHasAny(),
+          .failure = fields.text(from.getFailure(), kTextBytesMax, "failure")};
+}
+
 void to_wire(wire::FromNode::Builder to, const FromNode& from) {
   std::visit(Overloaded{
                  [&](const NodeHello& one) { to_wire(to.initHello(), one); },
@@ -313,6 +325,7 @@ void to_wire(wire::FromNode::Builder to, const FromNode& from) {
                  [&](const FileRequest& one) { to_wire(to.initFile(), one); },
                  [&](const NodeLeaves& one) { to.initLeaves().setIsNow(one.is_now); },
                  [&](const NodeExamined& one) { to_wire(to.initExamined(), one); },
+                 [&](const FilesGiven& one) { to_wire(to.initGiven(), one); },
              },
              from);
 }
@@ -342,6 +355,8 @@ FromNode from_wire(wire::FromNode::Reader from, FieldReader& fields) {
       return NodeLeaves{from.getLeaves().getIsNow()};
     case wire::FromNode::EXAMINED:
       return from_wire(from.getExamined(), fields);
+    case wire::FromNode::GIVEN:
+      return from_wire(from.getGiven(), fields);
   }
   fields.refuse("its kind is unknown");
   return {};
@@ -393,6 +408,34 @@ void to_wire(wire::DropFiles::Builder to, const DropFiles& from) {
 
 DropFiles from_wire(wire::DropFiles::Reader from, FieldReader& fields) {
   return {.job = from.getJob(), .path = fields.text(from.getPath(), kNameBytesMax, "path")};
+}
+
+void to_wire(wire::FilesToKeep::Builder to, const KeepFiles& from) {
+  to.setJob(from.job);
+  to.setHome(wire::to_text(from.home, kNameBytesMax));
+  to.setWas(wire::to_text(from.was, kNameBytesMax));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+}
+
+KeepFiles from_wire(wire::FilesToKeep::Reader from, FieldReader& fields) {
+  return {.job = from.getJob(),
+          .home = fields.text(from.getHome(), kNameBytesMax, "home"),
+          .was = fields.text(from.getWas(), kNameBytesMax, "was"),
+          .path = fields.text(from.getPath(), kNameBytesMax, "path")};
+}
+
+void to_wire(wire::FilesToGive::Builder to, const GiveFiles& from) {
+  to.setRequestId(from.request_id);
+  to.setJob(from.job);
+  to.setHome(wire::to_text(from.home, kNameBytesMax));
+  to.setPath(wire::to_text(from.path, kNameBytesMax));
+}
+
+GiveFiles from_wire(wire::FilesToGive::Reader from, FieldReader& fields) {
+  return {.request_id = from.getRequestId(),
+          .job = from.getJob(),
+          .home = fields.text(from.getHome(), kNameBytesMax, "home"),
+          .path = fields.text(from.getPath(), kNameBytesMax, "path")};
 }
 
 void to_wire(wire::FileEntry::Builder to, const FileEntry& from) {
@@ -475,6 +518,8 @@ void to_wire(wire::ToNode::Builder to, const ToNode& from) {
             builder.setKey(wire::to_text(one.key, kNameBytesMax));
           },
           [&](const PeerGone& one) { to.setPeerGone(wire::to_text(one.node, kNameBytesMax)); },
+          [&](const KeepFiles& one) { to_wire(to.initKeep(), one); },
+          [&](const GiveFiles& one) { to_wire(to.initGive(), one); },
       },
       from);
 }
@@ -505,6 +550,10 @@ ToNode from_wire(wire::ToNode::Reader from, FieldReader& fields) {
                     .key = fields.text(from.getPeerUp().getKey(), kNameBytesMax, "key")};
     case wire::ToNode::PEER_GONE:
       return PeerGone{fields.text(from.getPeerGone(), kNameBytesMax, "node")};
+    case wire::ToNode::KEEP:
+      return from_wire(from.getKeep(), fields);
+    case wire::ToNode::GIVE:
+      return from_wire(from.getGive(), fields);
   }
   fields.refuse("its kind is unknown");
   return {};

@@ -409,7 +409,12 @@ Result<PointRecord> RunState::finish_point(const PointWritten& written) {
   const std::string folder = checkpoints_->unfinished(written.version);
   auto point =
       checkpoints_->finish(written, static_cast<int>(setup_->prepared.job.resources.learner));
-  if (point) setup_->head->host->drop_files(setup_->record.id, folder);
+  if (!point) return point;
+  if (setup_->prepared.job.schedule.checkpoint_copies > 1) {
+    setup_->head->host->keep_files(setup_->record.id, folder, checkpoints_->path(*point));
+  } else {
+    setup_->head->host->drop_files(setup_->record.id, folder);
+  }
   return point;
 }
 std::string RunState::point_path(const PointRecord& point) { return checkpoints_->path(point); }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <iterator>
 
 #include "actors/job/checkpoints.h"
 #include "actors/scheduler/hub.h"
@@ -59,11 +60,20 @@ Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord rec
   const std::string checkpoints_folder = record.home + "/checkpoints";
   if (Status status = model::create_folders(checkpoints_folder); !status) return status.error();
   const Checkpoints checkpoints(record.home, epoch);
-  auto history =
-      load_history(head.store->store(), record.id, record.spec, [&](const PointRecord& point) {
-        return model::verify_recovery_point(checkpoints.path(point), point);
-      });
+  std::vector<std::string> notes;
+  const auto verify = [&](const PointRecord& point) {
+    const std::string path = checkpoints.path(point);
+    const Status whole = model::verify_recovery_point(path, point);
+    if (whole) return whole;
+    const auto hosts = head.host->bring_back(record.id, record.home, path);
+    if (!hosts || !model::verify_recovery_point(path, point)) return whole;
+    notes.push_back(fmt::format("recovery point {} came back from {}, because here {}",
+                                point.folder, *hosts, whole.error().message));
+    return ok();
+  };
+  auto history = load_history(head.store->store(), record.id, record.spec, verify);
   if (!history) return history.error();
+  std::move(notes.begin(), notes.end(), std::back_inserter(history->notes));
   auto setup = std::make_shared<RunSetup>();
   setup->head = &head;
   setup->epoch = epoch;

@@ -201,6 +201,11 @@ const std::array kKeys = {
         .slot = at<&JobSpec::schedule, &ScheduleSpec::keep_groups>, .is_in_hash = false,
         .comment = "all groups stay in the store: for troupe run --replay"},
 
+    Key{.path = "storage.copies",
+        .slot = at<&JobSpec::schedule, &ScheduleSpec::checkpoint_copies>, .range = {1, 2},
+        .is_in_hash = false,
+        .comment = "of a recovery point, on different hosts; where there is one host, one"},
+
     Key{.path = "eval.every_steps", .slot = at<&JobSpec::eval, &EvalSpec::every_steps>,
         .range = kSteps, .is_in_hash = false, .comment = "0: only before and after [grpo]"},
     Key{.path = "eval.problems", .slot = at<&JobSpec::eval, &EvalSpec::problems>,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <utility>
@@ -15,6 +16,9 @@ namespace {
 constexpr char kLogFile[] = "/workers.log";
 // Until a head that is new has begun all jobs that go on.
 constexpr auto kUnclaimedMax = std::chrono::seconds(60);
+
+// For what other hosts have of a recovery point: with less the job would go on from an older one.
+constexpr auto kGivingMax = std::chrono::minutes(10);
 
 // Stands for a worker of another host: what it is told goes there.
 caf::behavior proxy(caf::event_based_actor*,
@@ -71,6 +75,7 @@ void ClusterHost::close() {
   {
     const std::lock_guard lock(mutex_);
     is_open_ = false;
+    given_.notify_all();
     door = std::move(door_);
   }
   door.reset();
@@ -190,6 +195,58 @@ void ClusterHost::drop_files(uint64_t job, const std::string& path) {
   if (!path.empty()) files_.dropped(path);
 }
 
+// One that works for the job, if there is one: it has a part of it.
+void ClusterHost::keep_files(uint64_t job, const std::string& was, const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  const auto home = homes_.find(job);
+  if (!door_ || home == homes_.end()) return;
+  std::string keeper;
+  for (const auto& [id, process] : remote_) {
+    const auto node = nodes_.find(process.node);
+    if (process.job != job || node == nodes_.end() || !may_keep(node->second)) continue;
+    if (keeper.empty() || process.node < keeper) keeper = process.node;
+  }
+  for (const auto& [name, node] : nodes_) {
+    if (keeper.empty() && may_keep(node)) keeper = name;
+  }
+  for (const auto& [name, node] : nodes_) {
+    if (!node.is_there) continue;
+    if (name == keeper) {
+      door_->say(name, KeepFiles{.job = job, .home = home->second, .was = was, .path = path});
+    } else {
+      door_->say(name, DropFiles{job, was});
+    }
+  }
+}
+
+Result<std::string> ClusterHost::bring_back(uint64_t job, const std::string& home,
+                                            const std::string& path) {
+  files_.allow(job, home, {});
+  std::unique_lock lock(mutex_);
+  std::vector<uint64_t> asked;
+  for (const auto& [name, node] : nodes_) {
+    if (!door_ || !may_keep(node)) continue;
+    asked.push_back(next_request_++);
+    giving_[asked.back()] = {.node = name};
+    door_->say(name, GiveFiles{.request_id = asked.back(), .job = job, .home = home, .path = path});
+  }
+  const auto all_answered = [&] {
+    return std::all_of(asked.begin(), asked.end(), [this](uint64_t request) {
+      const Giving& one = giving_.at(request);
+      return one.answer || one.is_gone || !is_open_;
+    });
+  };
+  given_.wait_for(lock, kGivingMax, all_answered);
+  std::string hosts;
+  for (const uint64_t request : asked) {
+    const Giving one = std::move(giving_.extract(request).mapped());
+    if (!one.answer || !one.answer->has_any || !one.answer->failure.empty()) continue;
+    hosts += (hosts.empty() ? "host " : ", ") + one.node;
+  }
+  if (hosts.empty()) return Error{ErrorCode::kInternal, "no other host has a copy of " + path};
+  return hosts;
+}
+
 // ---- From nodes, on the door's thread. What others do with it is called without the lock.
 
 void ClusterHost::joined(const std::string& name, const NodeHello& hello,
@@ -207,6 +264,7 @@ void ClusterHost::joined(const std::string& name, const NodeHello& hello,
   node.address = address;
   node.facts = hello.facts;
   node.instruction_set = hello.instruction_set;
+  node.shares_home = !hello.shared_home.empty();
   node.is_away = false;
   // It is there once it has said what runs there.
   if (own_address_.empty() || !is_loopback(hello.head_address)) own_address_ = hello.head_address;
@@ -248,6 +306,8 @@ void ClusterHost::end_all_of(const std::string& name, std::vector<std::function<
     }
     process = remote_.erase(process);
   }
+  for (auto& [request, giving] : giving_) giving.is_gone |= giving.node == name;
+  given_.notify_all();
   for (auto starting = starting_.begin(); starting != starting_.end();) {
     if (starting->second.node != name) {
       ++starting;
@@ -299,6 +359,13 @@ void ClusterHost::said(const std::string& name, FromNode message) {
                    nodes_[name].facts.disk_free_bytes = beat.disk_free_bytes;
                  },
                  [&](NodeExamined& examined) { examiner_.answered(name, std::move(examined)); },
+                 [&](FilesGiven& given) {
+                   const std::lock_guard lock(mutex_);
+                   const auto one = giving_.find(given.request_id);
+                   if (one == giving_.end() || one->second.node != name) return;
+                   one->second.answer = std::move(given);
+                   given_.notify_all();
+                 },
                  [](const FileRequest&) {},
              },
              message);

@@ -5,6 +5,7 @@
 #include <caf/all.hpp>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -72,6 +73,9 @@ class ClusterHost final : public actors::SlotHost {
   bool is_here(const std::string& node) const override { return node.empty() || node == own_name_; }
   std::string address_of(const std::string& node) const override;
   void drop_files(uint64_t job, const std::string& path) override;
+  void keep_files(uint64_t job, const std::string& was, const std::string& path) override;
+  Result<std::string> bring_back(uint64_t job, const std::string& home,
+                                 const std::string& path) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -83,6 +87,7 @@ class ClusterHost final : public actors::SlotHost {
     HostFacts facts{};
     std::string instruction_set{};
     std::string key{};  // That it shows to others; empty: it has not joined.
+    bool shares_home = false;
     bool is_there = false;
     bool is_away = false;
     bool was_there = false;  // What runs there beside what it was told is nobody's.
@@ -106,6 +111,13 @@ class ClusterHost final : public actors::SlotHost {
     Clock::time_point known_since{};
   };
 
+  // A node that was asked for what it has of some files.
+  struct Giving {
+    std::string node{};
+    std::optional<FilesGiven> answer{};
+    bool is_gone = false;
+  };
+
   void joined(const std::string& name, const NodeHello& hello, const std::string& address,
               const std::string& key);
   void away(const std::string& name, bool is_away);
@@ -117,6 +129,9 @@ class ClusterHost final : public actors::SlotHost {
   void take(const std::string& name, const ProcessEnded& ended);
   void take(const std::string& name, WorkerSays says);
   void end_all_of(const std::string& name, std::vector<std::function<void()>>& calls);
+  static bool may_keep(const Node& node) {
+    return node.is_there && !node.is_away && !node.shares_home;
+  }
   uint64_t id_of(const Node& node, uint64_t pid) const {
     return static_cast<uint64_t>(node.number) << 32 | pid;
   }
@@ -133,6 +148,7 @@ class ClusterHost final : public actors::SlotHost {
   Watcher watcher_{};
   std::unique_ptr<NodeDoor> door_{};
   mutable std::mutex mutex_{};
+  std::condition_variable given_{};
   // All below: guarded by mutex_.
   bool is_open_ = false;
   std::map<std::string, Node> nodes_{};
@@ -140,6 +156,7 @@ class ClusterHost final : public actors::SlotHost {
   std::map<uint64_t, Remote> remote_{};      // By id.
   std::string own_address_{};                // By which nodes reach this host.
   std::map<uint64_t, std::string> homes_{};  // Of jobs.
+  std::map<uint64_t, Giving> giving_{};      // By request.
   uint64_t next_request_ = 1;
 };
 

@@ -25,7 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kPiecesAtOnce = 8;
-constexpr const char* kUnfinished = ".coming";
 constexpr auto kAskAgain = std::chrono::seconds(3);
 constexpr auto kTryAgain = std::chrono::seconds(1);  // When there is no room.
 

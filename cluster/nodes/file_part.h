@@ -11,6 +11,9 @@
 
 namespace troupe::cluster {
 
+// Behind the name of a file that is not whole yet.
+inline constexpr const char* kUnfinished = ".coming";
+
 // Fewer bytes than asked for where the file ends. `path` is for people.
 Result<std::vector<std::byte>> read_part(int file, uint64_t offset, uint32_t size,
                                          const std::string& path);

@@ -53,7 +53,7 @@ Result<std::vector<FileEntry>> list_folder(const std::string& path) {
 
 // A part that came before is written again, to the same.
 Status write_part(const WriteFile& what) {
-  const std::string unfinished = what.path + ".coming";
+  const std::string unfinished = what.path + kUnfinished;
   if (what.offset == 0) {
     std::error_code ignored;
     fs::create_directories(fs::path(what.path).parent_path(), ignored);

@@ -25,6 +25,9 @@
 #include "actors/transport.h"
 #include "cluster/daemon/credentials.h"
 #include "cluster/daemon/process_host.h"
+#include "cluster/nodes/file_part.h"
+#include "cluster/nodes/file_service.h"
+#include "cluster/nodes/file_time.h"
 #include "cluster/nodes/host_reading.h"
 #include "cluster/nodes/inventory.h"
 #include "cluster/nodes/node_dialer.h"
@@ -336,6 +339,8 @@ class NodeDaemon {
                    [&](const DropFiles& drop) { this->drop(drop); },
                    [&](FileReply& reply) { mover_->answered(std::move(reply)); },
                    [&](const ExamineNode& question) { answer(question); },
+                   [&](const KeepFiles& keep) { this->keep(keep); },
+                   [&](const GiveFiles& give) { this->give(give); },
                    [&](const PeerUp& peer) { peers_->let_in(peer.node, peer.key); },
                    [&](const PeerGone& peer) { peers_->shut_out(peer.node); },
                    // The dialer's own.
@@ -409,19 +414,57 @@ class NodeDaemon {
     if (dialer_) dialer_->say(std::move(told));
   }
 
+  void keep(const KeepFiles& keep) {
+    const std::string path = place_of(keep.job, keep.home, keep.path);
+    const std::string was = place_of(keep.job, keep.home, keep.was);
+    if (path.empty() || was.empty()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      homes_[keep.job] = keep.home;
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+    std::filesystem::rename(was, path, ignored);
+    mover_->fetch(keep.job, {{.at_head = keep.path, .here = path}}, [keep](const Status& status) {
+      if (status) return;
+      say_to_people(fmt::format("no copy of {} is here: {}", keep.path, status.error().message));
+    });
+  }
+
+  void give(const GiveFiles& give) {
+    const std::string path = place_of(give.job, give.home, give.path);
+    std::vector<FileMove> files;
+    std::error_code error;
+    for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end;
+         at.increment(error)) {
+      const std::string here = at->path().string();
+      if (!stamp_of(here) || at->path().extension() == kUnfinished) continue;
+      files.push_back({.at_head = give.path + here.substr(path.size()), .here = here});
+    }
+    const auto say = [this, id = give.request_id](bool has_any, const std::string& failure) {
+      const std::lock_guard lock(mutex_);
+      if (dialer_) dialer_->say(FilesGiven{id, has_any, failure});
+    };
+    if (files.empty()) return say(false, "");
+    mover_->push(give.job, std::move(files),
+                 [say](const Status& status) { say(true, status ? "" : status.error().message); });
+  }
+
+  // Where this node has what lies there at the head; empty: nowhere.
+  std::string place_of(uint64_t job, const std::string& home, const std::string& at_head) const {
+    if (!is_below(at_head, home) || at_head == home) return "";
+    return home_of(job) + at_head.substr(home.size());
+  }
+
   void drop(const DropFiles& drop) {
     std::string path;
     {
       const std::lock_guard lock(mutex_);
       const auto home = homes_.find(drop.job);
       if (home == homes_.end()) return;
-      if (drop.path.empty()) {
-        path = home_of(drop.job);
-      } else if (drop.path.rfind(home->second + "/", 0) == 0) {
-        path = home_of(drop.job) + drop.path.substr(home->second.size());
-      }
+      path = drop.path.empty() ? home_of(drop.job) : place_of(drop.job, home->second, drop.path);
     }
-    if (path.empty() || path.find("/../") != std::string::npos) return;
+    if (path.empty()) return;
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);
   }

@@ -158,18 +158,35 @@ start_node
 wait_for 60 "job $first goes on from the copy" has_steps "$first" $((before + 4))
 say "a disk was taken away at step $before: the job goes on"
 
-# ---- The head's folder lacks a part of the newest point, which it had.
+# ---- The head's folder lacks what it had of recovery points.
 
-kill -9 "$head_process"
-newest=$(on a bash -c "ls -t /root/troupe/jobs/$first/checkpoints/*/manifest.json | head -n 1")
-on a bash -c "rm $(dirname "$newest")/recovery/part_*.safetensors"
-start_head
-wait_for 20 "the head is back" has_steps "$first" 0
-as olga drain head >/dev/null
-ends_as "$first" "$expected_long" 120
 logs_say() { as alice logs "$1" | grep "$2" >/dev/null; }
+has_copies() {  # On the node, of all points that the head has.
+  local at_head on_node
+  at_head=$(on a bash -c "cd /root/troupe/jobs/$1/checkpoints && find . -type f | sort")
+  on_node=$(on b bash -c "cd $node_home/jobs/$1/checkpoints && find . -type f | sort")
+  [ -n "$at_head" ] && [ "$at_head" = "$on_node" ]
+}
+lose_on_head() {  # ID WORDS...: while no head is there
+  kill -9 "$head_process"
+  on a bash -c "$2"
+  start_head
+  wait_for 20 "the head is back" has_steps "$1" 0
+  as olga drain head >/dev/null
+}
+points=/root/troupe/jobs/$first/checkpoints
+wait_for 60 "the node has copies" has_copies "$first"
+lose_on_head "$first" "rm -r $points/*"
+wait_for 60 "points come back" logs_say "$first" 'recovery point .* came back from host b'
+say "$(as alice logs "$first" | grep -o 'recovery point .* came back from host b' | tail -n 1)"
+# And from nobody: on the node the newest is gone as well.
+on b bash -c "kill -STOP $node_process"
+newest=$(on a bash -c "ls -td $points/step_* | head -n 1")
+lose_on_head "$first" "rm $newest/recovery/part_*.safetensors"
+on b bash -c "rm -rf $node_home/jobs/$first/checkpoints; kill -CONT $node_process"
+ends_as "$first" "$expected_long" 120
 logs_say "$first" 'recovery point .* is not used' || fail "nothing is said of it"
-say "the head's newest point lost its parts: the weights of one host"
+say "the newest point lost its parts on both hosts: the weights of one host"
 
 # ---- A model comes to the host that has not got it, once.
 

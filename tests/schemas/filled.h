@@ -164,6 +164,7 @@ inline ScheduleSpec filled_schedule_spec() {
       .staleness_max_steps = 3,
       .checkpoint_every_steps = 4,
       .checkpoints_kept = 5,
+      .checkpoint_copies = 1,
       .keep_best = true,
       .keep_groups = true,
   };
@@ -933,8 +934,8 @@ inline bool same(const RewardSpec& a, const RewardSpec& b) {
 inline bool same(const ScheduleSpec& a, const ScheduleSpec& b) {
   return a.mode == b.mode && a.lag == b.lag && a.staleness_max_steps == b.staleness_max_steps &&
          a.checkpoint_every_steps == b.checkpoint_every_steps &&
-         a.checkpoints_kept == b.checkpoints_kept && a.keep_best == b.keep_best &&
-         a.keep_groups == b.keep_groups;
+         a.checkpoints_kept == b.checkpoints_kept && a.checkpoint_copies == b.checkpoint_copies &&
+         a.keep_best == b.keep_best && a.keep_groups == b.keep_groups;
 }
 
 inline bool same(const EvalSpec& a, const EvalSpec& b) {

@@ -35,6 +35,7 @@ inline std::vector<FromNode> filled_from_node() {
       WorkerGone{.peer = 1},
       NodeLeaves{.is_now = true},
       NodeExamined{.request_id = 1, .reading = filled_host_reading(), .payload = {std::byte{2}}},
+      FilesGiven{.request_id = 1, .has_any = true, .failure = "failure"},
       FileRequest{.request_id = 1, .job = 2, .what = ListFolder{"path"}},
       FileRequest{.request_id = 1, .job = 2, .what = ReadFile{.path = "p", .offset = 3, .size = 4}},
       FileRequest{.request_id = 1,
@@ -75,7 +76,9 @@ inline std::vector<ToNode> filled_to_node() {
                 .source = {.node = "node", .address = "address", .port = 4, .key = "key"}},
       ExamineNode{.request_id = 1, .payload = {std::byte{2}}, .reply_bytes = 3, .computes = true},
       PeerUp{.node = "node", .key = "key"},
-      PeerGone{"node"}};
+      PeerGone{"node"},
+      KeepFiles{.job = 1, .home = "home", .was = "was", .path = "path"},
+      GiveFiles{.request_id = 1, .job = 2, .home = "home", .path = "path"}};
 }
 
 inline bool same(const NodeProcess& a, const NodeProcess& b) {
@@ -159,6 +162,15 @@ inline bool same(const FileReply& a, const FileReply& b) {
 }
 inline bool same(const PeerUp& a, const PeerUp& b) { return a.node == b.node && a.key == b.key; }
 inline bool same(const PeerGone& a, const PeerGone& b) { return a.node == b.node; }
+inline bool same(const KeepFiles& a, const KeepFiles& b) {
+  return a.job == b.job && a.home == b.home && a.was == b.was && a.path == b.path;
+}
+inline bool same(const GiveFiles& a, const GiveFiles& b) {
+  return a.request_id == b.request_id && a.job == b.job && a.home == b.home && a.path == b.path;
+}
+inline bool same(const FilesGiven& a, const FilesGiven& b) {
+  return a.request_id == b.request_id && a.has_any == b.has_any && a.failure == b.failure;
+}
 inline bool same(const LinkHeader& a, const LinkHeader& b) { return a == b; }
 
 }  // namespace troupe
