@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "actors/job/prepared_job.h"
+#include "cluster/monitor/gpu_reader.h"
 #include "schemas/hash.h"
 
 namespace troupe::cluster {
@@ -43,6 +44,9 @@ HostFacts take_inventory(const std::string& folder, uint32_t slots) {
   if (::statvfs(folder.c_str(), &disk) == 0) {
     facts.disk_bytes = static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize;
     facts.disk_free_bytes = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  }
+  if (const auto gpus = GpuReader::open()) {
+    for (const GpuFacts& gpu : (*gpus)->facts()) facts.devices.push_back(gpu.name);
   }
   facts.slots = slots > 0 ? slots : facts.cores;
   return facts;
