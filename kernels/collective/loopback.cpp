@@ -90,6 +90,11 @@ class Team {
     end_locked(reason);
   }
 
+  std::optional<Error> ended() const {
+    const std::lock_guard lock(mutex_);
+    return ended_;
+  }
+
   void leave(int rank) {
     const std::lock_guard lock(mutex_);
     has_left_[static_cast<size_t>(rank)] = true;
@@ -174,7 +179,7 @@ class Team {
 
   const int num_ranks_;
   const int num_channels_;
-  std::mutex mutex_{};
+  mutable std::mutex mutex_{};
   std::condition_variable changed_{};
   std::vector<Turn*> turns_;  // By rank and channel; null between operations.
   std::vector<Progress> progress_;
@@ -196,6 +201,7 @@ class LoopbackMesh final : public Mesh {
     return team_->run(rank_, channel, transfer);
   }
   void give_up(const Error& reason) override { team_->end(reason); }
+  std::optional<Error> ended() const override { return team_->ended(); }
   Progress progress(int channel) const override { return team_->progress(rank_, channel); }
 
  private:

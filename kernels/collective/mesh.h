@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -59,6 +60,8 @@ class Mesh {
 
   // From any thread: ends the team here and says why to the other ranks.
   virtual void give_up(const Error& reason) = 0;
+  // From any thread: why the team has ended; nothing: it has not.
+  virtual std::optional<Error> ended() const = 0;
 
   // From any thread.
   virtual Progress progress(int channel) const = 0;

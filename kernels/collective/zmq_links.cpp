@@ -53,6 +53,9 @@ std::optional<ZmqTransport> transport_of(const std::string& address) {
   return std::nullopt;
 }
 
+// A socket for both families would call its addresses otherwise.
+bool is_ipv6(const std::string& endpoint) { return endpoint.find('[') != std::string::npos; }
+
 // The events of a watched socket since it was last asked.
 struct Event {
   uint16_t what = 0;
@@ -103,7 +106,6 @@ ZmqLinks::Watched ZmqLinks::make(zmq::socket_type type, int events) {
 
 void ZmqLinks::set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::linger, 0);
-  socket.set(zmq::sockopt::ipv6, true);
   // What is sent is bounded by what the others have acknowledged, so nothing is dropped at a mark.
   socket.set(zmq::sockopt::sndhwm, 0);
   // As many again as may be on their way; who sends more waits.
@@ -165,6 +167,7 @@ Status ZmqLinks::bind() {
     } else {
       socket.set(zmq::sockopt::plain_server, true);
     }
+    socket.set(zmq::sockopt::ipv6, is_ipv6(wanted));
     socket.bind(wanted);
     endpoint_ = socket.get(zmq::sockopt::last_endpoint);
   } catch (const zmq::error_t& error) {
@@ -193,6 +196,7 @@ Status ZmqLinks::dial(int rank, const std::string& endpoint) {
       dealer.socket.set(zmq::sockopt::plain_username, std::to_string(seat_.rank));
       dealer.socket.set(zmq::sockopt::plain_password, seat_.token);
     }
+    dealer.socket.set(zmq::sockopt::ipv6, is_ipv6(endpoint));
     dealer.socket.connect(endpoint);
   } catch (const zmq::error_t& error) {
     return invalid_argument(

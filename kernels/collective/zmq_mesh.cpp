@@ -133,6 +133,11 @@ class ZmqMesh::Impl {
     wake();
   }
 
+  std::optional<Error> ended() const {
+    const std::lock_guard lock(mutex_);
+    return ended_ ? ended_ : asked_to_end_;
+  }
+
   Progress progress(int channel) const {
     const std::lock_guard lock(mutex_);
     return channels_[static_cast<size_t>(channel)].progress;
@@ -500,6 +505,7 @@ int ZmqMesh::rank() const { return impl_->rank(); }
 int ZmqMesh::size() const { return impl_->size(); }
 int ZmqMesh::num_channels() const { return impl_->num_channels(); }
 Status ZmqMesh::run(int channel, const Transfer& transfer) { return impl_->run(channel, transfer); }
+std::optional<Error> ZmqMesh::ended() const { return impl_->ended(); }
 void ZmqMesh::give_up(const Error& reason) { impl_->give_up(reason); }
 Progress ZmqMesh::progress(int channel) const { return impl_->progress(channel); }
 ZmqMesh::Counts ZmqMesh::counts() const { return impl_->counts(); }

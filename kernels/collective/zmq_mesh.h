@@ -49,6 +49,7 @@ class ZmqMesh final : public Mesh {
   int num_channels() const override;
   Status run(int channel, const Transfer& transfer) override;
   void give_up(const Error& reason) override;
+  std::optional<Error> ended() const override;
   Progress progress(int channel) const override;
 
   struct Counts {

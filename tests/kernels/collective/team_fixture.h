@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -14,8 +15,10 @@
 
 #include "kernels/collective/loopback.h"
 #include "kernels/collective/mesh.h"
+#include "kernels/collective/nccl_communicator.h"
 #include "kernels/collective/zmq_mesh.h"
 #include "schemas/check.h"
+#include "tests/support/gpu_host/host_streams.h"
 #include "tests/support/temp_dir.h"
 
 namespace troupe::tests {
@@ -63,7 +66,7 @@ inline bool good(const Status& status) {
   return static_cast<bool>(status);
 }
 
-enum class Transport { kLoopback, kIpc, kTcp };
+enum class Transport { kLoopback, kIpc, kTcp, kNccl };
 
 inline std::string name_of(Transport transport) {
   switch (transport) {
@@ -73,6 +76,8 @@ inline std::string name_of(Transport transport) {
       return "ipc";
     case Transport::kTcp:
       return "tcp";
+    case Transport::kNccl:
+      return "nccl";
   }
   return "";
 }
@@ -96,8 +101,9 @@ inline std::shared_ptr<ZmqMesh> open_mesh(ZmqMesh::Options options) {
 class TestTeam {
  public:
   TestTeam(Transport transport, int num_ranks, int num_channels = 1) : num_channels_(num_channels) {
-    if (transport == Transport::kLoopback) {
+    if (transport == Transport::kLoopback || transport == Transport::kNccl) {
       meshes_ = kernels::collective::loopback_team(num_ranks, num_channels);
+      if (transport == Transport::kNccl) make_nccl();
       return;
     }
     std::vector<std::shared_ptr<ZmqMesh>> opened;
@@ -118,11 +124,16 @@ class TestTeam {
   int num_ranks() const { return static_cast<int>(meshes_.size()); }
   int num_channels() const { return num_channels_; }
   std::unique_ptr<Communicator> at(int rank, int channel = 0) const {
-    return kernels::collective::communicator(meshes_[static_cast<size_t>(rank)], channel);
+    const auto place = static_cast<size_t>(rank);
+    if (!nccl_.empty()) return kernels::collective::communicator(nccl_[place], channel);
+    return kernels::collective::communicator(meshes_[place], channel);
   }
   Mesh& mesh(int rank) const { return *meshes_[static_cast<size_t>(rank)]; }
   // The rank ends in good order, when nobody holds a communicator of it.
-  void leave(int rank) { meshes_[static_cast<size_t>(rank)].reset(); }
+  void leave(int rank) {
+    if (!nccl_.empty()) nccl_[static_cast<size_t>(rank)].reset();
+    meshes_[static_cast<size_t>(rank)].reset();
+  }
 
   // Each rank on a thread of its own.
   void run(const std::function<void(Communicator&)>& body) const {
@@ -134,16 +145,29 @@ class TestTeam {
   }
 
  private:
+  void make_nccl() {
+    const auto library = kernels::collective::NcclLibrary::open(TROUPE_GPU_HOST_NCCL);
+    TROUPE_CHECK(library);
+    for (const auto& mesh : meshes_) {
+      nccl_.push_back(std::make_shared<kernels::collective::NcclTeam>(
+          *library, std::make_shared<HostStreams>(), mesh));
+    }
+  }
+
   const TempDir dir_{};
   const int num_channels_;
   std::vector<std::shared_ptr<Mesh>> meshes_{};
+  std::vector<std::shared_ptr<kernels::collective::NcclTeam>> nccl_{};
 };
 
 inline constexpr Transport kTransports[] = {Transport::kLoopback, Transport::kIpc, Transport::kTcp};
+inline constexpr Transport kAllTransports[] = {Transport::kLoopback, Transport::kIpc,
+                                               Transport::kTcp, Transport::kNccl};
 
 inline void for_each_team(const std::vector<int>& sizes, int num_channels,
-                          const std::function<void(TestTeam&)>& test) {
-  for (const Transport transport : kTransports) {
+                          const std::function<void(TestTeam&)>& test,
+                          std::span<const Transport> transports = kTransports) {
+  for (const Transport transport : transports) {
     for (const int num_ranks : sizes) {
       CAPTURE(name_of(transport));
       CAPTURE(num_ranks);

@@ -8,11 +8,13 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "kernels/collective/loopback.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "model/training/learner.h"
+#include "tests/support/gpu_host/host_streams.h"
 #include "tests/support/learn_batch.h"
 #include "tests/support/tiny_policy.h"
 
@@ -29,6 +31,7 @@ struct Setup {
   int64_t lanes = 4;
   int64_t width = 1;
   int threads = 1;
+  bool has_nccl = false;  // It moves what lies on devices; here it is a host's.
   std::chrono::milliseconds patience{20'000};
   TransformerConfig config = tests::tiny_config();
 };
@@ -40,10 +43,7 @@ class Team {
     if (setup.ranks > 1) meshes_ = kernels::collective::loopback_team(setup.ranks, 1);
     for (int rank = 0; rank < setup.ranks; ++rank) {
       auto& one = ranks_.emplace_back(std::make_unique<Rank>(setup.threads));
-      if (setup.ranks > 1) {
-        one->communicator =
-            kernels::collective::communicator(meshes_[static_cast<size_t>(rank)], 0);
-      }
+      if (setup.ranks > 1) one->communicator = communicator_of(rank);
       one->learner.emplace(*kernels::cpu_backends().front(), setup.config, layout_, one->threads,
                            tests::lively_parameters(setup.config, layout_, 5),
                            Learner::Options{.microbatch_tokens = 64,
@@ -100,6 +100,17 @@ class Team {
     Threads threads;
     std::optional<Learner> learner{};
   };
+  std::unique_ptr<kernels::Communicator> communicator_of(int rank) const {
+    const auto& mesh = meshes_[static_cast<size_t>(rank)];
+    if (!setup_.has_nccl) return kernels::collective::communicator(mesh, 0);
+    const auto library = kernels::collective::NcclLibrary::open(TROUPE_GPU_HOST_NCCL);
+    TROUPE_CHECK(library);
+    return kernels::collective::communicator(
+        std::make_shared<kernels::collective::NcclTeam>(
+            *library, std::make_shared<tests::HostStreams>(), mesh),
+        0);
+  }
+
   const Setup setup_;
   const ParameterLayout layout_;
   std::vector<std::shared_ptr<kernels::collective::Mesh>> meshes_{};
@@ -202,6 +213,18 @@ std::vector<Step> steps_of_waves() {
           {random_batch(2, 131), grpo_options()},
           {random_batch(3, 3), grpo_options()},
           {random_batch(4, 61), grpo_options()}};
+}
+
+TEST_CASE("team learner: nor on who moves the bytes") {
+  for (const auto& [lanes, width, ranks] : {std::tuple{4, 1, 4}, {4, 2, 8}}) {
+    Team alone({.lanes = lanes, .width = width});
+    Team team({.ranks = ranks, .lanes = lanes, .width = width, .has_nccl = true});
+    for (const Step& step : steps()) {
+      const StepResult want = alone.step(step.batch, step.options)[0];
+      for (const StepResult& got : team.step(step.batch, step.options)) CHECK(equal(got, want));
+    }
+    CHECK(equal(joined(team, ranks), joined(alone, 1)));
+  }
 }
 
 TEST_CASE("team learner: nor do they where several ranks share a lane") {
