@@ -127,6 +127,8 @@ struct WorkerStatus {
   uint32_t rank = 0;
   uint32_t num_ranks = 1;
   uint64_t team_bytes = 0;  // That it has sent to the others.
+  // Of its slot, since the head that says so began: tokens of whole responses.
+  uint64_t tokens_generated = 0;
 };
 
 // The state of a run between its events, for people who watch: workers, queues, bill.

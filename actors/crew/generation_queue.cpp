@@ -152,6 +152,11 @@ std::optional<std::vector<GroupKey>> GenerationQueue::arrived(uint32_t slot, uin
   std::erase_if(generated.groups, [&](const GeneratedGroup& group) {
     return rollout.groups.erase(key_of(group)) == 0;
   });
+  for (const GeneratedGroup& group : generated.groups) {
+    for (const SampledResponse& response : group.responses) {
+      rollout.tokens += response.tokens.size();
+    }
+  }
   std::vector<GroupKey> further = take_segments(rollout, generated.segments);
   rollout.since = now;
   if (generated.is_last) {

@@ -83,6 +83,7 @@ class GenerationQueue {
   std::optional<Activity> activity(uint32_t slot) const;
   int64_t num_waiting() const;
   int64_t num_generating() const;
+  uint64_t tokens_of(uint32_t slot) const { return rollouts_[slot].tokens; }
   Busy take_busy(double now);
 
  private:
@@ -102,6 +103,7 @@ class GenerationQueue {
     std::map<GroupKey, PromptGroup> groups{};
     int64_t sequences_done = 0, sequences_total = 0;
     BusyTime busy{};
+    uint64_t tokens = 0;  // Of whole responses, whoever had the slot.
   };
 
   bool is_for(uint32_t slot, const PromptGroup& group, bool is_held) const;

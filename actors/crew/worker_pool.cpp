@@ -394,7 +394,8 @@ void WorkerPool::describe(RunSample& sample, double now) {
                               .is_ready = slots_.is_ready(i),
                               .rank = plans_[i].rank,
                               .num_ranks = plans_[i].roles.learner ? team_.num_ranks() : 1,
-                              .team_bytes = team_.bytes_sent(i)});
+                              .team_bytes = team_.bytes_sent(i),
+                              .tokens_generated = generation_.tokens_of(i)});
   }
   sample.groups_waiting += generation_.num_waiting();
   sample.groups_generating += generation_.num_generating();

@@ -19,8 +19,8 @@
 #include "cluster/jobs/job_file.h"
 #include "cluster/keys/key_ring.h"
 #include "cluster/monitor/metrics_feed.h"
-#include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
+#include "cluster/monitor/watched_job.h"
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"
 
@@ -68,16 +68,16 @@ ControlReply failed(Error error) {
   return reply;
 }
 
-// Who listens to a job: its metrics file, its log, and everybody at the feed.
+// A job and who listens to it beside its files: its log, and everybody at the feed.
 class JobWatch {
  public:
   JobWatch(const JobRecord& record, MetricsFeed::Publish publish)
       : file_(std::fopen((record.home + kLogFile).c_str(), "a")),
         log_(file_ ? file_.get() : stderr),
-        feed_(record.id, std::move(publish), log_),
-        metrics_(record.home + "/metrics.jsonl", feed_, /*goes_on=*/true) {}
+        feed_(record.id, std::move(publish)),
+        job_({.home = record.home, .goes_on = true, .listeners = {&log_, &feed_}}) {}
 
-  actors::MetricsSink& sink() { return metrics_; }
+  WatchedJob& job() { return job_; }
   const MetricsFeed& feed() const { return feed_; }
 
  private:
@@ -87,7 +87,7 @@ class JobWatch {
   std::unique_ptr<std::FILE, Close> file_;
   PlainView log_;
   MetricsFeed feed_;
-  MetricsLog metrics_;
+  WatchedJob job_;
 };
 
 class Daemon {
@@ -238,7 +238,7 @@ class Daemon {
       const auto first = watches_.begin();
       watches_.erase(first->first == record.id ? std::next(first) : first);
     }
-    return {watch, &watch->sink()};
+    return {watch, &watch->job()};
   }
 
   // On the door's thread.

@@ -11,7 +11,7 @@
 #include "actors/replay/replay_store.h"
 #include "cluster/daemon/head.h"
 #include "cluster/jobs/specification.h"
-#include "cluster/monitor/metrics_log.h"
+#include "cluster/monitor/watched_job.h"
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"
 #include "schemas/metrics_codec.h"
@@ -50,7 +50,7 @@ std::string progress_of(const ReplayStore& store, const JobRecord& record) {
 }
 
 // What a run leaves in its home, for a job that begins afresh.
-constexpr const char* kRunFolders[] = {"replay", "checkpoints", "policies"};
+constexpr const char* kRunFolders[] = {"replay", "checkpoints", "policies", "traces"};
 
 Result<RunOutcome> outcome_of(const ReplayStore& store, JobRecord record) {
   RunOutcome outcome{.record = std::move(record)};
@@ -289,7 +289,8 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   head_options.trusted_programs = options.trusted_programs;
   head_options.home_of = [home = options.home](uint64_t) { return home; };
   head_options.make_sink = [&](const JobRecord& of) {
-    return std::make_shared<MetricsLog>(of.home + "/metrics.jsonl", view, options.resumes);
+    return std::make_shared<WatchedJob>(WatchedJob::Options{
+        .home = of.home, .goes_on = options.resumes, .listeners = {&view}});
   };
   head_options.job_changed = [&](const JobRecord& of) {
     if (!is_terminal(of.state) && of.state != JobState::kPaused) return;
