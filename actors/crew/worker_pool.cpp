@@ -404,6 +404,9 @@ void WorkerPool::describe(RunSample& sample, double now) {
   sample.verifier_busy_share = judging_.take_busy(now).share(elapsed);
   sample.learner_busy_share = learner_.take_busy(now).share(elapsed);
   sample.verdicts_per_second = static_cast<double>(judging_.take_num_verdicts()) / elapsed;
+  generation_.take_work(sample.work, now);
+  judging_.take_work(sample.work, now);
+  learner_.take_work(sample.work, now);
   sampled_at_ = now;
 }
 

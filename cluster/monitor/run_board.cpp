@@ -92,6 +92,7 @@ MetricLine RunBoard::add(const EvalMetrics& evaluation, const std::vector<Trace>
 
 MetricLine RunBoard::sample(const RunSample& sample, double time) {
   state_.sample(sample);
+  for (PieceOfWork& piece : work_in(sample, time)) restore(piece);
   pace_ = worker_pace_.add(sample, time);
   MetricLine line = to_line(sample);
   line[kTime] = time;
@@ -143,7 +144,15 @@ bool RunBoard::restore(const nlohmann::json& line) {
   return true;
 }
 
+void RunBoard::restore(const PieceOfWork& work) {
+  work_.push_back(work);
+  if (work_.size() > kWorkMax) work_.pop_front();
+  ++changes_;
+}
+
 void RunBoard::follow(RunBoard past) {
+  for (const PieceOfWork& piece : work_) past.restore(piece);
+  work_ = std::move(past.work_);
   past.steps_.append(steps_);
   past.evaluations_.append(evaluations_);
   past.samples_.append(samples_);

@@ -14,6 +14,7 @@
 #include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_state.h"
 #include "cluster/monitor/waiting.h"
+#include "cluster/monitor/work_history.h"
 #include "schemas/job.h"
 #include "schemas/metrics.h"
 
@@ -23,6 +24,7 @@ class RunBoard {
  public:
   static constexpr size_t kEventsMax = 512;
   static constexpr size_t kEventBytesMax = 1'024;
+  static constexpr size_t kWorkMax = 4'096;
   static constexpr size_t kRowsOfEndedMax = 4'096;  // Of each table of a run that has ended.
 
   struct Event {
@@ -42,6 +44,7 @@ class RunBoard {
 
   // A line that was written before. False when it is none.
   bool restore(const nlohmann::json& line);
+  void restore(const PieceOfWork& work);
   // This run goes on with what `past` has the curves of.
   void follow(RunBoard past);
   // There will be no more.
@@ -52,6 +55,7 @@ class RunBoard {
   const CurveTable& evaluations() const { return evaluations_; }  // By policy version.
   const CurveTable& samples() const { return samples_; }          // By time.
   const std::deque<Event>& events() const { return events_; }     // Newest last.
+  const std::deque<PieceOfWork>& work() const { return work_; }   // In the order of their ends.
   const std::vector<Trace>& traces() const { return traces_; }    // Of the newest evaluation.
   const WorkerPace::Rates& pace() const { return pace_; }
   // Grows whenever anything changes.
@@ -66,6 +70,7 @@ class RunBoard {
   CurveTable samples_{};
   std::deque<Event> events_{};
   uint64_t next_event_ = 1;
+  std::deque<PieceOfWork> work_{};
   std::vector<Trace> traces_{};
   WorkerPace worker_pace_{};
   WorkerPace::Rates pace_{};

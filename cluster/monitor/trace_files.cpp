@@ -12,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "model/formats/file.h"
 #include "schemas/json_text.h"
 
 namespace troupe::cluster {
@@ -21,6 +22,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kEnd = ".jsonl";
+constexpr const char* kHeldOut = "/held_out.jsonl";
+constexpr size_t kAnswerBytesMax = 64 << 10;
 constexpr size_t kLineBytesMax = 64 << 20;
 constexpr int kDepthMax = 8;
 constexpr double kThousand = 1'000;
@@ -93,6 +96,14 @@ Json sample_of(const Trajectory& trajectory, const model::Tokenizer& tokenizer) 
           {"versions", std::move(versions)},
           {"texts", std::move(texts)},
           {"logprobs", std::move(logprobs)}};
+}
+
+// Of a line about an evaluation; nothing for another line.
+std::optional<uint64_t> version_of(const nlohmann::json& evaluation) {
+  if (!evaluation.is_object()) return std::nullopt;
+  const auto found = evaluation.find("version");
+  if (found == evaluation.end() || !found->is_number_unsigned()) return std::nullopt;
+  return found->get<uint64_t>();
 }
 
 std::optional<uint64_t> round_in(const std::string& file) {
@@ -170,6 +181,74 @@ void TraceFiles::make_room() {
       at = bytes_.erase(at);
     }
   }
+}
+
+void TraceFiles::add_evaluation(PolicyVersion version, const std::vector<Trace>& traces) {
+  if (bytes_max_ == 0 || traces.empty()) return;
+  Json all = Json::array();
+  for (const Trace& trace : traces) {
+    all.push_back({{"prompt", trace.prompt.substr(0, kPromptBytesMax)},
+                   {"response", trace.response.substr(0, kAnswerBytesMax)},
+                   {"gold", trace.gold.substr(0, kPromptBytesMax)},
+                   {"is_solved", trace.is_solved}});
+  }
+  const std::string line = to_text(Json{{"version", number(version)}, {"traces", std::move(all)}},
+                                   {.replaces_invalid = true}) +
+                           '\n';
+  std::error_code ignored;
+  fs::create_directories(folder_, ignored);
+  const std::string path = folder_ + kHeldOut;
+  std::vector<std::string> lines;
+  std::ifstream old(path);
+  // What was evaluated from this version on is another history.
+  for (std::string one; std::getline(old, one);) {
+    if (version_of(parse_json(one, kDepthMax)) < number(version)) lines.push_back(one + '\n');
+  }
+  lines.push_back(line);
+  const auto bytes = [&lines] {
+    size_t sum = 0;
+    for (const std::string& one : lines) sum += one.size();
+    return sum;
+  };
+  while (lines.size() > 2 && bytes() > bytes_max_ / kRoundShare) {
+    std::vector<std::string> fewer;
+    // The newest stays.
+    for (size_t i = (lines.size() - 1) % 2; i < lines.size(); i += 2) {
+      fewer.push_back(std::move(lines[i]));
+    }
+    lines = std::move(fewer);
+  }
+  std::string text;
+  for (const std::string& one : lines) text += one;
+  (void)model::write_file(path, text);
+}
+
+std::vector<ProblemAnswers> TraceFiles::held_out(const std::string& folder) {
+  std::vector<ProblemAnswers> problems;
+  std::map<std::string, size_t> by_prompt;
+  std::ifstream file(folder + kHeldOut);
+  for (std::string line; std::getline(file, line);) {
+    if (line.size() > kLineBytesMax) continue;
+    const auto evaluation = parse_json(line, kDepthMax);
+    if (!version_of(evaluation)) continue;
+    for (const nlohmann::json& trace : evaluation.value("traces", nlohmann::json::array())) {
+      if (!trace.is_object()) continue;
+      const auto text = [&trace](const char* name) {
+        const auto found = trace.find(name);
+        return found != trace.end() && found->is_string() ? found->get<std::string>()
+                                                          : std::string();
+      };
+      const std::string prompt = text("prompt");
+      const auto [at, is_new] = by_prompt.emplace(prompt, problems.size());
+      if (is_new) problems.push_back({.prompt = prompt, .gold = text("gold")});
+      const auto solved = trace.find("is_solved");
+      problems[at->second].answers.push_back(
+          {.version = *version_of(evaluation),
+           .response = text("response"),
+           .is_solved = solved != trace.end() && solved->is_boolean() && solved->get<bool>()});
+    }
+  }
+  return problems;
 }
 
 std::vector<TraceFiles::Round> TraceFiles::rounds(const std::string& folder) {

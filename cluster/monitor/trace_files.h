@@ -11,6 +11,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "actors/job/job_data.h"
+#include "schemas/metrics.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
 
@@ -21,6 +22,18 @@ namespace troupe::cluster {
 // one character. Text is what the model wrote, with invalid UTF-8 replaced.
 nlohmann::ordered_json trace_of(const GroupRecord& group, const actors::PromptTokens& prompt,
                                 const model::Tokenizer& tokenizer);
+
+// What a held-out problem was answered by one policy version after another.
+struct ProblemAnswers {
+  struct Answer {
+    uint64_t version = 0;
+    std::string response{};
+    bool is_solved = false;
+  };
+  std::string prompt{};
+  std::string gold{};
+  std::vector<Answer> answers{};  // By rising version.
+};
 
 class TraceFiles {
  public:
@@ -41,12 +54,18 @@ class TraceFiles {
   // none in the folder, every second round but the newest goes.
   void add(uint64_t round, const nlohmann::ordered_json& trace);
 
+  // The traces of an evaluation. They take as much as a round at most: when there is no room, every
+  // second evaluation goes.
+  void add_evaluation(PolicyVersion version, const std::vector<Trace>& traces);
+
   bool has_room() const { return bytes_max_ > 0; }
 
   // From any thread and process; what is not there is empty.
   static std::vector<Round> rounds(const std::string& folder);
   // In order of ordinals, each once; a line that is not whole is passed over.
   static std::vector<nlohmann::json> groups(const std::string& folder, uint64_t round);
+  // In the order in which the problems were first seen.
+  static std::vector<ProblemAnswers> held_out(const std::string& folder);
 
  private:
   void make_room();

@@ -33,6 +33,9 @@ RunBoard read_board(const std::string& home, uint64_t bytes_max) {
     if (bytes > bytes_max) break;
     if (line.size() <= kLineBytesMax) board.restore(parse_json(line, kLineDepthMax));
   }
+  if (bytes_max == UINT64_MAX) {
+    WorkFile::read(home, [&board](const PieceOfWork& piece) { board.restore(piece); });
+  }
   return board;
 }
 
@@ -46,6 +49,7 @@ WatchedJob::WatchedJob(Options options)
 void WatchedJob::run_started(const JobSpec& job, std::string_view weights_sha256,
                              int64_t num_parameters) {
   const bool is_kept = log_.open(options_.goes_on);
+  work_.emplace(options_.home, options_.goes_on);
   traces_.emplace(traces_folder(options_.home),
                   static_cast<uint64_t>(job.resources.traces_kept_mib) * kMib, options_.goes_on);
   {
@@ -90,16 +94,19 @@ void WatchedJob::evaluated(const EvalMetrics& evaluation, const std::vector<Trac
     line = board_.add(evaluation, traces, options_.now());
   }
   log_.write(line);
+  if (traces_) traces_->add_evaluation(evaluation.version, traces);
   tell([&](auto& listener) { listener.evaluated(evaluation, traces); });
 }
 
 void WatchedJob::sampled(const RunSample& sample) {
+  const double now = options_.now();
   MetricLine line;
   {
     const std::lock_guard lock(mutex_);
-    line = board_.sample(sample, options_.now());
+    line = board_.sample(sample, now);
   }
   log_.write(line);
+  if (work_) work_->add(work_in(sample, now));
   tell([&](auto& listener) { listener.sampled(sample); });
 }
 

@@ -23,7 +23,8 @@ double seconds_since_1970();
 std::string metrics_path(const std::string& home);
 std::string traces_folder(const std::string& home);
 
-// The curves that a home has of what ran there, from the first `bytes_max` of its metrics.
+// The curves that a home has of what ran there, from the first `bytes_max` of its metrics; who did
+// what only from all of it.
 RunBoard read_board(const std::string& home, uint64_t bytes_max = UINT64_MAX);
 
 class WatchedJob : public actors::MetricsSink {
@@ -67,7 +68,8 @@ class WatchedJob : public actors::MetricsSink {
   const Options options_;
   MetricsLog log_;
   std::optional<TraceFiles> traces_{};  // Once the run has started.
-  uint64_t past_bytes_ = 0;             // Of the metrics, before this run.
+  std::optional<WorkFile> work_{};
+  uint64_t past_bytes_ = 0;  // Of the metrics, before this run.
   std::once_flag past_is_read_{};
   mutable std::mutex mutex_{};
   RunBoard board_{};  // Guarded by mutex_.

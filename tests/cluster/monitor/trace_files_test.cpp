@@ -78,6 +78,36 @@ TEST_CASE("trace_files: they take so much disk and no more, and the newest round
   CHECK(rounds.back().round == 199);
 }
 
+TEST_CASE("trace_files: a held-out problem over versions, within bounds, and lived again") {
+  const tests::TempDir dir;
+  constexpr uint64_t kMax = 64 << 10;
+  TraceFiles files(dir.file("traces"), kMax, false);
+  const auto evaluate = [&](uint64_t version, const std::string& response) {
+    files.add_evaluation(
+        PolicyVersion{version},
+        {{.prompt = "1+3=?", .response = response, .gold = "4", .is_solved = response == "4"},
+         {.prompt = "2+3=?", .response = "5"}});
+  };
+  evaluate(10, "3");
+  evaluate(20, "7");
+  evaluate(20, "4");  // After a kill that part of the history is lived again.
+  auto problems = TraceFiles::held_out(dir.file("traces"));
+  REQUIRE(problems.size() == 2);
+  CHECK(problems[0].prompt == "1+3=?");
+  CHECK(problems[0].gold == "4");
+  REQUIRE(problems[0].answers.size() == 2);
+  CHECK(problems[0].answers[0].version == 10);
+  CHECK(!problems[0].answers[0].is_solved);
+  CHECK(problems[0].answers[1].response == "4");
+  CHECK(problems[0].answers[1].is_solved);
+  for (uint64_t version = 30; version < 300; ++version) evaluate(version, std::string(200, 'x'));
+  CHECK(std::filesystem::file_size(dir.file("traces/held_out.jsonl")) <=
+        kMax / TraceFiles::kRoundShare);
+  problems = TraceFiles::held_out(dir.file("traces"));
+  CHECK(problems[0].answers.back().version == 299);
+  CHECK(problems[0].answers.size() > 2);
+}
+
 TEST_CASE("trace_files: who goes on keeps what is there, who begins anew does not") {
   const tests::TempDir dir;
   { TraceFiles(dir.file("traces"), 1 << 20, false).add(3, trace("a")); }
