@@ -28,6 +28,8 @@ int run_command(int argc, char** argv) {
   add_generate(program, code);
   add_score(program, code);
   add_export(program, code);
+  add_trace(program, code);
+  add_export_traces(program, code);
   add_bench(program, code);
   add_verify(program, code);
   add_doctor(program, code);
