@@ -32,6 +32,8 @@ void add_score(Command& program, int& exit_code);
 void add_export(Command& program, int& exit_code);
 void add_trace(Command& program, int& exit_code);
 void add_export_traces(Command& program, int& exit_code);
+void add_completion(Command& program, const Program& of, int& exit_code);
+void add_man(Command& program, const Program& of, int& exit_code);
 void add_bench(Command& program, int& exit_code);
 void add_verify(Command& program, int& exit_code);
 void add_doctor(Command& program, int& exit_code);

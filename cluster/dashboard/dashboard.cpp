@@ -21,6 +21,7 @@
 #include "cluster/dashboard/http_server.h"
 #include "cluster/dashboard/page_texts.h"
 #include "cluster/dashboard/prometheus_text.h"
+#include "cluster/dashboard/recent_replies.h"
 #include "cluster/keys/keys_folder.h"
 #include "cluster/monitor/job_json.h"
 #include "cluster/monitor/trace_files.h"
@@ -37,6 +38,7 @@ constexpr size_t kBoardsMax = 8;      // Of jobs that do not run, as they were l
 constexpr size_t kPointsMax = 2'000;  // Of a curve.
 constexpr size_t kPointsDefault = 600;
 constexpr size_t kNamesMax = 64;  // Of curves at once.
+constexpr std::chrono::milliseconds kReplyIsGood{500};
 constexpr uint64_t kWhyMax = 16;  // Jobs that wait and are told why.
 
 int64_t unix_now() { return static_cast<int64_t>(seconds_since_1970()); }
@@ -232,7 +234,20 @@ class Dashboard::Implementation {
     }
     auto who = access_.find(request, unix_now());
     if (auto* nobody = std::get_if<HttpReply>(&who)) return answer(std::move(*nobody));
-    route(request, std::get<Asker>(who), answer);
+    const Asker& asker = std::get<Asker>(who);
+    if (path == "/api/events") return answer({.is_event_stream = true});
+    recent_.get(question_of(request, asker), RecentReplies::Clock::now(), answer,
+                [&](const Answer& made) { route(request, asker, made); });
+  }
+
+  // Who asks for what.
+  static std::string question_of(const HttpRequest& request, const Asker& asker) {
+    std::string text =
+        fmt::format("{}\n{}\n{}", asker.name, asker.is_operator, request.target.path);
+    for (const auto& [name, value] : request.target.query) {
+      text += fmt::format("\n{}\n{}", name, value);
+    }
+    return text;
   }
 
   void route(const HttpRequest& request, const Asker& asker, const Answer& answer) {
@@ -240,7 +255,6 @@ class Dashboard::Implementation {
     if (path == "/metrics") return metrics(asker, answer);
     const auto parts = path_parts(path);
     if (parts.size() >= 2 && parts[0] == "api") {
-      if (parts.size() == 2 && parts[1] == "events") return answer({.is_event_stream = true});
       if (parts.size() == 2 && parts[1] == "cluster") return cluster(asker, answer);
       const auto job =
           parts.size() >= 3 && parts[1] == "jobs" ? parse_number(parts[2]) : std::nullopt;
@@ -413,8 +427,9 @@ class Dashboard::Implementation {
   const Access access_;
   std::mutex mutex_{};
   std::optional<Sources> sources_{};  // Guarded by mutex_.
-  uint64_t ticks_ = 0;                // Of the server's thread.
-  StoredBoards stored_{};             // Of the reader's thread.
+  RecentReplies recent_{kReplyIsGood};
+  uint64_t ticks_ = 0;     // Of the server's thread.
+  StoredBoards stored_{};  // Of the reader's thread.
   // Their threads use what is above.
   FileReader reader_{};
   std::unique_ptr<HttpServer> server_{};

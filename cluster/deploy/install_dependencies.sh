@@ -15,9 +15,9 @@ packages=(
   doctest-dev
 )
 # Useful, not needed: the build works without them. Tests start Slurm's programs themselves, drive
-# the dashboard with Chromium and ask Prometheus' checker.
+# the dashboard with Chromium, ask Prometheus' checker and install the package on a clean root.
 wanted=(ccache clang-format iproute2 procps slurmctld slurmd slurm-client munge
-  chromium chromium-driver prometheus)
+  chromium chromium-driver prometheus debootstrap)
 
 missing_of() {
   # dpkg-query fails for a package that it has never heard of, which is an answer here.

@@ -113,7 +113,7 @@ export function jobView(main, job) {
   const solved = new Chart("Held-out problems solved (pass@1, 95 % interval)", {hasInterval: true});
   const timeline = new Timeline();
   const stepCharts = el("div", {class: "charts"}, solved.root);
-  const timeCharts = el("div", {class: "charts"}, throughput.root, timeline.root);
+  const timeCharts = el("div", {class: "charts"}, throughput.root);
   const workers = el("div");
   const events = el("div", {class: "events"});
   const evaluations = new Curves(job, "evaluations", ["eval/pass_at_1", "eval/interval_95/low",
@@ -125,7 +125,8 @@ export function jobView(main, job) {
   throughput.root.hidden = solved.root.hidden = timeline.root.hidden = true;
   replace(main, head, el("div", {class: "tabs"}, el("a", {href: `#/job/${job}/traces`}, "Traces"),
                          el("a", {href: `#/compare/${job}`}, "Compare")),
-          facts, now, el("h2", {}, "By policy version"), stepCharts, el("h2", {}, "By time"), timeCharts,
+          facts, now, el("h2", {}, "By policy version"), stepCharts, el("h2", {}, "By time"),
+          timeline.root, timeCharts,
           el("h2", {}, "Workers"), workers, el("h2", {}, "Events"), events);
 
   function drawFacts(summary, board) {
