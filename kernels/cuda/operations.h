@@ -7,12 +7,32 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/embedding.h"
 #include "kernels/gate.h"
+#include "kernels/head_rows.h"
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/swiglu.h"
 
 namespace troupe::kernels::cuda {
+
+// y += x over n elements.
+struct Add {
+  Device<float> y{};
+  Device<float> x{};
+  int64_t n = 0;
+};
+void add(StreamHandle stream, const Add& args);
+
+// sums[i] = the sum of squares of elements [i, i+1) * kChunkElements of x.
+struct SquareSums {
+  Device<double> sums{};  // out
+  Device<float> x{};
+  int64_t n = 0;
+};
+void square_sums(StreamHandle stream, const SquareSums& args);
+
+void add_bias(StreamHandle stream, const AddBias& args);
+void bias_gradient(StreamHandle stream, const BiasGradient& args);
 
 void adamw(StreamHandle stream, const AdamW& args);
 
@@ -22,9 +42,19 @@ void embedding_backward(StreamHandle stream, const EmbeddingBackward& args);
 // At most 32 experts for a token and 32 groups, 8,192 experts.
 void gate(StreamHandle stream, const Gate& args);
 
-// Weights lie as packed() says in product.cu: rows of padded(cols) bf16, zeros behind cols. Rows of
+// Weights lie as pack() makes them: rows of padded(cols) bf16, zeros behind cols. Rows of
 // x begin at multiples of sixteen bytes.
 void gemm(StreamHandle stream, const Gemm& args);
+
+// w (rows, cols) from floats at ld; transposed: element (row, col) is from[col * ld + row].
+struct Pack {
+  Packed to{};  // Of packed_bytes(rows, cols), all of which are written.
+  Device<float> from{};
+  int64_t ld = 0;
+  bool is_transposed = false;
+};
+int64_t packed_bytes(int64_t rows, int64_t cols);
+void pack(StreamHandle stream, const Pack& args);
 
 void mla_query(StreamHandle stream, const MlaQuery& args);
 void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
@@ -32,6 +62,24 @@ void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
 void rmsnorm(StreamHandle stream, const RmsNorm& args);
 // No row of x is named twice by x_rows.
 void rmsnorm_backward(StreamHandle stream, const RmsNormBackward& args);
+
+// to (N, n) = from (N, n), rounded.
+struct Store {
+  Stored to{};
+  Device<float> from{};
+  int64_t N = 0;
+  int64_t n = 0;
+  int64_t ldto = 0;
+  int64_t ldfrom = 0;
+};
+void store(StreamHandle stream, const Store& args);
+
+// x (n), to values that bf16 can hold.
+struct RoundBf16 {
+  Device<float> x{};
+  int64_t n = 0;
+};
+void round_bf16(StreamHandle stream, const RoundBf16& args);
 
 void swiglu(StreamHandle stream, const Swiglu& args);
 void swiglu_backward(StreamHandle stream, const SwigluBackward& args);

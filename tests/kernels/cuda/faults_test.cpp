@@ -45,6 +45,16 @@ TROUPE_PLANTED(gate_without_barrier, gate, Gate)
 TROUPE_PLANTED(gate_past_its_experts, gate, Gate)
 TROUPE_PLANTED(gate_return_before_a_shuffle, gate, Gate)
 TROUPE_PLANTED(gate_one_row, gate, Gate)
+TROUPE_PLANTED(store_past_the_row, store, Store)
+TROUPE_PLANTED(round_past_the_end, round_bf16, RoundBf16)
+TROUPE_PLANTED(pack_past_the_source, pack, Pack)
+TROUPE_PLANTED(pack_without_barrier, pack, Pack)
+TROUPE_PLANTED(add_past_the_end, add, Add)
+TROUPE_PLANTED(square_sums_without_barrier, square_sums, SquareSums)
+TROUPE_PLANTED(square_sums_one_chunk, square_sums, SquareSums)
+TROUPE_PLANTED(bias_one_row, add_bias, AddBias)
+TROUPE_PLANTED(bias_gradient_past_its_columns, bias_gradient, BiasGradient)
+TROUPE_PLANTED(bias_gradient_without_barrier, bias_gradient, BiasGradient)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -285,6 +295,48 @@ void run(void (*gate)(StreamHandle, const kernels::Gate&)) {
                  .groups_kept = 2});
 }
 
+void run(void (*store)(StreamHandle, const cuda::Store&)) {
+  constexpr int64_t N = 2, n = 122;
+  const simt::Array<float> from(std::vector<float>(N * n, 1.0f));
+  const simt::Array<uint16_t> to(N * n);
+  store(nullptr,
+        {.to = to.stored(), .from = from.device(), .N = N, .n = n, .ldto = n, .ldfrom = n});
+}
+void run(void (*round_bf16)(StreamHandle, const cuda::RoundBf16&)) {
+  const simt::Array<float> x(std::vector<float>(122, 1.0f));
+  round_bf16(nullptr, {.x = x.device(), .n = 122});
+}
+void run(void (*pack)(StreamHandle, const cuda::Pack&)) {
+  constexpr int64_t rows = 33, cols = 32;
+  const simt::Array<float> from(std::vector<float>(rows * cols, 1.0f));
+  const simt::Array<uint16_t> to(static_cast<size_t>(cuda::packed_bytes(rows, cols) / 2));
+  pack(nullptr, {.to = {to.stored().address, rows, cols},
+                 .from = from.device(),
+                 .ld = rows,
+                 .is_transposed = true});
+}
+void run(void (*add)(StreamHandle, const cuda::Add&)) {
+  const simt::Array<float> y(std::vector<float>(122, 1.0f)), x(std::vector<float>(122, 1.0f));
+  add(nullptr, {.y = y.device(), .x = x.device(), .n = 122});
+}
+void run(void (*square_sums)(StreamHandle, const cuda::SquareSums&)) {
+  constexpr int64_t n = kernels::kChunkElements + 5;
+  const simt::Array<float> x(std::vector<float>(n, 1.0f));
+  const simt::Array<double> sums(2);
+  square_sums(nullptr, {.sums = sums.device(), .x = x.device(), .n = n});
+}
+void run(void (*add_bias)(StreamHandle, const kernels::AddBias&)) {
+  constexpr int64_t N = 2, n = 122;
+  const simt::Array<float> y(std::vector<float>(N * n, 1.0f)), bias(std::vector<float>(n, 1.0f));
+  add_bias(nullptr, {.y = y.device(), .bias = bias.device(), .N = N, .n = n});
+}
+void run(void (*bias_gradient)(StreamHandle, const kernels::BiasGradient&)) {
+  constexpr int64_t N = 2, n = 122;
+  const simt::Array<uint16_t> dy(std::vector<uint16_t>(N * n, 0x3F80));
+  const simt::Array<float> dbias(std::vector<float>(n, 1.0f));
+  bias_gradient(nullptr, {.dbias = dbias.device(), .dy = dy.stored(), .N = N, .n = n});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
@@ -344,6 +396,20 @@ const Planted kPlanted[] = {
     planted("gate_return_before_a_shuffle", cuda::gate_return_before_a_shuffle::gate,
             ProblemKind::kDeadlock),
     planted("gate_one_row", cuda::gate_one_row::gate, ProblemKind::kRaceOfBlocks),
+    planted("store_past_the_row", cuda::store_past_the_row::store, ProblemKind::kOutOfBounds),
+    planted("round_past_the_end", cuda::round_past_the_end::round_bf16, ProblemKind::kOutOfBounds),
+    planted("pack_past_the_source", cuda::pack_past_the_source::pack, ProblemKind::kOutOfBounds),
+    planted("pack_without_barrier", cuda::pack_without_barrier::pack, ProblemKind::kNeverWritten),
+    planted("add_past_the_end", cuda::add_past_the_end::add, ProblemKind::kOutOfBounds),
+    planted("square_sums_without_barrier", cuda::square_sums_without_barrier::square_sums,
+            ProblemKind::kNeverWritten),
+    planted("square_sums_one_chunk", cuda::square_sums_one_chunk::square_sums,
+            ProblemKind::kRaceOfBlocks),
+    planted("bias_one_row", cuda::bias_one_row::add_bias, ProblemKind::kRaceOfBlocks),
+    planted("bias_gradient_past_its_columns", cuda::bias_gradient_past_its_columns::bias_gradient,
+            ProblemKind::kOutOfBounds),
+    planted("bias_gradient_without_barrier", cuda::bias_gradient_without_barrier::bias_gradient,
+            ProblemKind::kNeverWritten),
 };
 
 TEST_CASE("simt: faults in the real kernels are found as what they are") {

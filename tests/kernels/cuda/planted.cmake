@@ -62,7 +62,8 @@ troupe_plant(norm_gradient_past_its_columns rmsnorm.cu "is_inside = d < args.D"
 troupe_plant(embedding_past_the_row embedding.cu "d < args.D; d += kRowThreads) to[d] = from[d]"
   "d <= args.D; d += kRowThreads) to[d] = from[d]")
 troupe_plant(embedding_gradient_by_all embedding.cu "is_first = from >= n;" "is_first = true;")
-troupe_plant(embedding_gradient_without_barrier embedding.cu "    sync_block();\n" "")
+troupe_plant(embedding_gradient_without_barrier embedding.cu "= same;\n    sync_block();\n"
+  "= same;\n")
 troupe_plant(embedding_gradient_one_set embedding.cu "set ^= kRowWarps" "set = 0")
 troupe_plant(adamw_past_the_end adamw.cu "if (i >= args.n)" "if (i > args.n)")
 troupe_plant(gate_without_barrier gate.cu "  sync_block();\n  if (thread_index() >= kWarp) return;"
@@ -71,3 +72,23 @@ troupe_plant(gate_past_its_experts gate.cu "e = lane; e < E;" "e = lane; e <= E;
 troupe_plant(gate_return_before_a_shuffle gate.cu "  int place = 0;\n"
   "  if (lane >= K) return;\n  int place = 0;\n")
 troupe_plant(gate_one_row gate.cu "at(args.score) + n * E" "at(args.score)")
+troupe_plant(store_past_the_row store.cu "if (column < args.n) to[column]"
+  "if (column <= args.n) to[column]")
+troupe_plant(round_past_the_end store.cu "if (n < args.n) at(args.x)[n]"
+  "if (n <= args.n) at(args.x)[n]")
+troupe_plant(pack_past_the_source pack.cu "row0 + lane < rows && col0 + i < cols"
+  "col0 + i < cols")
+troupe_plant(pack_without_barrier pack.cu "  sync_block();\n"
+  "")
+troupe_plant(add_past_the_end add.cu "if (n < args.n)"
+  "if (n <= args.n)")
+troupe_plant(square_sums_without_barrier add.cu "    sync_block();\n    if (thread_index() < half)"
+  "    if (thread_index() < half)")
+troupe_plant(square_sums_one_chunk add.cu "at(args.sums)[chunk]"
+  "at(args.sums)[0]")
+troupe_plant(bias_one_row bias.cu "at(args.y) + block_index().x * args.n"
+  "at(args.y)")
+troupe_plant(bias_gradient_past_its_columns bias.cu "is_inside = column < args.n"
+  "is_inside = column <= args.n")
+troupe_plant(bias_gradient_without_barrier bias.cu "low + high;\n    sync_block();"
+  "low + high;")

@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kPartials = 256;
 
 // values[i] += values[i + half], ... , until one is left.
-template <size_t n>
-float folded(std::array<float, n> values) {
+template <class T, size_t n>
+T folded(std::array<T, n> values) {
   for (size_t half = n / 2; half > 0; half /= 2) {
     for (size_t i = 0; i < half; ++i) values[i] += values[i + half];
   }
@@ -38,6 +38,21 @@ float sum_of_products(int64_t D, const A& a, const B& b) {
     groups[g] = folded(group);
   }
   return folded(groups);
+}
+
+// `before` with the sum over N rows. Segments of rows, in each sixteen partials by row;
+// with_row(partial, n) is a partial to which row n was added.
+template <class WithRow>
+float sum_over_rows(float before, size_t N, const WithRow& with_row) {
+  constexpr size_t kSegment = 8192;
+  for (size_t begin = 0; begin < N; begin += kSegment) {
+    std::array<float, 16> partials{};
+    for (size_t n = begin; n < std::min(N, begin + kSegment); ++n) {
+      partials[n % 16] = with_row(partials[n % 16], n);
+    }
+    before += folded(partials);
+  }
+  return before;
 }
 
 // The P numbers at `from`, as bf16, turned by +1 or -1 times the angle of a token's position.
@@ -71,6 +86,38 @@ std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
     }
   }
   return y;
+}
+
+std::vector<uint16_t> packed(const std::vector<float>& w, int64_t rows, int64_t cols) {
+  const size_t width = static_cast<size_t>(kernels::padded(cols));
+  const size_t cols_given = static_cast<size_t>(cols);
+  std::vector<uint16_t> all(static_cast<size_t>(kernels::padded(rows, kernels::kPanelN)) * width);
+  for (size_t i = 0; i < w.size(); ++i) {
+    all[i / cols_given * width + i % cols_given] = to_bf16(w[i]);
+  }
+  return all;
+}
+
+std::vector<double> square_sums(const std::vector<float>& x) {
+  constexpr size_t kChunk = static_cast<size_t>(kernels::kChunkElements);
+  std::vector<double> sums;
+  for (size_t begin = 0; begin < x.size(); begin += kChunk) {
+    std::array<double, kPartials> partials{};
+    for (size_t i = 0; i < std::min(kChunk, x.size() - begin); ++i) {
+      partials[i / 4 % kPartials] += double{x[begin + i]} * x[begin + i];
+    }
+    sums.push_back(folded(partials));
+  }
+  return sums;
+}
+
+void bias_gradient(std::vector<float>& dbias, const std::vector<uint16_t>& dy) {
+  const size_t width = dbias.size(), N = width == 0 ? 0 : dy.size() / width;
+  for (size_t i = 0; i < width; ++i) {
+    dbias[i] = sum_over_rows(dbias[i], N, [&](float partial, size_t n) {
+      return partial + from_bf16(dy[n * width + i]);
+    });
+  }
 }
 
 void embedding_backward(std::vector<float>& dtable, const std::vector<float>& dx,
@@ -180,16 +227,10 @@ void rmsnorm_backward(std::vector<float>& dx, std::vector<float>& dweight,
       dx[i] = overwrites ? gradient : dx[i] + gradient;
     }
   }
-  constexpr size_t kSegment = 8192;
   for (size_t d = 0; d < D; ++d) {
-    for (size_t begin = 0; begin < N; begin += kSegment) {
-      std::array<float, 16> partials{};
-      for (size_t n = begin; n < std::min(N, begin + kSegment); ++n) {
-        float& partial = partials[n % 16];
-        partial = std::fma(dy[n * D + d], x[n * D + d] * rstd[n], partial);
-      }
-      dweight[d] += folded(partials);
-    }
+    dweight[d] = sum_over_rows(dweight[d], N, [&](float partial, size_t n) {
+      return std::fma(dy[n * D + d], x[n * D + d] * rstd[n], partial);
+    });
   }
 }
 

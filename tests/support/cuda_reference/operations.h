@@ -15,6 +15,15 @@ namespace troupe::cuda_reference {
 std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
                            const std::vector<uint16_t>& w, int64_t M, int64_t N, int64_t K);
 
+// A weight (rows, cols) as products read it: padded(rows, 16) rows of padded(cols) bf16.
+std::vector<uint16_t> packed(const std::vector<float>& w, int64_t rows, int64_t cols);
+
+// Of each chunk of kChunkElements.
+std::vector<double> square_sums(const std::vector<float>& x);
+
+// dbias (n) += rows of dy (N, n), bf16.
+void bias_gradient(std::vector<float>& dbias, const std::vector<uint16_t>& dy);
+
 // dtable (V, D) += rows of dx (N, D), in order.
 void embedding_backward(std::vector<float>& dtable, const std::vector<float>& dx,
                         const std::vector<int32_t>& token);

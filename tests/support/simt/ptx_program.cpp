@@ -221,8 +221,9 @@ class Reader {
       value = shared->second;
     } else if (const auto parameter = parameters_.find(operand); parameter != parameters_.end()) {
       value = static_cast<uint64_t>(parameter->second);
-    } else if (operand.rfind("0f", 0) == 0 || operand.rfind("0F", 0) == 0) {
-      value = std::strtoull(operand.c_str() + 2, nullptr, 16);  // The bits of a float.
+    } else if (operand.rfind("0f", 0) == 0 || operand.rfind("0F", 0) == 0 ||
+               operand.rfind("0d", 0) == 0 || operand.rfind("0D", 0) == 0) {
+      value = std::strtoull(operand.c_str() + 2, nullptr, 16);  // The bits of a float or double.
     } else if (std::isdigit(operand[0]) != 0 || operand[0] == '-') {
       value = operand[0] == '-' ? static_cast<uint64_t>(std::strtoll(operand.c_str(), nullptr, 0))
                                 : std::strtoull(operand.c_str(), nullptr, 0);
@@ -300,8 +301,8 @@ class Reader {
     }
     if (!types.empty()) instruction.type = types.back();
     if (types.size() > 1) instruction.result = types[types.size() - 2];
-    if (instruction.type.is_float() && instruction.type.bytes != 4) {
-      fail(name + ": only floats of four bytes are known");
+    if (instruction.type.is_float() && instruction.type.bytes < 4) {
+      fail(name + ": only floats of four and eight bytes are known");
     }
   }
 
