@@ -57,6 +57,7 @@ TROUPE_DEVICE float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); 
 TROUPE_DEVICE float divide(float a, float b) { return __fdiv_rn(a, b); }
 TROUPE_DEVICE float square_root(float x) { return __fsqrt_rn(x); }
 TROUPE_DEVICE int trailing_zeros(uint32_t bits) { return __popc(~bits & (bits - 1)); }
+TROUPE_DEVICE int population(uint32_t bits) { return __popc(bits); }
 
 TROUPE_DEVICE uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
@@ -145,6 +146,8 @@ TROUPE_DEVICE float divide(float a, float b) { return a / b; }
 TROUPE_DEVICE float square_root(float x) { return __builtin_sqrtf(x); }
 // Below the lowest bit that is set. There is one.
 TROUPE_DEVICE int trailing_zeros(uint32_t bits) { return __builtin_ctz(bits); }
+// Bits that are set.
+TROUPE_DEVICE int population(uint32_t bits) { return __builtin_popcount(bits); }
 
 // d (16, 8) += a (16, 16) b (16, 8) on tensor cores; fragments as PTX's mma.m16n8k16 has them.
 TROUPE_DEVICE void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],

@@ -41,6 +41,8 @@ void embedding_backward(StreamHandle stream, const EmbeddingBackward& args);
 
 // At most 32 experts for a token and 32 groups, 8,192 experts.
 void gate(StreamHandle stream, const Gate& args);
+void gate_backward(StreamHandle stream, const GateBackward& args);
+void route(StreamHandle stream, const Route& args);
 
 // Weights lie as pack() makes them: rows of padded(cols) bf16, zeros behind cols. Rows of
 // x begin at multiples of sixteen bytes.

@@ -55,6 +55,11 @@ TROUPE_PLANTED(square_sums_one_chunk, square_sums, SquareSums)
 TROUPE_PLANTED(bias_one_row, add_bias, AddBias)
 TROUPE_PLANTED(bias_gradient_past_its_columns, bias_gradient, BiasGradient)
 TROUPE_PLANTED(bias_gradient_without_barrier, bias_gradient, BiasGradient)
+TROUPE_PLANTED(gate_gradient_without_barrier, gate_backward, GateBackward)
+TROUPE_PLANTED(gate_gradient_one_row, gate_backward, GateBackward)
+TROUPE_PLANTED(route_without_barrier, route, Route)
+TROUPE_PLANTED(route_one_set, route, Route)
+TROUPE_PLANTED(route_past_its_experts, route, Route)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -337,6 +342,34 @@ void run(void (*bias_gradient)(StreamHandle, const kernels::BiasGradient&)) {
   bias_gradient(nullptr, {.dbias = dbias.device(), .dy = dy.stored(), .N = N, .n = n});
 }
 
+void run(void (*gate_backward)(StreamHandle, const kernels::GateBackward&)) {
+  constexpr int64_t N = 2, E = 64, K = 3;
+  const simt::Array<uint16_t> dlogit(N * E);
+  const simt::Array<float> dweight(std::vector<float>(N * K, 1.0f));
+  const simt::Array<float> score(std::vector<float>(N * E, 0.5f));
+  const simt::Array<int32_t> expert(std::vector<int32_t>{0, 1, 2, 5, 6, 63});
+  gate_backward(nullptr, {.dlogit = dlogit.stored(),
+                          .dweight = dweight.device(),
+                          .expert = expert.device(),
+                          .score = score.device(),
+                          .N = N,
+                          .E = E,
+                          .K = K});
+}
+void run(void (*route)(StreamHandle, const kernels::Route&)) {
+  constexpr int64_t N = 600, E = 4, K = 1;
+  std::vector<int32_t> experts(N * K);
+  for (int32_t n = 0; n < N; ++n) experts[static_cast<size_t>(n)] = n % E;
+  const simt::Array<int32_t> expert(experts), offsets(E + 1), row_token(N * K), slot_row(N * K);
+  route(nullptr, {.offsets = offsets.device(),
+                  .row_token = row_token.device(),
+                  .slot_row = slot_row.device(),
+                  .expert = expert.device(),
+                  .N = N,
+                  .E = E,
+                  .K = K});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
@@ -410,6 +443,15 @@ const Planted kPlanted[] = {
             ProblemKind::kOutOfBounds),
     planted("bias_gradient_without_barrier", cuda::bias_gradient_without_barrier::bias_gradient,
             ProblemKind::kNeverWritten),
+    planted("gate_gradient_without_barrier", cuda::gate_gradient_without_barrier::gate_backward,
+            ProblemKind::kNeverWritten),
+    planted("gate_gradient_one_row", cuda::gate_gradient_one_row::gate_backward,
+            ProblemKind::kRaceOfBlocks),
+    planted("route_without_barrier", cuda::route_without_barrier::route,
+            ProblemKind::kNeverWritten),
+    planted("route_one_set", cuda::route_one_set::route, ProblemKind::kRace),
+    planted("route_past_its_experts", cuda::route_past_its_experts::route,
+            ProblemKind::kOutOfBounds),
 };
 
 TEST_CASE("simt: faults in the real kernels are found as what they are") {

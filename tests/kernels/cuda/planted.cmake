@@ -71,7 +71,8 @@ troupe_plant(gate_without_barrier gate.cu "  sync_block();\n  if (thread_index()
 troupe_plant(gate_past_its_experts gate.cu "e = lane; e < E;" "e = lane; e <= E;")
 troupe_plant(gate_return_before_a_shuffle gate.cu "  int place = 0;\n"
   "  if (lane >= K) return;\n  int place = 0;\n")
-troupe_plant(gate_one_row gate.cu "at(args.score) + n * E" "at(args.score)")
+troupe_plant(gate_one_row gate.cu "float* score = at(args.score) + n * E;\n\n"
+  "float* score = at(args.score);\n\n")
 troupe_plant(store_past_the_row store.cu "if (column < args.n) to[column]"
   "if (column <= args.n) to[column]")
 troupe_plant(round_past_the_end store.cu "if (n < args.n) at(args.x)[n]"
@@ -92,3 +93,13 @@ troupe_plant(bias_gradient_past_its_columns bias.cu "is_inside = column < args.n
   "is_inside = column <= args.n")
 troupe_plant(bias_gradient_without_barrier bias.cu "low + high;\n    sync_block();"
   "low + high;")
+troupe_plant(gate_gradient_without_barrier gate.cu "  sync_block();\n  for (int e = thread_index(); e < E; e += kRowThreads) {\n    float gradient"
+  "  for (int e = thread_index(); e < E; e += kRowThreads) {\n    float gradient")
+troupe_plant(gate_gradient_one_row gate.cu "bf16_at(args.dlogit) + n * E"
+  "bf16_at(args.dlogit)")
+troupe_plant(route_without_barrier route.cu "population(own);\n    sync_block();"
+  "population(own);")
+troupe_plant(route_one_set route.cu "set ^= kWarps"
+  "set = 0")
+troupe_plant(route_past_its_experts route.cu "ends[first + lane] = end"
+  "ends[first + lane + 1] = end")

@@ -194,6 +194,58 @@ Gated gate(const std::vector<float>& logit, const std::vector<float>& bias,
   return out;
 }
 
+std::vector<uint16_t> gate_backward(const std::vector<float>& dweight,
+                                    const std::vector<int32_t>& expert,
+                                    const std::vector<float>& score,
+                                    const kernels::GateBackward& what) {
+  const size_t N = static_cast<size_t>(what.N), E = static_cast<size_t>(what.E);
+  const size_t K = static_cast<size_t>(what.K);
+  std::vector<uint16_t> dlogit(N * E);
+  for (size_t n = 0; n < N; ++n) {
+    const float* row = score.data() + n * E;
+    std::vector<float> own, dscore;
+    for (size_t k = 0; k < K; ++k) {
+      own.push_back(row[static_cast<size_t>(expert[n * K + k])]);
+      dscore.push_back(dweight[n * K + k] * what.scaling);
+    }
+    const auto dot = [&] {
+      float sum = 0;
+      for (size_t k = 0; k < K; ++k) sum = std::fma(dscore[k], own[k], sum);
+      return sum;
+    };
+    if (what.normalises) {
+      float sum = 0;
+      for (const float s : own) sum += s;
+      sum += 1e-20f;
+      const float shared = dot() / (sum * sum);
+      for (float& d : dscore) d = d / sum - shared;
+    }
+    const float mean = what.is_softmax ? dot() : 0;
+    for (size_t e = 0; e < E; ++e) {
+      dlogit[n * E + e] = to_bf16(what.is_softmax ? row[e] * (0.0f - mean) : 0.0f);
+    }
+    for (size_t k = 0; k < K; ++k) {
+      const float gradient =
+          what.is_softmax ? own[k] * (dscore[k] - mean) : dscore[k] * (own[k] * (1.0f - own[k]));
+      dlogit[n * E + static_cast<size_t>(expert[n * K + k])] = to_bf16(gradient);
+    }
+  }
+  return dlogit;
+}
+
+Routed route(const std::vector<int32_t>& expert, int64_t E, int64_t K) {
+  Routed out{{0}, {}, std::vector<int32_t>(expert.size())};
+  for (int64_t e = 0; e < E; ++e) {
+    for (size_t slot = 0; slot < expert.size(); ++slot) {
+      if (expert[slot] != e) continue;
+      out.slot_row[slot] = static_cast<int32_t>(out.row_token.size());
+      out.row_token.push_back(static_cast<int32_t>(static_cast<int64_t>(slot) / K));
+    }
+    out.offsets.push_back(static_cast<int32_t>(out.row_token.size()));
+  }
+  return out;
+}
+
 Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,
                    int64_t D, float epsilon) {
   Normalised out{std::vector<uint16_t>(static_cast<size_t>(N * D)),

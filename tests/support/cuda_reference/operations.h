@@ -43,6 +43,19 @@ struct Gated {
 Gated gate(const std::vector<float>& logit, const std::vector<float>& bias,
            const kernels::Gate& what);
 
+// dlogit (N, E), bf16. The addresses of `what` are not looked at.
+std::vector<uint16_t> gate_backward(const std::vector<float>& dweight,
+                                    const std::vector<int32_t>& expert,
+                                    const std::vector<float>& score,
+                                    const kernels::GateBackward& what);
+
+struct Routed {
+  std::vector<int32_t> offsets{};    // (E+1)
+  std::vector<int32_t> row_token{};  // (N*K)
+  std::vector<int32_t> slot_row{};   // (N, K)
+};
+Routed route(const std::vector<int32_t>& expert, int64_t E, int64_t K);
+
 struct Normalised {
   std::vector<uint16_t> y{};  // (N, D), bf16
   std::vector<float> rstd{};  // (N)
