@@ -76,6 +76,12 @@ TROUPE_DEVICE void load_matrix_x4(uint32_t (&r)[4], const void* row, Place = {})
                : "r"(shared_address(row))
                : "memory");
 }
+TROUPE_DEVICE void load_matrix_x4_transposed(uint32_t (&r)[4], const void* row, Place = {}) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
 TROUPE_DEVICE void copy_async16(void* to, const void* from, int bytes_read, Place = {}) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
                "r"(bytes_read)
@@ -157,6 +163,11 @@ TROUPE_DEVICE void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], cons
 // Four 8 x 8 matrices from shared memory; each lane names one row of sixteen bytes.
 TROUPE_DEVICE void load_matrix_x4(uint32_t (&r)[4], const void* row, Place place = here()) {
   host::load_matrix_x4(r, row, place);
+}
+// The same, of each matrix its transpose.
+TROUPE_DEVICE void load_matrix_x4_transposed(uint32_t (&r)[4], const void* row,
+                                             Place place = here()) {
+  host::load_matrix_x4_transposed(r, row, place);
 }
 // Starts a copy of sixteen bytes to shared memory: `bytes_read` from `from`, then zeros. Both
 // addresses are multiples of 16.

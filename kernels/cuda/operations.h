@@ -39,14 +39,24 @@ void adamw(StreamHandle stream, const AdamW& args);
 void embedding(StreamHandle stream, const Embedding& args);
 void embedding_backward(StreamHandle stream, const EmbeddingBackward& args);
 
+// Memory of the caller that an operation may write, and leaves behind as it is.
+struct Scratch {
+  Device<float> floats{};
+  int64_t size = 0;
+};
+// At least 64 floats for each of the N K rows; with more there are fewer launches.
+void combine_experts(StreamHandle stream, const CombineExperts& args, const Scratch& scratch);
+
 // At most 32 experts for a token and 32 groups, 8,192 experts.
 void gate(StreamHandle stream, const Gate& args);
 void gate_backward(StreamHandle stream, const GateBackward& args);
 void route(StreamHandle stream, const Route& args);
 
-// Weights lie as pack() makes them: rows of padded(cols) bf16, zeros behind cols. Rows of
-// x begin at multiples of sixteen bytes.
+// Weights lie as pack() makes them: rows of padded(cols) bf16, zeros behind cols. Where
+// rows of x begin at multiples of sixteen bytes it is faster.
 void gemm(StreamHandle stream, const Gemm& args);
+// M is a bound: the offsets are read on the device.
+void grouped_gemm(StreamHandle stream, const GroupedGemm& args);
 
 // w (rows, cols) from floats at ld; transposed: element (row, col) is from[col * ld + row].
 struct Pack {
@@ -82,6 +92,11 @@ struct RoundBf16 {
   int64_t n = 0;
 };
 void round_bf16(StreamHandle stream, const RoundBf16& args);
+
+// dw is touched where there are rows, or it overwrites.
+void weight_gradient(StreamHandle stream, const WeightGradient& args);
+// The offsets are read on the device.
+void grouped_weight_gradient(StreamHandle stream, const GroupedWeightGradient& args);
 
 void swiglu(StreamHandle stream, const Swiglu& args);
 void swiglu_backward(StreamHandle stream, const SwigluBackward& args);

@@ -60,6 +60,13 @@ TROUPE_PLANTED(gate_gradient_one_row, gate_backward, GateBackward)
 TROUPE_PLANTED(route_without_barrier, route, Route)
 TROUPE_PLANTED(route_one_set, route, Route)
 TROUPE_PLANTED(route_past_its_experts, route, Route)
+TROUPE_PLANTED(groups_past_the_last, grouped_gemm, GroupedGemm)
+TROUPE_PLANTED(groups_without_their_end, grouped_gemm, GroupedGemm)
+TROUPE_PLANTED(weight_gradient_without_wait, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_without_barrier, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_past_the_rows, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_past_the_columns, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_one_group, grouped_weight_gradient, GroupedWeightGradient)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -370,6 +377,50 @@ void run(void (*route)(StreamHandle, const kernels::Route&)) {
                   .K = K});
 }
 
+void run(void (*grouped_gemm)(StreamHandle, const kernels::GroupedGemm&)) {
+  constexpr int64_t N = 8, K = 32, E = 2;
+  const simt::Array<uint16_t> x(std::vector<uint16_t>(18 * K, 0x3F80));
+  const simt::Array<uint16_t> w(std::vector<uint16_t>(E * N * K, 0x3F80));
+  const simt::Array<int32_t> offsets(std::vector<int32_t>{0, 1, 18});
+  const simt::Array<float> y(18 * N);
+  grouped_gemm(nullptr, {.gemm = {.y = y.device(),
+                                  .x = x.stored(),
+                                  .w = {w.stored().address, N, K},
+                                  .M = 18,
+                                  .ldy = N,
+                                  .ldx = K},
+                         .w_stride_bytes = N * K * 2,
+                         .num_groups = E,
+                         .offsets = offsets.device()});
+}
+// Of a weight (17, 33) by 95 rows, the same for each of two groups.
+kernels::WeightGradient gradient_of(const simt::Array<float>& dw,
+                                    const simt::Array<uint16_t>& ones) {
+  return {.dw = dw.device(),
+          .dy = ones.stored(),
+          .x = ones.stored(),
+          .T = 95,
+          .rows = 17,
+          .cols = 33,
+          .ldw = 33,
+          .lddy = 40,
+          .ldx = 40};
+}
+void run(void (*weight_gradient)(StreamHandle, const kernels::WeightGradient&)) {
+  const simt::Array<float> dw(std::vector<float>(17 * 33, 1.0f));
+  const simt::Array<uint16_t> ones(std::vector<uint16_t>(95 * 40, 0x3F80));
+  weight_gradient(nullptr, gradient_of(dw, ones));
+}
+void run(void (*grouped_weight_gradient)(StreamHandle, const kernels::GroupedWeightGradient&)) {
+  const simt::Array<float> dw(std::vector<float>(2 * 17 * 33, 1.0f));
+  const simt::Array<uint16_t> ones(std::vector<uint16_t>(95 * 40, 0x3F80));
+  const simt::Array<int32_t> offsets(std::vector<int32_t>{0, 50, 95});
+  grouped_weight_gradient(nullptr, {.gradient = gradient_of(dw, ones),
+                                    .num_groups = 2,
+                                    .dw_stride = 17 * 33,
+                                    .offsets = offsets.device()});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
@@ -452,6 +503,20 @@ const Planted kPlanted[] = {
     planted("route_one_set", cuda::route_one_set::route, ProblemKind::kRace),
     planted("route_past_its_experts", cuda::route_past_its_experts::route,
             ProblemKind::kOutOfBounds),
+    planted("groups_past_the_last", cuda::groups_past_the_last::grouped_gemm,
+            ProblemKind::kOutOfBounds),
+    planted("groups_without_their_end", cuda::groups_without_their_end::grouped_gemm,
+            ProblemKind::kRaceOfBlocks),
+    planted("weight_gradient_without_wait", cuda::weight_gradient_without_wait::weight_gradient,
+            ProblemKind::kCopyOnItsWay),
+    planted("weight_gradient_without_barrier",
+            cuda::weight_gradient_without_barrier::weight_gradient, ProblemKind::kCopyOnItsWay),
+    planted("weight_gradient_past_the_rows", cuda::weight_gradient_past_the_rows::weight_gradient,
+            ProblemKind::kOutOfBounds),
+    planted("weight_gradient_past_the_columns",
+            cuda::weight_gradient_past_the_columns::weight_gradient, ProblemKind::kOutOfBounds),
+    planted("weight_gradient_one_group", cuda::weight_gradient_one_group::grouped_weight_gradient,
+            ProblemKind::kRaceOfBlocks),
 };
 
 TEST_CASE("simt: faults in the real kernels are found as what they are") {

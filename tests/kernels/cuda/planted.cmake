@@ -42,11 +42,12 @@ troupe_plant(product_without_barrier product.cu
   "    sync_block();  // All copies of this step have come, and the stage before it is free.\n" "")
 troupe_plant(product_wrong_stage product.cu "const uint16_t* x_tile = tiles + step % kStages *"
   "const uint16_t* x_tile = tiles + (step % kStages + 1) *")
-troupe_plant(product_without_tail product.cu "if (m >= args.M) return copy" "if (m > args.M) return copy")
-troupe_plant(product_writes_too_much product.cu "if (m >= args.M || n >= args.w.rows) return"
-  "if (m >= args.M) return")
-troupe_plant(product_misaligned product.cu "copy_async16(stage + copies[i].to,"
-  "copy_async16(stage + copies[i].to + 4,")
+troupe_plant(product_without_tail product.cu "if (m >= rows.end) return copy"
+  "if (m > rows.end) return copy")
+troupe_plant(product_writes_too_much product.cu "if (m >= rows.end || n >= args.w.rows) return"
+  "if (m >= rows.end) return")
+troupe_plant(product_misaligned product.cu "copy_chunk(stage + copies[i].to,"
+  "copy_chunk(stage + copies[i].to + 4,")
 troupe_plant(query_without_heads mla_query.cu "bf16_at(args.nope) + head * args.nope_dim"
   "bf16_at(args.nope) + n * args.nope_dim")
 troupe_plant(query_too_wide mla_query.cu "i < args.nope_dim; i += kWarp) nope[i]"
@@ -103,3 +104,17 @@ troupe_plant(route_one_set route.cu "set ^= kWarps"
   "set = 0")
 troupe_plant(route_past_its_experts route.cu "ends[first + lane] = end"
   "ends[first + lane + 1] = end")
+troupe_plant(groups_past_the_last product.cu "group < groups ? offsets[group + 1] - offsets[group] : 0"
+  "group <= groups ? offsets[group + 1] - offsets[group] : 0")
+troupe_plant(groups_without_their_end product.cu "return {begin, offsets[first + found + 1], first + found}"
+  "return {begin, begin + tile_m, first + found}")
+troupe_plant(weight_gradient_without_wait weight_gradient.cu "    copy_wait<kStages - 2>();\n"
+  "")
+troupe_plant(weight_gradient_without_barrier weight_gradient.cu "    sync_block();  // All copies of this step have come, and the stage before it is free.\n"
+  "")
+troupe_plant(weight_gradient_past_the_rows weight_gradient.cu "const bool is_there = t < T;"
+  "const bool is_there = t <= T;")
+troupe_plant(weight_gradient_past_the_columns weight_gradient.cu "if (row >= args.rows || col >= args.cols) continue;"
+  "if (row >= args.rows) continue;")
+troupe_plant(weight_gradient_one_group weight_gradient.cu "at(args.dw) + group * grouped.dw_stride"
+  "at(args.dw)")

@@ -88,6 +88,34 @@ std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
   return y;
 }
 
+std::vector<float> weight_gradient(TensorCore core, const std::vector<uint16_t>& dy,
+                                   const std::vector<uint16_t>& x, int64_t T, int64_t N,
+                                   int64_t K) {
+  const auto transposed = [T](const std::vector<uint16_t>& from, int64_t width) {
+    std::vector<uint16_t> to(from.size());
+    for (size_t i = 0; i < from.size(); ++i) {
+      const size_t row = i / static_cast<size_t>(width), col = i % static_cast<size_t>(width);
+      to[col * static_cast<size_t>(T) + row] = from[i];
+    }
+    return to;
+  };
+  return product(core, transposed(dy, N), transposed(x, K), N, K, T);
+}
+
+void combine(std::vector<float>& out, const std::vector<float>& rows,
+             const std::vector<float>& weight, const std::vector<int32_t>& slot_row, int64_t D,
+             int64_t K) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    const size_t token = i / static_cast<size_t>(D), d = i % static_cast<size_t>(D);
+    float sum = 0;
+    for (size_t slot = token * size_t(K); slot < (token + 1) * size_t(K); ++slot) {
+      const float value = rows[static_cast<size_t>(slot_row[slot]) * static_cast<size_t>(D) + d];
+      sum += weight.empty() ? value : weight[slot] * value;
+    }
+    out[i] += sum;
+  }
+}
+
 std::vector<uint16_t> packed(const std::vector<float>& w, int64_t rows, int64_t cols) {
   const size_t width = static_cast<size_t>(kernels::padded(cols));
   const size_t cols_given = static_cast<size_t>(cols);

@@ -15,6 +15,15 @@ namespace troupe::cuda_reference {
 std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
                            const std::vector<uint16_t>& w, int64_t M, int64_t N, int64_t K);
 
+// The sum over t of dy[t, n] x[t, k], as (N, K): dy (T, N) and x (T, K), rows without gaps.
+std::vector<float> weight_gradient(TensorCore core, const std::vector<uint16_t>& dy,
+                                   const std::vector<uint16_t>& x, int64_t T, int64_t N, int64_t K);
+
+// out (N, D) += the sum over k of weight[n, k] rows[slot_row[n, k]]. weight is (N, K), or empty.
+void combine(std::vector<float>& out, const std::vector<float>& rows,
+             const std::vector<float>& weight, const std::vector<int32_t>& slot_row, int64_t D,
+             int64_t K);
+
 // A weight (rows, cols) as products read it: padded(rows, 16) rows of padded(cols) bf16.
 std::vector<uint16_t> packed(const std::vector<float>& w, int64_t rows, int64_t cols);
 

@@ -305,8 +305,9 @@ void multiply_matrices(const Instruction& i, const State& s) {
 
 void load_matrix(const Instruction& i, const State& s) {
   uint32_t r[4];
-  host::load_matrix_x4(r, space() + cut(s.operand(i, 4) + static_cast<uint64_t>(i.offset), 4),
-                       {s.file, i.line});
+  const auto load =
+      i.op == Op::kLoadMatrix ? host::load_matrix_x4 : host::load_matrix_x4_transposed;
+  load(r, space() + cut(s.operand(i, 4) + static_cast<uint64_t>(i.offset), 4), {s.file, i.line});
   for (size_t n = 0; n < 4; ++n) s.registers[i.operands[n]] = r[n];
 }
 
@@ -351,6 +352,7 @@ void execute(const Instruction& i, const State& s) {
     case Op::kMma:
       return multiply_matrices(i, s);
     case Op::kLoadMatrix:
+    case Op::kLoadMatrixTransposed:
       return load_matrix(i, s);
     case Op::kCopyAsync:
       return host::copy_async(

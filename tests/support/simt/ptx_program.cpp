@@ -73,6 +73,7 @@ const std::unordered_map<std::string, Op>& whole_ops() {
 }
 constexpr const char* kMmaName = "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32";
 constexpr const char* kLoadMatrixName = "ldmatrix.sync.aligned.m8n8.x4.shared.b16";
+constexpr const char* kLoadTransposedName = "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16";
 
 // Parts of a name that say nothing to us: rounding to nearest, low halves, and what must be so.
 const std::set<std::string>& plain_parts() {
@@ -255,7 +256,8 @@ class Reader {
     if (found == ops().end()) fail("the instruction " + name + " is not known");
     instruction.op = found->second;
     if (instruction.op == Op::kMma || instruction.op == Op::kLoadMatrix) {
-      if (name == kMmaName || name == kLoadMatrixName) return;
+      if (name == kLoadTransposedName) instruction.op = Op::kLoadMatrixTransposed;
+      if (name == kMmaName || name == kLoadMatrixName || name == kLoadTransposedName) return;
       fail("of this instruction another form is known, not " + name);
     }
     const auto needs = [&](const char* part) {

@@ -28,6 +28,7 @@ enum class Op {
   kFma,
   kLoad,
   kLoadMatrix,
+  kLoadMatrixTransposed,
   kMad,
   kMax,
   kMin,
