@@ -26,6 +26,9 @@ void gate(StreamHandle stream, const Gate& args);
 // x begin at multiples of sixteen bytes.
 void gemm(StreamHandle stream, const Gemm& args);
 
+void mla_latent(StreamHandle stream, const MlaLatent& args);
+void mla_latent_backward(StreamHandle stream, const MlaLatentBackward& args);
+
 void mla_query(StreamHandle stream, const MlaQuery& args);
 void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
 
