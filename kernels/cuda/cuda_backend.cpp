@@ -89,6 +89,8 @@ void fill_layers(Backend& table) {
   TROUPE_LAUNCH(rmsnorm_backward, RmsNormBackward);
   TROUPE_LAUNCH(mla_query, MlaQuery);
   TROUPE_LAUNCH(mla_query_backward, MlaQueryBackward);
+  TROUPE_LAUNCH(mla_latent, MlaLatent);
+  TROUPE_LAUNCH(mla_latent_backward, MlaLatentBackward);
   TROUPE_LAUNCH(add_bias, AddBias);
   TROUPE_LAUNCH(bias_gradient, BiasGradient);
   TROUPE_LAUNCH(gate, Gate);

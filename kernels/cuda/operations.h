@@ -68,6 +68,9 @@ struct Pack {
 int64_t packed_bytes(int64_t rows, int64_t cols);
 void pack(StreamHandle stream, const Pack& args);
 
+void mla_latent(StreamHandle stream, const MlaLatent& args);
+void mla_latent_backward(StreamHandle stream, const MlaLatentBackward& args);
+
 void mla_query(StreamHandle stream, const MlaQuery& args);
 void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
 

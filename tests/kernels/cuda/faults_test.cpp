@@ -30,6 +30,10 @@ TROUPE_PLANTED(product_misaligned, gemm, Gemm)
 TROUPE_PLANTED(query_without_heads, mla_query, MlaQuery)
 TROUPE_PLANTED(query_too_wide, mla_query, MlaQuery)
 TROUPE_PLANTED(query_gradient_of_the_next, mla_query_backward, MlaQueryBackward)
+TROUPE_PLANTED(latent_one_slot, mla_latent, MlaLatent)
+TROUPE_PLANTED(latent_past_the_row, mla_latent, MlaLatent)
+TROUPE_PLANTED(latent_gradient_of_the_padding, mla_latent_backward, MlaLatentBackward)
+TROUPE_PLANTED(latent_gradient_past_its_columns, mla_latent_backward, MlaLatentBackward)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
@@ -215,6 +219,44 @@ void run(void (*mla_query_backward)(StreamHandle, const kernels::MlaQueryBackwar
                                .nope_dim = kNope,
                                .R = R,
                                .P = P});
+}
+
+void run(void (*mla_latent)(StreamHandle, const kernels::MlaLatent&)) {
+  constexpr int64_t N = 2, R = 30, P = 2;
+  const simt::Array<float> kv(std::vector<float>(N * (R + P), 1.0f)), rstd(N);
+  const simt::Array<float> weight(std::vector<float>(R, 1.0f)), table(std::vector<float>(P, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0)), slot(std::vector<int32_t>{1, 0});
+  const simt::Array<uint16_t> cache(N * kernels::padded(R + P));
+  mla_latent(nullptr, {.cache = cache.stored(),
+                       .rstd = rstd.device(),
+                       .kv = kv.device(),
+                       .weight = weight.device(),
+                       .position = position.device(),
+                       .slot = slot.device(),
+                       .table = table.device(),
+                       .N = N,
+                       .R = R,
+                       .P = P});
+}
+void run(void (*mla_latent_backward)(StreamHandle, const kernels::MlaLatentBackward&)) {
+  constexpr int64_t N = 2, R = 30, P = 2;
+  const simt::Array<float> kv(std::vector<float>(N * (R + P), 1.0f));
+  const simt::Array<float> rstd(std::vector<float>(N, 1.0f)), table(std::vector<float>(P, 0.5f));
+  const simt::Array<float> weight(std::vector<float>(R, 1.0f)), dweight(std::vector<float>(R, 0));
+  const simt::Array<float> dlatent(std::vector<float>(N * kernels::padded(R + P), 1.0f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> dkv(N * (R + P));
+  mla_latent_backward(nullptr, {.dkv = dkv.stored(),
+                                .dweight = dweight.device(),
+                                .dlatent = dlatent.device(),
+                                .kv = kv.device(),
+                                .rstd = rstd.device(),
+                                .weight = weight.device(),
+                                .position = position.device(),
+                                .table = table.device(),
+                                .N = N,
+                                .R = R,
+                                .P = P});
 }
 
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
@@ -454,6 +496,13 @@ const Planted kPlanted[] = {
     planted("query_too_wide", cuda::query_too_wide::mla_query, ProblemKind::kOutOfBounds),
     planted("query_gradient_of_the_next", cuda::query_gradient_of_the_next::mla_query_backward,
             ProblemKind::kOutOfBounds),
+    planted("latent_one_slot", cuda::latent_one_slot::mla_latent, ProblemKind::kRaceOfBlocks),
+    planted("latent_past_the_row", cuda::latent_past_the_row::mla_latent,
+            ProblemKind::kOutOfBounds),
+    planted("latent_gradient_of_the_padding",
+            cuda::latent_gradient_of_the_padding::mla_latent_backward, ProblemKind::kOutOfBounds),
+    planted("latent_gradient_past_its_columns",
+            cuda::latent_gradient_past_its_columns::mla_latent_backward, ProblemKind::kOutOfBounds),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
             ProblemKind::kOutOfBounds),

@@ -53,6 +53,14 @@ troupe_plant(query_without_heads mla_query.cu "bf16_at(args.nope) + head * args.
 troupe_plant(query_too_wide mla_query.cu "i < args.nope_dim; i += kWarp) nope[i]"
   "i <= args.nope_dim; i += kWarp) nope[i]")
 troupe_plant(query_gradient_of_the_next mla_query.cu "to_bf16(dnope[i])" "to_bf16(dnope[i + 1])")
+troupe_plant(latent_one_slot mla_latent.cu "static_cast<int64_t>(at(args.slot)[n])"
+  "static_cast<int64_t>(at(args.slot)[0])")
+troupe_plant(latent_past_the_row mla_latent.cu "i < P; i += 2 * kRowThreads) {\n    const Pair turned = rotated("
+  "i <= P; i += 2 * kRowThreads) {\n    const Pair turned = rotated(")
+troupe_plant(latent_gradient_of_the_padding mla_latent.cu "rotated_back({dlatent[R + i],"
+  "rotated_back({dlatent[R + i + P],")
+troupe_plant(latent_gradient_past_its_columns mla_latent.cu "is_inside = d < args.R"
+  "is_inside = d <= args.R")
 troupe_plant(swiglu_past_the_row swiglu.cu "if (f < args.F)" "if (f <= args.F)")
 troupe_plant(swiglu_gradient_past_the_row swiglu.cu "      if (f + i >= F) continue;\n" "")
 troupe_plant(swiglu_gradient_one_sum swiglu.cu "at(args.dweight)[slot]" "at(args.dweight)[0]")

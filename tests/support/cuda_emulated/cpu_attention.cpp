@@ -36,8 +36,6 @@ void fill(Backend& table) {
 }  // namespace
 
 void fill_with_cpu(Backend& table) {
-  fill<&Backend::mla_latent>(table);
-  fill<&Backend::mla_latent_backward>(table);
   fill<&Backend::head_rows>(table);
   fill<&Backend::head_rows_backward>(table);
   fill<&Backend::attention>(table);

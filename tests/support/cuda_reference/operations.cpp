@@ -375,6 +375,42 @@ std::vector<uint16_t> mla_query_backward(const std::vector<float>& dnope,
   return dq;
 }
 
+Normalised mla_latent(const std::vector<float>& kv, const std::vector<float>& weight,
+                      const Rotation& rotation, int64_t R, float epsilon) {
+  const size_t N = rotation.position.size(), latent = static_cast<size_t>(R);
+  const size_t width = latent + static_cast<size_t>(rotation.P);
+  const size_t W = static_cast<size_t>(kernels::padded(R + rotation.P));
+  Normalised out{std::vector<uint16_t>(N * W), {}};
+  for (size_t n = 0; n < N; ++n) {
+    const float* from = kv.data() + n * width;
+    const Normalised row = rmsnorm({from, from + latent}, weight, 1, R, epsilon);
+    std::copy_n(row.y.begin(), latent, out.y.begin() + static_cast<int64_t>(n * W));
+    out.rstd.push_back(row.rstd[0]);
+    rotate(out.y.data() + n * W + latent, from + latent, rotation, n, 1);
+  }
+  return out;
+}
+
+std::vector<uint16_t> mla_latent_backward(
+    std::vector<float>& dweight, const std::vector<float>& dlatent, const std::vector<float>& kv,
+    const std::vector<float>& rstd, const std::vector<float>& weight, const Rotation& rotation) {
+  const size_t N = rotation.position.size(), R = weight.size();
+  const size_t width = R + static_cast<size_t>(rotation.P);
+  const size_t W = static_cast<size_t>(kernels::padded(static_cast<int64_t>(width)));
+  std::vector<float> x(N * R), dx(N * R), dy(N * R);
+  for (size_t n = 0; n < N; ++n) {
+    std::copy_n(kv.data() + n * width, R, x.data() + n * R);
+    std::copy_n(dlatent.data() + n * W, R, dy.data() + n * R);
+  }
+  rmsnorm_backward(dx, dweight, dy, x, rstd, weight, /*overwrites=*/true);
+  std::vector<uint16_t> dkv(N * width);
+  for (size_t n = 0; n < N; ++n) {
+    for (size_t d = 0; d < R; ++d) dkv[n * width + d] = to_bf16(dx[n * R + d]);
+    rotate(dkv.data() + n * width + R, dlatent.data() + n * W + R, rotation, n, -1);
+  }
+  return dkv;
+}
+
 // As README.md has it.
 float exponential(float x) {
   if (std::isnan(x)) return x;

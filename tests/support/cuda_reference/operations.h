@@ -107,6 +107,14 @@ std::vector<uint16_t> mla_query_backward(const std::vector<float>& dnope,
                                          const std::vector<float>& drow, const Rotation& rotation,
                                          int64_t H, int64_t nope, int64_t R);
 
+// Rows of the cache (N, W), one for each token of `rotation`. kv is (N, R + P).
+Normalised mla_latent(const std::vector<float>& kv, const std::vector<float>& weight,
+                      const Rotation& rotation, int64_t R, float epsilon);
+// dkv (N, R + P), bf16; dweight (R) is added to.
+std::vector<uint16_t> mla_latent_backward(
+    std::vector<float>& dweight, const std::vector<float>& dlatent, const std::vector<float>& kv,
+    const std::vector<float>& rstd, const std::vector<float>& weight, const Rotation& rotation);
+
 float exponential(float x);
 
 // To nearest, ties to even, any NaN to 0x7FFF.
