@@ -7,6 +7,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/embedding.h"
 #include "kernels/gate.h"
+#include "kernels/head_rows.h"
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
@@ -25,6 +26,10 @@ void gate(StreamHandle stream, const Gate& args);
 // Weights lie as packed() says in product.cu: rows of padded(cols) bf16, zeros behind cols. Rows of
 // x begin at multiples of sixteen bytes.
 void gemm(StreamHandle stream, const Gemm& args);
+
+// Heads of at most 1,024 numbers.
+void head_rows(StreamHandle stream, const HeadRows& args);
+void head_rows_backward(StreamHandle stream, const HeadRowsBackward& args);
 
 void mla_latent(StreamHandle stream, const MlaLatent& args);
 void mla_latent_backward(StreamHandle stream, const MlaLatentBackward& args);

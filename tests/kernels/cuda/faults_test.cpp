@@ -34,6 +34,10 @@ TROUPE_PLANTED(latent_one_slot, mla_latent, MlaLatent)
 TROUPE_PLANTED(latent_past_the_row, mla_latent, MlaLatent)
 TROUPE_PLANTED(latent_gradient_of_the_padding, mla_latent_backward, MlaLatentBackward)
 TROUPE_PLANTED(latent_gradient_past_its_columns, mla_latent_backward, MlaLatentBackward)
+TROUPE_PLANTED(heads_past_the_last, head_rows, HeadRows)
+TROUPE_PLANTED(heads_in_one_row, head_rows, HeadRows)
+TROUPE_PLANTED(heads_gradient_of_the_next, head_rows_backward, HeadRowsBackward)
+TROUPE_PLANTED(heads_gradient_past_its_columns, head_rows_backward, HeadRowsBackward)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
@@ -237,6 +241,47 @@ void run(void (*mla_latent_backward)(StreamHandle, const kernels::MlaLatentBackw
                                 .P = P});
 }
 
+void run(void (*head_rows)(StreamHandle, const kernels::HeadRows&)) {
+  constexpr int64_t N = 2, H = 3, d = 32;
+  const simt::Array<float> x(std::vector<float>(N * H * d, 1.0f)), rstd(N * H);
+  const simt::Array<float> weight(std::vector<float>(d, 1.0f)), table(std::vector<float>(d, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> y(N * H * d);
+  head_rows(nullptr, {.y = y.stored(),
+                      .rstd = rstd.device(),
+                      .x = x.device(),
+                      .weight = weight.device(),
+                      .position = position.device(),
+                      .table = table.device(),
+                      .N = N,
+                      .H = H,
+                      .d = d,
+                      .ldy = H * d,
+                      .stride = d});
+}
+void run(void (*head_rows_backward)(StreamHandle, const kernels::HeadRowsBackward&)) {
+  constexpr int64_t N = 2, H = 3, d = 30;
+  const std::vector<float> ones(N * H * d, 1.0f);
+  const simt::Array<float> dy(ones), x(ones), rstd(std::vector<float>(N * H, 1.0f));
+  const simt::Array<float> weight(std::vector<float>(d, 1.0f)), dweight(std::vector<float>(d, 0));
+  const simt::Array<float> table(std::vector<float>(d, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> dx(N * H * d);
+  head_rows_backward(nullptr, {.dx = dx.stored(),
+                               .dweight = dweight.device(),
+                               .dy = dy.device(),
+                               .x = x.device(),
+                               .rstd = rstd.device(),
+                               .weight = weight.device(),
+                               .position = position.device(),
+                               .table = table.device(),
+                               .N = N,
+                               .H = H,
+                               .d = d,
+                               .lddy = H * d,
+                               .stride = d});
+}
+
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
   constexpr int64_t N = 2, F = 122;
   const simt::Array<float> gate(std::vector<float>(N * F, 1.0f)),
@@ -367,6 +412,12 @@ const Planted kPlanted[] = {
             cuda::latent_gradient_of_the_padding::mla_latent_backward, ProblemKind::kOutOfBounds),
     planted("latent_gradient_past_its_columns",
             cuda::latent_gradient_past_its_columns::mla_latent_backward, ProblemKind::kOutOfBounds),
+    planted("heads_past_the_last", cuda::heads_past_the_last::head_rows, ProblemKind::kOutOfBounds),
+    planted("heads_in_one_row", cuda::heads_in_one_row::head_rows, ProblemKind::kRaceOfBlocks),
+    planted("heads_gradient_of_the_next", cuda::heads_gradient_of_the_next::head_rows_backward,
+            ProblemKind::kOutOfBounds),
+    planted("heads_gradient_past_its_columns",
+            cuda::heads_gradient_past_its_columns::head_rows_backward, ProblemKind::kOutOfBounds),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
             ProblemKind::kOutOfBounds),

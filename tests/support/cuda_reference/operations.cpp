@@ -290,6 +290,58 @@ std::vector<uint16_t> mla_latent_backward(
   return dkv;
 }
 
+namespace {
+
+// The d numbers at `x` turned by +1 or -1 times the angles of a token's position, in place.
+void rotate_halves(float* x, const Rotation& rotation, size_t token, float direction) {
+  const size_t d = static_cast<size_t>(rotation.P), half = d / 2;
+  const float* angles = &rotation.table[static_cast<size_t>(rotation.position[token]) * d];
+  for (size_t i = 0; i < half; ++i) {
+    const float cosine = angles[2 * i], sine = direction * angles[2 * i + 1];
+    const float a = x[i], b = x[i + half];
+    x[i] = a * cosine - b * sine;
+    x[i + half] = b * cosine + a * sine;
+  }
+}
+
+}  // namespace
+
+Normalised head_rows(const std::vector<float>& x, const HeadRows& what, float epsilon) {
+  const size_t d = static_cast<size_t>(what.d), H = static_cast<size_t>(what.H);
+  const size_t W = static_cast<size_t>(kernels::padded(what.d)), heads = x.size() / d;
+  Normalised out{std::vector<uint16_t>(heads * W), {}};
+  for (size_t head = 0; head < heads; ++head) {
+    std::vector<float> row(x.data() + head * d, x.data() + (head + 1) * d);
+    if (!what.weight.empty()) {
+      out.rstd.push_back(rmsnorm(row, what.weight, 1, what.d, epsilon).rstd[0]);
+      for (size_t i = 0; i < d; ++i) row[i] = row[i] * out.rstd[head] * what.weight[i];
+    }
+    if (!what.rotation.table.empty()) rotate_halves(row.data(), what.rotation, head / H, 1);
+    for (size_t i = 0; i < d; ++i) out.y[head * W + i] = to_bf16(row[i]);
+  }
+  return out;
+}
+
+std::vector<uint16_t> head_rows_backward(std::vector<float>& dweight, const std::vector<float>& dy,
+                                         const std::vector<float>& x,
+                                         const std::vector<float>& rstd, const HeadRows& what) {
+  const size_t d = static_cast<size_t>(what.d), H = static_cast<size_t>(what.H);
+  std::vector<float> back = dy, dx(dy.size());
+  if (!what.rotation.table.empty()) {
+    for (size_t head = 0; head < dy.size() / d; ++head) {
+      rotate_halves(back.data() + head * d, what.rotation, head / H, -1);
+    }
+  }
+  if (what.weight.empty()) {
+    dx = back;
+  } else {
+    rmsnorm_backward(dx, dweight, back, x, rstd, what.weight, /*overwrites=*/true);
+  }
+  std::vector<uint16_t> rounded;
+  for (const float value : dx) rounded.push_back(to_bf16(value));
+  return rounded;
+}
+
 // As README.md has it.
 float exponential(float x) {
   if (std::isnan(x)) return x;

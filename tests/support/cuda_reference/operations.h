@@ -84,6 +84,20 @@ std::vector<uint16_t> mla_latent_backward(
     std::vector<float>& dweight, const std::vector<float>& dlatent, const std::vector<float>& kv,
     const std::vector<float>& rstd, const std::vector<float>& weight, const Rotation& rotation);
 
+// What is done with heads of d numbers.
+struct HeadRows {
+  int64_t H = 0;
+  int64_t d = 0;
+  std::vector<float> weight{};  // (d); empty: no norm.
+  Rotation rotation{};          // Of pairs (i, i + d / 2); without a table: none.
+};
+// y is (N, H, padded(d)); rstd is (N, H), empty without a norm. x is (N, H, d).
+Normalised head_rows(const std::vector<float>& x, const HeadRows& what, float epsilon);
+// dx (N, H, d), bf16; dweight is added to where there is a norm. dy is (N, H, d).
+std::vector<uint16_t> head_rows_backward(std::vector<float>& dweight, const std::vector<float>& dy,
+                                         const std::vector<float>& x,
+                                         const std::vector<float>& rstd, const HeadRows& what);
+
 float exponential(float x);
 
 // To nearest, ties to even, any NaN to 0x7FFF.
