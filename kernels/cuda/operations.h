@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/adamw.h"
+#include "kernels/attention.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/embedding.h"
 #include "kernels/gate.h"
@@ -14,6 +15,9 @@
 #include "kernels/swiglu.h"
 
 namespace troupe::kernels::cuda {
+
+// Widths of keys in sixteens, of values at most 512; offsets and strides of the cache even.
+void attention(StreamHandle stream, const Attention& args);
 
 void adamw(StreamHandle stream, const AdamW& args);
 

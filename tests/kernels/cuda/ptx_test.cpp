@@ -110,6 +110,13 @@ TEST_CASE("ptx: conversions, comparisons and predicates") {
   CHECK(!is("num.f32", 0, kNan));
 }
 
+TEST_CASE("ptx: moves put words together and take them apart, the lowest part first") {
+  CHECK(result_of("\tmov.b64 %rd4, {%rd2, %rd3};\n", 0x100000002, 3) == 0x300000002);
+  CHECK(result_of("\tmov.b32 %rd4, {%rd2, %rd3};\n", 0x10002, 3) == 0x30002);
+  const std::string both = "\tmov.b64 {%rd5, %rd4}, %rd2;\n\tshl.b64 %rd5, %rd5, 4;\n";
+  CHECK(result_of(both + "\tadd.s64 %rd4, %rd4, %rd5;\n", 0x700000001, 0) == 0x17);
+}
+
 TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line") {
   const auto refused = [](const std::string& body) -> std::string {
     try {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/adamw.h"
+#include "kernels/attention.h"
 #include "kernels/gate.h"
 #include "tests/support/cuda_reference/mma.h"
 
@@ -97,6 +98,23 @@ Normalised head_rows(const std::vector<float>& x, const HeadRows& what, float ep
 std::vector<uint16_t> head_rows_backward(std::vector<float>& dweight, const std::vector<float>& dy,
                                          const std::vector<float>& x,
                                          const std::vector<float>& rstd, const HeadRows& what);
+
+// What attention is asked for. Sequences are as kernels::SequenceBatch has them.
+struct AttentionCase {
+  kernels::CacheRow row{};
+  std::vector<int32_t> query_offset{};  // (S+1)
+  std::vector<int32_t> context{};       // (S)
+  std::vector<int32_t> block_table{};   // (S, blocks_max)
+  int64_t blocks_max = 0;
+  int64_t H = 0;
+  float scale = 0;
+};
+struct Attended {
+  std::vector<uint16_t> out{};      // (N, H, value_width), bf16
+  std::vector<float> max{}, sum{};  // (N, H)
+};
+Attended attention(TensorCore core, const std::vector<uint16_t>& query,
+                   const std::vector<uint16_t>& cache, const AttentionCase& what);
 
 float exponential(float x);
 
