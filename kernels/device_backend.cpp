@@ -43,7 +43,7 @@ Status check(const Backend& backend) {
                                (at - kFirst) / kSize + 1, (sizeof(Backend) - kFirst) / kSize)};
     }
   }
-  return {};
+  return ok();
 }
 
 Result<const Backend*> cuda_backend(const std::string& path) {

@@ -91,6 +91,9 @@ void fill_layers(Backend& table) {
   TROUPE_LAUNCH(mla_query_backward, MlaQueryBackward);
   TROUPE_LAUNCH(mla_latent, MlaLatent);
   TROUPE_LAUNCH(mla_latent_backward, MlaLatentBackward);
+  TROUPE_LAUNCH(head_rows, HeadRows);
+  TROUPE_LAUNCH(head_rows_backward, HeadRowsBackward);
+  TROUPE_LAUNCH(attention, Attention);
   TROUPE_LAUNCH(add_bias, AddBias);
   TROUPE_LAUNCH(bias_gradient, BiasGradient);
   TROUPE_LAUNCH(gate, Gate);

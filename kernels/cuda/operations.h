@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/adamw.h"
+#include "kernels/attention.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/embedding.h"
 #include "kernels/gate.h"
@@ -33,6 +34,9 @@ void square_sums(StreamHandle stream, const SquareSums& args);
 
 void add_bias(StreamHandle stream, const AddBias& args);
 void bias_gradient(StreamHandle stream, const BiasGradient& args);
+
+// Widths of keys in sixteens, of values at most 512; offsets and strides of the cache even.
+void attention(StreamHandle stream, const Attention& args);
 
 void adamw(StreamHandle stream, const AdamW& args);
 
@@ -67,6 +71,10 @@ struct Pack {
 };
 int64_t packed_bytes(int64_t rows, int64_t cols);
 void pack(StreamHandle stream, const Pack& args);
+
+// Heads of at most 1,024 numbers.
+void head_rows(StreamHandle stream, const HeadRows& args);
+void head_rows_backward(StreamHandle stream, const HeadRowsBackward& args);
 
 void mla_latent(StreamHandle stream, const MlaLatent& args);
 void mla_latent_backward(StreamHandle stream, const MlaLatentBackward& args);

@@ -34,6 +34,15 @@ TROUPE_PLANTED(latent_one_slot, mla_latent, MlaLatent)
 TROUPE_PLANTED(latent_past_the_row, mla_latent, MlaLatent)
 TROUPE_PLANTED(latent_gradient_of_the_padding, mla_latent_backward, MlaLatentBackward)
 TROUPE_PLANTED(latent_gradient_past_its_columns, mla_latent_backward, MlaLatentBackward)
+TROUPE_PLANTED(heads_past_the_last, head_rows, HeadRows)
+TROUPE_PLANTED(heads_in_one_row, head_rows, HeadRows)
+TROUPE_PLANTED(heads_gradient_of_the_next, head_rows_backward, HeadRowsBackward)
+TROUPE_PLANTED(heads_gradient_past_its_columns, head_rows_backward, HeadRowsBackward)
+TROUPE_PLANTED(attention_without_barrier, attention, Attention)
+TROUPE_PLANTED(attention_without_second_barrier, attention, Attention)
+TROUPE_PLANTED(attention_without_last_barrier, attention, Attention)
+TROUPE_PLANTED(attention_past_the_context, attention, Attention)
+TROUPE_PLANTED(attention_in_one_row, attention, Attention)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
@@ -257,6 +266,71 @@ void run(void (*mla_latent_backward)(StreamHandle, const kernels::MlaLatentBackw
                                 .N = N,
                                 .R = R,
                                 .P = P});
+}
+
+void run(void (*head_rows)(StreamHandle, const kernels::HeadRows&)) {
+  constexpr int64_t N = 2, H = 3, d = 32;
+  const simt::Array<float> x(std::vector<float>(N * H * d, 1.0f)), rstd(N * H);
+  const simt::Array<float> weight(std::vector<float>(d, 1.0f)), table(std::vector<float>(d, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> y(N * H * d);
+  head_rows(nullptr, {.y = y.stored(),
+                      .rstd = rstd.device(),
+                      .x = x.device(),
+                      .weight = weight.device(),
+                      .position = position.device(),
+                      .table = table.device(),
+                      .N = N,
+                      .H = H,
+                      .d = d,
+                      .ldy = H * d,
+                      .stride = d});
+}
+void run(void (*head_rows_backward)(StreamHandle, const kernels::HeadRowsBackward&)) {
+  constexpr int64_t N = 2, H = 3, d = 30;
+  const std::vector<float> ones(N * H * d, 1.0f);
+  const simt::Array<float> dy(ones), x(ones), rstd(std::vector<float>(N * H, 1.0f));
+  const simt::Array<float> weight(std::vector<float>(d, 1.0f)), dweight(std::vector<float>(d, 0));
+  const simt::Array<float> table(std::vector<float>(d, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> dx(N * H * d);
+  head_rows_backward(nullptr, {.dx = dx.stored(),
+                               .dweight = dweight.device(),
+                               .dy = dy.device(),
+                               .x = x.device(),
+                               .rstd = rstd.device(),
+                               .weight = weight.device(),
+                               .position = position.device(),
+                               .table = table.device(),
+                               .N = N,
+                               .H = H,
+                               .d = d,
+                               .lddy = H * d,
+                               .stride = d});
+}
+
+void run(void (*attention)(StreamHandle, const kernels::Attention&)) {
+  constexpr int64_t N = 3, H = 17, kWidth = 32, kTokens = 40;
+  const simt::Array<uint16_t> out(N * H * kWidth);
+  const simt::Array<uint16_t> query(std::vector<uint16_t>(N * H * kWidth, 0x3F80));
+  std::vector<uint16_t> rows(2 * 32 * kWidth);
+  const simt::Array<uint16_t> cache(kTokens * kWidth);
+  simt::upload(cache.get(), rows.data(), kTokens * kWidth * 2);
+  const simt::Array<int32_t> offset(std::vector<int32_t>{0, N}), context(std::vector<int32_t>{40});
+  const simt::Array<int32_t> table(std::vector<int32_t>{0, 32});
+  // One block has all tiles of a token with the bound that it is told.
+  attention(nullptr, {.out = out.stored(),
+                      .query = query.stored(),
+                      .cache = cache.stored(),
+                      .row = {.width = kWidth, .key_width = kWidth, .value_width = kWidth},
+                      .sequences = {.query_offset = offset.device(),
+                                    .context = context.device(),
+                                    .block_table = table.device(),
+                                    .S = 1,
+                                    .blocks_max = 2,
+                                    .context_max = 1},
+                      .H = H,
+                      .scale = 1});
 }
 
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
@@ -503,6 +577,22 @@ const Planted kPlanted[] = {
             cuda::latent_gradient_of_the_padding::mla_latent_backward, ProblemKind::kOutOfBounds),
     planted("latent_gradient_past_its_columns",
             cuda::latent_gradient_past_its_columns::mla_latent_backward, ProblemKind::kOutOfBounds),
+    planted("heads_past_the_last", cuda::heads_past_the_last::head_rows, ProblemKind::kOutOfBounds),
+    planted("heads_in_one_row", cuda::heads_in_one_row::head_rows, ProblemKind::kRaceOfBlocks),
+    planted("heads_gradient_of_the_next", cuda::heads_gradient_of_the_next::head_rows_backward,
+            ProblemKind::kOutOfBounds),
+    planted("heads_gradient_past_its_columns",
+            cuda::heads_gradient_past_its_columns::head_rows_backward, ProblemKind::kOutOfBounds),
+    planted("attention_without_barrier", cuda::attention_without_barrier::attention,
+            ProblemKind::kNeverWritten),
+    planted("attention_without_second_barrier", cuda::attention_without_second_barrier::attention,
+            ProblemKind::kRace),
+    planted("attention_without_last_barrier", cuda::attention_without_last_barrier::attention,
+            ProblemKind::kRace),
+    planted("attention_past_the_context", cuda::attention_past_the_context::attention,
+            ProblemKind::kOutOfBounds),
+    planted("attention_in_one_row", cuda::attention_in_one_row::attention,
+            ProblemKind::kRaceOfBlocks),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
             ProblemKind::kOutOfBounds),

@@ -61,6 +61,22 @@ troupe_plant(latent_gradient_of_the_padding mla_latent.cu "rotated_back({dlatent
   "rotated_back({dlatent[R + i + P],")
 troupe_plant(latent_gradient_past_its_columns mla_latent.cu "is_inside = d < args.R"
   "is_inside = d <= args.R")
+troupe_plant(heads_past_the_last head_rows.cu
+  "  if (h >= args.H) return;\n  const int d = static_cast<int>(args.d);\n  const int64_t head = n * args.H + h;\n  const int64_t row"
+  "  const int d = static_cast<int>(args.d);\n  const int64_t head = n * args.H + h;\n  const int64_t row")
+troupe_plant(heads_in_one_row head_rows.cu "at(args.slot)[n] : n" "at(args.slot)[n] : 0")
+troupe_plant(heads_gradient_of_the_next head_rows.cu "rotated_back({dy[first], dy[first + half]}"
+  "rotated_back({dy[first], dy[first + d]}")
+troupe_plant(heads_gradient_past_its_columns head_rows.cu "is_inside = column < d"
+  "is_inside = column <= d")
+troupe_plant(attention_without_barrier attention.cu "      sync_block();\n      softmax(" "      softmax(")
+troupe_plant(attention_without_second_barrier attention.cu
+  "      sync_block();\n      add_values" "      add_values")
+troupe_plant(attention_without_last_barrier attention.cu
+  "    sync_block();  // All of it is free for the next tile.\n" "")
+troupe_plant(attention_past_the_context attention.cu "has_key[f] = j < keys" "has_key[f] = j >= 0")
+troupe_plant(attention_in_one_row attention.cu
+  "bf16_at(args.out)[tile.row(shape, args.H, r) * width + column]" "bf16_at(args.out)[column]")
 troupe_plant(swiglu_past_the_row swiglu.cu "if (f < args.F)" "if (f <= args.F)")
 troupe_plant(swiglu_gradient_past_the_row swiglu.cu "      if (f + i >= F) continue;\n" "")
 troupe_plant(swiglu_gradient_one_sum swiglu.cu "at(args.dweight)[slot]" "at(args.dweight)[0]")

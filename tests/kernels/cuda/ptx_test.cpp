@@ -122,6 +122,13 @@ TEST_CASE("ptx: conversions, comparisons and predicates") {
   CHECK(!is("lt.f64", 0x3FF0000000000000, 0xBFF0000000000001));
 }
 
+TEST_CASE("ptx: moves put words together and take them apart, the lowest part first") {
+  CHECK(result_of("\tmov.b64 %rd4, {%rd2, %rd3};\n", 0x100000002, 3) == 0x300000002);
+  CHECK(result_of("\tmov.b32 %rd4, {%rd2, %rd3};\n", 0x10002, 3) == 0x30002);
+  const std::string both = "\tmov.b64 {%rd5, %rd4}, %rd2;\n\tshl.b64 %rd5, %rd5, 4;\n";
+  CHECK(result_of(both + "\tadd.s64 %rd4, %rd4, %rd5;\n", 0x700000001, 0) == 0x17);
+}
+
 TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line") {
   const auto refused = [](const std::string& body) -> std::string {
     try {

@@ -36,9 +36,6 @@ void fill(Backend& table) {
 }  // namespace
 
 void fill_with_cpu(Backend& table) {
-  fill<&Backend::head_rows>(table);
-  fill<&Backend::head_rows_backward>(table);
-  fill<&Backend::attention>(table);
   fill<&Backend::attention_backward>(table);
   fill<&Backend::token_logprob>(table);
   fill<&Backend::token_logprob_backward>(table);

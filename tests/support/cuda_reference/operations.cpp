@@ -411,6 +411,136 @@ std::vector<uint16_t> mla_latent_backward(
   return dkv;
 }
 
+namespace {
+
+// The d numbers at `x` turned by +1 or -1 times the angles of a token's position, in place.
+void rotate_halves(float* x, const Rotation& rotation, size_t token, float direction) {
+  const size_t d = static_cast<size_t>(rotation.P), half = d / 2;
+  const float* angles = &rotation.table[static_cast<size_t>(rotation.position[token]) * d];
+  for (size_t i = 0; i < half; ++i) {
+    const float cosine = angles[2 * i], sine = direction * angles[2 * i + 1];
+    const float a = x[i], b = x[i + half];
+    x[i] = a * cosine - b * sine;
+    x[i + half] = b * cosine + a * sine;
+  }
+}
+
+}  // namespace
+
+Normalised head_rows(const std::vector<float>& x, const HeadRows& what, float epsilon) {
+  const size_t d = static_cast<size_t>(what.d), H = static_cast<size_t>(what.H);
+  const size_t W = static_cast<size_t>(kernels::padded(what.d)), heads = x.size() / d;
+  Normalised out{std::vector<uint16_t>(heads * W), {}};
+  for (size_t head = 0; head < heads; ++head) {
+    std::vector<float> row(x.data() + head * d, x.data() + (head + 1) * d);
+    if (!what.weight.empty()) {
+      out.rstd.push_back(rmsnorm(row, what.weight, 1, what.d, epsilon).rstd[0]);
+      for (size_t i = 0; i < d; ++i) row[i] = row[i] * out.rstd[head] * what.weight[i];
+    }
+    if (!what.rotation.table.empty()) rotate_halves(row.data(), what.rotation, head / H, 1);
+    for (size_t i = 0; i < d; ++i) out.y[head * W + i] = to_bf16(row[i]);
+  }
+  return out;
+}
+
+std::vector<uint16_t> head_rows_backward(std::vector<float>& dweight, const std::vector<float>& dy,
+                                         const std::vector<float>& x,
+                                         const std::vector<float>& rstd, const HeadRows& what) {
+  const size_t d = static_cast<size_t>(what.d), H = static_cast<size_t>(what.H);
+  std::vector<float> back = dy, dx(dy.size());
+  if (!what.rotation.table.empty()) {
+    for (size_t head = 0; head < dy.size() / d; ++head) {
+      rotate_halves(back.data() + head * d, what.rotation, head / H, -1);
+    }
+  }
+  if (what.weight.empty()) {
+    dx = back;
+  } else {
+    rmsnorm_backward(dx, dweight, back, x, rstd, what.weight, /*overwrites=*/true);
+  }
+  std::vector<uint16_t> rounded;
+  for (const float value : dx) rounded.push_back(to_bf16(value));
+  return rounded;
+}
+
+namespace {
+
+constexpr size_t kPartKeys = 256;
+
+// a . b over n elements, n a multiple of sixteen.
+float chain(TensorCore core, const uint16_t* a, const uint16_t* b, size_t n) {
+  float sum = 0;
+  for (size_t k = 0; k < n; k += 16) sum = dot16(core, a + k, b + k, sum);
+  return sum;
+}
+
+}  // namespace
+
+Attended attention(TensorCore core, const std::vector<uint16_t>& query,
+                   const std::vector<uint16_t>& cache, const AttentionCase& what) {
+  const size_t H = static_cast<size_t>(what.H);
+  const size_t groups = static_cast<size_t>(what.row.groups);
+  const size_t key_width = static_cast<size_t>(what.row.key_width);
+  const size_t value_width = static_cast<size_t>(what.row.value_width);
+  const size_t N = static_cast<size_t>(what.query_offset.back());
+  Attended attended{std::vector<uint16_t>(N * H * value_width), std::vector<float>(N * H),
+                    std::vector<float>(N * H)};
+  for (size_t s = 0; s < what.context.size(); ++s) {
+    const auto row_of = [&](size_t j) {
+      const size_t entry = s * static_cast<size_t>(what.blocks_max) + j / 32;
+      return (static_cast<size_t>(what.block_table[entry]) + j % 32) *
+             static_cast<size_t>(what.row.width);
+    };
+    const size_t begin = static_cast<size_t>(what.query_offset[s]);
+    const size_t end = static_cast<size_t>(what.query_offset[s + 1]);
+    for (size_t t = begin; t < end; ++t) {
+      const size_t visible = static_cast<size_t>(what.context[s]) - (end - t) + 1;
+      for (size_t h = 0; h < H; ++h) {
+        const size_t group = h / (H / groups) * static_cast<size_t>(what.row.group_stride);
+        float max = -3.0e38f, sum = 0;
+        std::vector<float> out(value_width);
+        for (size_t first = 0; first < visible; first += kPartKeys) {
+          const size_t keys = std::min(kPartKeys, visible - first);
+          std::vector<float> score(keys);
+          float part_max = -3.0e38f;
+          for (size_t j = 0; j < keys; ++j) {
+            score[j] = what.scale * chain(core, &query[(t * H + h) * key_width],
+                                          &cache[row_of(first + j) + group], key_width);
+            if (score[j] > part_max) part_max = score[j];
+          }
+          std::array<float, 32> partials{};
+          std::vector<uint16_t> weight(kPartKeys);
+          for (size_t j = 0; j < keys; ++j) {
+            const float e = exponential(score[j] - part_max);
+            partials[j % 32] += e;
+            weight[j] = to_bf16(e);
+          }
+          const float new_max = part_max > max ? part_max : max;
+          const float old_factor = exponential(max - new_max);
+          const float factor = exponential(part_max - new_max);
+          max = new_max;
+          sum = std::fma(folded(partials), factor, sum * old_factor);
+          for (size_t v = 0; v < value_width; ++v) {
+            std::vector<uint16_t> column(kPartKeys);
+            for (size_t j = 0; j < keys; ++j) {
+              column[j] =
+                  cache[row_of(first + j) + group + static_cast<size_t>(what.row.value_offset) + v];
+            }
+            const float part = chain(core, weight.data(), column.data(), (keys + 15) / 16 * 16);
+            out[v] = std::fma(part, factor, out[v] * old_factor);
+          }
+        }
+        attended.max[t * H + h] = max;
+        attended.sum[t * H + h] = sum;
+        for (size_t v = 0; v < value_width; ++v) {
+          attended.out[(t * H + h) * value_width + v] = to_bf16(out[v] / sum);
+        }
+      }
+    }
+  }
+  return attended;
+}
+
 // As README.md has it.
 float exponential(float x) {
   if (std::isnan(x)) return x;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/adamw.h"
+#include "kernels/attention.h"
 #include "kernels/gate.h"
 #include "tests/support/cuda_reference/mma.h"
 
@@ -114,6 +115,37 @@ Normalised mla_latent(const std::vector<float>& kv, const std::vector<float>& we
 std::vector<uint16_t> mla_latent_backward(
     std::vector<float>& dweight, const std::vector<float>& dlatent, const std::vector<float>& kv,
     const std::vector<float>& rstd, const std::vector<float>& weight, const Rotation& rotation);
+
+// What is done with heads of d numbers.
+struct HeadRows {
+  int64_t H = 0;
+  int64_t d = 0;
+  std::vector<float> weight{};  // (d); empty: no norm.
+  Rotation rotation{};          // Of pairs (i, i + d / 2); without a table: none.
+};
+// y is (N, H, padded(d)); rstd is (N, H), empty without a norm. x is (N, H, d).
+Normalised head_rows(const std::vector<float>& x, const HeadRows& what, float epsilon);
+// dx (N, H, d), bf16; dweight is added to where there is a norm. dy is (N, H, d).
+std::vector<uint16_t> head_rows_backward(std::vector<float>& dweight, const std::vector<float>& dy,
+                                         const std::vector<float>& x,
+                                         const std::vector<float>& rstd, const HeadRows& what);
+
+// What attention is asked for. Sequences are as kernels::SequenceBatch has them.
+struct AttentionCase {
+  kernels::CacheRow row{};
+  std::vector<int32_t> query_offset{};  // (S+1)
+  std::vector<int32_t> context{};       // (S)
+  std::vector<int32_t> block_table{};   // (S, blocks_max)
+  int64_t blocks_max = 0;
+  int64_t H = 0;
+  float scale = 0;
+};
+struct Attended {
+  std::vector<uint16_t> out{};      // (N, H, value_width), bf16
+  std::vector<float> max{}, sum{};  // (N, H)
+};
+Attended attention(TensorCore core, const std::vector<uint16_t>& query,
+                   const std::vector<uint16_t>& cache, const AttentionCase& what);
 
 float exponential(float x);
 

@@ -266,6 +266,23 @@ void load_or_store(const Instruction& i, const State& s) {
   }
 }
 
+// Elements of a word, the lowest first.
+void pack(const Instruction& i, const State& s) {
+  const int bytes = i.type.bytes / i.vector;
+  uint64_t word = 0;
+  for (int n = i.vector; n > 0; --n) {
+    word = word << bytes * 8 | cut(s.operand(i, static_cast<size_t>(n)), bytes);
+  }
+  s.result(i) = word;
+}
+void unpack(const Instruction& i, const State& s) {
+  const int bytes = i.type.bytes / i.vector;
+  const uint64_t word = s.operand(i, static_cast<size_t>(i.vector));
+  for (int n = 0; n < i.vector; ++n) {
+    s.registers[i.operands[static_cast<size_t>(n)]] = cut(word >> n * bytes * 8, bytes);
+  }
+}
+
 // d, whether the source is in range, value, lane, clamp and segments, mask.
 void shuffle(const Instruction& i, const State& s) {
   const bool has_predicate = i.operands.size() == 6;
@@ -320,6 +337,10 @@ void execute(const Instruction& i, const State& s) {
     case Op::kMove:
       s.result(i) = cut(s.operand(i, 1), i.type.kind == 'p' ? 8 : i.type.bytes);
       return;
+    case Op::kPack:
+      return pack(i, s);
+    case Op::kUnpack:
+      return unpack(i, s);
     case Op::kSelect:
       s.result(i) = s.operand(i, 3) != 0 ? s.operand(i, 1) : s.operand(i, 2);
       return;

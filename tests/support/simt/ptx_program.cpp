@@ -337,6 +337,11 @@ class Reader {
       }
       instruction.operands.push_back(slot(operand));
     }
+    if (instruction.op == Op::kMove && instruction.operands.size() > 2) {
+      const bool unpacks = text.find('{') < text.find('%');
+      instruction.op = unpacks ? Op::kUnpack : Op::kPack;
+      instruction.vector = static_cast<int>(instruction.operands.size()) - 1;
+    }
     kernel_->instructions.push_back(std::move(instruction));
   }
 
