@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kPartials = 256;
 
 // values[i] += values[i + half], ... , until one is left.
-template <size_t n>
-float folded(std::array<float, n> values) {
+template <class T, size_t n>
+T folded(std::array<T, n> values) {
   for (size_t half = n / 2; half > 0; half /= 2) {
     for (size_t i = 0; i < half; ++i) values[i] += values[i + half];
   }
@@ -38,6 +38,21 @@ float sum_of_products(int64_t D, const A& a, const B& b) {
     groups[g] = folded(group);
   }
   return folded(groups);
+}
+
+// `before` with the sum over N rows. Segments of rows, in each sixteen partials by row;
+// with_row(partial, n) is a partial to which row n was added.
+template <class WithRow>
+float sum_over_rows(float before, size_t N, const WithRow& with_row) {
+  constexpr size_t kSegment = 8192;
+  for (size_t begin = 0; begin < N; begin += kSegment) {
+    std::array<float, 16> partials{};
+    for (size_t n = begin; n < std::min(N, begin + kSegment); ++n) {
+      partials[n % 16] = with_row(partials[n % 16], n);
+    }
+    before += folded(partials);
+  }
+  return before;
 }
 
 // The P numbers at `from`, as bf16, turned by +1 or -1 times the angle of a token's position.
@@ -71,6 +86,66 @@ std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
     }
   }
   return y;
+}
+
+std::vector<float> weight_gradient(TensorCore core, const std::vector<uint16_t>& dy,
+                                   const std::vector<uint16_t>& x, int64_t T, int64_t N,
+                                   int64_t K) {
+  const auto transposed = [T](const std::vector<uint16_t>& from, int64_t width) {
+    std::vector<uint16_t> to(from.size());
+    for (size_t i = 0; i < from.size(); ++i) {
+      const size_t row = i / static_cast<size_t>(width), col = i % static_cast<size_t>(width);
+      to[col * static_cast<size_t>(T) + row] = from[i];
+    }
+    return to;
+  };
+  return product(core, transposed(dy, N), transposed(x, K), N, K, T);
+}
+
+void combine(std::vector<float>& out, const std::vector<float>& rows,
+             const std::vector<float>& weight, const std::vector<int32_t>& slot_row, int64_t D,
+             int64_t K) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    const size_t token = i / static_cast<size_t>(D), d = i % static_cast<size_t>(D);
+    float sum = 0;
+    for (size_t slot = token * size_t(K); slot < (token + 1) * size_t(K); ++slot) {
+      const float value = rows[static_cast<size_t>(slot_row[slot]) * static_cast<size_t>(D) + d];
+      sum += weight.empty() ? value : weight[slot] * value;
+    }
+    out[i] += sum;
+  }
+}
+
+std::vector<uint16_t> packed(const std::vector<float>& w, int64_t rows, int64_t cols) {
+  const size_t width = static_cast<size_t>(kernels::padded(cols));
+  const size_t cols_given = static_cast<size_t>(cols);
+  std::vector<uint16_t> all(static_cast<size_t>(kernels::padded(rows, kernels::kPanelN)) * width);
+  for (size_t i = 0; i < w.size(); ++i) {
+    all[i / cols_given * width + i % cols_given] = to_bf16(w[i]);
+  }
+  return all;
+}
+
+std::vector<double> square_sums(const std::vector<float>& x) {
+  constexpr size_t kChunk = static_cast<size_t>(kernels::kChunkElements);
+  std::vector<double> sums;
+  for (size_t begin = 0; begin < x.size(); begin += kChunk) {
+    std::array<double, kPartials> partials{};
+    for (size_t i = 0; i < std::min(kChunk, x.size() - begin); ++i) {
+      partials[i / 4 % kPartials] += double{x[begin + i]} * x[begin + i];
+    }
+    sums.push_back(folded(partials));
+  }
+  return sums;
+}
+
+void bias_gradient(std::vector<float>& dbias, const std::vector<uint16_t>& dy) {
+  const size_t width = dbias.size(), N = width == 0 ? 0 : dy.size() / width;
+  for (size_t i = 0; i < width; ++i) {
+    dbias[i] = sum_over_rows(dbias[i], N, [&](float partial, size_t n) {
+      return partial + from_bf16(dy[n * width + i]);
+    });
+  }
 }
 
 void embedding_backward(std::vector<float>& dtable, const std::vector<float>& dx,
@@ -147,6 +222,58 @@ Gated gate(const std::vector<float>& logit, const std::vector<float>& bias,
   return out;
 }
 
+std::vector<uint16_t> gate_backward(const std::vector<float>& dweight,
+                                    const std::vector<int32_t>& expert,
+                                    const std::vector<float>& score,
+                                    const kernels::GateBackward& what) {
+  const size_t N = static_cast<size_t>(what.N), E = static_cast<size_t>(what.E);
+  const size_t K = static_cast<size_t>(what.K);
+  std::vector<uint16_t> dlogit(N * E);
+  for (size_t n = 0; n < N; ++n) {
+    const float* row = score.data() + n * E;
+    std::vector<float> own, dscore;
+    for (size_t k = 0; k < K; ++k) {
+      own.push_back(row[static_cast<size_t>(expert[n * K + k])]);
+      dscore.push_back(dweight[n * K + k] * what.scaling);
+    }
+    const auto dot = [&] {
+      float sum = 0;
+      for (size_t k = 0; k < K; ++k) sum = std::fma(dscore[k], own[k], sum);
+      return sum;
+    };
+    if (what.normalises) {
+      float sum = 0;
+      for (const float s : own) sum += s;
+      sum += 1e-20f;
+      const float shared = dot() / (sum * sum);
+      for (float& d : dscore) d = d / sum - shared;
+    }
+    const float mean = what.is_softmax ? dot() : 0;
+    for (size_t e = 0; e < E; ++e) {
+      dlogit[n * E + e] = to_bf16(what.is_softmax ? row[e] * (0.0f - mean) : 0.0f);
+    }
+    for (size_t k = 0; k < K; ++k) {
+      const float gradient =
+          what.is_softmax ? own[k] * (dscore[k] - mean) : dscore[k] * (own[k] * (1.0f - own[k]));
+      dlogit[n * E + static_cast<size_t>(expert[n * K + k])] = to_bf16(gradient);
+    }
+  }
+  return dlogit;
+}
+
+Routed route(const std::vector<int32_t>& expert, int64_t E, int64_t K) {
+  Routed out{{0}, {}, std::vector<int32_t>(expert.size())};
+  for (int64_t e = 0; e < E; ++e) {
+    for (size_t slot = 0; slot < expert.size(); ++slot) {
+      if (expert[slot] != e) continue;
+      out.slot_row[slot] = static_cast<int32_t>(out.row_token.size());
+      out.row_token.push_back(static_cast<int32_t>(static_cast<int64_t>(slot) / K));
+    }
+    out.offsets.push_back(static_cast<int32_t>(out.row_token.size()));
+  }
+  return out;
+}
+
 Normalised rmsnorm(const std::vector<float>& x, const std::vector<float>& weight, int64_t N,
                    int64_t D, float epsilon) {
   Normalised out{std::vector<uint16_t>(static_cast<size_t>(N * D)),
@@ -180,16 +307,10 @@ void rmsnorm_backward(std::vector<float>& dx, std::vector<float>& dweight,
       dx[i] = overwrites ? gradient : dx[i] + gradient;
     }
   }
-  constexpr size_t kSegment = 8192;
   for (size_t d = 0; d < D; ++d) {
-    for (size_t begin = 0; begin < N; begin += kSegment) {
-      std::array<float, 16> partials{};
-      for (size_t n = begin; n < std::min(N, begin + kSegment); ++n) {
-        float& partial = partials[n % 16];
-        partial = std::fma(dy[n * D + d], x[n * D + d] * rstd[n], partial);
-      }
-      dweight[d] += folded(partials);
-    }
+    dweight[d] = sum_over_rows(dweight[d], N, [&](float partial, size_t n) {
+      return std::fma(dy[n * D + d], x[n * D + d] * rstd[n], partial);
+    });
   }
 }
 
@@ -252,6 +373,172 @@ std::vector<uint16_t> mla_query_backward(const std::vector<float>& dnope,
            head / static_cast<size_t>(H), -1);
   }
   return dq;
+}
+
+Normalised mla_latent(const std::vector<float>& kv, const std::vector<float>& weight,
+                      const Rotation& rotation, int64_t R, float epsilon) {
+  const size_t N = rotation.position.size(), latent = static_cast<size_t>(R);
+  const size_t width = latent + static_cast<size_t>(rotation.P);
+  const size_t W = static_cast<size_t>(kernels::padded(R + rotation.P));
+  Normalised out{std::vector<uint16_t>(N * W), {}};
+  for (size_t n = 0; n < N; ++n) {
+    const float* from = kv.data() + n * width;
+    const Normalised row = rmsnorm({from, from + latent}, weight, 1, R, epsilon);
+    std::copy_n(row.y.begin(), latent, out.y.begin() + static_cast<int64_t>(n * W));
+    out.rstd.push_back(row.rstd[0]);
+    rotate(out.y.data() + n * W + latent, from + latent, rotation, n, 1);
+  }
+  return out;
+}
+
+std::vector<uint16_t> mla_latent_backward(
+    std::vector<float>& dweight, const std::vector<float>& dlatent, const std::vector<float>& kv,
+    const std::vector<float>& rstd, const std::vector<float>& weight, const Rotation& rotation) {
+  const size_t N = rotation.position.size(), R = weight.size();
+  const size_t width = R + static_cast<size_t>(rotation.P);
+  const size_t W = static_cast<size_t>(kernels::padded(static_cast<int64_t>(width)));
+  std::vector<float> x(N * R), dx(N * R), dy(N * R);
+  for (size_t n = 0; n < N; ++n) {
+    std::copy_n(kv.data() + n * width, R, x.data() + n * R);
+    std::copy_n(dlatent.data() + n * W, R, dy.data() + n * R);
+  }
+  rmsnorm_backward(dx, dweight, dy, x, rstd, weight, /*overwrites=*/true);
+  std::vector<uint16_t> dkv(N * width);
+  for (size_t n = 0; n < N; ++n) {
+    for (size_t d = 0; d < R; ++d) dkv[n * width + d] = to_bf16(dx[n * R + d]);
+    rotate(dkv.data() + n * width + R, dlatent.data() + n * W + R, rotation, n, -1);
+  }
+  return dkv;
+}
+
+namespace {
+
+// The d numbers at `x` turned by +1 or -1 times the angles of a token's position, in place.
+void rotate_halves(float* x, const Rotation& rotation, size_t token, float direction) {
+  const size_t d = static_cast<size_t>(rotation.P), half = d / 2;
+  const float* angles = &rotation.table[static_cast<size_t>(rotation.position[token]) * d];
+  for (size_t i = 0; i < half; ++i) {
+    const float cosine = angles[2 * i], sine = direction * angles[2 * i + 1];
+    const float a = x[i], b = x[i + half];
+    x[i] = a * cosine - b * sine;
+    x[i + half] = b * cosine + a * sine;
+  }
+}
+
+}  // namespace
+
+Normalised head_rows(const std::vector<float>& x, const HeadRows& what, float epsilon) {
+  const size_t d = static_cast<size_t>(what.d), H = static_cast<size_t>(what.H);
+  const size_t W = static_cast<size_t>(kernels::padded(what.d)), heads = x.size() / d;
+  Normalised out{std::vector<uint16_t>(heads * W), {}};
+  for (size_t head = 0; head < heads; ++head) {
+    std::vector<float> row(x.data() + head * d, x.data() + (head + 1) * d);
+    if (!what.weight.empty()) {
+      out.rstd.push_back(rmsnorm(row, what.weight, 1, what.d, epsilon).rstd[0]);
+      for (size_t i = 0; i < d; ++i) row[i] = row[i] * out.rstd[head] * what.weight[i];
+    }
+    if (!what.rotation.table.empty()) rotate_halves(row.data(), what.rotation, head / H, 1);
+    for (size_t i = 0; i < d; ++i) out.y[head * W + i] = to_bf16(row[i]);
+  }
+  return out;
+}
+
+std::vector<uint16_t> head_rows_backward(std::vector<float>& dweight, const std::vector<float>& dy,
+                                         const std::vector<float>& x,
+                                         const std::vector<float>& rstd, const HeadRows& what) {
+  const size_t d = static_cast<size_t>(what.d), H = static_cast<size_t>(what.H);
+  std::vector<float> back = dy, dx(dy.size());
+  if (!what.rotation.table.empty()) {
+    for (size_t head = 0; head < dy.size() / d; ++head) {
+      rotate_halves(back.data() + head * d, what.rotation, head / H, -1);
+    }
+  }
+  if (what.weight.empty()) {
+    dx = back;
+  } else {
+    rmsnorm_backward(dx, dweight, back, x, rstd, what.weight, /*overwrites=*/true);
+  }
+  std::vector<uint16_t> rounded;
+  for (const float value : dx) rounded.push_back(to_bf16(value));
+  return rounded;
+}
+
+namespace {
+
+constexpr size_t kPartKeys = 256;
+
+// a . b over n elements, n a multiple of sixteen.
+float chain(TensorCore core, const uint16_t* a, const uint16_t* b, size_t n) {
+  float sum = 0;
+  for (size_t k = 0; k < n; k += 16) sum = dot16(core, a + k, b + k, sum);
+  return sum;
+}
+
+}  // namespace
+
+Attended attention(TensorCore core, const std::vector<uint16_t>& query,
+                   const std::vector<uint16_t>& cache, const AttentionCase& what) {
+  const size_t H = static_cast<size_t>(what.H);
+  const size_t groups = static_cast<size_t>(what.row.groups);
+  const size_t key_width = static_cast<size_t>(what.row.key_width);
+  const size_t value_width = static_cast<size_t>(what.row.value_width);
+  const size_t N = static_cast<size_t>(what.query_offset.back());
+  Attended attended{std::vector<uint16_t>(N * H * value_width), std::vector<float>(N * H),
+                    std::vector<float>(N * H)};
+  for (size_t s = 0; s < what.context.size(); ++s) {
+    const auto row_of = [&](size_t j) {
+      const size_t entry = s * static_cast<size_t>(what.blocks_max) + j / 32;
+      return (static_cast<size_t>(what.block_table[entry]) + j % 32) *
+             static_cast<size_t>(what.row.width);
+    };
+    const size_t begin = static_cast<size_t>(what.query_offset[s]);
+    const size_t end = static_cast<size_t>(what.query_offset[s + 1]);
+    for (size_t t = begin; t < end; ++t) {
+      const size_t visible = static_cast<size_t>(what.context[s]) - (end - t) + 1;
+      for (size_t h = 0; h < H; ++h) {
+        const size_t group = h / (H / groups) * static_cast<size_t>(what.row.group_stride);
+        float max = -3.0e38f, sum = 0;
+        std::vector<float> out(value_width);
+        for (size_t first = 0; first < visible; first += kPartKeys) {
+          const size_t keys = std::min(kPartKeys, visible - first);
+          std::vector<float> score(keys);
+          float part_max = -3.0e38f;
+          for (size_t j = 0; j < keys; ++j) {
+            score[j] = what.scale * chain(core, &query[(t * H + h) * key_width],
+                                          &cache[row_of(first + j) + group], key_width);
+            if (score[j] > part_max) part_max = score[j];
+          }
+          std::array<float, 32> partials{};
+          std::vector<uint16_t> weight(kPartKeys);
+          for (size_t j = 0; j < keys; ++j) {
+            const float e = exponential(score[j] - part_max);
+            partials[j % 32] += e;
+            weight[j] = to_bf16(e);
+          }
+          const float new_max = part_max > max ? part_max : max;
+          const float old_factor = exponential(max - new_max);
+          const float factor = exponential(part_max - new_max);
+          max = new_max;
+          sum = std::fma(folded(partials), factor, sum * old_factor);
+          for (size_t v = 0; v < value_width; ++v) {
+            std::vector<uint16_t> column(kPartKeys);
+            for (size_t j = 0; j < keys; ++j) {
+              column[j] =
+                  cache[row_of(first + j) + group + static_cast<size_t>(what.row.value_offset) + v];
+            }
+            const float part = chain(core, weight.data(), column.data(), (keys + 15) / 16 * 16);
+            out[v] = std::fma(part, factor, out[v] * old_factor);
+          }
+        }
+        attended.max[t * H + h] = max;
+        attended.sum[t * H + h] = sum;
+        for (size_t v = 0; v < value_width; ++v) {
+          attended.out[(t * H + h) * value_width + v] = to_bf16(out[v] / sum);
+        }
+      }
+    }
+  }
+  return attended;
 }
 
 // As README.md has it.

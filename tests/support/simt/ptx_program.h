@@ -28,6 +28,7 @@ enum class Op {
   kFma,
   kLoad,
   kLoadMatrix,
+  kLoadMatrixTransposed,
   kMad,
   kMax,
   kMin,
@@ -37,6 +38,7 @@ enum class Op {
   kNegate,
   kNot,
   kOr,
+  kPack,
   kPopulation,
   kReciprocal,
   kRemainder,
@@ -49,6 +51,7 @@ enum class Op {
   kSquareRoot,
   kStore,
   kSubtract,
+  kUnpack,
   kVote,
   kXor,
 };
@@ -88,7 +91,7 @@ struct Instruction {
   Part part = Part::kLow;
   std::string mode{};  // Of a shuffle.
   bool rounds_to_zero = false;
-  int vector = 1;  // Elements of a load or store.
+  int vector = 1;  // Elements of a load or store, or that a move puts together or takes apart.
   int guard = -1;  // Runs where this predicate holds, or does not.
   bool guard_is_negated = false;
   std::vector<int> operands{};
