@@ -13,6 +13,7 @@
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/swiglu.h"
+#include "kernels/token_logprob.h"
 
 namespace troupe::kernels::cuda {
 
@@ -44,6 +45,10 @@ void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
 void rmsnorm(StreamHandle stream, const RmsNorm& args);
 // No row of x is named twice by x_rows.
 void rmsnorm_backward(StreamHandle stream, const RmsNormBackward& args);
+
+// Logits are not stored: a row is read again.
+void token_logprob(StreamHandle stream, const TokenLogprob& args);
+void token_logprob_backward(StreamHandle stream, const TokenLogprobBackward& args);
 
 void swiglu(StreamHandle stream, const Swiglu& args);
 void swiglu_backward(StreamHandle stream, const SwigluBackward& args);

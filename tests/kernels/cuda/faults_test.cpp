@@ -43,6 +43,9 @@ TROUPE_PLANTED(attention_without_second_barrier, attention, Attention)
 TROUPE_PLANTED(attention_without_last_barrier, attention, Attention)
 TROUPE_PLANTED(attention_past_the_context, attention, Attention)
 TROUPE_PLANTED(attention_in_one_row, attention, Attention)
+TROUPE_PLANTED(logprob_one_set_of_partials, token_logprob, TokenLogprob)
+TROUPE_PLANTED(logprob_one_row, token_logprob, TokenLogprob)
+TROUPE_PLANTED(logprob_gradient_past_the_row, token_logprob_backward, TokenLogprobBackward)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
@@ -311,6 +314,33 @@ void run(void (*attention)(StreamHandle, const kernels::Attention&)) {
                       .scale = 1});
 }
 
+void run(void (*token_logprob)(StreamHandle, const kernels::TokenLogprob&)) {
+  constexpr int64_t N = 2, V = 122;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f)), logprob(N), lse(N), entropy(N);
+  const simt::Array<int32_t> token(std::vector<int32_t>{0, 121});
+  token_logprob(nullptr, {.logprob = logprob.device(),
+                          .lse = lse.device(),
+                          .entropy = entropy.device(),
+                          .logit = logit.device(),
+                          .token = token.device(),
+                          .N = N,
+                          .V = V});
+}
+void run(void (*token_logprob_backward)(StreamHandle, const kernels::TokenLogprobBackward&)) {
+  constexpr int64_t N = 2, V = 122;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f));
+  const simt::Array<float> dlogprob(std::vector<float>(N, 1.0f)), lse(std::vector<float>(N, 2.0f));
+  const simt::Array<int32_t> token(std::vector<int32_t>{0, 121});
+  const simt::Array<uint16_t> dlogit(N * V);
+  token_logprob_backward(nullptr, {.dlogit = dlogit.stored(),
+                                   .dlogprob = dlogprob.device(),
+                                   .lse = lse.device(),
+                                   .logit = logit.device(),
+                                   .token = token.device(),
+                                   .N = N,
+                                   .V = V});
+}
+
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
   constexpr int64_t N = 2, F = 122;
   const simt::Array<float> gate(std::vector<float>(N * F, 1.0f)),
@@ -457,6 +487,11 @@ const Planted kPlanted[] = {
             ProblemKind::kOutOfBounds),
     planted("attention_in_one_row", cuda::attention_in_one_row::attention,
             ProblemKind::kRaceOfBlocks),
+    planted("logprob_one_set_of_partials", cuda::logprob_one_set_of_partials::token_logprob,
+            ProblemKind::kRace),
+    planted("logprob_one_row", cuda::logprob_one_row::token_logprob, ProblemKind::kRaceOfBlocks),
+    planted("logprob_gradient_past_the_row",
+            cuda::logprob_gradient_past_the_row::token_logprob_backward, ProblemKind::kOutOfBounds),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
             ProblemKind::kOutOfBounds),

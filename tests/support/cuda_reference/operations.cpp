@@ -420,6 +420,59 @@ Attended attention(TensorCore core, const std::vector<uint16_t>& query,
   return attended;
 }
 
+TokenLogprobs token_logprob(const std::vector<float>& logit, const std::vector<int32_t>& token,
+                            int64_t V, float temperature) {
+  TokenLogprobs out;
+  for (size_t n = 0; n < token.size(); ++n) {
+    const float* row = logit.data() + n * static_cast<size_t>(V);
+    const auto z = [&](size_t v) { return row[v] / temperature; };
+    const float max = *std::max_element(row, row + V) / temperature;
+    const float sum = sum_of_products(
+        V, [&](size_t v) { return exponential(z(v) - max); }, [](size_t) { return 1.0f; });
+    const float lse = max + logarithm(sum);
+    out.lse.push_back(lse);
+    out.logprob.push_back(z(static_cast<size_t>(token[n])) - lse);
+    out.entropy.push_back(lse - sum_of_products(
+                                    V, [&](size_t v) { return exponential(z(v) - lse); }, z));
+  }
+  return out;
+}
+
+std::vector<uint16_t> token_logprob_backward(const std::vector<float>& dlogprob,
+                                             const std::vector<float>& lse,
+                                             const std::vector<float>& logit,
+                                             const std::vector<int32_t>& token, int64_t V,
+                                             float temperature) {
+  std::vector<uint16_t> dlogit;
+  for (size_t i = 0; i < logit.size(); ++i) {
+    const size_t n = i / static_cast<size_t>(V), v = i % static_cast<size_t>(V);
+    const float p = exponential(logit[i] / temperature - lse[n]);
+    const float hit = static_cast<size_t>(token[n]) == v ? 1.0f : 0.0f;
+    dlogit.push_back(to_bf16(dlogprob[n] / temperature * (hit - p)));
+  }
+  return dlogit;
+}
+
+// As README.md has it, for normal numbers above 0.
+float logarithm(float x) {
+  if (std::isnan(x) || std::isinf(x)) return x;
+  int exponent;
+  float m = 2 * std::frexp(x, &exponent);
+  --exponent;
+  if (m > 1.41421354f) {
+    m /= 2;
+    ++exponent;
+  }
+  const float s = (m - 1) / (m + 1), z = s * s;
+  float sum = 1.0f / 9;
+  for (const float coefficient : {1.0f / 7, 1.0f / 5, 1.0f / 3}) {
+    sum = std::fma(sum, z, coefficient);
+  }
+  const float n = static_cast<float>(exponent);
+  const float rest = std::fma(n, 1.42860677e-6f, std::fma(2 * s, z * sum, 2 * s));
+  return std::fma(n, 0.693145752f, rest);
+}
+
 // As README.md has it.
 float exponential(float x) {
   if (std::isnan(x)) return x;

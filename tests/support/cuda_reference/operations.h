@@ -116,7 +116,21 @@ struct Attended {
 Attended attention(TensorCore core, const std::vector<uint16_t>& query,
                    const std::vector<uint16_t>& cache, const AttentionCase& what);
 
+struct TokenLogprobs {
+  std::vector<float> logprob{}, lse{}, entropy{};  // (N)
+};
+// logit is (N, V).
+TokenLogprobs token_logprob(const std::vector<float>& logit, const std::vector<int32_t>& token,
+                            int64_t V, float temperature);
+// dlogit (N, V), bf16.
+std::vector<uint16_t> token_logprob_backward(const std::vector<float>& dlogprob,
+                                             const std::vector<float>& lse,
+                                             const std::vector<float>& logit,
+                                             const std::vector<int32_t>& token, int64_t V,
+                                             float temperature);
+
 float exponential(float x);
+float logarithm(float x);
 
 // To nearest, ties to even, any NaN to 0x7FFF.
 uint16_t to_bf16(float x);
