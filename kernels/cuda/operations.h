@@ -12,6 +12,7 @@
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
+#include "kernels/sample.h"
 #include "kernels/swiglu.h"
 #include "kernels/token_logprob.h"
 
@@ -45,6 +46,8 @@ void mla_query_backward(StreamHandle stream, const MlaQueryBackward& args);
 void rmsnorm(StreamHandle stream, const RmsNorm& args);
 // No row of x is named twice by x_rows.
 void rmsnorm_backward(StreamHandle stream, const RmsNormBackward& args);
+
+void sample(StreamHandle stream, const Sample& args);
 
 // Logits are not stored: a row is read again.
 void token_logprob(StreamHandle stream, const TokenLogprob& args);

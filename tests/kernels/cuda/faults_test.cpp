@@ -46,6 +46,9 @@ TROUPE_PLANTED(attention_in_one_row, attention, Attention)
 TROUPE_PLANTED(logprob_one_set_of_partials, token_logprob, TokenLogprob)
 TROUPE_PLANTED(logprob_one_row, token_logprob, TokenLogprob)
 TROUPE_PLANTED(logprob_gradient_past_the_row, token_logprob_backward, TokenLogprobBackward)
+TROUPE_PLANTED(sample_without_barrier, sample, Sample)
+TROUPE_PLANTED(sample_past_the_row, sample, Sample)
+TROUPE_PLANTED(sample_one_token, sample, Sample)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
@@ -341,6 +344,20 @@ void run(void (*token_logprob_backward)(StreamHandle, const kernels::TokenLogpro
                                    .V = V});
 }
 
+void run(void (*sample)(StreamHandle, const kernels::Sample&)) {
+  constexpr int64_t N = 2, V = 250;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f)), logprob(N);
+  const simt::Array<int32_t> token(N);
+  const simt::Array<kernels::SampleKey> key{std::vector<kernels::SampleKey>(N)};
+  sample(nullptr, {.token = token.device(),
+                   .logprob = logprob.device(),
+                   .logit = logit.device(),
+                   .key = key.device(),
+                   .N = N,
+                   .V = V,
+                   .top_p = 0.5f});
+}
+
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
   constexpr int64_t N = 2, F = 122;
   const simt::Array<float> gate(std::vector<float>(N * F, 1.0f)),
@@ -492,6 +509,9 @@ const Planted kPlanted[] = {
     planted("logprob_one_row", cuda::logprob_one_row::token_logprob, ProblemKind::kRaceOfBlocks),
     planted("logprob_gradient_past_the_row",
             cuda::logprob_gradient_past_the_row::token_logprob_backward, ProblemKind::kOutOfBounds),
+    planted("sample_without_barrier", cuda::sample_without_barrier::sample, ProblemKind::kRace),
+    planted("sample_past_the_row", cuda::sample_past_the_row::sample, ProblemKind::kOutOfBounds),
+    planted("sample_one_token", cuda::sample_one_token::sample, ProblemKind::kRaceOfBlocks),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
             ProblemKind::kOutOfBounds),

@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "kernels/device_types.h"
+#include "kernels/random.h"
 
 namespace troupe::cuda_reference {
 namespace {
@@ -451,6 +453,55 @@ std::vector<uint16_t> token_logprob_backward(const std::vector<float>& dlogprob,
     dlogit.push_back(to_bf16(dlogprob[n] / temperature * (hit - p)));
   }
   return dlogit;
+}
+
+Sampled sample(const std::vector<float>& logit, const std::vector<kernels::SampleKey>& keys,
+               int64_t V, float temperature, float top_p) {
+  Sampled out;
+  for (size_t n = 0; n < keys.size(); ++n) {
+    const float* begin = logit.data() + n * static_cast<size_t>(V);
+    const std::vector<float> row(begin, begin + V);
+    const float divisor = temperature > 0 ? temperature : 1.0f;
+    const float lse = token_logprob(row, {0}, V, divisor).lse[0];
+    size_t chosen = 0;
+    if (temperature > 0) {
+      std::vector<float> p;
+      std::vector<uint64_t> weight;
+      uint64_t total = 0;
+      for (const float x : row) {
+        p.push_back(exponential(x / temperature - lse));
+        weight.push_back(static_cast<uint64_t>(std::ldexp(double{p.back()}, 60)));
+        total += weight.back();
+      }
+      if (top_p < 1) {
+        // The least whole number that is at least the part of the total.
+        const auto part = static_cast<unsigned __int128>(std::ldexp(top_p, 32)) * total;
+        const auto needed = std::max<uint64_t>(1, static_cast<uint64_t>((part + 0xFFFFFFFF) >> 32));
+        std::vector<size_t> order(row.size());
+        std::iota(order.begin(), order.end(), size_t{0});
+        std::stable_sort(order.begin(), order.end(),
+                         [&](size_t a, size_t b) { return p[a] > p[b]; });
+        uint64_t kept = 0;
+        for (const size_t v : order) {
+          if (kept >= needed) weight[v] = 0;
+          kept += weight[v];
+        }
+        total = kept;
+      }
+      const kernels::SampleKey& key = keys[n];
+      const kernels::RandomStream stream(key.seed, static_cast<kernels::StreamId>(key.stream),
+                                         key.round << 32 | key.ordinal, key.sample);
+      const auto bits = static_cast<uint64_t>(std::ldexp(stream.uniform_at(key.position), 53));
+      const auto target = static_cast<uint64_t>(static_cast<unsigned __int128>(bits) * total >> 53);
+      uint64_t running = weight[0];
+      while (running <= target) running += weight[++chosen];
+    } else {
+      chosen = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+    }
+    out.token.push_back(static_cast<int32_t>(chosen));
+    out.logprob.push_back(row[chosen] / divisor - lse);
+  }
+  return out;
 }
 
 // As README.md has it, for normal numbers above 0.

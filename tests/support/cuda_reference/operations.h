@@ -8,6 +8,7 @@
 #include "kernels/adamw.h"
 #include "kernels/attention.h"
 #include "kernels/gate.h"
+#include "kernels/sample.h"
 #include "tests/support/cuda_reference/mma.h"
 
 namespace troupe::cuda_reference {
@@ -128,6 +129,14 @@ std::vector<uint16_t> token_logprob_backward(const std::vector<float>& dlogprob,
                                              const std::vector<float>& logit,
                                              const std::vector<int32_t>& token, int64_t V,
                                              float temperature);
+
+struct Sampled {
+  std::vector<int32_t> token{};
+  std::vector<float> logprob{};
+};
+// logit is (N, V), N the number of keys. Logits are numbers.
+Sampled sample(const std::vector<float>& logit, const std::vector<kernels::SampleKey>& keys,
+               int64_t V, float temperature, float top_p);
 
 float exponential(float x);
 float logarithm(float x);
