@@ -106,6 +106,9 @@ void fill_layers(Backend& table) {
   TROUPE_LAUNCH(swiglu_backward, SwigluBackward);
   TROUPE_LAUNCH(embedding, Embedding);
   TROUPE_LAUNCH(embedding_backward, EmbeddingBackward);
+  TROUPE_LAUNCH(token_logprob, TokenLogprob);
+  TROUPE_LAUNCH(token_logprob_backward, TokenLogprobBackward);
+  TROUPE_LAUNCH(sample, Sample);
 }
 
 void fill_arrays(Backend& table) {

@@ -12,7 +12,9 @@
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
+#include "kernels/sample.h"
 #include "kernels/swiglu.h"
+#include "kernels/token_logprob.h"
 
 namespace troupe::kernels::cuda {
 
@@ -108,6 +110,12 @@ void round_bf16(StreamHandle stream, const RoundBf16& args);
 void weight_gradient(StreamHandle stream, const WeightGradient& args);
 // The offsets are read on the device.
 void grouped_weight_gradient(StreamHandle stream, const GroupedWeightGradient& args);
+
+void sample(StreamHandle stream, const Sample& args);
+
+// Logits are not stored: a row is read again.
+void token_logprob(StreamHandle stream, const TokenLogprob& args);
+void token_logprob_backward(StreamHandle stream, const TokenLogprobBackward& args);
 
 void swiglu(StreamHandle stream, const Swiglu& args);
 void swiglu_backward(StreamHandle stream, const SwigluBackward& args);

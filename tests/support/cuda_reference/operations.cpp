@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "kernels/device_types.h"
+#include "kernels/random.h"
 
 namespace troupe::cuda_reference {
 namespace {
@@ -539,6 +541,108 @@ Attended attention(TensorCore core, const std::vector<uint16_t>& query,
     }
   }
   return attended;
+}
+
+TokenLogprobs token_logprob(const std::vector<float>& logit, const std::vector<int32_t>& token,
+                            int64_t V, float temperature) {
+  TokenLogprobs out;
+  for (size_t n = 0; n < token.size(); ++n) {
+    const float* row = logit.data() + n * static_cast<size_t>(V);
+    const auto z = [&](size_t v) { return row[v] / temperature; };
+    const float max = *std::max_element(row, row + V) / temperature;
+    const float sum = sum_of_products(
+        V, [&](size_t v) { return exponential(z(v) - max); }, [](size_t) { return 1.0f; });
+    const float lse = max + logarithm(sum);
+    out.lse.push_back(lse);
+    out.logprob.push_back(z(static_cast<size_t>(token[n])) - lse);
+    out.entropy.push_back(lse - sum_of_products(
+                                    V, [&](size_t v) { return exponential(z(v) - lse); }, z));
+  }
+  return out;
+}
+
+std::vector<uint16_t> token_logprob_backward(const std::vector<float>& dlogprob,
+                                             const std::vector<float>& lse,
+                                             const std::vector<float>& logit,
+                                             const std::vector<int32_t>& token, int64_t V,
+                                             float temperature) {
+  std::vector<uint16_t> dlogit;
+  for (size_t i = 0; i < logit.size(); ++i) {
+    const size_t n = i / static_cast<size_t>(V), v = i % static_cast<size_t>(V);
+    const float p = exponential(logit[i] / temperature - lse[n]);
+    const float hit = static_cast<size_t>(token[n]) == v ? 1.0f : 0.0f;
+    dlogit.push_back(to_bf16(dlogprob[n] / temperature * (hit - p)));
+  }
+  return dlogit;
+}
+
+Sampled sample(const std::vector<float>& logit, const std::vector<kernels::SampleKey>& keys,
+               int64_t V, float temperature, float top_p) {
+  Sampled out;
+  for (size_t n = 0; n < keys.size(); ++n) {
+    const float* begin = logit.data() + n * static_cast<size_t>(V);
+    const std::vector<float> row(begin, begin + V);
+    const float divisor = temperature > 0 ? temperature : 1.0f;
+    const float lse = token_logprob(row, {0}, V, divisor).lse[0];
+    size_t chosen = 0;
+    if (temperature > 0) {
+      std::vector<float> p;
+      std::vector<uint64_t> weight;
+      uint64_t total = 0;
+      for (const float x : row) {
+        p.push_back(exponential(x / temperature - lse));
+        weight.push_back(static_cast<uint64_t>(std::ldexp(double{p.back()}, 60)));
+        total += weight.back();
+      }
+      if (top_p < 1) {
+        // The least whole number that is at least the part of the total.
+        const auto part = static_cast<unsigned __int128>(std::ldexp(top_p, 32)) * total;
+        const auto needed = std::max<uint64_t>(1, static_cast<uint64_t>((part + 0xFFFFFFFF) >> 32));
+        std::vector<size_t> order(row.size());
+        std::iota(order.begin(), order.end(), size_t{0});
+        std::stable_sort(order.begin(), order.end(),
+                         [&](size_t a, size_t b) { return p[a] > p[b]; });
+        uint64_t kept = 0;
+        for (const size_t v : order) {
+          if (kept >= needed) weight[v] = 0;
+          kept += weight[v];
+        }
+        total = kept;
+      }
+      const kernels::SampleKey& key = keys[n];
+      const kernels::RandomStream stream(key.seed, static_cast<kernels::StreamId>(key.stream),
+                                         key.round << 32 | key.ordinal, key.sample);
+      const auto bits = static_cast<uint64_t>(std::ldexp(stream.uniform_at(key.position), 53));
+      const auto target = static_cast<uint64_t>(static_cast<unsigned __int128>(bits) * total >> 53);
+      uint64_t running = weight[0];
+      while (running <= target) running += weight[++chosen];
+    } else {
+      chosen = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+    }
+    out.token.push_back(static_cast<int32_t>(chosen));
+    out.logprob.push_back(row[chosen] / divisor - lse);
+  }
+  return out;
+}
+
+// As README.md has it, for normal numbers above 0.
+float logarithm(float x) {
+  if (std::isnan(x) || std::isinf(x)) return x;
+  int exponent;
+  float m = 2 * std::frexp(x, &exponent);
+  --exponent;
+  if (m > 1.41421354f) {
+    m /= 2;
+    ++exponent;
+  }
+  const float s = (m - 1) / (m + 1), z = s * s;
+  float sum = 1.0f / 9;
+  for (const float coefficient : {1.0f / 7, 1.0f / 5, 1.0f / 3}) {
+    sum = std::fma(sum, z, coefficient);
+  }
+  const float n = static_cast<float>(exponent);
+  const float rest = std::fma(n, 1.42860677e-6f, std::fma(2 * s, z * sum, 2 * s));
+  return std::fma(n, 0.693145752f, rest);
 }
 
 // As README.md has it.
