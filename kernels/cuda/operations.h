@@ -39,6 +39,8 @@ void bias_gradient(StreamHandle stream, const BiasGradient& args);
 
 // Widths of keys in sixteens, of values at most 512; offsets and strides of the cache even.
 void attention(StreamHandle stream, const Attention& args);
+// A value begins its key or lies behind it. `dots` is N H floats that it may write.
+void attention_backward(StreamHandle stream, const AttentionBackward& args, Device<float> dots);
 
 void adamw(StreamHandle stream, const AdamW& args);
 

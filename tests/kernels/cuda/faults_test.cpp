@@ -50,6 +50,15 @@ TROUPE_PLANTED(sample_without_barrier, sample, Sample)
 TROUPE_PLANTED(sample_past_the_row, sample, Sample)
 TROUPE_PLANTED(sample_one_token, sample, Sample)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
+// Its gradient has memory of its caller, too.
+#define TROUPE_PLANTED_GRADIENT(name)                                                              \
+  namespace name {                                                                                 \
+  void attention_backward(StreamHandle stream, const AttentionBackward& args, Device<float> dots); \
+  }
+TROUPE_PLANTED_GRADIENT(attention_gradient_without_barrier)
+TROUPE_PLANTED_GRADIENT(attention_gradient_in_place)
+TROUPE_PLANTED_GRADIENT(attention_gradient_past_the_sequence)
+TROUPE_PLANTED_GRADIENT(attention_gradient_one_dot)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(norm_gradient_one_row, rmsnorm_backward, RmsNormBackward)
@@ -380,6 +389,35 @@ void run(void (*sample)(StreamHandle, const kernels::Sample&)) {
                    .top_p = 0.5f});
 }
 
+void run(void (*attention_backward)(StreamHandle, const kernels::AttentionBackward&,
+                                    kernels::Device<float>)) {
+  constexpr int64_t N = 20, H = 17, kWidth = 32;
+  const simt::Array<uint16_t> ones(std::vector<uint16_t>(N * H * kWidth, 0x3F80));
+  const simt::Array<float> max(std::vector<float>(N * H, 32.0f));
+  const simt::Array<float> sum(std::vector<float>(N * H, 1.0f)), dots(N * H);
+  const simt::Array<float> dquery(N * H * kWidth), dcache(N * kWidth);
+  const simt::Array<int32_t> offset(std::vector<int32_t>{0, N}), context(std::vector<int32_t>{N});
+  const simt::Array<int32_t> table(std::vector<int32_t>{0});
+  attention_backward(nullptr,
+                     {.dquery = dquery.device(),
+                      .dcache = dcache.device(),
+                      .dout = ones.stored(),
+                      .query = ones.stored(),
+                      .cache = ones.stored(),
+                      .max = max.device(),
+                      .sum = sum.device(),
+                      .row = {.width = kWidth, .key_width = kWidth, .value_width = kWidth},
+                      .sequences = {.query_offset = offset.device(),
+                                    .context = context.device(),
+                                    .block_table = table.device(),
+                                    .S = 1,
+                                    .blocks_max = 1},
+                      .N = N,
+                      .H = H,
+                      .scale = 1},
+                     dots.device());
+}
+
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
   constexpr int64_t N = 2, F = 122;
   const simt::Array<float> gate(std::vector<float>(N * F, 1.0f)),
@@ -590,6 +628,12 @@ struct Planted {
   std::function<void()> runs;
   ProblemKind kind;
 };
+Planted planted(const char* name,
+                void (*operation)(StreamHandle, const kernels::AttentionBackward&,
+                                  kernels::Device<float>),
+                ProblemKind kind) {
+  return {name, [operation] { run(operation); }, kind};
+}
 template <class Args>
 Planted planted(const char* name, void (*operation)(StreamHandle, const Args&), ProblemKind kind) {
   return {name, [operation] { run(operation); }, kind};
@@ -648,6 +692,15 @@ const Planted kPlanted[] = {
     planted("sample_without_barrier", cuda::sample_without_barrier::sample, ProblemKind::kRace),
     planted("sample_past_the_row", cuda::sample_past_the_row::sample, ProblemKind::kOutOfBounds),
     planted("sample_one_token", cuda::sample_one_token::sample, ProblemKind::kRaceOfBlocks),
+    planted("attention_gradient_without_barrier",
+            cuda::attention_gradient_without_barrier::attention_backward, ProblemKind::kRace),
+    planted("attention_gradient_in_place", cuda::attention_gradient_in_place::attention_backward,
+            ProblemKind::kRace),
+    planted("attention_gradient_past_the_sequence",
+            cuda::attention_gradient_past_the_sequence::attention_backward,
+            ProblemKind::kOutOfBounds),
+    planted("attention_gradient_one_dot", cuda::attention_gradient_one_dot::attention_backward,
+            ProblemKind::kRaceOfBlocks),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
             ProblemKind::kOutOfBounds),

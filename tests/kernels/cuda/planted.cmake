@@ -86,6 +86,14 @@ troupe_plant(sample_without_barrier sample.cu
   "  sync_block(place);  // Nobody reads what was there any more.\n" "")
 troupe_plant(sample_past_the_row sample.cu "begin + part < V ? begin + part : V;" "begin + part;")
 troupe_plant(sample_one_token sample.cu "at(args.token)[n] = chosen" "at(args.token)[0] = chosen")
+troupe_plant(attention_gradient_without_barrier attention_backward.cu
+  "      sync_block();  // The factors' place is free for the next step.\n" "")
+troupe_plant(attention_gradient_in_place attention_backward.cu
+  "          sync_warp(kAllLanes);  // What lies in the place of element j was read.\n" "")
+troupe_plant(attention_gradient_past_the_sequence attention_backward.cu
+  "if (j >= tile.tokens || column >= end) continue" "if (column >= end) continue")
+troupe_plant(attention_gradient_one_dot attention_backward.cu
+  "at(dots)[tile.row(shape, args.H, r)]" "at(dots)[0]")
 troupe_plant(swiglu_past_the_row swiglu.cu "if (f < args.F)" "if (f <= args.F)")
 troupe_plant(swiglu_gradient_past_the_row swiglu.cu "      if (f + i >= F) continue;\n" "")
 troupe_plant(swiglu_gradient_one_sum swiglu.cu "at(args.dweight)[slot]" "at(args.dweight)[0]")

@@ -543,6 +543,74 @@ Attended attention(TensorCore core, const std::vector<uint16_t>& query,
   return attended;
 }
 
+AttentionGradient attention_backward(TensorCore core, const std::vector<uint16_t>& dout,
+                                     const std::vector<uint16_t>& query,
+                                     const std::vector<uint16_t>& cache, const Attended& attended,
+                                     const AttentionCase& what) {
+  const auto sized = [](int64_t x) { return static_cast<size_t>(x); };
+  const size_t H = sized(what.H), heads = H / sized(what.row.groups), width = sized(what.row.width);
+  const size_t key_width = sized(what.row.key_width), value_width = sized(what.row.value_width);
+  const size_t N = sized(what.query_offset.back());
+  AttentionGradient out{std::vector<float>(N * H * key_width), std::vector<float>(N * width)};
+  for (size_t s = 0; s < what.context.size(); ++s) {
+    const size_t begin = sized(what.query_offset[s]), T = sized(what.context[s]);
+    for (size_t g = 0; g < sized(what.row.groups); ++g) {
+      const size_t group = g * sized(what.row.group_stride);
+      const size_t value_at = group + sized(what.row.value_offset);
+      const auto cached = [&](size_t j) {
+        const size_t entry = s * sized(what.blocks_max) + j / 32;
+        return &cache[(sized(what.block_table[entry]) + j % 32) * width];
+      };
+      // Row r is a head of a token; rows of products and of sums are padded to sixteens.
+      const size_t R = T * heads, R16 = (R + 15) / 16 * 16, T16 = (T + 15) / 16 * 16;
+      const auto row_of = [&](size_t r) { return (begin + r / heads) * H + g * heads + r % heads; };
+      std::vector<uint16_t> p16(R16 * T16), ds16(R16 * T16);
+      for (size_t r = 0; r < R; ++r) {
+        const size_t row = row_of(r), visible = r / heads + 1;
+        std::vector<float> p(visible), dp(visible);
+        std::array<float, 32> partials{};
+        for (size_t j = 0; j < visible; ++j) {
+          const float z = chain(core, &query[row * key_width], cached(j) + group, key_width);
+          p[j] = exponential(what.scale * z - attended.max[row]) / attended.sum[row];
+          std::vector<uint16_t> a((value_width + 15) / 16 * 16), b(a.size());
+          std::copy_n(&dout[row * value_width], value_width, a.begin());
+          std::copy_n(cached(j) + value_at, value_width, b.begin());
+          dp[j] = chain(core, a.data(), b.data(), a.size());
+          partials[j % 32] = std::fma(p[j], dp[j], partials[j % 32]);
+        }
+        const float dot = folded(partials);
+        for (size_t j = 0; j < visible; ++j) {
+          p16[r * T16 + j] = to_bf16(p[j]);
+          ds16[r * T16 + j] = to_bf16(p[j] * (dp[j] - dot) * what.scale);
+        }
+        for (size_t c = 0; c < key_width; ++c) {
+          std::vector<uint16_t> column(T16);
+          for (size_t j = 0; j < T; ++j) column[j] = cached(j)[group + c];
+          out.dquery[row * key_width + c] =
+              chain(core, &ds16[r * T16], column.data(), (visible + 15) / 16 * 16);
+        }
+      }
+      // dcache[j, at + c] += the sum over rows of factor[r, j] times element c of rows.
+      const auto add = [&](const std::vector<uint16_t>& factor, const std::vector<uint16_t>& rows,
+                           size_t columns, size_t at) {
+        for (size_t j = 0; j < T; ++j) {
+          for (size_t c = 0; c < columns; ++c) {
+            std::vector<uint16_t> a(R16), b(R16);
+            for (size_t r = 0; r < R; ++r) {
+              a[r] = factor[r * T16 + j];
+              b[r] = rows[row_of(r) * columns + c];
+            }
+            out.dcache[(begin + j) * width + at + c] += chain(core, a.data(), b.data(), R16);
+          }
+        }
+      };
+      add(ds16, query, key_width, group);
+      add(p16, dout, value_width, value_at);
+    }
+  }
+  return out;
+}
+
 TokenLogprobs token_logprob(const std::vector<float>& logit, const std::vector<int32_t>& token,
                             int64_t V, float temperature) {
   TokenLogprobs out;

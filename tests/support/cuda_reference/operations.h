@@ -148,6 +148,16 @@ struct Attended {
 Attended attention(TensorCore core, const std::vector<uint16_t>& query,
                    const std::vector<uint16_t>& cache, const AttentionCase& what);
 
+struct AttentionGradient {
+  std::vector<float> dquery{};  // (N, H, key_width)
+  std::vector<float> dcache{};  // (N, row.width), 0 where it has neither keys nor values.
+};
+// Every sequence is whole. `attended` has what attention() kept.
+AttentionGradient attention_backward(TensorCore core, const std::vector<uint16_t>& dout,
+                                     const std::vector<uint16_t>& query,
+                                     const std::vector<uint16_t>& cache, const Attended& attended,
+                                     const AttentionCase& what);
+
 struct TokenLogprobs {
   std::vector<float> logprob{}, lse{}, entropy{};  // (N)
 };
