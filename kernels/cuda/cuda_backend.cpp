@@ -18,8 +18,8 @@ struct StreamState {
 StreamState& state_of(Stream* stream) { return *reinterpret_cast<StreamState*>(stream); }
 StreamHandle queue_of(Stream* stream) { return state_of(stream).queue; }
 
-// For each row of a product: some columns of it on their way to tokens, the more of them at a time the
-// fewer launches; or a number of each head. No model has more heads than columns here.
+// For each row of a product: some columns of it on their way to tokens, the more of them at a time
+// the fewer launches; or a number of each head. No model has more heads than columns here.
 int64_t scratch_floats(const WorkspacePlan& plan) {
   constexpr int64_t kColumns = 256;
   return plan.tokens_max * std::min(padded(plan.width_max, 64), kColumns);
