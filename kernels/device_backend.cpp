@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "kernels/cpu/cpu_backend.h"
 #include "kernels/cuda/plugin/plugin.h"
 
 namespace troupe::kernels {
@@ -68,22 +67,22 @@ std::string cuda_library_path() {
   return fs::exists(installed, error) ? installed.string() : (folder / kLibrary).string();
 }
 
-Result<DeviceChoice> device_backend(std::string_view device) {
-  DeviceChoice choice;
-  if (device == "cuda" || device == "auto") {
-    if (auto gpu = cuda_backend(cuda_library_path())) {
-      choice.backend = *gpu;
-      return choice;
-    } else if (device == "cuda") {
-      choice.note = "no GPU is used, the CPU goes on: " + gpu.error().message;
-    }
-  } else if (device != "cpu") {
+std::string_view device_of(std::string_view arithmetic_id) {
+  return arithmetic_id.rfind("cuda-", 0) == 0 ? "cuda" : "cpu";
+}
+
+Result<DeviceChoice> device_backend(std::string_view device, const Backend& cpu) {
+  if (device != "cpu" && device != "cuda" && device != "auto") {
     return invalid_argument(
         fmt::format("\"{}\" is no device; say \"cpu\", \"cuda\" or \"auto\"", device));
   }
-  auto cpu = cpu_backend();
-  if (!cpu) return cpu.error();
-  choice.backend = *cpu;
+  DeviceChoice choice{.backend = &cpu, .note = {}};
+  if (device == "cpu") return choice;
+  if (auto gpu = cuda_backend(cuda_library_path())) {
+    choice.backend = *gpu;
+  } else if (device == "cuda") {
+    choice.note = "no GPU is used, the CPU goes on: " + gpu.error().message;
+  }
   return choice;
 }
 

@@ -26,8 +26,11 @@ struct DeviceChoice {
   std::string note{};  // Why it is the CPU where a GPU was asked for; one line.
 };
 
-// `device` is "cpu"; "cuda"; or "auto", a GPU where there is one. Without a GPU "cuda" goes on on
-// the CPU, with a note. kInvalidArgument for another word, or as cpu_backend() fails.
-Result<DeviceChoice> device_backend(std::string_view device);
+// The device whose arithmetic this is: "cpu" or "cuda".
+std::string_view device_of(std::string_view arithmetic_id);
+
+// `device` is "cpu"; "cuda"; or "auto", a GPU where there is one. Without a GPU both go on on
+// `cpu`, "cuda" with a note. kInvalidArgument for another word.
+Result<DeviceChoice> device_backend(std::string_view device, const Backend& cpu);
 
 }  // namespace troupe::kernels

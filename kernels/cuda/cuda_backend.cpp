@@ -18,10 +18,10 @@ struct StreamState {
 StreamState& state_of(Stream* stream) { return *reinterpret_cast<StreamState*>(stream); }
 StreamHandle queue_of(Stream* stream) { return state_of(stream).queue; }
 
-// Rows of products on their way to tokens: the more columns at a time, the fewer launches.
+// For each row of a product: some columns of it on their way to tokens, the more of them at a time
+// the fewer launches; or a number of each head. No model has more heads than columns here.
 int64_t scratch_floats(const WorkspacePlan& plan) {
   constexpr int64_t kColumns = 256;
-  if (plan.experts == 0) return 0;
   return plan.tokens_max * std::min(padded(plan.width_max, 64), kColumns);
 }
 
@@ -94,6 +94,11 @@ void fill_layers(Backend& table) {
   TROUPE_LAUNCH(head_rows, HeadRows);
   TROUPE_LAUNCH(head_rows_backward, HeadRowsBackward);
   TROUPE_LAUNCH(attention, Attention);
+  table.attention_backward = [](Stream* stream, const AttentionBackward& args) {
+    const Scratch& scratch = state_of(stream).scratch;
+    TROUPE_CHECK(args.N * args.H <= scratch.size);
+    attention_backward(queue_of(stream), args, scratch.floats);
+  };
   TROUPE_LAUNCH(add_bias, AddBias);
   TROUPE_LAUNCH(bias_gradient, BiasGradient);
   TROUPE_LAUNCH(gate, Gate);
@@ -106,6 +111,9 @@ void fill_layers(Backend& table) {
   TROUPE_LAUNCH(swiglu_backward, SwigluBackward);
   TROUPE_LAUNCH(embedding, Embedding);
   TROUPE_LAUNCH(embedding_backward, EmbeddingBackward);
+  TROUPE_LAUNCH(token_logprob, TokenLogprob);
+  TROUPE_LAUNCH(token_logprob_backward, TokenLogprobBackward);
+  TROUPE_LAUNCH(sample, Sample);
 }
 
 void fill_arrays(Backend& table) {

@@ -19,6 +19,7 @@
 #define TROUPE_KERNEL(threads) __global__ void __launch_bounds__(threads)
 #define TROUPE_DEVICE __device__ __forceinline__
 #define TROUPE_UNROLL _Pragma("unroll")
+#define TROUPE_NO_UNROLL _Pragma("unroll 1")
 #define TROUPE_SHARED(T, name, n) __shared__ T name[n]
 #define TROUPE_DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
@@ -102,6 +103,7 @@ TROUPE_DEVICE void copy_wait() {
 #define TROUPE_KERNEL(threads) void
 #define TROUPE_DEVICE inline __attribute__((always_inline))
 #define TROUPE_UNROLL
+#define TROUPE_NO_UNROLL
 // An array of the block.
 #define TROUPE_SHARED(T, name, n)                                           \
   static const ::troupe::kernels::cuda::host::SharedSlot<T, n> name##_slot; \

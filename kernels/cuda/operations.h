@@ -12,7 +12,9 @@
 #include "kernels/latent_attention.h"
 #include "kernels/product.h"
 #include "kernels/rmsnorm.h"
+#include "kernels/sample.h"
 #include "kernels/swiglu.h"
+#include "kernels/token_logprob.h"
 
 namespace troupe::kernels::cuda {
 
@@ -37,6 +39,8 @@ void bias_gradient(StreamHandle stream, const BiasGradient& args);
 
 // Widths of keys in sixteens, of values at most 512; offsets and strides of the cache even.
 void attention(StreamHandle stream, const Attention& args);
+// A value begins its key or lies behind it. `dots` is N H floats that it may write.
+void attention_backward(StreamHandle stream, const AttentionBackward& args, Device<float> dots);
 
 void adamw(StreamHandle stream, const AdamW& args);
 
@@ -108,6 +112,12 @@ void round_bf16(StreamHandle stream, const RoundBf16& args);
 void weight_gradient(StreamHandle stream, const WeightGradient& args);
 // The offsets are read on the device.
 void grouped_weight_gradient(StreamHandle stream, const GroupedWeightGradient& args);
+
+void sample(StreamHandle stream, const Sample& args);
+
+// Logits are not stored: a row is read again.
+void token_logprob(StreamHandle stream, const TokenLogprob& args);
+void token_logprob_backward(StreamHandle stream, const TokenLogprobBackward& args);
 
 void swiglu(StreamHandle stream, const Swiglu& args);
 void swiglu_backward(StreamHandle stream, const SwigluBackward& args);

@@ -43,24 +43,31 @@ TEST_CASE("device backend: a table is whole, of this version and of this size") 
 
 TEST_CASE("device backend: without a GPU the CPU goes on, and one line says why") {
   const Library nowhere("/nowhere/libtroupe_cuda.so");
-  const auto plain = device_backend("cpu");
+  const auto plain = device_backend("cpu", cpu());
   REQUIRE(plain);
   CHECK(plain->backend == &cpu());
   CHECK(plain->note.empty());
   // Nobody asked for more than what there is.
-  const auto automatic = device_backend("auto");
+  const auto automatic = device_backend("auto", cpu());
   REQUIRE(automatic);
   CHECK(automatic->backend == &cpu());
   CHECK(automatic->note.empty());
-  const auto asked = device_backend("cuda");
+  const auto asked = device_backend("cuda", cpu());
   REQUIRE(asked);
   CHECK(asked->backend == &cpu());
   CHECK(asked->note.find("/nowhere/libtroupe_cuda.so") != std::string::npos);
   CHECK(asked->note.find('\n') == std::string::npos);
 }
 
+TEST_CASE("device backend: an arithmetic is of one device") {
+  CHECK(device_of("cpu-1") == "cpu");
+  CHECK(device_of("cuda-sm80-1") == "cuda");
+  CHECK(device_of("cuda-sm90-1") == "cuda");
+  CHECK(device_of("") == "cpu");
+}
+
 TEST_CASE("device backend: a word that is no device is refused with those that are") {
-  const auto refused = device_backend("gpu");
+  const auto refused = device_backend("gpu", cpu());
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kInvalidArgument);
   CHECK(refused.error().message.find("\"cpu\", \"cuda\" or \"auto\"") != std::string::npos);

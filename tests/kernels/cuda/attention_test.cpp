@@ -123,7 +123,7 @@ TEST_CASE("cuda attention: the reference's bits from every engine and schedule")
     const Attended expected[] = {
         cuda_reference::attention(TensorCore::kSm80, in.query, in.cache, in.what),
         cuda_reference::attention(TensorCore::kSm90, in.query, in.cache, in.what)};
-    on_every_engine(2, [&] {
+    on_every_engine(1, [&] {
       const Attended got = run(in, true);
       const Attended& want = expected[simt::settings().tensor_core == TensorCore::kSm90];
       REQUIRE(got.out == want.out);
@@ -152,9 +152,9 @@ TEST_CASE("cuda attention: decoding gives the bits of prefill, whatever lies beh
   for (const bool is_latent : {false, true}) {
     CAPTURE(is_latent);
     const kernels::CacheRow row = is_latent ? latent_row(24, 8) : grouped_row(2, 24);
-    Inputs in = inputs_of(7, {{37, 37}}, 4, row);
+    Inputs in = inputs_of(7, {{26, 26}}, 4, row);
     // Small values, then huge ones: an exponent of a later token moves no bit of an earlier one.
-    for (int64_t j = 0; j < 37; ++j) {
+    for (int64_t j = 0; j < 26; ++j) {
       const int64_t at =
           (in.what.block_table[static_cast<size_t>(j / kBlock)] + j % kBlock) * row.width;
       for (int64_t i = 0; i < row.width; ++i) {
@@ -165,7 +165,7 @@ TEST_CASE("cuda attention: decoding gives the bits of prefill, whatever lies beh
           v = static_cast<uint16_t>((v & 0x807F) | (j < 21 ? 2 : 250) << 7);
       }
     }
-    on_every_engine(2, [&] {
+    on_every_engine(1, [&] {
       const Attended together = run(in, false), apart = run(decoding(in), false);
       REQUIRE(together.out == apart.out);
     });
@@ -195,6 +195,152 @@ TEST_CASE("cuda attention: the reference is the mathematics within bf16") {
     for (size_t v = 0; v < 32; ++v) {
       CHECK(std::abs(double{from_bf16(got.out[h * 32 + v])} - out[v] / total) < 0.004);
     }
+  }
+}
+
+struct Gradient {
+  std::vector<float> dquery, dcache;
+};
+Gradient run_backward(const Inputs& in, const std::vector<uint16_t>& douts, const Attended& kept) {
+  const AttentionCase& what = in.what;
+  const size_t N = static_cast<size_t>(what.query_offset.back());
+  const size_t rows = N * static_cast<size_t>(what.H);
+  const simt::Array<uint16_t> query(in.query), cache(in.cache), dout(douts);
+  const simt::Array<float> max(kept.max), sum(kept.sum), dots(rows);
+  const simt::Array<float> dquery(in.query.size());
+  // Where a row has neither keys nor values nothing is written.
+  const simt::Array<float> dcache(N * static_cast<size_t>(what.row.width));
+  const simt::Array<int32_t> offset(what.query_offset), context(what.context);
+  const simt::Array<int32_t> table(what.block_table);
+  kernels::cuda::attention_backward(nullptr,
+                                    {.dquery = dquery.device(),
+                                     .dcache = dcache.device(),
+                                     .dout = dout.stored(),
+                                     .query = query.stored(),
+                                     .cache = cache.stored(),
+                                     .max = max.device(),
+                                     .sum = sum.device(),
+                                     .row = what.row,
+                                     .sequences = {.query_offset = offset.device(),
+                                                   .context = context.device(),
+                                                   .block_table = table.device(),
+                                                   .S = static_cast<int64_t>(what.context.size()),
+                                                   .blocks_max = what.blocks_max},
+                                     .N = static_cast<int64_t>(N),
+                                     .H = what.H,
+                                     .scale = what.scale},
+                                    dots.device());
+  return {dquery.values(), dcache.values()};
+}
+
+std::vector<uint16_t> douts_of(const Inputs& in) {
+  Random random(77);
+  std::vector<uint16_t> dout(
+      static_cast<size_t>(in.what.query_offset.back() * in.what.H * in.what.row.value_width));
+  for (uint16_t& d : dout) d = random.bf16(-6, 0);
+  return dout;
+}
+
+TEST_CASE("cuda attention backward: the reference's bits from every engine and schedule") {
+  const Case cases[] = {
+      {{}, 4, latent_row(16, 4)},
+      {{{1, 1}}, 1, latent_row(1, 2)},
+      {{{40, 40}, {1, 1}, {0, 0}, {17, 17}}, 3, latent_row(33, 20)},
+      {{{15, 15}, {16, 16}}, 17, latent_row(130, 16)},
+      {{{3, 3}}, 33, latent_row(512, 64)},
+      {{{33, 33}, {2, 2}}, 6, grouped_row(2, 30)},
+      {{{261, 261}}, 1, grouped_row(1, 16)},
+      {{{9, 9}}, 10, grouped_row(2, 128)},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.H);
+    CAPTURE(c.row.width);
+    const Inputs in = inputs_of(static_cast<uint64_t>(c.row.width + 1), c.sequences, c.H, c.row);
+    const std::vector<uint16_t> dout = douts_of(in);
+    Attended kept[2];
+    cuda_reference::AttentionGradient expected[2];
+    for (const TensorCore core : {TensorCore::kSm80, TensorCore::kSm90}) {
+      const size_t i = core == TensorCore::kSm90;
+      kept[i] = cuda_reference::attention(core, in.query, in.cache, in.what);
+      expected[i] =
+          cuda_reference::attention_backward(core, dout, in.query, in.cache, kept[i], in.what);
+    }
+    on_every_engine(1, [&] {
+      const size_t i = simt::settings().tensor_core == TensorCore::kSm90;
+      const Gradient got = run_backward(in, dout, kept[i]);
+      REQUIRE(has_same_bits(got.dquery, expected[i].dquery));
+      REQUIRE(has_same_bits(got.dcache, expected[i].dcache));
+    });
+  }
+}
+
+TEST_CASE("cuda attention backward: a sequence's bits are its own") {
+  const kernels::CacheRow row = grouped_row(2, 16);
+  Inputs both = inputs_of(5, {{19, 19}, {21, 21}}, 6, row);
+  const std::vector<uint16_t> dout = douts_of(both);
+  Inputs second = both;
+  second.what.query_offset = {0, 21};
+  second.what.context = {21};
+  second.what.block_table.erase(second.what.block_table.begin(),
+                                second.what.block_table.begin() + both.what.blocks_max);
+  second.query.erase(second.query.begin(), second.query.begin() + 19 * 6 * row.key_width);
+  on_every_engine(1, [&] {
+    const Gradient all = run_backward(both, dout, run(both, true));
+    const Gradient own = run_backward(second, {dout.begin() + 19 * 6 * row.value_width, dout.end()},
+                                      run(second, true));
+    REQUIRE(std::equal(own.dquery.rbegin(), own.dquery.rend(), all.dquery.rbegin()));
+    REQUIRE(std::equal(own.dcache.rbegin(), own.dcache.rend(), all.dcache.rbegin()));
+  });
+}
+
+// The sum over all of dout times attention's output, in double, of a sequence whose key is its
+// value.
+double loss_of(const std::vector<double>& query, const std::vector<double>& cache,
+               const std::vector<uint16_t>& dout, size_t T, size_t W, double scale) {
+  double loss = 0;
+  for (size_t t = 0; t < T; ++t) {
+    std::vector<double> out(W);
+    double sum = 0;
+    for (size_t j = 0; j <= t; ++j) {
+      double z = 0;
+      for (size_t i = 0; i < W; ++i) z += query[t * W + i] * cache[j * W + i];
+      const double e = std::exp(scale * z);
+      sum += e;
+      for (size_t v = 0; v < W; ++v) out[v] += e * cache[j * W + v];
+    }
+    for (size_t v = 0; v < W; ++v) loss += double{from_bf16(dout[t * W + v])} * out[v] / sum;
+  }
+  return loss;
+}
+
+TEST_CASE("cuda attention backward: the reference is the slope of attention within bf16") {
+  constexpr size_t T = 6, W = 32;
+  Inputs in = inputs_of(11, {{T, T}}, 1, {.width = W, .key_width = W, .value_width = W});
+  const std::vector<uint16_t> dout = douts_of(in);
+  const Attended kept = cuda_reference::attention(TensorCore::kSm90, in.query, in.cache, in.what);
+  const auto got = cuda_reference::attention_backward(TensorCore::kSm90, dout, in.query, in.cache,
+                                                      kept, in.what);
+  std::vector<double> query, cache;
+  const size_t first = static_cast<size_t>(in.what.block_table[0]) * W;
+  for (size_t i = 0; i < T * W; ++i) {
+    query.push_back(double{from_bf16(in.query[i])});
+    cache.push_back(double{from_bf16(in.cache[first + i])});
+  }
+  const auto slope = [&](std::vector<double>& values, size_t i) {
+    constexpr double kStep = 1e-4;
+    const double before = values[i];
+    const auto loss = [&](double x) {
+      values[i] = x;
+      return loss_of(query, cache, dout, T, W, double{in.what.scale});
+    };
+    const double difference = loss(before + kStep) - loss(before - kStep);
+    values[i] = before;
+    return difference / (2 * kStep);
+  };
+  for (size_t i = 0; i < T * W; ++i) {
+    CAPTURE(i);
+    CHECK(std::abs(double{got.dquery[i]} - slope(query, i)) < 0.02);
+    CHECK(std::abs(double{got.dcache[i]} - slope(cache, i)) < 0.03);
   }
 }
 

@@ -43,7 +43,22 @@ TROUPE_PLANTED(attention_without_second_barrier, attention, Attention)
 TROUPE_PLANTED(attention_without_last_barrier, attention, Attention)
 TROUPE_PLANTED(attention_past_the_context, attention, Attention)
 TROUPE_PLANTED(attention_in_one_row, attention, Attention)
+TROUPE_PLANTED(logprob_one_set_of_partials, token_logprob, TokenLogprob)
+TROUPE_PLANTED(logprob_one_row, token_logprob, TokenLogprob)
+TROUPE_PLANTED(logprob_gradient_past_the_row, token_logprob_backward, TokenLogprobBackward)
+TROUPE_PLANTED(sample_without_barrier, sample, Sample)
+TROUPE_PLANTED(sample_past_the_row, sample, Sample)
+TROUPE_PLANTED(sample_one_token, sample, Sample)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
+// Its gradient has memory of its caller, too.
+#define TROUPE_PLANTED_GRADIENT(name)                                                              \
+  namespace name {                                                                                 \
+  void attention_backward(StreamHandle stream, const AttentionBackward& args, Device<float> dots); \
+  }
+TROUPE_PLANTED_GRADIENT(attention_gradient_without_barrier)
+TROUPE_PLANTED_GRADIENT(attention_gradient_in_place)
+TROUPE_PLANTED_GRADIENT(attention_gradient_past_the_sequence)
+TROUPE_PLANTED_GRADIENT(attention_gradient_one_dot)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(norm_gradient_one_row, rmsnorm_backward, RmsNormBackward)
@@ -333,6 +348,76 @@ void run(void (*attention)(StreamHandle, const kernels::Attention&)) {
                       .scale = 1});
 }
 
+void run(void (*token_logprob)(StreamHandle, const kernels::TokenLogprob&)) {
+  constexpr int64_t N = 2, V = 122;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f)), logprob(N), lse(N), entropy(N);
+  const simt::Array<int32_t> token(std::vector<int32_t>{0, 121});
+  token_logprob(nullptr, {.logprob = logprob.device(),
+                          .lse = lse.device(),
+                          .entropy = entropy.device(),
+                          .logit = logit.device(),
+                          .token = token.device(),
+                          .N = N,
+                          .V = V});
+}
+void run(void (*token_logprob_backward)(StreamHandle, const kernels::TokenLogprobBackward&)) {
+  constexpr int64_t N = 2, V = 122;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f));
+  const simt::Array<float> dlogprob(std::vector<float>(N, 1.0f)), lse(std::vector<float>(N, 2.0f));
+  const simt::Array<int32_t> token(std::vector<int32_t>{0, 121});
+  const simt::Array<uint16_t> dlogit(N * V);
+  token_logprob_backward(nullptr, {.dlogit = dlogit.stored(),
+                                   .dlogprob = dlogprob.device(),
+                                   .lse = lse.device(),
+                                   .logit = logit.device(),
+                                   .token = token.device(),
+                                   .N = N,
+                                   .V = V});
+}
+
+void run(void (*sample)(StreamHandle, const kernels::Sample&)) {
+  constexpr int64_t N = 2, V = 250;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f)), logprob(N);
+  const simt::Array<int32_t> token(N);
+  const simt::Array<kernels::SampleKey> key{std::vector<kernels::SampleKey>(N)};
+  sample(nullptr, {.token = token.device(),
+                   .logprob = logprob.device(),
+                   .logit = logit.device(),
+                   .key = key.device(),
+                   .N = N,
+                   .V = V,
+                   .top_p = 0.5f});
+}
+
+void run(void (*attention_backward)(StreamHandle, const kernels::AttentionBackward&,
+                                    kernels::Device<float>)) {
+  constexpr int64_t N = 20, H = 17, kWidth = 32;
+  const simt::Array<uint16_t> ones(std::vector<uint16_t>(N * H * kWidth, 0x3F80));
+  const simt::Array<float> max(std::vector<float>(N * H, 32.0f));
+  const simt::Array<float> sum(std::vector<float>(N * H, 1.0f)), dots(N * H);
+  const simt::Array<float> dquery(N * H * kWidth), dcache(N * kWidth);
+  const simt::Array<int32_t> offset(std::vector<int32_t>{0, N}), context(std::vector<int32_t>{N});
+  const simt::Array<int32_t> table(std::vector<int32_t>{0});
+  attention_backward(nullptr,
+                     {.dquery = dquery.device(),
+                      .dcache = dcache.device(),
+                      .dout = ones.stored(),
+                      .query = ones.stored(),
+                      .cache = ones.stored(),
+                      .max = max.device(),
+                      .sum = sum.device(),
+                      .row = {.width = kWidth, .key_width = kWidth, .value_width = kWidth},
+                      .sequences = {.query_offset = offset.device(),
+                                    .context = context.device(),
+                                    .block_table = table.device(),
+                                    .S = 1,
+                                    .blocks_max = 1},
+                      .N = N,
+                      .H = H,
+                      .scale = 1},
+                     dots.device());
+}
+
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
   constexpr int64_t N = 2, F = 122;
   const simt::Array<float> gate(std::vector<float>(N * F, 1.0f)),
@@ -543,6 +628,12 @@ struct Planted {
   std::function<void()> runs;
   ProblemKind kind;
 };
+Planted planted(const char* name,
+                void (*operation)(StreamHandle, const kernels::AttentionBackward&,
+                                  kernels::Device<float>),
+                ProblemKind kind) {
+  return {name, [operation] { run(operation); }, kind};
+}
 template <class Args>
 Planted planted(const char* name, void (*operation)(StreamHandle, const Args&), ProblemKind kind) {
   return {name, [operation] { run(operation); }, kind};
@@ -592,6 +683,23 @@ const Planted kPlanted[] = {
     planted("attention_past_the_context", cuda::attention_past_the_context::attention,
             ProblemKind::kOutOfBounds),
     planted("attention_in_one_row", cuda::attention_in_one_row::attention,
+            ProblemKind::kRaceOfBlocks),
+    planted("logprob_one_set_of_partials", cuda::logprob_one_set_of_partials::token_logprob,
+            ProblemKind::kRace),
+    planted("logprob_one_row", cuda::logprob_one_row::token_logprob, ProblemKind::kRaceOfBlocks),
+    planted("logprob_gradient_past_the_row",
+            cuda::logprob_gradient_past_the_row::token_logprob_backward, ProblemKind::kOutOfBounds),
+    planted("sample_without_barrier", cuda::sample_without_barrier::sample, ProblemKind::kRace),
+    planted("sample_past_the_row", cuda::sample_past_the_row::sample, ProblemKind::kOutOfBounds),
+    planted("sample_one_token", cuda::sample_one_token::sample, ProblemKind::kRaceOfBlocks),
+    planted("attention_gradient_without_barrier",
+            cuda::attention_gradient_without_barrier::attention_backward, ProblemKind::kRace),
+    planted("attention_gradient_in_place", cuda::attention_gradient_in_place::attention_backward,
+            ProblemKind::kRace),
+    planted("attention_gradient_past_the_sequence",
+            cuda::attention_gradient_past_the_sequence::attention_backward,
+            ProblemKind::kOutOfBounds),
+    planted("attention_gradient_one_dot", cuda::attention_gradient_one_dot::attention_backward,
             ProblemKind::kRaceOfBlocks),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,

@@ -77,6 +77,23 @@ troupe_plant(attention_without_last_barrier attention.cu
 troupe_plant(attention_past_the_context attention.cu "has_key[f] = j < keys" "has_key[f] = j >= 0")
 troupe_plant(attention_in_one_row attention.cu
   "bf16_at(args.out)[tile.row(shape, args.H, r) * width + column]" "bf16_at(args.out)[column]")
+troupe_plant(logprob_one_set_of_partials token_logprob.cu "sum = row_sum(sum, entropies)"
+  "static_cast<void>(entropies);\n  sum = row_sum(sum, partials)")
+troupe_plant(logprob_one_row token_logprob.cu "at(args.lse)[n] = lse" "at(args.lse)[0] = lse")
+troupe_plant(logprob_gradient_past_the_row token_logprob.cu "if (v >= args.V) continue"
+  "if (v > args.V) continue")
+troupe_plant(sample_without_barrier sample.cu
+  "  sync_block(place);  // Nobody reads what was there any more.\n" "")
+troupe_plant(sample_past_the_row sample.cu "begin + part < V ? begin + part : V;" "begin + part;")
+troupe_plant(sample_one_token sample.cu "at(args.token)[n] = chosen" "at(args.token)[0] = chosen")
+troupe_plant(attention_gradient_without_barrier attention_backward.cu
+  "      sync_block();  // The factors' place is free for the next step.\n" "")
+troupe_plant(attention_gradient_in_place attention_backward.cu
+  "          sync_warp(kAllLanes);  // What lies in the place of element j was read.\n" "")
+troupe_plant(attention_gradient_past_the_sequence attention_backward.cu
+  "if (j >= tile.tokens || column >= end) continue" "if (column >= end) continue")
+troupe_plant(attention_gradient_one_dot attention_backward.cu
+  "at(dots)[tile.row(shape, args.H, r)]" "at(dots)[0]")
 troupe_plant(swiglu_past_the_row swiglu.cu "if (f < args.F)" "if (f <= args.F)")
 troupe_plant(swiglu_gradient_past_the_row swiglu.cu "      if (f + i >= F) continue;\n" "")
 troupe_plant(swiglu_gradient_one_sum swiglu.cu "at(args.dweight)[slot]" "at(args.dweight)[0]")

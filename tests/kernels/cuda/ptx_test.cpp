@@ -129,6 +129,13 @@ TEST_CASE("ptx: moves put words together and take them apart, the lowest part fi
   CHECK(result_of(both + "\tadd.s64 %rd4, %rd4, %rd5;\n", 0x700000001, 0) == 0x17);
 }
 
+TEST_CASE("ptx: bits are put into a word") {
+  CHECK(result_of("\tbfi.b64 %rd4, %rd2, %rd3, 32, 16;\n", 0x1F00F, 0x7777777733333333) ==
+        0x7777F00F33333333);
+  CHECK(result_of("\tbfi.b32 %rd4, %rd2, %rd3, 28, 8;\n", 0xFF, 3) == 0xF0000003);
+  CHECK(result_of("\tbfi.b64 %rd4, %rd2, %rd3, 64, 8;\n", 0xFF, 3) == 3);
+}
+
 TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line") {
   const auto refused = [](const std::string& body) -> std::string {
     try {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/device_backend.h"
 #include "tests/support/cuda_emulated/cuda_emulated.h"
 #include "tests/support/on_device.h"
 
@@ -38,6 +39,11 @@ void check(const char* name, double tolerance, const Run& run) {
     CAPTURE(size);
     CHECK(worst <= tolerance * size);
   }
+}
+
+TEST_CASE("cuda operations: all are there") {
+  const Status whole = kernels::check(cuda_emulated());
+  CHECK_MESSAGE(whole, (whole ? "" : whole.error().message));
 }
 
 TEST_CASE("cuda operations: products and what is added to them, as the CPU has them") {

@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "kernels/device_types.h"
+#include "kernels/random.h"
 
 namespace troupe::cuda_reference {
 namespace {
@@ -539,6 +541,176 @@ Attended attention(TensorCore core, const std::vector<uint16_t>& query,
     }
   }
   return attended;
+}
+
+AttentionGradient attention_backward(TensorCore core, const std::vector<uint16_t>& dout,
+                                     const std::vector<uint16_t>& query,
+                                     const std::vector<uint16_t>& cache, const Attended& attended,
+                                     const AttentionCase& what) {
+  const auto sized = [](int64_t x) { return static_cast<size_t>(x); };
+  const size_t H = sized(what.H), heads = H / sized(what.row.groups), width = sized(what.row.width);
+  const size_t key_width = sized(what.row.key_width), value_width = sized(what.row.value_width);
+  const size_t N = sized(what.query_offset.back());
+  AttentionGradient out{std::vector<float>(N * H * key_width), std::vector<float>(N * width)};
+  for (size_t s = 0; s < what.context.size(); ++s) {
+    const size_t begin = sized(what.query_offset[s]), T = sized(what.context[s]);
+    for (size_t g = 0; g < sized(what.row.groups); ++g) {
+      const size_t group = g * sized(what.row.group_stride);
+      const size_t value_at = group + sized(what.row.value_offset);
+      const auto cached = [&](size_t j) {
+        const size_t entry = s * sized(what.blocks_max) + j / 32;
+        return &cache[(sized(what.block_table[entry]) + j % 32) * width];
+      };
+      // Row r is a head of a token; rows of products and of sums are padded to sixteens.
+      const size_t R = T * heads, R16 = (R + 15) / 16 * 16, T16 = (T + 15) / 16 * 16;
+      const auto row_of = [&](size_t r) { return (begin + r / heads) * H + g * heads + r % heads; };
+      std::vector<uint16_t> p16(R16 * T16), ds16(R16 * T16);
+      for (size_t r = 0; r < R; ++r) {
+        const size_t row = row_of(r), visible = r / heads + 1;
+        std::vector<float> p(visible), dp(visible);
+        std::array<float, 32> partials{};
+        for (size_t j = 0; j < visible; ++j) {
+          const float z = chain(core, &query[row * key_width], cached(j) + group, key_width);
+          p[j] = exponential(what.scale * z - attended.max[row]) / attended.sum[row];
+          std::vector<uint16_t> a((value_width + 15) / 16 * 16), b(a.size());
+          std::copy_n(&dout[row * value_width], value_width, a.begin());
+          std::copy_n(cached(j) + value_at, value_width, b.begin());
+          dp[j] = chain(core, a.data(), b.data(), a.size());
+          partials[j % 32] = std::fma(p[j], dp[j], partials[j % 32]);
+        }
+        const float dot = folded(partials);
+        for (size_t j = 0; j < visible; ++j) {
+          p16[r * T16 + j] = to_bf16(p[j]);
+          ds16[r * T16 + j] = to_bf16(p[j] * (dp[j] - dot) * what.scale);
+        }
+        for (size_t c = 0; c < key_width; ++c) {
+          std::vector<uint16_t> column(T16);
+          for (size_t j = 0; j < T; ++j) column[j] = cached(j)[group + c];
+          out.dquery[row * key_width + c] =
+              chain(core, &ds16[r * T16], column.data(), (visible + 15) / 16 * 16);
+        }
+      }
+      // dcache[j, at + c] += the sum over rows of factor[r, j] times element c of rows.
+      const auto add = [&](const std::vector<uint16_t>& factor, const std::vector<uint16_t>& rows,
+                           size_t columns, size_t at) {
+        for (size_t j = 0; j < T; ++j) {
+          for (size_t c = 0; c < columns; ++c) {
+            std::vector<uint16_t> a(R16), b(R16);
+            for (size_t r = 0; r < R; ++r) {
+              a[r] = factor[r * T16 + j];
+              b[r] = rows[row_of(r) * columns + c];
+            }
+            out.dcache[(begin + j) * width + at + c] += chain(core, a.data(), b.data(), R16);
+          }
+        }
+      };
+      add(ds16, query, key_width, group);
+      add(p16, dout, value_width, value_at);
+    }
+  }
+  return out;
+}
+
+TokenLogprobs token_logprob(const std::vector<float>& logit, const std::vector<int32_t>& token,
+                            int64_t V, float temperature) {
+  TokenLogprobs out;
+  for (size_t n = 0; n < token.size(); ++n) {
+    const float* row = logit.data() + n * static_cast<size_t>(V);
+    const auto z = [&](size_t v) { return row[v] / temperature; };
+    const float max = *std::max_element(row, row + V) / temperature;
+    const float sum = sum_of_products(
+        V, [&](size_t v) { return exponential(z(v) - max); }, [](size_t) { return 1.0f; });
+    const float lse = max + logarithm(sum);
+    out.lse.push_back(lse);
+    out.logprob.push_back(z(static_cast<size_t>(token[n])) - lse);
+    out.entropy.push_back(lse - sum_of_products(
+                                    V, [&](size_t v) { return exponential(z(v) - lse); }, z));
+  }
+  return out;
+}
+
+std::vector<uint16_t> token_logprob_backward(const std::vector<float>& dlogprob,
+                                             const std::vector<float>& lse,
+                                             const std::vector<float>& logit,
+                                             const std::vector<int32_t>& token, int64_t V,
+                                             float temperature) {
+  std::vector<uint16_t> dlogit;
+  for (size_t i = 0; i < logit.size(); ++i) {
+    const size_t n = i / static_cast<size_t>(V), v = i % static_cast<size_t>(V);
+    const float p = exponential(logit[i] / temperature - lse[n]);
+    const float hit = static_cast<size_t>(token[n]) == v ? 1.0f : 0.0f;
+    dlogit.push_back(to_bf16(dlogprob[n] / temperature * (hit - p)));
+  }
+  return dlogit;
+}
+
+Sampled sample(const std::vector<float>& logit, const std::vector<kernels::SampleKey>& keys,
+               int64_t V, float temperature, float top_p) {
+  Sampled out;
+  for (size_t n = 0; n < keys.size(); ++n) {
+    const float* begin = logit.data() + n * static_cast<size_t>(V);
+    const std::vector<float> row(begin, begin + V);
+    const float divisor = temperature > 0 ? temperature : 1.0f;
+    const float lse = token_logprob(row, {0}, V, divisor).lse[0];
+    size_t chosen = 0;
+    if (temperature > 0) {
+      std::vector<float> p;
+      std::vector<uint64_t> weight;
+      uint64_t total = 0;
+      for (const float x : row) {
+        p.push_back(exponential(x / temperature - lse));
+        weight.push_back(static_cast<uint64_t>(std::ldexp(double{p.back()}, 60)));
+        total += weight.back();
+      }
+      if (top_p < 1) {
+        // The least whole number that is at least the part of the total.
+        const auto part = static_cast<unsigned __int128>(std::ldexp(top_p, 32)) * total;
+        const auto needed = std::max<uint64_t>(1, static_cast<uint64_t>((part + 0xFFFFFFFF) >> 32));
+        std::vector<size_t> order(row.size());
+        std::iota(order.begin(), order.end(), size_t{0});
+        std::stable_sort(order.begin(), order.end(),
+                         [&](size_t a, size_t b) { return p[a] > p[b]; });
+        uint64_t kept = 0;
+        for (const size_t v : order) {
+          if (kept >= needed) weight[v] = 0;
+          kept += weight[v];
+        }
+        total = kept;
+      }
+      const kernels::SampleKey& key = keys[n];
+      const kernels::RandomStream stream(key.seed, static_cast<kernels::StreamId>(key.stream),
+                                         key.round << 32 | key.ordinal, key.sample);
+      const auto bits = static_cast<uint64_t>(std::ldexp(stream.uniform_at(key.position), 53));
+      const auto target = static_cast<uint64_t>(static_cast<unsigned __int128>(bits) * total >> 53);
+      uint64_t running = weight[0];
+      while (running <= target) running += weight[++chosen];
+    } else {
+      chosen = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+    }
+    out.token.push_back(static_cast<int32_t>(chosen));
+    out.logprob.push_back(row[chosen] / divisor - lse);
+  }
+  return out;
+}
+
+// As README.md has it, for normal numbers above 0.
+float logarithm(float x) {
+  if (std::isnan(x) || std::isinf(x)) return x;
+  int exponent;
+  float m = 2 * std::frexp(x, &exponent);
+  --exponent;
+  if (m > 1.41421354f) {
+    m /= 2;
+    ++exponent;
+  }
+  const float s = (m - 1) / (m + 1), z = s * s;
+  float sum = 1.0f / 9;
+  for (const float coefficient : {1.0f / 7, 1.0f / 5, 1.0f / 3}) {
+    sum = std::fma(sum, z, coefficient);
+  }
+  const float n = static_cast<float>(exponent);
+  const float rest = std::fma(n, 1.42860677e-6f, std::fma(2 * s, z * sum, 2 * s));
+  return std::fma(n, 0.693145752f, rest);
 }
 
 // As README.md has it.

@@ -8,6 +8,7 @@
 #include "kernels/adamw.h"
 #include "kernels/attention.h"
 #include "kernels/gate.h"
+#include "kernels/sample.h"
 #include "tests/support/cuda_reference/mma.h"
 
 namespace troupe::cuda_reference {
@@ -147,7 +148,39 @@ struct Attended {
 Attended attention(TensorCore core, const std::vector<uint16_t>& query,
                    const std::vector<uint16_t>& cache, const AttentionCase& what);
 
+struct AttentionGradient {
+  std::vector<float> dquery{};  // (N, H, key_width)
+  std::vector<float> dcache{};  // (N, row.width), 0 where it has neither keys nor values.
+};
+// Every sequence is whole. `attended` has what attention() kept.
+AttentionGradient attention_backward(TensorCore core, const std::vector<uint16_t>& dout,
+                                     const std::vector<uint16_t>& query,
+                                     const std::vector<uint16_t>& cache, const Attended& attended,
+                                     const AttentionCase& what);
+
+struct TokenLogprobs {
+  std::vector<float> logprob{}, lse{}, entropy{};  // (N)
+};
+// logit is (N, V).
+TokenLogprobs token_logprob(const std::vector<float>& logit, const std::vector<int32_t>& token,
+                            int64_t V, float temperature);
+// dlogit (N, V), bf16.
+std::vector<uint16_t> token_logprob_backward(const std::vector<float>& dlogprob,
+                                             const std::vector<float>& lse,
+                                             const std::vector<float>& logit,
+                                             const std::vector<int32_t>& token, int64_t V,
+                                             float temperature);
+
+struct Sampled {
+  std::vector<int32_t> token{};
+  std::vector<float> logprob{};
+};
+// logit is (N, V), N the number of keys. Logits are numbers.
+Sampled sample(const std::vector<float>& logit, const std::vector<kernels::SampleKey>& keys,
+               int64_t V, float temperature, float top_p);
+
 float exponential(float x);
+float logarithm(float x);
 
 // To nearest, ties to even, any NaN to 0x7FFF.
 uint16_t to_bf16(float x);

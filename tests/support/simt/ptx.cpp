@@ -266,6 +266,16 @@ void load_or_store(const Instruction& i, const State& s) {
   }
 }
 
+// Result, bits, what they are put into, where, how many.
+void insert_bits(const Instruction& i, const State& s) {
+  const uint64_t place = s.operand(i, 3) & 0xFF, count = s.operand(i, 4) & 0xFF;
+  const uint64_t bits = static_cast<uint64_t>(i.type.bytes) * 8;
+  const uint64_t mask =
+      place >= bits ? 0 : (count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1) << place;
+  const uint64_t inserted = place >= bits ? 0 : s.operand(i, 1) << place;
+  s.result(i) = cut((s.operand(i, 2) & ~mask) | (inserted & mask), i.type.bytes);
+}
+
 // Elements of a word, the lowest first.
 void pack(const Instruction& i, const State& s) {
   const int bytes = i.type.bytes / i.vector;
@@ -337,6 +347,8 @@ void execute(const Instruction& i, const State& s) {
     case Op::kMove:
       s.result(i) = cut(s.operand(i, 1), i.type.kind == 'p' ? 8 : i.type.bytes);
       return;
+    case Op::kBitInsert:
+      return insert_bits(i, s);
     case Op::kPack:
       return pack(i, s);
     case Op::kUnpack:

@@ -23,6 +23,7 @@ const std::unordered_map<std::string, Op>& ops() {
       {"add", Op::kAdd},
       {"and", Op::kAnd},
       {"atom", Op::kAtomicAdd},
+      {"bfi", Op::kBitInsert},
       {"bra", Op::kBranch},
       {"clz", Op::kClz},
       {"cvt", Op::kConvert},

@@ -17,6 +17,7 @@ enum class Op {
   kAtomicAdd,
   kBarrier,
   kBarrierWarp,
+  kBitInsert,
   kBranch,
   kClz,
   kConvert,
