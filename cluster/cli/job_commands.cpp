@@ -49,8 +49,10 @@ Status print_jobs(const JobCommand& command) {
     print_json(list);
     return ok();
   }
-  for (const std::string& line : job_table(without_own_name(*jobs, **client)))
+  for (const std::string& line :
+       job_table(sorted(without_own_name(*jobs, **client), JobOrder::kState))) {
     std::printf("%s\n", line.c_str());
+  }
   return ok();
 }
 

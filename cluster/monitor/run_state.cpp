@@ -83,11 +83,12 @@ void RunState::add(const EvalMetrics& metrics, const std::vector<Trace>& traces)
   activity.clear();
   if (!first_evaluation) first_evaluation = metrics;
   evaluation = metrics;
-  if (!traces.empty()) {
-    const Trace& first = traces.front();
-    trace = Trace{printable(first.prompt), printable(first.response), printable(first.gold),
-                  first.is_solved};
+  for (auto trace = traces.rbegin(); trace != traces.rend(); ++trace) {
+    answers.push_front({metrics.version,
+                        {printable(trace->prompt), printable(trace->response),
+                         printable(trace->gold), trace->is_solved}});
   }
+  if (answers.size() > kAnswersMax) answers.resize(kAnswersMax);
 }
 
 void RunState::sample(const RunSample& sample) {

@@ -38,6 +38,7 @@ class Series {
 // Times are seconds of any one clock, given by the caller.
 struct RunState {
   static constexpr size_t kNotesMax = 16;
+  static constexpr size_t kAnswersMax = 24;
 
   static constexpr int kWorkerColumnsMax = 200;  // Of what a worker says of itself.
 
@@ -64,7 +65,11 @@ struct RunState {
 
   std::optional<EvalMetrics> first_evaluation{};
   std::optional<EvalMetrics> evaluation{};
-  std::optional<Trace> trace{};
+  struct Answer {
+    PolicyVersion version{};
+    Trace trace{};
+  };
+  std::deque<Answer> answers{};     // To held-out problems, newest evaluation first.
   std::deque<std::string> notes{};  // Newest last.
 
   std::optional<RunSample> latest{};  // Workers, queues, bill.

@@ -269,14 +269,14 @@ void add_curve(const RunState& state, int columns, int rows, std::vector<ViewLin
 
 // What a trace takes when it may: the prompt and all of the response, but not the whole page.
 int trace_lines(const RunState& state, int columns) {
-  if (!state.trace || columns <= 0) return 0;
-  const int response_columns = columns_of(state.trace->response);
+  if (state.answers.empty() || columns <= 0) return 0;
+  const int response_columns = columns_of(state.answers.front().trace.response);
   return std::min(1 + (response_columns + columns - 1) / columns, kTraceRowsMax);
 }
 
 void add_trace(const RunState& state, int columns, int rows, std::vector<ViewLine>& lines) {
-  if (!state.trace || rows < 2) return;
-  const Trace& trace = *state.trace;
+  if (state.answers.empty() || rows < 2) return;
+  const Trace& trace = state.answers.front().trace;
   lines.push_back(
       {fmt::format("{} {}  (answer {})", trace.is_solved ? "✓" : "✗", trace.prompt, trace.gold),
        Tone::kStrong});
@@ -399,7 +399,7 @@ bool has_colours() {
 
 void PageWriter::draw(const std::vector<ViewLine>& lines, ViewSize size) {
   std::string text = "\x1b[?25l";
-  if (drawn_size_ && (size.columns != drawn_size_->columns || size.rows != drawn_size_->rows)) {
+  if (drawn_size_ && size != *drawn_size_) {
     // The terminal has re-wrapped the old page: nobody knows where it begins.
     text += "\x1b[2J\x1b[H";
   } else if (drawn_lines_ > 0) {

@@ -17,6 +17,8 @@ namespace troupe::cluster {
 struct ViewSize {
   int columns = 80;
   int rows = 24;
+
+  bool operator==(const ViewSize&) const = default;
 };
 
 enum class Tone : uint8_t { kPlain, kStrong, kFaint, kCurve };
@@ -50,6 +52,8 @@ class PageWriter {
   // `size` is the terminal's; a page has at most size.rows - 1 lines, because a page of all rows
   // would scroll.
   void draw(const std::vector<ViewLine>& lines, ViewSize size);
+  // Something else was written: the next page begins on an empty screen.
+  void forget() { drawn_size_ = ViewSize{0, 0}; }
 
  private:
   std::FILE* out_;

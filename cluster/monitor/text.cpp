@@ -10,6 +10,8 @@ namespace troupe::cluster {
 namespace {
 
 constexpr char32_t kInvalid = 0xfffd;
+constexpr char32_t kLineBreak = U'⏎';
+constexpr int kCodePointsOfColumnMax = 4;
 
 // Takes one code point off the front of `text`, which must not be empty.
 char32_t take_code_point(std::string_view& text) {
@@ -85,13 +87,19 @@ std::string printable(std::string_view text) {
   while (!text.empty()) {
     const char32_t code = take_code_point(text);
     if (code == '\n') {
-      out += "⏎";
+      append(out, kLineBreak);
     } else if (code == '\t') {
       out += ' ';
     } else {
       append(out, is_harmful(code) ? U'·' : code);
     }
   }
+  return out;
+}
+
+std::string valid_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) append(out, take_code_point(text));
   return out;
 }
 
@@ -113,6 +121,34 @@ std::string fit(std::string_view text, int columns) {
     append(out, code);
   }
   return out + "…";
+}
+
+std::vector<std::string> wrapped(std::string_view text, int columns) {
+  std::vector<std::string> lines;
+  if (columns <= 0) return lines;
+  std::string line;
+  int used = 0;
+  int code_points = 0;
+  const auto end_line = [&] {
+    lines.push_back(std::move(line));
+    line.clear();
+    used = code_points = 0;
+  };
+  while (!text.empty()) {
+    const char32_t code = take_code_point(text);
+    if (code == kLineBreak) {
+      end_line();
+      continue;
+    }
+    const int wide = columns_of(code);
+    const bool is_full = used + wide > columns || code_points >= kCodePointsOfColumnMax * columns;
+    if (is_full && !line.empty()) end_line();
+    append(line, wide > columns ? U'·' : code);
+    used += std::min(wide, columns);
+    ++code_points;
+  }
+  if (!line.empty()) end_line();
+  return lines;
 }
 
 std::string bar(double share, int columns) {

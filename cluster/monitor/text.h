@@ -13,11 +13,18 @@ namespace troupe::cluster {
 // line breaks become a sign of their own: what a model wrote must not drive the terminal.
 std::string printable(std::string_view text);
 
+// The same text where it is UTF-8; each byte that is not becomes U+FFFD.
+std::string valid_utf8(std::string_view text);
+
 // Columns that printable text takes.
 int columns_of(std::string_view text);
 
 // The longest beginning of `text` that fits, with an ellipsis when something is missing.
 std::string fit(std::string_view text, int columns);
+
+// Printable text in lines of at most `columns`, each of its own lines beginning a new one. Marks
+// that take no column do not make a line longer than a few times that.
+std::vector<std::string> wrapped(std::string_view text, int columns);
 
 // `share` in [0, 1] of `columns` filled.
 std::string bar(double share, int columns);

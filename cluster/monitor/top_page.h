@@ -1,4 +1,4 @@
-// The whole cluster on one page: its jobs as a table, and the page of the one that runs.
+// `troupe top` as it is drawn: what TopState says, in at most so many rows and columns.
 #pragma once
 
 #include <span>
@@ -6,18 +6,23 @@
 #include <vector>
 
 #include "cluster/monitor/run_view.h"
+#include "cluster/monitor/top_state.h"
 #include "schemas/control.h"
 
 namespace troupe::cluster {
 
-// The table, a header first; all text printable. Jobs that run come first, then those that wait,
-// then the newest of the rest. Whose a job is is told where one of them has an owner.
+// The table, a header first, jobs in the order given; all text printable. Whose a job is is told
+// where one of them has an owner.
 std::vector<std::string> job_table(std::span<const JobSummary> jobs);
 
-// At most `size.rows` lines of at most `size.columns`. `run` is the running job's, or nothing;
-// `message` is what went wrong, or empty. The table gets a third of the page, more where there is
-// no run.
-std::vector<ViewLine> render_top(std::span<const JobSummary> jobs, const RunState* run,
-                                 const std::string& message, ViewSize size, double now);
+struct TopPage {
+  std::vector<ViewLine> lines{};  // At most size.rows of at most size.columns.
+  // For TopState::drawn.
+  size_t rows_shown = 0;
+  size_t rows = 0;
+};
+
+// `run` is what is known of the job that is followed, or nothing.
+TopPage render_top(const TopState& state, const RunState* run, ViewSize size, double now);
 
 }  // namespace troupe::cluster
