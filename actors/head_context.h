@@ -35,7 +35,7 @@ struct HeadContext {
   std::function<Result<JobSpec>(const JobRecord&)> with_paths =
       [](const JobRecord& record) -> Result<JobSpec> { return record.spec; };
   // Whoever watches a job. Called once for each time that it begins to run.
-  std::function<std::shared_ptr<MetricsSink>(const JobRecord&)> make_sink{};
+  MakeSink make_sink{};
   // A job's record changed, durably. Called from the scheduler's thread.
   std::function<void(const JobRecord&)> job_changed{};
 };

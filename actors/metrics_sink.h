@@ -2,6 +2,8 @@
 // order, and must return quickly. A sink listens to what it wants to know and passes over the rest.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +13,8 @@
 
 namespace troupe {
 struct GroupRecord;
-}
+struct JobRecord;
+}  // namespace troupe
 namespace troupe::model {
 class Tokenizer;
 }
@@ -19,6 +22,7 @@ class Tokenizer;
 namespace troupe::actors {
 
 struct PromptTokens;
+struct ReportedPast;
 
 class MetricsSink {
  public:
@@ -41,5 +45,9 @@ class MetricsSink {
   virtual void run_ended(const Ledger& /*ledger*/, std::string_view /*state*/,
                          std::string_view /*weights_sha256*/) {}
 };
+
+// A sink for a job that begins to run, or goes on.
+using MakeSink =
+    std::function<std::shared_ptr<MetricsSink>(const JobRecord& job, const ReportedPast& past)>;
 
 }  // namespace troupe::actors

@@ -53,17 +53,30 @@ Result<JobHistory> load_history(const RecordReader& store, uint64_t job, const J
                  "is forgotten; " +
                      history.notes.back()};
   }
+  auto steps =
+      load_all<StepRecord>(store, job, RecordKind::kStep, 0, UINT64_MAX, decode_step_record);
+  if (!steps) return steps.error();
+  // Behind a gap all is learned again, and reported.
+  uint64_t frontier = from;
+  for (const StepRecord& step : *steps) {
+    const uint64_t version = number(step.metrics.version);
+    if (version > frontier + 1) break;
+    frontier = std::max(frontier, version);
+    history.reported.steps.push_back(step.metrics);
+  }
   // A few steps before the point tell how many in a row were not finite.
   const auto before = static_cast<uint64_t>(spec.optimizer.non_finite_steps_max);
-  auto steps =
-      load_all<StepRecord>(store, job, RecordKind::kStep, from > before ? from - before : 0,
-                           UINT64_MAX, decode_step_record);
-  if (!steps) return steps.error();
-  history.run.steps = std::move(*steps);
+  const auto needed = std::find_if(steps->begin(), steps->end(), [&](const StepRecord& step) {
+    return number(step.metrics.version) + before >= from;
+  });
+  history.run.steps.assign(std::make_move_iterator(needed), std::make_move_iterator(steps->end()));
   auto evaluations = load_all<EvaluationRecord>(store, job, RecordKind::kEvaluation, 0, UINT64_MAX,
                                                 decode_evaluation_record);
   if (!evaluations) return evaluations.error();
   history.run.evaluations = std::move(*evaluations);
+  for (const EvaluationRecord& one : history.run.evaluations) {
+    if (!one.is_gate) history.reported.evaluations.push_back(one.metrics);
+  }
   const uint64_t round = from > sft ? (from - sft) / minibatches : 0;
   auto attempts = load_all<AttemptRecord>(store, job, RecordKind::kAttempt, round, UINT64_MAX,
                                           decode_attempt_record);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/replay/replay_store.h"
+#include "schemas/metrics.h"
 #include "schemas/records.h"
 #include "schemas/result.h"
 
@@ -30,8 +31,16 @@ struct RoundHistory {
   bool was_begun = false;
 };
 
+// What a run has reported before, as the store has it, by rising version: steps and evaluations
+// that will not be reported again.
+struct ReportedPast {
+  std::vector<StepMetrics> steps{};
+  std::vector<EvalMetrics> evaluations{};
+};
+
 struct JobHistory {
   RunHistory run{};
+  ReportedPast reported{};
   std::vector<AttemptRecord> attempts{};       // Of rounds that are not learned yet.
   std::vector<PointRecord> recorded_points{};  // Those that are damaged, too.
   std::vector<std::string> notes{};            // What was damaged and is gone around.

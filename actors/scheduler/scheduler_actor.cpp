@@ -78,8 +78,8 @@ Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord rec
   setup->head = &head;
   setup->epoch = epoch;
   setup->prepared = std::move(*prepared);
+  setup->sink = head.make_sink(record, history->reported);
   setup->history = std::move(*history);
-  setup->sink = head.make_sink(record);
   setup->record = std::move(record);
   return setup;
 }

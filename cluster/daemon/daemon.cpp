@@ -73,12 +73,13 @@ ControlReply failed(Error error) {
 // A job and who listens to it beside its files: its log, and everybody at the feed.
 class JobWatch {
  public:
-  JobWatch(const JobRecord& record, MetricsFeed::Publish publish)
+  JobWatch(const JobRecord& record, const actors::ReportedPast& past, MetricsFeed::Publish publish)
       : file_(std::fopen((record.home + kLogFile).c_str(), "a")),
         log_(file_ ? file_.get() : stderr),
         feed_(record.id, std::move(publish)),
         tensorboard_(record.home, true),
-        job_({.home = record.home, .goes_on = true, .listeners = {&log_, &feed_, &tensorboard_}}) {}
+        job_({.home = record.home, .goes_on = true, .listeners = {&log_, &feed_, &tensorboard_}},
+             past) {}
 
   WatchedJob& job() { return job_; }
   const MetricsFeed& feed() const { return feed_; }
@@ -133,7 +134,8 @@ class Daemon {
          .trusted_programs = options_.trusted_programs,
          .home_of = [this](uint64_t job) { return fmt::format("{}/jobs/{}", options_.home, job); },
          .with_paths = [this](const JobRecord& record) { return desk_->with_paths(record); },
-         .make_sink = [this](const JobRecord& record) { return watch(record); },
+         .make_sink = [this](const JobRecord& record,
+                             const actors::ReportedPast& past) { return watch(record, past); },
          .job_changed =
              [this, said = std::map<uint64_t, JobState>()](const JobRecord& record) mutable {
                desk_->job_changed(record);
@@ -241,9 +243,11 @@ class Daemon {
     return address;
   }
 
-  std::shared_ptr<actors::MetricsSink> watch(const JobRecord& record) {
+  std::shared_ptr<actors::MetricsSink> watch(const JobRecord& record,
+                                             const actors::ReportedPast& past) {
     auto watch = std::make_shared<JobWatch>(
-        record, [this, owner = record.owner](std::string topic, std::vector<std::byte> event) {
+        record, past,
+        [this, owner = record.owner](std::string topic, std::vector<std::byte> event) {
           door_->publish(std::move(topic), owner, std::move(event));
         });
     const std::lock_guard lock(mutex_);

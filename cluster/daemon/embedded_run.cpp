@@ -292,9 +292,11 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   head_options.folder = options.home;
   head_options.trusted_programs = options.trusted_programs;
   head_options.home_of = [home = options.home](uint64_t) { return home; };
-  head_options.make_sink = [&](const JobRecord& of) {
-    auto watched = std::make_shared<WatchedJob>(WatchedJob::Options{
-        .home = of.home, .goes_on = options.resumes, .listeners = {&view, &tensorboard}});
+  head_options.make_sink = [&](const JobRecord& of, const actors::ReportedPast& past) {
+    auto watched = std::make_shared<WatchedJob>(
+        WatchedJob::Options{
+            .home = of.home, .goes_on = options.resumes, .listeners = {&view, &tensorboard}},
+        past);
     const std::lock_guard lock(mutex);
     job_watched = watched;
     return watched;

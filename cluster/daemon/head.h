@@ -38,7 +38,7 @@ class Head {
     std::function<std::string(uint64_t job)> home_of{};
     // As in actors::HeadContext; not set: jobs are as they were submitted.
     std::function<Result<JobSpec>(const JobRecord&)> with_paths{};
-    std::function<std::shared_ptr<actors::MetricsSink>(const JobRecord&)> make_sink{};
+    actors::MakeSink make_sink{};
     // A job's record changed, durably. From a thread of the head's, which must not be kept.
     std::function<void(const JobRecord&)> job_changed = [](const JobRecord&) {};
     // A line for people that is about all jobs: the disk is full, or has room again. From a thread

@@ -31,6 +31,20 @@ double number_in(const nlohmann::json& line, const char* name) {
 
 }  // namespace
 
+std::optional<LineKind> kind_of(const nlohmann::json& line) {
+  if (!line.is_object()) return std::nullopt;
+  if (line.contains(kOfStep)) return LineKind::kStep;
+  if (line.contains(kOfEvaluation)) return LineKind::kEvaluation;
+  return line.contains(kOfSample) ? std::optional(LineKind::kSample) : std::nullopt;
+}
+
+uint64_t version_in(const nlohmann::json& line) {
+  const auto found = line.find(kVersion);
+  return found != line.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+}
+
+double time_in(const nlohmann::json& line) { return number_in(line, kTime); }
+
 CurveValues values_in(const nlohmann::json& line) {
   CurveValues values;
   for (const auto& [name, value] : line.items()) {
@@ -50,10 +64,11 @@ CurveValues values_in(const nlohmann::json& line) {
 }
 
 void RunBoard::put(const nlohmann::json& line) {
-  const double time = number_in(line, kTime);
-  if (line.contains(kOfStep)) {
+  const double time = time_in(line);
+  const auto kind = kind_of(line);
+  if (kind == LineKind::kStep) {
     steps_.add(number_in(line, kVersion), time, values_in(line));
-  } else if (line.contains(kOfEvaluation)) {
+  } else if (kind == LineKind::kEvaluation) {
     evaluations_.add(number_in(line, kVersion), time, values_in(line));
   } else {
     samples_.add(time, time, values_in(line));
@@ -131,13 +146,10 @@ void RunBoard::end(const Ledger& ledger, std::string_view state, std::string_vie
 }
 
 bool RunBoard::restore(const nlohmann::json& line) {
-  if (!line.is_object()) return false;
-  if (!line.contains(kOfStep) && !line.contains(kOfEvaluation) && !line.contains(kOfSample)) {
-    return false;
-  }
-  const double time = number_in(line, kTime);
-  if (line.contains(kOfSample) && !samples_.is_empty() &&
-      time - samples_.last_x() < kSampleSeconds) {
+  const auto kind = kind_of(line);
+  if (!kind) return false;
+  if (*kind == LineKind::kSample && !samples_.is_empty() &&
+      time_in(line) - samples_.last_x() < kSampleSeconds) {
     return true;
   }
   put(line);

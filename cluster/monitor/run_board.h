@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,13 @@
 #include "schemas/metrics.h"
 
 namespace troupe::cluster {
+
+// What a line of metrics.jsonl is about.
+enum class LineKind : uint8_t { kStep, kEvaluation, kSample };
+std::optional<LineKind> kind_of(const nlohmann::json& line);
+// Its policy version; 0 of a sample.
+uint64_t version_in(const nlohmann::json& line);
+double time_in(const nlohmann::json& line);
 
 class RunBoard {
  public:

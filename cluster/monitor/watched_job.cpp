@@ -6,13 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "cluster/monitor/metrics_mending.h"
 #include "schemas/json_text.h"
 
 namespace troupe::cluster {
 namespace {
 
-constexpr int kLineDepthMax = 4;
-constexpr size_t kLineBytesMax = 256 << 10;
 constexpr uint64_t kMib = 1 << 20;
 
 }  // namespace
@@ -31,7 +30,7 @@ RunBoard read_board(const std::string& home, uint64_t bytes_max) {
   for (std::string line; std::getline(file, line);) {
     bytes += line.size() + 1;
     if (bytes > bytes_max) break;
-    if (line.size() <= kLineBytesMax) board.restore(parse_json(line, kLineDepthMax));
+    if (line.size() <= kMetricsLineBytesMax) board.restore(parse_json(line, kMetricsLineDepthMax));
   }
   if (bytes_max == UINT64_MAX) {
     WorkFile::read(home, [&board](const PieceOfWork& piece) { board.restore(piece); });
@@ -39,8 +38,9 @@ RunBoard read_board(const std::string& home, uint64_t bytes_max) {
   return board;
 }
 
-WatchedJob::WatchedJob(Options options)
+WatchedJob::WatchedJob(Options options, const actors::ReportedPast& past)
     : options_(std::move(options)), log_(metrics_path(options_.home)) {
+  if (options_.goes_on) mend_metrics(log_.path(), past);
   std::error_code error;
   const auto size = std::filesystem::file_size(log_.path(), error);
   if (options_.goes_on && !error) past_bytes_ = size;

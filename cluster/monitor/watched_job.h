@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "actors/metrics_sink.h"
+#include "actors/replay/job_history.h"
 #include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_board.h"
 #include "cluster/monitor/trace_files.h"
@@ -36,7 +37,8 @@ class WatchedJob : public actors::MetricsSink {
     std::function<double()> now = seconds_since_1970;
   };
 
-  explicit WatchedJob(Options options);
+  // The metrics that are there are made to say what `past` says, where the job goes on with them.
+  explicit WatchedJob(Options options, const actors::ReportedPast& past = {});
 
   // From one thread.
   void run_started(const JobSpec& job, std::string_view weights_sha256,
