@@ -4,13 +4,19 @@
 #include <type_traits>
 #include <variant>
 
+#include "cluster/monitor/text.h"
 #include "schemas/control_codec.h"
 
 namespace troupe::cluster {
 namespace {
 
+// Readers in other languages believe that Cap'n Proto's Text is UTF-8; a model writes any bytes.
 std::string cut(std::string_view text) {
-  return std::string(text.substr(0, MetricsFeed::kTextBytesMax));
+  std::string out = valid_utf8(text.substr(0, MetricsFeed::kTextBytesMax));
+  size_t end = std::min(out.size(), MetricsFeed::kTextBytesMax);
+  while (end < out.size() && (out[end] & 0xc0) == 0x80) --end;
+  out.resize(end);
+  return out;
 }
 
 std::vector<Trace> cut(const std::vector<Trace>& traces) {

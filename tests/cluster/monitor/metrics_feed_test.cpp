@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "cluster/monitor/text.h"
 #include "schemas/control_codec.h"
 #include "tests/support/recording_sink.h"
 
@@ -127,6 +128,21 @@ TEST_CASE("metrics_feed: a long run takes bounded memory and keeps its beginning
   }
   CHECK(evaluations >= MetricsFeed::kEvaluationsMax / 2);
   CHECK(notes == MetricsFeed::kNotesMax);
+}
+
+TEST_CASE("metrics_feed: what a model wrote is UTF-8 there, and no longer than it may be") {
+  Published out;
+  out.feed.evaluated({}, {{"p", "\xec<think>\xff", std::string(20'000, '\xff'), true}});
+  uint64_t next = 0;
+  const auto history = out.feed.history(0, next);
+  REQUIRE(history.size() == 1);
+  const auto event = decode_run_event(history[0]);
+  REQUIRE(event);
+  const auto& trace = std::get<Evaluated>(event->what).traces.at(0);
+  CHECK(trace.response == "\ufffd<think>\ufffd");
+  CHECK(trace.gold.size() <= MetricsFeed::kTextBytesMax);
+  CHECK(trace.gold.size() > MetricsFeed::kTextBytesMax - 3);
+  CHECK(trace.gold == valid_utf8(trace.gold));
 }
 
 TEST_CASE("metrics_feed: an answer is bounded in bytes and says where to go on") {
