@@ -12,8 +12,8 @@ const where = document.getElementById("where");
 const linkState = document.getElementById("link-state");
 const keys = document.getElementById("keys");
 
-let view = null;       // {refresh(signal), destroy(), recolour(), key(key)}, each but refresh optional.
-let controller = null; // Of what is asked for the view.
+let view = null;  // {refresh(signal), destroy(), recolour(), key(key)}, each but refresh optional.
+let controller = null;  // Of what is asked for the view.
 let isAsking = false;
 let stopFollowing = null;
 
@@ -54,20 +54,23 @@ function chosenView() {
 }
 
 function showSignIn(message) {
-  const field = el("input", {type: "password", autocomplete: "off", "aria-label": "Token", size: 40});
-  replace(main, el("h1", {}, "Who are you?"), el("p", {class: "error"}, message),
-          el("form", {
-            class: "row",
-            onsubmit: async (event) => {
-              event.preventDefault();
-              try {
-                await beginSession({token: field.value});
-                start();
-              } catch (error) {
-                showSignIn(error.message);
-              }
-            },
-          }, field, el("button", {}, "Sign in")));
+  const field =
+      el("input", {type: "password", autocomplete: "off", "aria-label": "Token", size: 40});
+  replace(
+      main, el("h1", {}, "Who are you?"), el("p", {class: "error"}, message),
+      el("form", {
+        class: "row",
+        onsubmit: async (event) => {
+          event.preventDefault();
+          try {
+            await beginSession({token: field.value});
+            start();
+          } catch (error) {
+            showSignIn(error.message);
+          }
+        },
+      },
+         field, el("button", {}, "Sign in")));
   field.focus();
 }
 
@@ -76,7 +79,7 @@ async function refresh() {
   isAsking = true;
   const of = view;
   try {
-    await of.refresh(controller.signal);
+    await of .refresh(controller.signal);
     main.querySelector(":scope > .failure")?.remove();
   } catch (error) {
     if (of !== view || error.name === "AbortError") return;
@@ -135,9 +138,19 @@ function pressed(event) {
   if (event.target.matches("input, select, textarea") || keys.open) return;
   const {parts} = here();
   const actions = {
-    j: () => select(1), k: () => select(-1), u: goUp, d: switchTheme, c: () => { location.hash = "#/"; },
-    o: () => { if (parts[0] === "job") location.hash = `#/job/${parts[1]}`; },
-    t: () => { if (parts[0] === "job") location.hash = `#/job/${parts[1]}/traces`; },
+    j: () => select(1),
+    k: () => select(-1),
+    u: goUp,
+    d: switchTheme,
+    c: () => {
+      location.hash = "#/";
+    },
+    o: () => {
+      if (parts[0] === "job") location.hash = `#/job/${parts[1]}`;
+    },
+    t: () => {
+      if (parts[0] === "job") location.hash = `#/job/${parts[1]}/traces`;
+    },
     "?": () => keys.showModal(),
     Enter: () => {
       const row = main.querySelector("tr.selected");
@@ -184,6 +197,8 @@ document.addEventListener("click", (event) => {
   const row = event.target.closest("tr[data-href]");
   if (row && !event.target.closest("a, button, input")) location.hash = row.dataset.href;
 });
-document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refresh();
+});
 window.addEventListener("hashchange", show);
 start();

@@ -4,7 +4,9 @@ import {el, number, replace, visible} from "/elements.js";
 export const kColours = 8;
 
 export function colour(index) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--c${index % kColours}`).trim();
+  return getComputedStyle(document.documentElement)
+      .getPropertyValue(`--c${index % kColours}`)
+      .trim();
 }
 
 function quietColour() {
@@ -17,8 +19,9 @@ export class Chart {
     this.options = options;
     this.values = el("div", {class: "values"});
     this.plot = el("div", {class: "plot", role: "img", "aria-label": title});
-    this.root = el("section", {class: options.isWide ? "chart wide" : "chart"},
-                   el("h3", {}, title), this.values, this.plot);
+    this.root =
+        el("section", {class: options.isWide ? "chart wide" : "chart"}, el("h3", {}, title),
+           this.values, this.plot);
     this.graph = null;
   }
 
@@ -27,10 +30,12 @@ export class Chart {
     this.lines = lines.filter(({values}) => values.some((value) => value !== null));
     this.root.hidden = this.lines.length === 0 || x.length === 0;
     if (this.root.hidden) return;
-    const rows = x.map((at, i) => [
-      this.options.isTime ? new Date(at * 1000) : at,
-      ...this.lines.map(({values}) => this.options.hasInterval && values[i] === null
-          ? [NaN, NaN, NaN] : values[i]),
+    const rows = x.map(
+        (at, i) =>
+            [this.options.isTime ? new Date(at * 1000) : at,
+             ...this.lines.map(
+                 ({values}) =>
+                     this.options.hasInterval && values[i] === null ? [NaN, NaN, NaN] : values[i]),
     ]);
     const labels = ["x", ...this.lines.map(({label}) => label)];
     const same = this.graph && String(this.labels) === String(labels);
@@ -78,8 +83,9 @@ export class Chart {
     const at = this.options.isTime ? values[0].toLocaleTimeString("en-GB") : number(values[0]);
     replace(this.values, el("span", {class: "quiet"}, at), ...this.lines.map(({label}, i) => {
       const value = values[i + 1];
-      const shown = Array.isArray(value)
-          ? `${number(value[1])} [${number(value[0])}, ${number(value[2])}]` : number(value);
+      const shown = Array.isArray(value) ?
+          `${number(value[1])} [${number(value[0])}, ${number(value[2])}]` :
+          number(value);
       const span = el("span", {}, `${visible(label)} ${shown}`);
       span.style.color = colour(i);
       return span;
@@ -99,10 +105,12 @@ const kLeft = 78;
 // Who did what when: a row for each worker and role, spans coloured by round.
 export class Timeline {
   constructor() {
-    this.canvas = el("canvas", {class: "timeline", role: "img", "aria-label": "What each worker did"});
+    this.canvas =
+        el("canvas", {class: "timeline", role: "img", "aria-label": "What each worker did"});
     this.values = el("div", {class: "values"});
-    this.root = el("section", {class: "chart wide"}, el("h3", {}, "Who did what when"), this.values,
-                   this.canvas);
+    this.root =
+        el("section", {class: "chart wide"}, el("h3", {}, "Who did what when"), this.values,
+           this.canvas);
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
   }
 
@@ -148,12 +156,16 @@ export class Timeline {
   point(event) {
     const {left, top} = this.canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - left, event.clientY - top];
-    const box = (this.boxes || []).findLast((one) =>
-        x >= one.left && x <= one.right && y >= one.top && y <= one.top + kRow);
+    const box =
+        (this.boxes || [])
+            .findLast(
+                (one) => x >= one.left && x <= one.right && y >= one.top && y <= one.top + kRow);
     if (!box) return;
     const {slot, role, what, round, start, end} = box.span;
     const seconds = end === null ? "so far" : `${(end - start).toFixed(2)} s`;
-    replace(this.values, `slot ${slot}, ${role}: ${visible(what)}` +
+    replace(
+        this.values,
+        `slot ${slot}, ${role}: ${visible(what)}` +
             `${round === null ? "" : `, round ${round}`}, ${seconds}`);
   }
 }

@@ -6,18 +6,24 @@ import {stateText} from "/cluster_view.js";
 import {here, rememberHere} from "/app.js";
 
 const kJobsMax = 8;
-const kCurves = ["reward/mean", "accuracy", "response_length/mean", "loss", "entropy", "kl", "grad_norm",
-                 "timing_s/gen", "timing_s/update_actor"];
+const kCurves = [
+  "reward/mean", "accuracy", "response_length/mean", "loss", "entropy", "kl", "grad_norm",
+  "timing_s/gen", "timing_s/update_actor"
+];
 
 // Rows of all jobs by x, with nothing where a job has none.
 export function joined(series) {
   const all = [...new Set(series.flatMap(({x}) => x))].sort((a, b) => a - b);
   const place = new Map(all.map((x, i) => [x, i]));
-  return [all, series.map(({label, x, values}) => {
-    const row = new Array(all.length).fill(null);
-    values.forEach((value, i) => { row[place.get(x[i])] = value; });
-    return {label, values: row};
-  })];
+  return [
+    all, series.map(({label, x, values}) => {
+      const row = new Array(all.length).fill(null);
+      values.forEach((value, i) => {
+        row[place.get(x[i])] = value;
+      });
+      return {label, values: row};
+    })
+  ];
 }
 
 export function compareView(main, ids) {
@@ -31,8 +37,9 @@ export function compareView(main, ids) {
   const solved = new Chart("Held-out problems solved (pass@1)");
   const drawn = kCurves.map((name) => [name, new Chart(name)]);
   const only = here().query.get("curve");
-  const choice = el("select", {"aria-label": "curve"}, el("option", {value: ""}, "all curves"),
-                    ...kCurves.map((name) => el("option", {value: name}, name)));
+  const choice =
+      el("select", {"aria-label": "curve"}, el("option", {value: ""}, "all curves"),
+         ...kCurves.map((name) => el("option", {value: name}, name)));
   choice.value = only || "";
   choice.addEventListener("change", () => {
     rememberHere(choice.value ? new URLSearchParams({curve: choice.value}) : new URLSearchParams());
@@ -46,8 +53,13 @@ export function compareView(main, ids) {
   for (const [, chart] of [[null, solved], ...drawn]) chart.root.hidden = true;
 
   function drawOne(chart, curves, name) {
-    const series = curves.filter((one) => one.curves[name]).map((one) => (
-        {label: `${one.job} ${names.get(one.job) || ""}`, x: one.x, values: one.curves[name]}));
+    const series =
+        curves.filter((one) => one.curves[name]).map((one) => ({
+                                                       label:
+                                                           `${one.job} ${names.get(one.job) || ""}`,
+                                                       x: one.x,
+                                                       values: one.curves[name]
+                                                     }));
     const isShown = !choice.value || choice.value === name;
     chart.draw(...(isShown ? joined(series) : [[], []]));
   }
@@ -63,23 +75,43 @@ export function compareView(main, ids) {
       for (const job of jobs) names.set(String(job.id), visible(job.name));
       const isOpen = document.activeElement === more;
       if (!isOpen) {
-        replace(more, el("option", {value: ""}, chosen.length < kJobsMax ? "add a job …" : "no more than 8"),
-                ...(chosen.length < kJobsMax ? jobs : []).filter(({id}) => !chosen.includes(String(id)))
-                    .map((job) => el("option", {value: job.id}, `${job.id} ${visible(job.name)}`)));
+        replace(
+            more,
+            el("option", {value: ""}, chosen.length < kJobsMax ? "add a job…" : "no more than 8"),
+            ...(chosen.length < kJobsMax ? jobs : [])
+                .filter(({id}) => !chosen.includes(String(id)))
+                .map((job) => el("option", {value: job.id}, `${job.id} ${visible(job.name)}`)));
       }
-      replace(list, table([["id", "number"], ["name", ""], ["state", ""], ["steps", "number"], ["cost", "number"],
-                           ["", ""]],
-          jobs.filter(({id}) => chosen.includes(String(id))).map((job) => ({cells: [
-            String(job.id), el("a", {href: `#/job/${job.id}`}, visible(job.name)), stateText(job.state),
-            `${number(job.steps_done)} of ${number(job.steps_total)}`, number(job.money),
-            el("a", {href: `#/compare/${chosen.filter((one) => one !== String(job.id)).join(",")}`}, "remove"),
-          ]}))));
+      replace(
+          list,
+          table(
+              [
+                ["id", "number"], ["name", ""], ["state", ""], ["steps", "number"],
+                ["cost", "number"], ["", ""]
+              ],
+              jobs.filter(({id}) => chosen.includes(String(id)))
+                  .map((job) => ({
+                         cells: [
+                           String(job.id),
+                           el("a", {href: `#/job/${job.id}`}, visible(job.name)),
+                           stateText(job.state),
+                           `${number(job.steps_done)} of ${number(job.steps_total)}`,
+                           number(job.money),
+                           el("a", {
+                             href: `#/compare/${
+                                 chosen.filter((one) => one !== String(job.id)).join(",")}`
+                           },
+                              "remove"),
+                         ]
+                       }))));
       let isNew = false;
-      for (const curves of [...steps, ...evaluations]) isNew = await curves.refresh(signal) || isNew;
+      for (const curves of [...steps, ...evaluations])
+        isNew = await curves.refresh(signal) || isNew;
       if (isNew) draw();
     },
     recolour() {
-      for (const [, chart] of [[null, solved], ...drawn]) if (chart.graph) chart.create();
+      for (const [, chart] of [[null, solved], ...drawn])
+        if (chart.graph) chart.create();
     },
     destroy() {
       for (const [, chart] of [[null, solved], ...drawn]) chart.destroy();

@@ -5,8 +5,10 @@ export function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on"))
+      made.addEventListener(name.slice(2), value);
+    else
+      made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;
@@ -18,7 +20,10 @@ export function replace(parent, ...children) {
 
 // Characters that would do something rather than be read: control characters, and those that turn
 // the direction of what follows.
-const kActing = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff]/g;
+const kActing = new RegExp(
+    "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u061c\\u200b-\\u200f\\u2028-\\u202e" +
+        "\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb\\ufffe\\uffff]",
+    "g");
 
 // The text with such characters spelled out, as "\u{1b}".
 export function visible(text) {
@@ -51,7 +56,10 @@ export function duration(seconds) {
 export function bytes(value) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) { value /= 1000; ++unit; }
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    ++unit;
+  }
   return `${value.toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
 
@@ -62,14 +70,18 @@ export function clock(seconds) {
 // A table whose rows can be walked with j and k. rows: {cells, href}
 export function table(columns, rows) {
   const head = columns.map(([text, kind]) => el("th", {class: kind, scope: "col"}, text));
-  const body = rows.map(({cells, href}) => el("tr", {"data-href": href},
-      ...cells.map((cell, i) => el("td", {class: columns[i][1]}, cell))));
-  return el("div", {class: "scroll"},
-            el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)));
+  const body = rows.map(
+      ({cells, href}) =>
+          el("tr", {"data-href": href},
+             ...cells.map((cell, i) => el("td", {class: columns[i][1]}, cell))));
+  return el(
+      "div", {class: "scroll"},
+      el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)));
 }
 
 export function fact(label, value, note) {
-  return el("li", {}, el("small", {}, label), el("b", {}, value), note ? el("small", {}, note) : null);
+  return el(
+      "li", {}, el("small", {}, label), el("b", {}, value), note ? el("small", {}, note) : null);
 }
 
 export function bar(share) {

@@ -24,7 +24,9 @@ export async function get(path, signal) {
 // A session for the code of a link, or for a token.
 export async function beginSession(what) {
   const reply = await fetch("/session", {
-    method: "POST", credentials: "same-origin", body: JSON.stringify(what),
+    method: "POST",
+    credentials: "same-origin",
+    body: JSON.stringify(what),
   });
   if (!reply.ok) {
     const body = await reply.json().catch(() => ({}));
@@ -38,7 +40,9 @@ export function follow(tick, state) {
   const open = () => {
     source = new EventSource("/api/events");
     source.onopen = () => state(true);
-    source.onmessage = () => { if (!document.hidden) tick(); };
+    source.onmessage = () => {
+      if (!document.hidden) tick();
+    };
     source.onerror = () => {
       state(false);
       // A browser that was refused does not try again by itself.
@@ -62,8 +66,12 @@ export class Curves {
   // True when there is something new.
   async refresh(signal) {
     const query = new URLSearchParams({
-      of: this.of, names: this.names.join(","), points: this.points,
-      generation: this.generation, bucket: this.bucket, next: this.next,
+      of: this.of,
+      names: this.names.join(","),
+      points: this.points,
+      generation: this.generation,
+      bucket: this.bucket,
+      next: this.next,
     });
     const news = await get(`/api/jobs/${this.job}/curves?${query}`, signal);
     const kept = news.bucket === 0 ? 0 : news.from / news.bucket;

@@ -1,11 +1,11 @@
-// What the model wrote: the groups of a round, filtered; one group, its responses side by side, each
-// token coloured by how likely it was. All details are in the address.
+// What the model wrote: the groups of a round, filtered; one group, its responses side by side,
+// each token coloured by how likely it was. All details are in the address.
 import {get} from "/server.js";
 import {el, number, replace, table, visible} from "/elements.js";
 import {here, rememberHere} from "/app.js";
 
 const kBins = 20;
-const kPiecesShown = 3000;     // Of a response, until all are asked for.
+const kPiecesShown = 3000;            // Of a response, until all are asked for.
 const kSurprises = [0.5, 1.5, 3, 5];  // Nats; more than these are shades 1 to 4.
 
 function shadeOf(logprob) {
@@ -17,7 +17,8 @@ export function binsOf(rewards) {
   const low = Math.min(...rewards);
   const high = Math.max(...rewards);
   const width = (high - low) / kBins;
-  const place = (reward) => (width === 0 ? 0 : Math.min(kBins - 1, Math.floor((reward - low) / width)));
+  const place = (reward) =>
+      (width === 0 ? 0 : Math.min(kBins - 1, Math.floor((reward - low) / width)));
   const counts = new Array(width === 0 ? 1 : kBins).fill(0);
   for (const reward of rewards) ++counts[place(reward)];
   return {low, high, width, counts, place};
@@ -30,7 +31,8 @@ export function holds(sample, filter, bins) {
   if (filter.from !== null && sample.length < filter.from) return false;
   if (filter.to !== null && sample.length > filter.to) return false;
   if (filter.surprise !== null && sample.surprise < filter.surprise) return false;
-  if (filter.verdict && !sample.parts.some((part) => `${part.name} ${part.kind}` === filter.verdict)) {
+  if (filter.verdict &&
+      !sample.parts.some((part) => `${part.name} ${part.kind}` === filter.verdict)) {
     return false;
   }
   return true;
@@ -51,24 +53,32 @@ function responseText(sample) {
     for (; shown < end; ++shown) {
       const shade = shadeOf(sample.logprobs[shown] ?? 0);
       const isNewVersion = shown > 0 && versions.has(shown);
-      const classes = [shade > 0 ? `s${shade}` : "", isNewVersion ? "version" : ""].join(" ").trim();
-      spans.push(el("span", {class: classes || null, "data-piece": shown}, visible(sample.texts[shown])));
+      const classes =
+          [shade > 0 ? `s${shade}` : "", isNewVersion ? "version" : ""].join(" ").trim();
+      spans.push(
+          el("span", {class: classes || null, "data-piece": shown}, visible(sample.texts[shown])));
     }
     root.append(...spans);
   };
   add(Math.min(kPiecesShown, sample.texts.length));
   if (shown < sample.texts.length) {
-    const more = el("button", {type: "button", onclick: () => {
-      more.remove();
-      add(sample.texts.length);
-    }}, `show all ${sample.texts.length} pieces`);
+    const more =
+        el("button", {
+          type: "button",
+          onclick: () => {
+            more.remove();
+            add(sample.texts.length);
+          }
+        },
+           `show all ${sample.texts.length} pieces`);
     root.append(more);
   }
   root.addEventListener("pointerover", (event) => {
     const piece = event.target.dataset?.piece;
     if (piece === undefined || event.target.title) return;
     let version = null;
-    for (const [from, number_] of sample.versions) if (from <= Number(piece)) version = number_;
+    for (const [from, number_] of sample.versions)
+      if (from <= Number(piece)) version = number_;
     event.target.title = `log-probability ${sample.logprobs[piece]}, probability ` +
         `${number(Math.exp(sample.logprobs[piece]))}, policy version ${version ?? "?"}`;
   });
@@ -76,26 +86,36 @@ function responseText(sample) {
 }
 
 function sampleView(sample) {
-  const parts = sample.parts.map((part) => el("div", {},
-      el("b", {}, visible(part.name)), ` ${visible(part.kind)} ${number(part.value)}` +
-      ` × ${number(part.weight)}`,
-      part.reason ? el("div", {class: "quiet"}, visible(part.reason)) : null));
+  const parts = sample.parts.map(
+      (part) =>
+          el("div", {}, el("b", {}, visible(part.name)),
+             ` ${visible(part.kind)} ${number(part.value)}` +
+                 ` × ${number(part.weight)}`,
+             part.reason ? el("div", {class: "quiet"}, visible(part.reason)) : null));
   const versions = sample.versions.map(([, version]) => version);
-  const written = versions.length > 1
-      ? `versions ${Math.min(...versions)} to ${Math.max(...versions)}` : `version ${versions[0] ?? "?"}`;
-  return el("article", {class: "sample"},
+  const written = versions.length > 1 ?
+      `versions ${Math.min(...versions)} to ${Math.max(...versions)}` :
+      `version ${versions[0] ?? "?"}`;
+  return el(
+      "article", {class: "sample"},
       el("h3", {}, `Response ${sample.sample}: reward ${number(sample.reward)}`),
-      el("p", {class: "quiet"}, `${number(sample.length)} tokens${sample.is_cut ? ", cut" : ""}` +
-         `${sample.is_shortened ? ", shortened here" : ""}, ${written}`),
+      el("p", {class: "quiet"},
+         `${number(sample.length)} tokens${sample.is_cut ? ", cut" : ""}` +
+             `${sample.is_shortened ? ", shortened here" : ""}, ${written}`),
       ...parts, responseText(sample));
 }
 
 export function tracesView(main, job) {
   const query = here().query;
-  const numberIn = (name) => (query.has(name) && query.get(name) !== "" ? Number(query.get(name)) : null);
+  const numberIn = (name) =>
+      (query.has(name) && query.get(name) !== "" ? Number(query.get(name)) : null);
   const filter = {
-    bin: numberIn("bin"), verdict: query.get("verdict") || "", from: numberIn("from"), to: numberIn("to"),
-    cut: query.has("cut"), surprise: numberIn("surprise"),
+    bin: numberIn("bin"),
+    verdict: query.get("verdict") || "",
+    from: numberIn("from"),
+    to: numberIn("to"),
+    cut: query.has("cut"),
+    surprise: numberIn("surprise"),
   };
   let round = numberIn("round");
   let group = numberIn("group");
@@ -108,10 +128,16 @@ export function tracesView(main, job) {
 
   const roundChoice = el("select", {"aria-label": "round"});
   const verdict = el("select", {"aria-label": "verdict"});
-  const from = el("input", {type: "number", min: 0, placeholder: "length from", "aria-label": "length from"});
+  const from = el(
+      "input", {type: "number", min: 0, placeholder: "length from", "aria-label": "length from"});
   const to = el("input", {type: "number", min: 0, placeholder: "to", "aria-label": "length to"});
-  const surprise = el("input", {type: "number", min: 0, step: "0.1", placeholder: "surprise from, nats",
-                                "aria-label": "surprise from"});
+  const surprise = el("input", {
+    type: "number",
+    min: 0,
+    step: "0.1",
+    placeholder: "surprise from, nats",
+    "aria-label": "surprise from"
+  });
   const cut = el("input", {type: "checkbox", id: "cut"});
   const histogram = el("div", {class: "histogram"});
   const axis = el("div", {class: "histogram-axis"});
@@ -123,17 +149,34 @@ export function tracesView(main, job) {
   to.value = filter.to ?? "";
   surprise.value = filter.surprise ?? "";
   cut.checked = filter.cut;
-  replace(main, el("h1", {}, "Traces"),
-          el("div", {class: "row"}, roundChoice, verdict, from, to, surprise,
-             el("label", {for: "cut"}, cut, " cut only"),
-             el("button", {type: "button", onclick: () => {
-               location.hash = `#/job/${job}/traces?round=${round}`;
-             }}, "all")),
-          histogram, axis, count, opened, list, problems);
+  replace(
+      main, el("h1", {}, "Traces"),
+      el("div", {class: "row"}, roundChoice, verdict, from, to, surprise,
+         el("label",
+            {for: "cut"
+            },
+            cut, " cut only"),
+         el("button", {
+           type: "button",
+           onclick: () => {
+             location.hash = `#/job/${job}/traces?round=${round}`;
+           }
+         },
+            "all")),
+      histogram, axis, count, opened, list, problems);
 
   function remember() {
-    const all = {round, group, bin: filter.bin, verdict: filter.verdict, from: filter.from, to: filter.to,
-                 cut: filter.cut ? "1" : "", surprise: filter.surprise, problem};
+    const all = {
+      round,
+      group,
+      bin: filter.bin,
+      verdict: filter.verdict,
+      from: filter.from,
+      to: filter.to,
+      cut: filter.cut ? "1" : "",
+      surprise: filter.surprise,
+      problem
+    };
     rememberHere(new URLSearchParams(
         Object.entries(all).filter(([, value]) => value !== null && value !== "")));
   }
@@ -145,9 +188,13 @@ export function tracesView(main, job) {
     const most = Math.max(...bins.counts);
     replace(histogram, ...bins.counts.map((one, i) => {
       const low = bins.low + i * bins.width;
-      const label = `${one} responses with rewards from ${number(low)} to ${number(low + bins.width)}`;
+      const label =
+          `${one} responses with rewards from ${number(low)} to ${number(low + bins.width)}`;
       const made = el("button", {
-        type: "button", title: label, "aria-label": label, "aria-pressed": String(filter.bin === i),
+        type: "button",
+        title: label,
+        "aria-label": label,
+        "aria-pressed": String(filter.bin === i),
         onclick: () => {
           filter.bin = filter.bin === i ? null : i;
           drawHistogram();
@@ -158,14 +205,18 @@ export function tracesView(main, job) {
       made.style.height = `${one === 0 ? 0 : Math.max(6, one / most * 100)}%`;
       return made;
     }));
-    replace(axis, el("span", {}, number(bins.low)), el("span", {}, "reward"), el("span", {}, number(bins.high)));
+    replace(
+        axis, el("span", {}, number(bins.low)), el("span", {}, "reward"),
+        el("span", {}, number(bins.high)));
   }
 
   function drawVerdicts() {
-    const kinds = new Set(groups.flatMap((one) => one.samples.flatMap((sample) =>
-        sample.parts.map((part) => `${part.name} ${part.kind}`))));
-    replace(verdict, el("option", {value: ""}, "any verdict"),
-            ...[...kinds].sort().map((kind) => el("option", {value: kind}, visible(kind))));
+    const kinds = new Set(groups.flatMap(
+        (one) => one.samples.flatMap(
+            (sample) => sample.parts.map((part) => `${part.name} ${part.kind}`))));
+    replace(
+        verdict, el("option", {value: ""}, "any verdict"),
+        ...[...kinds].sort().map((kind) => el("option", {value: kind}, visible(kind))));
     verdict.value = kinds.has(filter.verdict) ? filter.verdict : "";
     filter.verdict = verdict.value;
   }
@@ -177,11 +228,14 @@ export function tracesView(main, job) {
       const cells = one.samples.map((sample) => {
         const fits = holds(sample, filter, bins);
         if (fits) ++fitting;
-        const cell = el("span", {
-          class: fits ? "cell" : "cell faded",
-          title: `response ${sample.sample}: reward ${number(sample.reward)}, ${sample.length} tokens, ` +
-              `surprise ${number(sample.surprise)}`,
-        }, number(sample.reward));
+        const cell =
+            el("span", {
+              class: fits ? "cell" : "cell faded",
+              title: `response ${sample.sample}: reward ${number(sample.reward)}, ${
+                         sample.length} tokens, ` +
+                  `surprise ${number(sample.surprise)}`,
+            },
+               number(sample.reward));
         rewardColour(cell, sample.reward, bins);
         return [fits, cell];
       });
@@ -189,48 +243,68 @@ export function tracesView(main, job) {
       const target = new URLSearchParams(here().query);
       target.set("round", round);
       target.set("group", one.ordinal);
-      rows.push({href: `#/job/${job}/traces?${target}`, cells: [
-        String(one.ordinal), el("div", {class: "cells"}, ...cells.map(([, cell]) => cell)),
-        visible(one.prompt.slice(0, 160)), visible(String(one.gold ?? "").slice(0, 60)),
-      ]});
+      rows.push({
+        href: `#/job/${job}/traces?${target}`,
+        cells: [
+          String(one.ordinal),
+          el("div", {class: "cells"}, ...cells.map(([, cell]) => cell)),
+          visible(one.prompt.slice(0, 160)),
+          visible(String(one.gold ?? "").slice(0, 60)),
+        ]
+      });
     }
     count.textContent = `${fitting} responses in ${rows.length} groups`;
-    replace(list, table([["group", "number"], ["rewards", ""], ["prompt", ""], ["gold", "hide-narrow"]], rows));
+    replace(
+        list,
+        table(
+            [["group", "number"], ["rewards", ""], ["prompt", ""], ["gold", "hide-narrow"]], rows));
   }
 
   async function drawOpened(signal) {
     if (group === null) return replace(opened);
     const one = await get(`/api/jobs/${job}/rounds/${round}/${group}`, signal);
-    replace(opened, el("h2", {}, `Group ${one.ordinal} of round ${one.round}`),
-            el("div", {class: "model-text"}, visible(one.prompt)),
-            one.gold ? el("p", {}, "gold: ", el("code", {}, visible(one.gold))) : null,
-            el("p", {class: "quiet"}, "Darker tokens were less likely; a line marks a newer policy version."),
-            el("div", {class: "samples"}, ...one.samples.map(sampleView)));
+    replace(
+        opened, el("h2", {}, `Group ${one.ordinal} of round ${one.round}`),
+        el("div", {class: "model-text"}, visible(one.prompt)),
+        one.gold ? el("p", {}, "gold: ", el("code", {}, visible(one.gold))) : null,
+        el("p", {class: "quiet"},
+           "Darker tokens were less likely; a line marks a newer policy version."),
+        el("div", {class: "samples"}, ...one.samples.map(sampleView)));
   }
 
   // Of one held-out problem, what each version answered.
   async function drawProblems(signal) {
     const {problems: all} = await get(`/api/jobs/${job}/held-out`, signal);
     if (all.length === 0) return;
-    const choice = el("select", {"aria-label": "held-out problem", onchange: (event) => {
-      problem = event.target.value;
-      remember();
-      drawProblems();
-    }}, ...all.map((one, i) => el("option", {value: i}, visible(one.prompt.slice(0, 80)))));
+    const choice =
+        el("select", {
+          "aria-label": "held-out problem",
+          onchange: (event) => {
+            problem = event.target.value;
+            remember();
+            drawProblems();
+          }
+        },
+           ...all.map((one, i) => el("option", {value: i}, visible(one.prompt.slice(0, 80)))));
     if (!(problem in all)) problem = "0";
     choice.value = problem;
     const chosen = all[problem];
-    replace(problems, el("h2", {}, "A held-out problem over versions"), choice,
-            chosen.gold ? el("p", {}, "gold: ", el("code", {}, visible(chosen.gold))) : null,
-            el("div", {class: "samples"}, ...chosen.answers.map((answer) => el("article", {class: "sample"},
-                el("h3", {}, `version ${answer.version}: `,
-                   el("span", {class: answer.is_solved ? "good" : "bad"}, answer.is_solved ? "solved" : "not solved")),
-                el("div", {class: "model-text"}, visible(answer.response))))));
+    replace(
+        problems, el("h2", {}, "A held-out problem over versions"), choice,
+        chosen.gold ? el("p", {}, "gold: ", el("code", {}, visible(chosen.gold))) : null,
+        el("div", {class: "samples"},
+           ...chosen.answers.map(
+               (answer) =>
+                   el("article", {class: "sample"},
+                      el("h3", {}, `version ${answer.version}: `,
+                         el("span", {class: answer.is_solved ? "good" : "bad"},
+                            answer.is_solved ? "solved" : "not solved")),
+                      el("div", {class: "model-text"}, visible(answer.response))))));
   }
 
   async function load(signal) {
-    const isNewest = round === null || (rounds.length > 0 && round === rounds[rounds.length - 1]
-                                        && !here().query.has("round"));
+    const isNewest = round === null ||
+        (rounds.length > 0 && round === rounds[rounds.length - 1] && !here().query.has("round"));
     rounds = (await get(`/api/jobs/${job}/rounds`, signal)).rounds;
     if (rounds.length === 0) {
       count.textContent = "No traces are kept yet (resources.traces_kept_mib says how much is).";
@@ -265,12 +339,18 @@ export function tracesView(main, job) {
   roundChoice.addEventListener("change", () => open(roundChoice.value));
   const refilter = () => {
     const value = (input) => (input.value === "" ? null : Number(input.value));
-    Object.assign(filter, {verdict: verdict.value, from: value(from), to: value(to), surprise: value(surprise),
-                           cut: cut.checked});
+    Object.assign(filter, {
+      verdict: verdict.value,
+      from: value(from),
+      to: value(to),
+      surprise: value(surprise),
+      cut: cut.checked
+    });
     if (bins) drawGroups();
     remember();
   };
-  for (const input of [verdict, from, to, surprise, cut]) input.addEventListener("change", refilter);
+  for (const input of [verdict, from, to, surprise, cut])
+    input.addEventListener("change", refilter);
 
   let ticks = 0;
   return {
