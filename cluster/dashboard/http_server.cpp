@@ -20,6 +20,7 @@
 #include <set>
 #include <thread>
 
+#include "cluster/dashboard/gzip_text.h"
 #include "schemas/json_text.h"
 
 namespace troupe::cluster {
@@ -30,6 +31,10 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using tcp = asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
+
+// Smaller replies are one packet anyhow; larger ones would keep the server's thread too long.
+constexpr size_t kGzipBytesMin = 1 << 10;
+constexpr size_t kGzipBytesMax = 4 << 20;
 
 // Nothing but our own files and answers, in no frame, with no code in the page itself.
 constexpr std::pair<const char*, const char*> kHeaders[] = {
@@ -116,6 +121,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto& message = parser_->get();
     is_kept_ = message.keep_alive();
     is_head_ = message.method() == http::verb::head;
+    const auto accepted = message[http::field::accept_encoding];
+    reads_gzip_ = accepts_gzip({accepted.data(), accepted.size()});
     if (message.method() != http::verb::get && message.method() != http::verb::head &&
         message.method() != http::verb::post) {
       return refuse(405, "only GET, HEAD and POST are known here");
@@ -178,6 +185,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     body_ = std::move(reply.body);
     response_.emplace(static_cast<http::status>(reply.status), 11);
     fill(*response_);
+    response_->set(http::field::vary, "Accept-Encoding");
+    if (reads_gzip_ && body_->size() >= kGzipBytesMin && body_->size() <= kGzipBytesMax) {
+      body_ = std::make_shared<const std::string>(gzipped(*body_));
+      response_->set(http::field::content_encoding, "gzip");
+    }
     response_->set(http::field::content_type, reply.content_type);
     for (const auto& [name, value] : reply.headers) response_->set(name, value);
     response_->keep_alive(is_kept_);
@@ -248,6 +260,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t asked_ = 0, answered_ = 0;
   bool is_kept_ = true;
   bool is_head_ = false;
+  bool reads_gzip_ = false;
   bool is_closed_ = false;
   bool is_stream_ = false;
   bool is_writing_ = false;

@@ -285,4 +285,5 @@ def main():
         drive(troupe, folder, pictures)
 
 
-main()
+if __name__ == "__main__":
+    main()

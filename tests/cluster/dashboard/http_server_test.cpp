@@ -40,6 +40,7 @@ class Echo {
     if (request.target.path == "/events") return answer({.is_event_stream = true});
     std::string text = request.method + " " + request.target.path + " " + request.body;
     if (request.target.path == "/large") text.assign(32 << 20, 'x');
+    if (request.target.path == "/page") text.assign(100'000, 'y');
     HttpReply reply{.content_type = "text/plain",
                     .body = std::make_shared<const std::string>(std::move(text))};
     if (request.target.path != "/later") return answer(std::move(reply));
@@ -55,6 +56,26 @@ HttpAnswer say(uint16_t port, const std::string& bytes) {
   HttpClient client(port);
   client.send(bytes);
   return client.read_answer();
+}
+
+TEST_CASE("http_server: who reads gzip gets it, where there is something to win") {
+  const Echo echo;
+  HttpClient client(echo.port());
+  const auto is_small = [](const HttpAnswer& answer) {
+    return answer.head.find("Content-Encoding: gzip") != std::string::npos;
+  };
+  const auto packed = client.get("/page", "Accept-Encoding: br, gzip\r\n");
+  CHECK(is_small(packed));
+  CHECK(packed.body.size() < 2'000);
+  CHECK(packed.body.substr(0, 2) == "\x1f\x8b");
+  CHECK(packed.head.find("Vary: Accept-Encoding") != std::string::npos);
+  for (const char* said : {"", "Accept-Encoding: br\r\n", "Accept-Encoding: gzip;q=0\r\n"}) {
+    const auto plain = client.get("/page", said);
+    CHECK(!is_small(plain));
+    CHECK(plain.body == std::string(100'000, 'y'));
+  }
+  CHECK(!is_small(client.get("/few", "Accept-Encoding: gzip\r\n")));
+  CHECK(!is_small(client.get("/large", "Accept-Encoding: gzip\r\n")));
 }
 
 TEST_CASE("http_server: requests on one connection, from any thread, GET, HEAD and POST") {
