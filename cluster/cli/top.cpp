@@ -70,9 +70,11 @@ class News {
 
   // Listens for so long at most.
   void listen(TopState& state) {
-    if (!followed_ || followed_->reader.has_ended()) return;
-    // The next refresh says what is wrong, if it still is.
-    (void)!followed_->follower.follow(kListenToFeed);
+    if (!followed_) return;
+    if (!followed_->reader.has_ended()) {
+      // The next refresh says what is wrong, if it still is.
+      (void)!followed_->follower.follow(kListenToFeed);
+    }
     state.have_traces(followed_->sink.state().answers.size());
   }
 

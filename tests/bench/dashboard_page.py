@@ -2,8 +2,8 @@
 
     python3 dashboard_page.py TROUPE [FEED_SECONDS [HOSTILE_REQUESTS]]
 
-A daemon with eight jobs that each have four hours of history, a step and two samples a second, and a
-real Chromium. For the list of jobs, a job and the comparison of all eight: the seconds from the
+A daemon with eight jobs that each have four hours of history, a step and two samples a second, and
+a real Chromium. For the list of jobs, a job and the comparison of all eight: the seconds from the
 request until the page has drawn what it is for, and the bytes that came. Then a job that runs, and
 the page's memory over its feed (600 s). Then a client that asks 20 times a second, alone and beside
 hostile requests (100,000). Needs chromium and chromedriver.
@@ -142,8 +142,8 @@ def measure(troupe, folder, feed_seconds, requests):
         began = time.monotonic()
         attack.start()
         beside = ask_often(port, 3600, lambda: not attack.is_alive())
-        print(f"an answer takes {alone[0]:.1f} ms, p99 {alone[1]:.1f} ms; beside {requests} hostile "
-              f"requests in {time.monotonic() - began:.0f} s {beside[0]:.1f} ms, "
+        print(f"an answer takes {alone[0]:.1f} ms, p99 {alone[1]:.1f} ms; beside {requests} "
+              f"hostile requests in {time.monotonic() - began:.0f} s {beside[0]:.1f} ms, "
               f"p99 {beside[1]:.1f} ms: {beside[1] / alone[1]:.1f} x")
 
 
