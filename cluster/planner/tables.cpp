@@ -76,7 +76,8 @@ std::vector<Field> fields_of(EngineTable& t) {
           {"tokens_computed", &t.tokens_computed, 1, 64},
           {"tokens_gained", &t.tokens_gained, 1, 64},
           {"decode_factor", &t.decode_factor, 1e-3, 1e3},
-          {"train_share", &t.train_share, 1e-6, 10}};
+          {"train_share", &t.train_share, 1e-6, 10},
+          {"sft_share", &t.sft_share, 1e-6, 10}};
 }
 
 std::vector<Field> fields_of(ModelTable& t) {

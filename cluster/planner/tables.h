@@ -57,7 +57,8 @@ struct EngineTable {
   int64_t tokens_computed = 1;      // By a decode step, for each response.
   Uncertain tokens_gained{};        // Of those.
   Uncertain decode_factor{};        // Time of a step beside what the device's table says.
-  Uncertain train_share{};          // Of train_tflops.
+  Uncertain train_share{};          // Of train_tflops, by reinforcement learning ...
+  Uncertain sft_share{};            // ... and by imitation, whose sequences are packed.
 };
 
 struct ModelTable {

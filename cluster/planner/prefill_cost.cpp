@@ -1,0 +1,9 @@
+#include "cluster/planner/cost_model.h"
+
+namespace troupe::cluster {
+
+double prefill_seconds(const CostInputs& in, double tokens, double squares, double devices) {
+  return forward_flops(in.policy, tokens, squares, false) / (devices * in.prefill_flops);
+}
+
+}  // namespace troupe::cluster
