@@ -9,8 +9,6 @@
 namespace troupe::cluster {
 namespace {
 
-constexpr double kHour = 3600;
-
 double quantile(std::vector<double> sorted, double share) {
   const double at = share * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<size_t>(at);
@@ -45,20 +43,6 @@ double correlation(const std::vector<double>& a, const std::vector<double>& b) {
   return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
 }
 
-// The best that fits first, by hours at medians; those that do not fit by what they are short.
-std::vector<PlanLayout> sorted_layouts(const PlanSubject& subject, const DrawnInputs& inputs,
-                                       bool is_split, const PlanSchedule& schedule) {
-  std::vector<PlanLayout> layouts = possible_layouts(subject, inputs, is_split);
-  for (PlanLayout& one : layouts) {
-    if (one.fits()) one.hours = planned_hours(subject, inputs, one, schedule).total;
-  }
-  std::stable_sort(layouts.begin(), layouts.end(), [](const PlanLayout& a, const PlanLayout& b) {
-    if (a.fits() != b.fits()) return a.fits();
-    return a.fits() ? a.hours < b.hours : a.short_by() < b.short_by();
-  });
-  return layouts;
-}
-
 class PlanMaker {
  public:
   PlanMaker(const PlanSubject& subject, const PlanOptions& options)
@@ -73,9 +57,14 @@ class PlanMaker {
       return invalid_argument(
           "resources.placement is \"split\", which needs two devices, and the cluster has one");
     }
-    plan_.layouts = sorted_layouts(subject_, medians_, is_split, plan_.schedule);
+    plan_.layouts = sorted_layouts(subject_, medians_, is_split, plan_.schedule, options_.width);
     if (plan_.layouts.empty()) {
-      return invalid_argument("the cluster has too few devices for any layout of this job");
+      return invalid_argument(
+          options_.width > 0
+              ? fmt::format("--width {}: no replica of this policy has so many devices; they are a "
+                            "power of two, and divide the experts",
+                            options_.width)
+              : "the cluster has too few devices for any layout of this job");
     }
     note_facts();
     if (!plan_.fits()) return std::move(plan_);
@@ -108,22 +97,15 @@ class PlanMaker {
       (one.seconds.bound == "the learner" ? learns : waits) += one.seconds.total;
     }
     plan_.bound = learns > waits ? "the learner" : std::string(plan_.rounds[2].seconds.bound);
-    const CostInputs& in = medians_.costs;
-    for (const MemoryPart& part : best.generating.parts) {
-      if (part.name == "cache") {
-        plan_.cache_tokens = part.bytes / (in.policy.cache_values * in.cache_value_bytes);
-      }
-    }
+    plan_.cache_tokens = troupe::cluster::cache_tokens(medians_.costs, best);
     const GrpoSpec& grpo = subject_.job.grpo;
     const auto responses = static_cast<double>(grpo.prompts_per_round * grpo.group_size);
     for (const PlannedRound& one : plan_.rounds) {
       const RoundLengths lengths = expected_lengths(medians_.lengths.at(one.step), responses,
                                                     medians_.lengths.prompt_tokens, 0.5);
-      for (const SurvivalPoint& point : lengths.curve) {
-        plan_.cache_peak =
-            std::max(plan_.cache_peak, point.before * (point.tokens + lengths.prompt_tokens) /
-                                           static_cast<double>(best.generating_devices));
-      }
+      plan_.cache_peak =
+          std::max(plan_.cache_peak,
+                   peak_cache_tokens(lengths, static_cast<double>(best.generating_devices)));
     }
   }
 

@@ -80,6 +80,7 @@ struct Plan {
 struct PlanOptions {
   int draws = 400;
   uint64_t seed = 1;
+  int64_t width = 0;  // Of a replica, in devices; 0: whichever is best.
 };
 
 // kInvalidArgument where the job cannot be laid out at all, e.g. has more parts than devices.
@@ -88,7 +89,15 @@ Result<Plan> make_plan(const PlanSubject& subject, const PlanOptions& options = 
 // What make_plan is made of.
 PlanSchedule schedule_of(const JobSpec& job);
 std::vector<PlanLayout> possible_layouts(const PlanSubject& subject, const DrawnInputs& inputs,
-                                         bool is_split);
+                                         bool is_split, int64_t width = 0);
+// The best that fits first, by hours at medians; then those that do not fit, by what they lack.
+std::vector<PlanLayout> sorted_layouts(const PlanSubject& subject, const DrawnInputs& inputs,
+                                       bool is_split, const PlanSchedule& schedule,
+                                       int64_t width = 0);
+// Tokens for which a device that generates has room.
+double cache_tokens(const CostInputs& in, const PlanLayout& layout);
+// Of devices that both generate and learn, once a round.
+double role_switch_seconds(const CostInputs& in, const PlanLayout& layout);
 PlanHours planned_hours(const PlanSubject& subject, const DrawnInputs& inputs,
                         const PlanLayout& layout, const PlanSchedule& schedule, uint64_t draw = 0);
 PlannedRound planned_round(const PlanSubject& subject, const DrawnInputs& inputs,

@@ -30,8 +30,7 @@ RoundCosts costs_of_round(const PlanSubject& subject, const DrawnInputs& inputs,
   };
   costs.devices = generating;
   costs.workers = static_cast<double>(layout.workers());
-  const double token_bytes = in.policy.cache_values * in.cache_value_bytes;
-  costs.cache_tokens = part_of(layout.generating, {"cache"}) / token_bytes;
+  costs.cache_tokens = cache_tokens(in, layout);
   costs.prefill_tokens = in.prefill_flops / in.policy.linear_flops;
   const double prompt = lengths.prompt_tokens;
   costs.prefill = prefill_seconds(in, prompts * prompt, prompts * prompt * prompt, generating);
@@ -49,11 +48,7 @@ RoundCosts costs_of_round(const PlanSubject& subject, const DrawnInputs& inputs,
     costs.publish = publish_seconds(in);
     costs.load = load_seconds(in, layout.width);
   } else {
-    costs.switching = switch_seconds(
-        in,
-        part_of(layout.generating,
-                {"attention and shared weights", "embedding and head", "experts"}),
-        part_of(layout.learning, {"experts", "other weights", "gradients", "masters and moments"}));
+    costs.switching = role_switch_seconds(in, layout);
   }
   costs.move = in.move_seconds;
   costs.pack_responses = subject.operations.pack_sequences;
@@ -87,6 +82,17 @@ std::vector<PlanPoint> points_of(const PlanSubject& subject, const LengthCourse&
 }
 
 }  // namespace
+
+double cache_tokens(const CostInputs& in, const PlanLayout& layout) {
+  return part_of(layout.generating, {"cache"}) / (in.policy.cache_values * in.cache_value_bytes);
+}
+
+double role_switch_seconds(const CostInputs& in, const PlanLayout& layout) {
+  return switch_seconds(
+      in,
+      part_of(layout.generating, {"attention and shared weights", "embedding and head", "experts"}),
+      part_of(layout.learning, {"experts", "other weights", "gradients", "masters and moments"}));
+}
 
 PlannedRound planned_round(const PlanSubject& subject, const DrawnInputs& inputs,
                            const PlanLayout& layout, const PlanSchedule& schedule, double step,

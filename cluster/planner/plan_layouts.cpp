@@ -38,7 +38,7 @@ std::vector<int64_t> learner_sizes(const PlanSubject& subject, bool is_split) {
 }  // namespace
 
 std::vector<PlanLayout> possible_layouts(const PlanSubject& subject, const DrawnInputs& inputs,
-                                         bool is_split) {
+                                         bool is_split, int64_t wanted_width) {
   const CostInputs& in = inputs.costs;
   const int64_t devices = subject.cluster.devices();
   const double usable = subject.cluster.device.usable_gb * kGb;
@@ -61,6 +61,7 @@ std::vector<PlanLayout> possible_layouts(const PlanSubject& subject, const Drawn
                            subject.job.learner.recompute_activations, usable, workspace);
     for (int64_t width = 1; width <= std::min(most, left); width *= 2) {
       if (experts > 0 && experts % width != 0) continue;
+      if (wanted_width != 0 && width != wanted_width) continue;
       PlanLayout layout{.is_split = is_split,
                         .generating_devices = left / width * width,
                         .width = width,
@@ -73,6 +74,19 @@ std::vector<PlanLayout> possible_layouts(const PlanSubject& subject, const Drawn
       layouts.push_back(std::move(layout));
     }
   }
+  return layouts;
+}
+
+std::vector<PlanLayout> sorted_layouts(const PlanSubject& subject, const DrawnInputs& inputs,
+                                       bool is_split, const PlanSchedule& schedule, int64_t width) {
+  std::vector<PlanLayout> layouts = possible_layouts(subject, inputs, is_split, width);
+  for (PlanLayout& one : layouts) {
+    if (one.fits()) one.hours = planned_hours(subject, inputs, one, schedule).total;
+  }
+  std::stable_sort(layouts.begin(), layouts.end(), [](const PlanLayout& a, const PlanLayout& b) {
+    if (a.fits() != b.fits()) return a.fits();
+    return a.fits() ? a.hours < b.hours : a.short_by() < b.short_by();
+  });
   return layouts;
 }
 

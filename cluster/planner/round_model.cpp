@@ -74,15 +74,6 @@ double share_seconds(const RoundLengths& lengths, const RoundCosts& costs) {
   return costs.prefill + sum / kShares;
 }
 
-// Tokens of a device's responses, when they are most.
-double cache_peak(const RoundLengths& lengths, double devices) {
-  double peak = 0;
-  for_each_piece(lengths, [&](double tokens, double alive, double position) {
-    peak = std::max(peak, alive / devices * (lengths.prompt_tokens + position + tokens / 2));
-  });
-  return peak;
-}
-
 }  // namespace
 
 RoundLengths expected_lengths(const LengthDistribution& lengths, double responses,
@@ -139,9 +130,17 @@ RoundLengths exact_lengths(std::vector<double> lengths, double prompt_tokens) {
   return round;
 }
 
+double peak_cache_tokens(const RoundLengths& lengths, double devices) {
+  double peak = 0;
+  for_each_piece(lengths, [&](double tokens, double alive, double position) {
+    peak = std::max(peak, alive / devices * (lengths.prompt_tokens + position + tokens / 2));
+  });
+  return peak;
+}
+
 double generation_seconds(const RoundLengths& lengths, const RoundCosts& costs, double devices,
                           double* tail) {
-  const double peak = cache_peak(lengths, devices);
+  const double peak = peak_cache_tokens(lengths, devices);
   double queued = 0;
   RoundLengths last = lengths;
   if (peak > costs.cache_tokens) {

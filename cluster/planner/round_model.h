@@ -72,6 +72,9 @@ struct RoundSeconds {
 double generation_seconds(const RoundLengths& lengths, const RoundCosts& costs, double devices,
                           double* tail = nullptr);
 
+// Tokens of a device's responses, when they are most.
+double peak_cache_tokens(const RoundLengths& lengths, double devices);
+
 // The next round begins when this one is learned.
 RoundSeconds sync_round(const RoundLengths& lengths, const RoundCosts& costs);
 
