@@ -38,7 +38,10 @@ void add_plan(Command& program, int& exit_code) {
   add_planning_options(command, state->question);
   command.add_flag("--json", state->is_json, "One JSON object");
   command.footer(
-      "Nothing is started and no device is needed. The range is 5 to 95 % of what follows when\n"
+      "Nothing is started and no device is needed. The layout is the planner's: of [resources] "
+      "only\n"
+      "placement counts, and of [learner] how many ranks its lanes let there be. The range is 5 to "
+      "95 % of what follows when\n"
       "every number that is not known exactly is drawn; its source stands beside it in\n"
       "cluster/planner/tables/*.toml. What does not fit is told with by how much, and exit code "
       "0.\n"

@@ -131,8 +131,13 @@ class PlanMaker {
     }
     std::stable_sort(plan_.range_from.begin(), plan_.range_from.end(),
                      [](const auto& a, const auto& b) { return a.second > b.second; });
+    // What explains less is hardly told from chance.
     constexpr size_t kNamed = 6;
-    plan_.range_from.resize(std::min(kNamed, plan_.range_from.size()));
+    constexpr double kShareMin = 0.03;
+    while (plan_.range_from.size() > kNamed ||
+           (plan_.range_from.size() > 1 && plan_.range_from.back().second < kShareMin)) {
+      plan_.range_from.pop_back();
+    }
   }
 
   // Other settings, each alone, as far as they fit; the fastest first.
@@ -141,7 +146,7 @@ class PlanMaker {
     const auto add = [&](std::string what, const PlanSubject& changed, bool is_split,
                          const PlanSchedule& schedule) {
       const DrawnInputs inputs = draw_inputs(changed, options_.seed, 0);
-      const auto layouts = sorted_layouts(changed, inputs, is_split, schedule);
+      const auto layouts = sorted_layouts(changed, inputs, is_split, schedule, options_.width);
       if (layouts.empty() || !layouts.front().fits()) return;
       const double hours = layouts.front().hours;
       const auto devices = static_cast<double>(changed.cluster.devices());
@@ -152,9 +157,12 @@ class PlanMaker {
         for (const Stragglers stragglers : {Stragglers::kHeld, Stragglers::kMoved}) {
           if (stragglers == Stragglers::kHeld && lag > 1) continue;  // More lag gives nothing.
           if (plan_.schedule.lag == lag && plan_.schedule.stragglers == stragglers) continue;
-          add(fmt::format(
-                  "schedule.mode = \"pipelined\", lag = {}{}", lag,
-                  stragglers == Stragglers::kMoved ? ", with stragglers moved together" : ""),
+          const int64_t stale = (lag + 1) * subject_.job.grpo.minibatches_per_round - 1;
+          add(fmt::format("schedule.mode = \"pipelined\", lag = {}, at most {} steps stale{}", lag,
+                          stale,
+                          stragglers == Stragglers::kMoved
+                              ? "; if stragglers were moved together, which this version does not"
+                              : ""),
               subject_, true, {lag, stragglers});
         }
       }
