@@ -1,3 +1,5 @@
+// One file, because each part acts on all others: processes, their requests, what they generate and
+// learn, and what is lost with them.
 #include "cluster/planner/simulation.h"
 
 #include <fmt/format.h>
@@ -14,7 +16,10 @@
 #include "actors/lease_numbers.h"
 #include "actors/replay/job_history.h"
 #include "actors/scheduler/cluster_queue.h"
+#include "cluster/planner/event_queue.h"
 #include "cluster/planner/memory_store.h"
+#include "cluster/planner/pace.h"
+#include "cluster/planner/played_answers.h"
 #include "kernels/random.h"
 #include "schemas/check.h"
 #include "schemas/overloaded.h"
@@ -26,50 +31,12 @@ constexpr uint64_t kJob = 1, kEpoch = 1;
 constexpr double kNever = 1e12;      // Seconds: nobody is overdue.
 constexpr double kTickSeconds = 20;  // Of a run that has no deadlines.
 constexpr double kCommitSeconds = 1e-3;
-constexpr double kPieceTokens = 4096;   // As in round_model.cpp.
 constexpr int64_t kLongestScaled = 32;  // Tokens that the longest response has by default.
 constexpr int64_t kVerifiersMax = 64;   // Processes; each judges many groups at once.
 constexpr double kSilenceMax = 1e7;     // Seconds: nobody has anything to say any more.
 constexpr int kPrompts = 64;
 constexpr size_t kRoundsKept = 80;
-constexpr uint32_t kVerdictTag = (1u << 24) - 2, kFailureTag = (1u << 24) - 3;
-
-// Events in the order of their time, those of one moment in the order in which they were asked for.
-class EventQueue {
- public:
-  double now() const { return now_; }
-  uint64_t num_done() const { return done_; }
-  void at(double time, std::function<void()> event) {
-    events_.push_back({time, next_++, std::move(event)});
-    std::push_heap(events_.begin(), events_.end(), later);
-  }
-  void after(double delay, std::function<void()> event) { at(now_ + delay, std::move(event)); }
-  // False when there is none.
-  bool step() {
-    if (events_.empty()) return false;
-    std::pop_heap(events_.begin(), events_.end(), later);
-    Event event = std::move(events_.back());
-    events_.pop_back();
-    now_ = event.time;
-    ++done_;
-    event.run();
-    return true;
-  }
-
- private:
-  struct Event {
-    double time = 0;
-    uint64_t number = 0;
-    std::function<void()> run{};
-  };
-  static bool later(const Event& a, const Event& b) {
-    return std::pair(a.time, a.number) > std::pair(b.time, b.number);
-  }
-
-  double now_ = 0;
-  uint64_t next_ = 0, done_ = 0;
-  std::vector<Event> events_{};
-};
+constexpr uint32_t kFailureTag = (1u << 24) - 3;
 
 std::string weights_name(PolicyVersion version) { return fmt::format("{}", number(version)); }
 
@@ -189,7 +156,7 @@ class Simulation : public actors::RunPorts {
   struct Generation {
     uint64_t id = 0;
     GenerateGroups request{};
-    std::vector<double> tokens{}, seconds{};        // So far is everybody after so long.
+    Pace pace{};
     std::vector<std::pair<double, size_t>> ends{};  // Of groups: seconds, index in the request.
     size_t next = 0;
     double begun = 0;  // Time of its second 0, pauses counted in.
@@ -412,7 +379,7 @@ class Simulation : public actors::RunPorts {
             },
             [&](const JudgeGroups& judge) -> FromWorker {
               seconds = last_verdict_seconds(costs_);
-              return verdicts(judge);
+              return played_verdicts(judge, prepared_.job.rewards, options_.seed);
             },
             [&](const LearnShare& share) -> FromWorker { return learn(worker, share, seconds); },
             [&](const PublishPolicy& publish) -> FromWorker {
@@ -441,33 +408,6 @@ class Simulation : public actors::RunPorts {
             },
         },
         request);
-  }
-
-  FromWorker verdicts(const JudgeGroups& judge) const {
-    GroupsJudged judged;
-    for (const GroupToJudge& group : judge.groups) {
-      JudgedGroup one{.id = group.id, .purpose = group.purpose};
-      const kernels::RandomStream random(options_.seed, kernels::StreamId::kPlan,
-                                         number(group.id.round) << 24 | group.id.ordinal,
-                                         kVerdictTag);
-      for (uint32_t i = 0; i < group.responses.size(); ++i) {
-        const bool is_right = random.uniform_at(i) < 0.5;
-        Verdict verdict;
-        for (const RewardSpec& reward : prepared_.job.rewards) {
-          VerdictPart part{.name = reward.name, .weight = static_cast<float>(reward.weight)};
-          part.kind = reward.verifier == "math"
-                          ? (is_right ? VerdictKind::kEqual : VerdictKind::kDifferent)
-                      : reward.verifier == "code"
-                          ? (is_right ? VerdictKind::kPassed : VerdictKind::kWrongAnswer)
-                          : VerdictKind::kWellFormed;
-          part.value = is_right || part.kind == VerdictKind::kWellFormed ? 1.0f : 0.0f;
-          verdict.parts.push_back(std::move(part));
-        }
-        one.verdicts.push_back(std::move(verdict));
-      }
-      judged.groups.push_back(std::move(one));
-    }
-    return judged;
   }
 
   FromWorker learn(Worker& worker, const LearnShare& share, double& seconds) {
@@ -548,8 +488,8 @@ class Simulation : public actors::RunPorts {
       g.ends.emplace_back(longest, i);  // Tokens, for now.
     }
     g.responses = static_cast<int64_t>(all.size());
-    set_pace(g, std::move(all));
-    for (auto& [end, index] : g.ends) end = seconds_at(g, end);
+    g.pace = pace_of(std::move(all), inputs_, layout_);
+    for (auto& [end, index] : g.ends) end = g.pace.seconds_at(end);
     std::sort(g.ends.begin(), g.ends.end());
     const double prompts = static_cast<double>(g.request.groups.size());
     const double prompt = inputs_.lengths.prompt_tokens;
@@ -557,47 +497,6 @@ class Simulation : public actors::RunPorts {
                                               static_cast<double>(layout_.width));
     worker.generation = std::move(generation);
     next_group(slot);
-  }
-
-  // How far everybody is when: they go on together, and the fewer there are the faster.
-  void set_pace(Generation& g, std::vector<double> all) {
-    const RoundLengths lengths = exact_lengths(std::move(all), inputs_.lengths.prompt_tokens);
-    const auto width = static_cast<double>(layout_.width);
-    g.tokens = {0};
-    g.seconds = {0};
-    double alive = lengths.responses;
-    for (const SurvivalPoint& point : lengths.curve) {
-      const double begin = g.tokens.back();
-      const double pieces = std::ceil((point.tokens - begin) / kPieceTokens);
-      for (double i = 0; i < pieces; ++i) {
-        const double tokens = (point.tokens - begin) / pieces;
-        const double context = lengths.prompt_tokens + begin + (i + 0.5) * tokens;
-        g.tokens.push_back(begin + (i + 1) * tokens);
-        g.seconds.push_back(g.seconds.back() +
-                            tokens / decode_rate(costs_, alive / width, context, layout_.width));
-      }
-      alive = point.after;
-    }
-    // Where the cache has not room for all at once, the whole is slower by as much.
-    RoundCosts costs;
-    costs.rate = [this](double responses, double context) {
-      return decode_rate(costs_, responses, context, layout_.width);
-    };
-    costs.cache_tokens = cache_tokens(costs_, layout_);
-    if (peak_cache_tokens(lengths, width) <= costs.cache_tokens) return;
-    const double slower = generation_seconds(lengths, costs, width) / g.seconds.back();
-    for (double& one : g.seconds) one *= slower;
-  }
-
-  static double between(const std::vector<double>& x, const std::vector<double>& y, double at) {
-    const auto above = std::lower_bound(x.begin(), x.end(), at);
-    if (above == x.begin()) return y.front();
-    if (above == x.end()) return y.back();
-    const auto i = static_cast<size_t>(above - x.begin());
-    return y[i - 1] + (y[i] - y[i - 1]) * (at - x[i - 1]) / (x[i] - x[i - 1]);
-  }
-  static double seconds_at(const Generation& g, double tokens) {
-    return between(g.tokens, g.seconds, tokens);
   }
 
   // At the time of the next group's end, as far as that is known.
@@ -649,7 +548,7 @@ class Simulation : public actors::RunPorts {
     }
     if (g.next < g.ends.size()) {
       // Given up or lost: so far had everybody come who was still at it.
-      const double reached = between(g.seconds, g.tokens, events_.now() - g.begun);
+      const double reached = g.pace.tokens_at(events_.now() - g.begun);
       for (size_t i = g.next; i < g.ends.size(); ++i) {
         const PromptGroup& group = g.request.groups[g.ends[i].second];
         for (uint32_t k = 0; k < group.num_samples; ++k) {
@@ -662,30 +561,11 @@ class Simulation : public actors::RunPorts {
 
   GeneratedGroup finished_group(const Generation& g, const PromptGroup& from) {
     GeneratedGroup group{.id = from.id, .purpose = from.purpose, .version = g.request.version};
-    const double limit = static_cast<double>(prepared_.job.rollout.max_response_tokens);
+    const auto most = static_cast<uint32_t>(prepared_.job.rollout.max_response_tokens);
     for (uint32_t i = 0; i < from.num_samples; ++i) {
       const double length = length_of({from.id, i});
       result_.tokens += length;
-      const auto size = static_cast<uint32_t>(
-          std::clamp(std::ceil(length / static_cast<double>(scale_)), 1.0, limit));
-      SampledResponse response;
-      response.tokens.assign(size, 'a');
-      response.tokens.back() = prepared_.data.format.end_token;
-      response.logprobs.assign(size, -0.5f);
-      if (g.versions.size() > 1) {
-        uint32_t begin = 0;
-        for (size_t v = 0; v < g.versions.size(); ++v) {
-          const double until = v + 1 < g.versions.size() ? g.versions[v + 1].second : length;
-          const auto end =
-              v + 1 < g.versions.size()
-                  ? std::min(size, static_cast<uint32_t>(until / static_cast<double>(scale_)))
-                  : size;
-          if (end > begin) response.versions.push_back({g.versions[v].first, begin, end});
-          begin = std::max(begin, end);
-        }
-        if (begin < size) response.versions.back().end = size;
-      }
-      group.responses.push_back(std::move(response));
+      group.responses.push_back(played_response(length, scale_, most, g.versions));
     }
     return group;
   }
@@ -694,7 +574,7 @@ class Simulation : public actors::RunPorts {
   void load_in_flight(uint32_t slot, uint64_t id, const LoadPolicy& load) {
     Worker& worker = workers_[slot];
     Generation& g = *worker.generation;
-    const double reached = between(g.seconds, g.tokens, events_.now() - g.begun);
+    const double reached = g.pace.tokens_at(events_.now() - g.begun);
     double alive = 0;
     for (size_t i = g.next; i < g.ends.size(); ++i) {
       alive += g.request.groups[g.ends[i].second].num_samples;

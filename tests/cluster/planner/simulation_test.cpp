@@ -117,9 +117,10 @@ TEST_CASE("simulation: a long response holds its worker, whatever the lag") {
   for (const int64_t lag : {1, 2}) {
     Case one("pipelined", lag, 48);
     one.inputs.costs.optimizer_seconds = 1;
+    one.inputs.costs.load_bytes = 2.0 / 60;
     const SimulationResult r = one.lengths(500, 30000, 0.2).run();
     CAPTURE(lag);
-    CHECK(seconds_per_round(r, 4) == near(30000 / 50.0 + 6, 0.02));
+    CHECK(seconds_per_round(r, 4) == near(30000 / 50.0 + 60, 0.02));
     CHECK(r.staleness_max == 4 * (lag + 1) - 1);
   }
 }
