@@ -37,7 +37,7 @@ Result<JobState> run(const RunCommand& command) {
   if (!trusted) return trusted.error();
   auto job = load_job(command.job, command.overrides);
   if (!job) return job.error();
-  if (Status fits = check_fits_here(*job, builtin_tables()); !fits) return fits.error();
+  if (Status fits = check_fits_here(*job); !fits) return fits.error();
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
   watch_for_interrupts();

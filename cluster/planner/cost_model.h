@@ -26,6 +26,8 @@ struct CostInputs {
   double attention_flops = 1, attention_bytes = 1;
   double gemm_flops = 1, weights_bytes = 1;
   double step_overhead = 0;
+  // Of a token and a layer, forward, beside what grows with the width: seconds of one device.
+  double layer_token = 0;
   double tokens_computed = 1, tokens_gained = 1;  // Of a response and a step.
   // Of one layer's exchange, at 128 tokens a device: by the binary logarithm of devices.
   std::vector<double> exchange_log2_devices{0};

@@ -58,7 +58,8 @@ double decode_step_seconds(const CostInputs& in, double responses, double contex
   const double alone = attention + std::max(weights, products) + exchange;
   // Two halves of the batch: one computes while the other is exchanged, and both read the weights.
   const double overlapped = std::max(attention + std::max(2 * weights, products), exchange);
-  return in.step_overhead + draft + std::min(alone, overlapped);
+  return in.step_overhead + tokens * p.layers * in.layer_token + draft +
+         std::min(alone, overlapped);
 }
 
 double decode_rate(const CostInputs& in, double responses, double context, int64_t width) {

@@ -5,12 +5,17 @@
 
 #include "cluster/monitor/text.h"
 #include "cluster/planner/policy_counts.h"
+#include "cluster/planner/tables.h"
+#include "model/transformer/config.h"
 
 namespace troupe::cluster {
 
-Status check_fits_here(const JobSpec& job, const PlannerTables& tables) {
+Status check_fits_here(const JobSpec& job) {
+  // Most jobs need no tables for that.
+  if (!job.policy.model.empty() || model::named_config(job.policy.config)) return ok();
+  const PlannerTables& tables = builtin_tables();
   const auto found = tables.models.find(job.policy.config);
-  if (!job.policy.model.empty() || found == tables.models.end()) return ok();
+  if (found == tables.models.end()) return ok();
   constexpr double kLearningBytes = 16;  // Master, gradient and two moments, four bytes each.
   const double parameters = count_policy(found->second.config).parameters;
   const auto needed = static_cast<uint64_t>(parameters * kLearningBytes);

@@ -124,6 +124,7 @@ DrawnInputs draw_inputs(const PlanSubject& subject, uint64_t seed, uint64_t draw
   c.gemm_flops = draw("gemm_TFLOPS", is_fp8 ? d.gemm_tflops : d.gemm_bf16_tflops) * kTera;
   c.weights_bytes = draw("weights_TBps", d.weights_tbps) * kTera / factor;
   c.step_overhead = draw("step_overhead_ms", d.step_overhead_ms) * kMilli * factor;
+  c.layer_token = draw("layer_token_us", d.layer_token_us) * kMicro;
   c.tokens_computed = static_cast<double>(e.tokens_computed);
   c.tokens_gained = std::min(draw("tokens_gained", e.tokens_gained),
                              e.tokens_computed == 1 ? 1 : c.tokens_computed - 0.05);

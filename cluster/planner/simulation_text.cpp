@@ -21,6 +21,10 @@ double rounded(double value) {
   return std::round(value * scale) / scale;
 }
 
+std::string hours_text(double hours) {
+  return hours >= 1 ? fmt::format("{:.4g} h", hours) : fmt::format("{:.4g} s", hours * 3600);
+}
+
 double in_all(const SimulationResult& r, double value) {
   return value * static_cast<double>(r.rounds_in_all) / static_cast<double>(r.rounds);
 }
@@ -34,9 +38,9 @@ std::string to_page(const PlanSubject& subject, const PlanLayout& layout, const 
       "devices learn{}\n",
       r.rounds, r.rounds_in_all, r.steps, count(static_cast<double>(r.events)), layout.workers(),
       layout.width, layout.learner.devices, layout.is_split ? "" : " (the same ones)");
-  page += fmt::format("time        {:.4g} h (90 %: {:.4g} to {:.4g}), {:.4g} s a round\n",
-                      job.hours.median, job.hours.low, job.hours.high,
-                      r.seconds / static_cast<double>(r.rounds));
+  page += fmt::format("time        {} (90 %: {} to {}), {:.4g} s a round\n",
+                      hours_text(job.hours.median), hours_text(job.hours.low),
+                      hours_text(job.hours.high), r.seconds / static_cast<double>(r.rounds));
   page += fmt::format("cost        {:.4g} at {:.4g} a device and hour\n", job.cost,
                       subject.price_per_hour());
   page += fmt::format("idle        rollout {:.1f} %, learner {:.1f} %, devices {:.1f} %\n",

@@ -49,6 +49,7 @@ std::vector<Field> fields_of(DeviceTable& t) {
           {"train_TFLOPS", &t.train_tflops, 1e-6},
           {"train_bf16_TFLOPS", &t.train_bf16_tflops, 1e-6},
           {"optimizer_seconds", &t.optimizer_seconds},
+          {"layer_token_us", &t.layer_token_us, 0, 1e6, {}, false},
           {"offload_GBps", &t.offload_gbps, 1e-6},
           {"load_GBps", &t.load_gbps, 1e-6}};
 }

@@ -32,6 +32,7 @@ struct DeviceTable {
   Uncertain prefill_tflops{}, prefill_bf16_tflops{};
   double train_tflops = 0, train_bf16_tflops = 0;
   double optimizer_seconds = 0;
+  Uncertain layer_token_us{};  // Of a token and a layer, whatever its width; 0: not told.
   Uncertain offload_gbps{}, load_gbps{};
 };
 

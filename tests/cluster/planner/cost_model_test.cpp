@@ -70,6 +70,12 @@ TEST_CASE("decoding: by hand, for a policy of round numbers") {
   // Two devices read half each and reduce twice a layer: 4 x 2 x 1000 x 2 bytes, twice.
   const double reduced = 2 * 10 * (1e-4 + 2 * 16000 / 1e11);
   CHECK(decode_step_seconds(in, 4, 1000, 2) == near(0.004 + 80e-6 + 0.005 + reduced, 1e-9));
+  in.layer_token = 1e-6;  // 4 responses, 10 layers.
+  CHECK(decode_step_seconds(in, 4, 1000, 1) == near(0.004 + 40e-6 + 80e-6 + 0.010, 1e-9));
+  in.prefill_flops = in.train_flops = 1e15;
+  CHECK(prefill_seconds(in, 1000, 0, 2) == near((1000 * 10e9 / 1e15 + 1000 * 10 * 1e-6) / 2, 1e-9));
+  CHECK(learn_step_seconds(in, 1000, 0, 2) == near(3 * prefill_seconds(in, 1000, 0, 2), 1e-9));
+  in.layer_token = 0;
   in.tokens_gained = 2;
   CHECK(decode_rate(in, 4, 1000, 1) == near(2 / (0.004 + 80e-6 + 0.010), 1e-9));
 }

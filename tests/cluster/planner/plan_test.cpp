@@ -125,12 +125,12 @@ TEST_CASE("plan: the best layout comes first, and no layout is against the learn
 
 TEST_CASE("plan: the published jobs are refused in words where they do not fit") {
   const PlanSubject subject = r1_subject("r1-zero", "64x8xH800");
-  const Status here = check_fits_here(subject.job, builtin_tables());
+  const Status here = check_fits_here(subject.job);
   REQUIRE(!here);
   CHECK(here.error().message.find("671.03G parameters") != std::string::npos);
   JobSpec small = subject.job;
   small.policy.config = "tiny-moe";
-  CHECK(check_fits_here(small, builtin_tables()));
+  CHECK(check_fits_here(small));
 }
 
 TEST_CASE("plan command: JSON of the fixed form, the same bytes each time, and what is wrong") {
