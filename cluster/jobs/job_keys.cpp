@@ -235,6 +235,9 @@ const std::array kKeys = {
     Key{.path = "resources.reconnect_seconds",
         .slot = at<&JobSpec::resources, &ResourcesSpec::reconnect_seconds>, .range = {0, 86400},
         .is_in_hash = false, .comment = "workers that do not learn wait so long for a lost head"},
+    Key{.path = "resources.traces_kept_mib",
+        .slot = at<&JobSpec::resources, &ResourcesSpec::traces_kept_mib>, .range = {0, 1 << 20},
+        .is_in_hash = false, .comment = "of responses to read in HOME/traces; 0: none"},
 
     Key{.path = "prices.cpu_core_hour", .slot = at<&JobSpec::prices, &PricesSpec::cpu_core_hour>,
         .range = kPrice, .is_in_hash = false, .comment = "what the bill should say"},

@@ -19,6 +19,7 @@
 #define TROUPE_KERNEL(threads) __global__ void __launch_bounds__(threads)
 #define TROUPE_DEVICE __device__ __forceinline__
 #define TROUPE_UNROLL _Pragma("unroll")
+#define TROUPE_NO_UNROLL _Pragma("unroll 1")
 #define TROUPE_SHARED(T, name, n) __shared__ T name[n]
 #define TROUPE_DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
@@ -57,6 +58,7 @@ TROUPE_DEVICE float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); 
 TROUPE_DEVICE float divide(float a, float b) { return __fdiv_rn(a, b); }
 TROUPE_DEVICE float square_root(float x) { return __fsqrt_rn(x); }
 TROUPE_DEVICE int trailing_zeros(uint32_t bits) { return __popc(~bits & (bits - 1)); }
+TROUPE_DEVICE int population(uint32_t bits) { return __popc(bits); }
 
 TROUPE_DEVICE uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
@@ -71,6 +73,12 @@ TROUPE_DEVICE void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], cons
 }
 TROUPE_DEVICE void load_matrix_x4(uint32_t (&r)[4], const void* row, Place = {}) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
+TROUPE_DEVICE void load_matrix_x4_transposed(uint32_t (&r)[4], const void* row, Place = {}) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(shared_address(row))
                : "memory");
@@ -95,6 +103,7 @@ TROUPE_DEVICE void copy_wait() {
 #define TROUPE_KERNEL(threads) void
 #define TROUPE_DEVICE inline __attribute__((always_inline))
 #define TROUPE_UNROLL
+#define TROUPE_NO_UNROLL
 // An array of the block.
 #define TROUPE_SHARED(T, name, n)                                           \
   static const ::troupe::kernels::cuda::host::SharedSlot<T, n> name##_slot; \
@@ -145,6 +154,8 @@ TROUPE_DEVICE float divide(float a, float b) { return a / b; }
 TROUPE_DEVICE float square_root(float x) { return __builtin_sqrtf(x); }
 // Below the lowest bit that is set. There is one.
 TROUPE_DEVICE int trailing_zeros(uint32_t bits) { return __builtin_ctz(bits); }
+// Bits that are set.
+TROUPE_DEVICE int population(uint32_t bits) { return __builtin_popcount(bits); }
 
 // d (16, 8) += a (16, 16) b (16, 8) on tensor cores; fragments as PTX's mma.m16n8k16 has them.
 TROUPE_DEVICE void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
@@ -154,6 +165,11 @@ TROUPE_DEVICE void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], cons
 // Four 8 x 8 matrices from shared memory; each lane names one row of sixteen bytes.
 TROUPE_DEVICE void load_matrix_x4(uint32_t (&r)[4], const void* row, Place place = here()) {
   host::load_matrix_x4(r, row, place);
+}
+// The same, of each matrix its transpose.
+TROUPE_DEVICE void load_matrix_x4_transposed(uint32_t (&r)[4], const void* row,
+                                             Place place = here()) {
+  host::load_matrix_x4_transposed(r, row, place);
 }
 // Starts a copy of sixteen bytes to shared memory: `bytes_read` from `from`, then zeros. Both
 // addresses are multiples of 16.

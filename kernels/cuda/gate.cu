@@ -1,4 +1,5 @@
-// Gate of gate.h on CUDA: a block for each token. All threads make scores, the first warp chooses.
+// Gate of gate.h on CUDA, and its gradient: a block for each token. All threads make scores, the
+// first warp chooses.
 #include "kernels/gate.h"
 
 #include "kernels/cuda/device.h"
@@ -140,6 +141,49 @@ TROUPE_KERNEL(kRowThreads) gate_kernel(Gate args) {
   }
 }
 
+// The first warp makes what the chosen experts get; all threads write the row.
+TROUPE_KERNEL(kRowThreads) gate_backward_kernel(GateBackward args) {
+  TROUPE_SHARED(int, chosen, kWarp);
+  TROUPE_SHARED(float, gradients, kWarp);
+  TROUPE_SHARED(float, means, 1);
+  const int E = static_cast<int>(args.E), K = static_cast<int>(args.K);
+  const int64_t n = block_index().x;
+  const int lane = thread_index() % kWarp;
+  const float* score = at(args.score) + n * E;
+  uint16_t* dlogit = bf16_at(args.dlogit) + n * E;
+  if (thread_index() < kWarp) {
+    // Lane k has the k-th chosen expert; beyond K all is zero.
+    const int expert = lane < K ? at(args.expert)[n * K + lane] : 0;
+    const float own = lane < K ? score[expert] : 0;
+    float d = lane < K ? at(args.dweight)[n * K + lane] * args.scaling : 0;
+    if (args.normalises) {
+      float sum = 0, dot = 0;
+      for (int k = 0; k < K; ++k) {
+        const float other = shuffle(kAllLanes, own, k);
+        sum += other;
+        dot = fma(shuffle(kAllLanes, d, k), other, dot);
+      }
+      sum += 1e-20f;
+      d = divide(d, sum) - divide(dot, sum * sum);
+    }
+    float mean = 0;
+    for (int k = 0; k < K; ++k) {
+      mean = fma(shuffle(kAllLanes, d, k), shuffle(kAllLanes, own, k), mean);
+    }
+    if (lane == 0) means[0] = mean;
+    chosen[lane] = expert;
+    gradients[lane] = args.is_softmax ? own * (d - mean) : d * (own * (1.0f - own));
+  }
+  sync_block();
+  for (int e = thread_index(); e < E; e += kRowThreads) {
+    float gradient = args.is_softmax ? score[e] * (0.0f - means[0]) : 0;
+    for (int k = 0; k < K; ++k) {
+      if (chosen[k] == e) gradient = gradients[k];
+    }
+    dlogit[e] = to_bf16(gradient);
+  }
+}
+
 void gate(StreamHandle stream, const Gate& args) {
   TROUPE_CHECK(args.E > 0 && args.E <= kExpertsMax);
   TROUPE_CHECK(args.K <= kLanes && args.K <= args.E);
@@ -149,6 +193,15 @@ void gate(StreamHandle stream, const Gate& args) {
   if (args.N == 0) return;
   launch(gate_kernel, static_cast<unsigned>(args.N), kRowThreads,
          static_cast<size_t>(args.E) * sizeof(float), stream, args);
+}
+
+void gate_backward(StreamHandle stream, const GateBackward& args) {
+  TROUPE_CHECK(args.dlogit.element_bytes == 2);
+  TROUPE_CHECK(args.E > 0 && args.E <= kExpertsMax);
+  TROUPE_CHECK(args.K <= kLanes && args.K <= args.E);
+  TROUPE_CHECK(args.N <= INT32_MAX);
+  if (args.N == 0) return;
+  launch(gate_backward_kernel, static_cast<unsigned>(args.N), kRowThreads, 0, stream, args);
 }
 
 }  // namespace troupe::kernels::cuda

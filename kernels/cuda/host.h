@@ -48,6 +48,8 @@ uint32_t ballot(uint32_t mask, bool predicate, Place place);
 void mma_m16n8k16_bf16(float* d, const uint32_t* a, const uint32_t* b, Place place);
 // Four matrices of 8 x 8 elements of two bytes; lane l names row l % 8 of matrix l / 8.
 void load_matrix_x4(uint32_t* r, const void* row, Place place);
+// The same, and each matrix transposed.
+void load_matrix_x4_transposed(uint32_t* r, const void* row, Place place);
 
 // Starts to copy `bytes` bytes, the first `bytes_read` of them from `from` and zeros behind.
 void copy_async(void* to, const void* from, unsigned bytes, unsigned bytes_read, Place place);

@@ -7,15 +7,6 @@
 #include "schemas/check.h"
 
 namespace troupe::kernels::cuda {
-namespace {
-
-// The weight's gradient has sixteen partials (README.md): a warp has two of them, over 32 columns.
-constexpr int kPartials = 16;
-static_assert(kPartials == 2 * kRowWarps);
-constexpr int64_t kSegment = 8192;  // Rows whose sum is formed before it is added.
-
-}  // namespace
-
 TROUPE_KERNEL(kRowThreads) rmsnorm_kernel(RmsNorm args, bool is_aligned) {
   TROUPE_SHARED(float, partials, kRowWarps);
   const int D = static_cast<int>(args.D);
@@ -84,40 +75,19 @@ rmsnorm_backward_kernel(RmsNormBackward args, bool x_is_aligned, bool dy_is_alig
   }
 }
 
-// The partial of a column of the weight's gradient with what a row adds to it.
-TROUPE_DEVICE float with_row(const RmsNormBackward& args, float partial, int64_t n, int64_t d) {
-  const int64_t row = args.x_rows.address != 0 ? at(args.x_rows)[n] : n;
-  const float normed = at(args.x)[row * args.ldx + d] * at(args.rstd)[n];
-  return fma(at(args.dy)[n * args.lddy + d], normed, partial);
-}
-
-// A block has 32 columns; lanes are columns, warp w has the rows n with n mod 8 = w.
+// A block has 32 columns, see column_sum().
 TROUPE_KERNEL(kRowThreads) rmsnorm_weight_gradient_kernel(RmsNormBackward args) {
   TROUPE_SHARED(float, partials, kRowThreads);
   const int warp = thread_index() / kWarp, lane = thread_index() % kWarp;
   const int64_t d = static_cast<int64_t>(block_index().x) * kWarp + lane;
   const bool is_inside = d < args.D;
-  float total = warp == 0 && is_inside ? at(args.dweight)[d] : 0;
-  for (int64_t begin = 0; begin < args.N; begin += kSegment) {
-    const int64_t end = begin + kSegment < args.N ? begin + kSegment : args.N;
-    float low = 0, high = 0;  // Partials `warp` and `warp` + 8.
-    for (int64_t n = begin + warp; is_inside && n < end; n += kPartials) {
-      low = with_row(args, low, n, d);
-      if (n + kRowWarps < end) high = with_row(args, high, n + kRowWarps, d);
-    }
-    partials[thread_index()] = low + high;
-    sync_block();
-    if (warp == 0) {
-      float fours[4];
-      TROUPE_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        fours[i] = partials[i * kWarp + lane] + partials[(i + 4) * kWarp + lane];
-      }
-      total += (fours[0] + fours[2]) + (fours[1] + fours[3]);
-    }
-    sync_block();  // They are free for the next segment.
-  }
-  if (warp == 0 && is_inside) at(args.dweight)[d] = total;
+  const float before = warp == 0 && is_inside ? at(args.dweight)[d] : 0;
+  const float sum = column_sum(before, args.N, is_inside, partials, [&](float partial, int64_t n) {
+    const int64_t row = args.x_rows.address != 0 ? at(args.x_rows)[n] : n;
+    const float normed = at(args.x)[row * args.ldx + d] * at(args.rstd)[n];
+    return fma(at(args.dy)[n * args.lddy + d], normed, partial);
+  });
+  if (warp == 0 && is_inside) at(args.dweight)[d] = sum;
 }
 
 void rmsnorm(StreamHandle stream, const RmsNorm& args) {

@@ -37,4 +37,38 @@ TROUPE_DEVICE float row_sum(float sum, float (&partials)[kRowWarps], Place place
   return sum;
 }
 
+constexpr int kRowPartials = 16;  // Of a sum over rows (README.md): a warp has two of them.
+static_assert(kRowPartials == 2 * kRowWarps);
+constexpr int64_t kRowSegment = 8192;  // Rows whose sum is formed before it is added.
+
+// `before` with the sum over rows of a column, in the first warp. A block has 32 columns; lanes are
+// columns, warp w has the rows n with n mod 8 = w. with_row(partial, n) is a partial to which row n
+// was added; it is asked only where the column `is_inside`.
+template <class WithRow>
+TROUPE_DEVICE float column_sum(float before, int64_t N, bool is_inside,
+                               float (&partials)[kRowThreads], const WithRow& with_row) {
+  const int warp = thread_index() / kWarp, lane = thread_index() % kWarp;
+  float total = before;
+  for (int64_t begin = 0; begin < N; begin += kRowSegment) {
+    const int64_t end = begin + kRowSegment < N ? begin + kRowSegment : N;
+    float low = 0, high = 0;  // Partials `warp` and `warp` + 8.
+    for (int64_t n = begin + warp; is_inside && n < end; n += kRowPartials) {
+      low = with_row(low, n);
+      if (n + kRowWarps < end) high = with_row(high, n + kRowWarps);
+    }
+    partials[thread_index()] = low + high;
+    sync_block();
+    if (warp == 0) {
+      float fours[4];
+      TROUPE_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        fours[i] = partials[i * kWarp + lane] + partials[(i + 4) * kWarp + lane];
+      }
+      total += (fours[0] + fours[2]) + (fours[1] + fours[3]);
+    }
+    sync_block();  // They are free for the next segment.
+  }
+  return total;
+}
+
 }  // namespace troupe::kernels::cuda

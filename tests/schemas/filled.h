@@ -187,6 +187,7 @@ inline ResourcesSpec filled_resources_spec() {
       .verifier = 4,
       .threads_per_worker = 5,
       .reconnect_seconds = 7,
+      .traces_kept_mib = 9,
   };
 }
 
@@ -315,6 +316,7 @@ inline WorkerStatus filled_worker_status() {
       .rank = 7,
       .num_ranks = 8,
       .team_bytes = 9,
+      .tokens_generated = 10,
   };
 }
 
@@ -946,7 +948,8 @@ inline bool same(const EvalSpec& a, const EvalSpec& b) {
 inline bool same(const ResourcesSpec& a, const ResourcesSpec& b) {
   return a.placement == b.placement && a.rollout == b.rollout && a.learner == b.learner &&
          a.verifier == b.verifier && a.threads_per_worker == b.threads_per_worker &&
-         a.reconnect_seconds == b.reconnect_seconds && a.rollout_max == b.rollout_max;
+         a.reconnect_seconds == b.reconnect_seconds && a.rollout_max == b.rollout_max &&
+         a.traces_kept_mib == b.traces_kept_mib;
 }
 
 inline bool same(const PricesSpec& a, const PricesSpec& b) {
@@ -1014,7 +1017,8 @@ inline bool same(const Ledger& a, const Ledger& b) {
 inline bool same(const WorkerStatus& a, const WorkerStatus& b) {
   return a.slot == b.slot && a.roles == b.roles && a.activity == b.activity && a.pid == b.pid &&
          a.epoch == b.epoch && a.is_ready == b.is_ready && a.rank == b.rank &&
-         a.num_ranks == b.num_ranks && a.team_bytes == b.team_bytes;
+         a.num_ranks == b.num_ranks && a.team_bytes == b.team_bytes &&
+         a.tokens_generated == b.tokens_generated;
 }
 
 inline bool same(const RunSample& a, const RunSample& b) {

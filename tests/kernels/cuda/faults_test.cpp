@@ -1,4 +1,5 @@
-// What is wrong with a kernel is found, and named; what is right gives no alarm.
+// What is wrong with a kernel is found, and named; what is right gives no alarm. In one file,
+// because the list of planted faults is read beside what shows them.
 #include <algorithm>
 #include <functional>
 #include <set>
@@ -30,7 +31,35 @@ TROUPE_PLANTED(product_misaligned, gemm, Gemm)
 TROUPE_PLANTED(query_without_heads, mla_query, MlaQuery)
 TROUPE_PLANTED(query_too_wide, mla_query, MlaQuery)
 TROUPE_PLANTED(query_gradient_of_the_next, mla_query_backward, MlaQueryBackward)
+TROUPE_PLANTED(latent_one_slot, mla_latent, MlaLatent)
+TROUPE_PLANTED(latent_past_the_row, mla_latent, MlaLatent)
+TROUPE_PLANTED(latent_gradient_of_the_padding, mla_latent_backward, MlaLatentBackward)
+TROUPE_PLANTED(latent_gradient_past_its_columns, mla_latent_backward, MlaLatentBackward)
+TROUPE_PLANTED(heads_past_the_last, head_rows, HeadRows)
+TROUPE_PLANTED(heads_in_one_row, head_rows, HeadRows)
+TROUPE_PLANTED(heads_gradient_of_the_next, head_rows_backward, HeadRowsBackward)
+TROUPE_PLANTED(heads_gradient_past_its_columns, head_rows_backward, HeadRowsBackward)
+TROUPE_PLANTED(attention_without_barrier, attention, Attention)
+TROUPE_PLANTED(attention_without_second_barrier, attention, Attention)
+TROUPE_PLANTED(attention_without_last_barrier, attention, Attention)
+TROUPE_PLANTED(attention_past_the_context, attention, Attention)
+TROUPE_PLANTED(attention_in_one_row, attention, Attention)
+TROUPE_PLANTED(logprob_one_set_of_partials, token_logprob, TokenLogprob)
+TROUPE_PLANTED(logprob_one_row, token_logprob, TokenLogprob)
+TROUPE_PLANTED(logprob_gradient_past_the_row, token_logprob_backward, TokenLogprobBackward)
+TROUPE_PLANTED(sample_without_barrier, sample, Sample)
+TROUPE_PLANTED(sample_past_the_row, sample, Sample)
+TROUPE_PLANTED(sample_one_token, sample, Sample)
 TROUPE_PLANTED(swiglu_past_the_row, swiglu, Swiglu)
+// Its gradient has memory of its caller, too.
+#define TROUPE_PLANTED_GRADIENT(name)                                                              \
+  namespace name {                                                                                 \
+  void attention_backward(StreamHandle stream, const AttentionBackward& args, Device<float> dots); \
+  }
+TROUPE_PLANTED_GRADIENT(attention_gradient_without_barrier)
+TROUPE_PLANTED_GRADIENT(attention_gradient_in_place)
+TROUPE_PLANTED_GRADIENT(attention_gradient_past_the_sequence)
+TROUPE_PLANTED_GRADIENT(attention_gradient_one_dot)
 TROUPE_PLANTED(swiglu_gradient_past_the_row, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(swiglu_gradient_one_sum, swiglu_backward, SwigluBackward)
 TROUPE_PLANTED(norm_gradient_one_row, rmsnorm_backward, RmsNormBackward)
@@ -45,6 +74,28 @@ TROUPE_PLANTED(gate_without_barrier, gate, Gate)
 TROUPE_PLANTED(gate_past_its_experts, gate, Gate)
 TROUPE_PLANTED(gate_return_before_a_shuffle, gate, Gate)
 TROUPE_PLANTED(gate_one_row, gate, Gate)
+TROUPE_PLANTED(store_past_the_row, store, Store)
+TROUPE_PLANTED(round_past_the_end, round_bf16, RoundBf16)
+TROUPE_PLANTED(pack_past_the_source, pack, Pack)
+TROUPE_PLANTED(pack_without_barrier, pack, Pack)
+TROUPE_PLANTED(add_past_the_end, add, Add)
+TROUPE_PLANTED(square_sums_without_barrier, square_sums, SquareSums)
+TROUPE_PLANTED(square_sums_one_chunk, square_sums, SquareSums)
+TROUPE_PLANTED(bias_one_row, add_bias, AddBias)
+TROUPE_PLANTED(bias_gradient_past_its_columns, bias_gradient, BiasGradient)
+TROUPE_PLANTED(bias_gradient_without_barrier, bias_gradient, BiasGradient)
+TROUPE_PLANTED(gate_gradient_without_barrier, gate_backward, GateBackward)
+TROUPE_PLANTED(gate_gradient_one_row, gate_backward, GateBackward)
+TROUPE_PLANTED(route_without_barrier, route, Route)
+TROUPE_PLANTED(route_one_set, route, Route)
+TROUPE_PLANTED(route_past_its_experts, route, Route)
+TROUPE_PLANTED(groups_past_the_last, grouped_gemm, GroupedGemm)
+TROUPE_PLANTED(groups_without_their_end, grouped_gemm, GroupedGemm)
+TROUPE_PLANTED(weight_gradient_without_wait, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_without_barrier, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_past_the_rows, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_past_the_columns, weight_gradient, WeightGradient)
+TROUPE_PLANTED(weight_gradient_one_group, grouped_weight_gradient, GroupedWeightGradient)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -195,6 +246,179 @@ void run(void (*mla_query_backward)(StreamHandle, const kernels::MlaQueryBackwar
                                .P = P});
 }
 
+void run(void (*mla_latent)(StreamHandle, const kernels::MlaLatent&)) {
+  constexpr int64_t N = 2, R = 30, P = 2;
+  const simt::Array<float> kv(std::vector<float>(N * (R + P), 1.0f)), rstd(N);
+  const simt::Array<float> weight(std::vector<float>(R, 1.0f)), table(std::vector<float>(P, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0)), slot(std::vector<int32_t>{1, 0});
+  const simt::Array<uint16_t> cache(N * kernels::padded(R + P));
+  mla_latent(nullptr, {.cache = cache.stored(),
+                       .rstd = rstd.device(),
+                       .kv = kv.device(),
+                       .weight = weight.device(),
+                       .position = position.device(),
+                       .slot = slot.device(),
+                       .table = table.device(),
+                       .N = N,
+                       .R = R,
+                       .P = P});
+}
+void run(void (*mla_latent_backward)(StreamHandle, const kernels::MlaLatentBackward&)) {
+  constexpr int64_t N = 2, R = 30, P = 2;
+  const simt::Array<float> kv(std::vector<float>(N * (R + P), 1.0f));
+  const simt::Array<float> rstd(std::vector<float>(N, 1.0f)), table(std::vector<float>(P, 0.5f));
+  const simt::Array<float> weight(std::vector<float>(R, 1.0f)), dweight(std::vector<float>(R, 0));
+  const simt::Array<float> dlatent(std::vector<float>(N * kernels::padded(R + P), 1.0f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> dkv(N * (R + P));
+  mla_latent_backward(nullptr, {.dkv = dkv.stored(),
+                                .dweight = dweight.device(),
+                                .dlatent = dlatent.device(),
+                                .kv = kv.device(),
+                                .rstd = rstd.device(),
+                                .weight = weight.device(),
+                                .position = position.device(),
+                                .table = table.device(),
+                                .N = N,
+                                .R = R,
+                                .P = P});
+}
+
+void run(void (*head_rows)(StreamHandle, const kernels::HeadRows&)) {
+  constexpr int64_t N = 2, H = 3, d = 32;
+  const simt::Array<float> x(std::vector<float>(N * H * d, 1.0f)), rstd(N * H);
+  const simt::Array<float> weight(std::vector<float>(d, 1.0f)), table(std::vector<float>(d, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> y(N * H * d);
+  head_rows(nullptr, {.y = y.stored(),
+                      .rstd = rstd.device(),
+                      .x = x.device(),
+                      .weight = weight.device(),
+                      .position = position.device(),
+                      .table = table.device(),
+                      .N = N,
+                      .H = H,
+                      .d = d,
+                      .ldy = H * d,
+                      .stride = d});
+}
+void run(void (*head_rows_backward)(StreamHandle, const kernels::HeadRowsBackward&)) {
+  constexpr int64_t N = 2, H = 3, d = 30;
+  const std::vector<float> ones(N * H * d, 1.0f);
+  const simt::Array<float> dy(ones), x(ones), rstd(std::vector<float>(N * H, 1.0f));
+  const simt::Array<float> weight(std::vector<float>(d, 1.0f)), dweight(std::vector<float>(d, 0));
+  const simt::Array<float> table(std::vector<float>(d, 0.5f));
+  const simt::Array<int32_t> position(std::vector<int32_t>(N, 0));
+  const simt::Array<uint16_t> dx(N * H * d);
+  head_rows_backward(nullptr, {.dx = dx.stored(),
+                               .dweight = dweight.device(),
+                               .dy = dy.device(),
+                               .x = x.device(),
+                               .rstd = rstd.device(),
+                               .weight = weight.device(),
+                               .position = position.device(),
+                               .table = table.device(),
+                               .N = N,
+                               .H = H,
+                               .d = d,
+                               .lddy = H * d,
+                               .stride = d});
+}
+
+void run(void (*attention)(StreamHandle, const kernels::Attention&)) {
+  constexpr int64_t N = 3, H = 17, kWidth = 32, kTokens = 40;
+  const simt::Array<uint16_t> out(N * H * kWidth);
+  const simt::Array<uint16_t> query(std::vector<uint16_t>(N * H * kWidth, 0x3F80));
+  std::vector<uint16_t> rows(2 * 32 * kWidth);
+  const simt::Array<uint16_t> cache(kTokens * kWidth);
+  simt::upload(cache.get(), rows.data(), kTokens * kWidth * 2);
+  const simt::Array<int32_t> offset(std::vector<int32_t>{0, N}), context(std::vector<int32_t>{40});
+  const simt::Array<int32_t> table(std::vector<int32_t>{0, 32});
+  // One block has all tiles of a token with the bound that it is told.
+  attention(nullptr, {.out = out.stored(),
+                      .query = query.stored(),
+                      .cache = cache.stored(),
+                      .row = {.width = kWidth, .key_width = kWidth, .value_width = kWidth},
+                      .sequences = {.query_offset = offset.device(),
+                                    .context = context.device(),
+                                    .block_table = table.device(),
+                                    .S = 1,
+                                    .blocks_max = 2,
+                                    .context_max = 1},
+                      .H = H,
+                      .scale = 1});
+}
+
+void run(void (*token_logprob)(StreamHandle, const kernels::TokenLogprob&)) {
+  constexpr int64_t N = 2, V = 122;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f)), logprob(N), lse(N), entropy(N);
+  const simt::Array<int32_t> token(std::vector<int32_t>{0, 121});
+  token_logprob(nullptr, {.logprob = logprob.device(),
+                          .lse = lse.device(),
+                          .entropy = entropy.device(),
+                          .logit = logit.device(),
+                          .token = token.device(),
+                          .N = N,
+                          .V = V});
+}
+void run(void (*token_logprob_backward)(StreamHandle, const kernels::TokenLogprobBackward&)) {
+  constexpr int64_t N = 2, V = 122;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f));
+  const simt::Array<float> dlogprob(std::vector<float>(N, 1.0f)), lse(std::vector<float>(N, 2.0f));
+  const simt::Array<int32_t> token(std::vector<int32_t>{0, 121});
+  const simt::Array<uint16_t> dlogit(N * V);
+  token_logprob_backward(nullptr, {.dlogit = dlogit.stored(),
+                                   .dlogprob = dlogprob.device(),
+                                   .lse = lse.device(),
+                                   .logit = logit.device(),
+                                   .token = token.device(),
+                                   .N = N,
+                                   .V = V});
+}
+
+void run(void (*sample)(StreamHandle, const kernels::Sample&)) {
+  constexpr int64_t N = 2, V = 250;
+  const simt::Array<float> logit(std::vector<float>(N * V, 1.0f)), logprob(N);
+  const simt::Array<int32_t> token(N);
+  const simt::Array<kernels::SampleKey> key{std::vector<kernels::SampleKey>(N)};
+  sample(nullptr, {.token = token.device(),
+                   .logprob = logprob.device(),
+                   .logit = logit.device(),
+                   .key = key.device(),
+                   .N = N,
+                   .V = V,
+                   .top_p = 0.5f});
+}
+
+void run(void (*attention_backward)(StreamHandle, const kernels::AttentionBackward&,
+                                    kernels::Device<float>)) {
+  constexpr int64_t N = 20, H = 17, kWidth = 32;
+  const simt::Array<uint16_t> ones(std::vector<uint16_t>(N * H * kWidth, 0x3F80));
+  const simt::Array<float> max(std::vector<float>(N * H, 32.0f));
+  const simt::Array<float> sum(std::vector<float>(N * H, 1.0f)), dots(N * H);
+  const simt::Array<float> dquery(N * H * kWidth), dcache(N * kWidth);
+  const simt::Array<int32_t> offset(std::vector<int32_t>{0, N}), context(std::vector<int32_t>{N});
+  const simt::Array<int32_t> table(std::vector<int32_t>{0});
+  attention_backward(nullptr,
+                     {.dquery = dquery.device(),
+                      .dcache = dcache.device(),
+                      .dout = ones.stored(),
+                      .query = ones.stored(),
+                      .cache = ones.stored(),
+                      .max = max.device(),
+                      .sum = sum.device(),
+                      .row = {.width = kWidth, .key_width = kWidth, .value_width = kWidth},
+                      .sequences = {.query_offset = offset.device(),
+                                    .context = context.device(),
+                                    .block_table = table.device(),
+                                    .S = 1,
+                                    .blocks_max = 1},
+                      .N = N,
+                      .H = H,
+                      .scale = 1},
+                     dots.device());
+}
+
 void run(void (*swiglu)(StreamHandle, const kernels::Swiglu&)) {
   constexpr int64_t N = 2, F = 122;
   const simt::Array<float> gate(std::vector<float>(N * F, 1.0f)),
@@ -285,12 +509,132 @@ void run(void (*gate)(StreamHandle, const kernels::Gate&)) {
                  .groups_kept = 2});
 }
 
+void run(void (*store)(StreamHandle, const cuda::Store&)) {
+  constexpr int64_t N = 2, n = 122;
+  const simt::Array<float> from(std::vector<float>(N * n, 1.0f));
+  const simt::Array<uint16_t> to(N * n);
+  store(nullptr,
+        {.to = to.stored(), .from = from.device(), .N = N, .n = n, .ldto = n, .ldfrom = n});
+}
+void run(void (*round_bf16)(StreamHandle, const cuda::RoundBf16&)) {
+  const simt::Array<float> x(std::vector<float>(122, 1.0f));
+  round_bf16(nullptr, {.x = x.device(), .n = 122});
+}
+void run(void (*pack)(StreamHandle, const cuda::Pack&)) {
+  constexpr int64_t rows = 33, cols = 32;
+  const simt::Array<float> from(std::vector<float>(rows * cols, 1.0f));
+  const simt::Array<uint16_t> to(static_cast<size_t>(cuda::packed_bytes(rows, cols) / 2));
+  pack(nullptr, {.to = {to.stored().address, rows, cols},
+                 .from = from.device(),
+                 .ld = rows,
+                 .is_transposed = true});
+}
+void run(void (*add)(StreamHandle, const cuda::Add&)) {
+  const simt::Array<float> y(std::vector<float>(122, 1.0f)), x(std::vector<float>(122, 1.0f));
+  add(nullptr, {.y = y.device(), .x = x.device(), .n = 122});
+}
+void run(void (*square_sums)(StreamHandle, const cuda::SquareSums&)) {
+  constexpr int64_t n = kernels::kChunkElements + 5;
+  const simt::Array<float> x(std::vector<float>(n, 1.0f));
+  const simt::Array<double> sums(2);
+  square_sums(nullptr, {.sums = sums.device(), .x = x.device(), .n = n});
+}
+void run(void (*add_bias)(StreamHandle, const kernels::AddBias&)) {
+  constexpr int64_t N = 2, n = 122;
+  const simt::Array<float> y(std::vector<float>(N * n, 1.0f)), bias(std::vector<float>(n, 1.0f));
+  add_bias(nullptr, {.y = y.device(), .bias = bias.device(), .N = N, .n = n});
+}
+void run(void (*bias_gradient)(StreamHandle, const kernels::BiasGradient&)) {
+  constexpr int64_t N = 2, n = 122;
+  const simt::Array<uint16_t> dy(std::vector<uint16_t>(N * n, 0x3F80));
+  const simt::Array<float> dbias(std::vector<float>(n, 1.0f));
+  bias_gradient(nullptr, {.dbias = dbias.device(), .dy = dy.stored(), .N = N, .n = n});
+}
+
+void run(void (*gate_backward)(StreamHandle, const kernels::GateBackward&)) {
+  constexpr int64_t N = 2, E = 64, K = 3;
+  const simt::Array<uint16_t> dlogit(N * E);
+  const simt::Array<float> dweight(std::vector<float>(N * K, 1.0f));
+  const simt::Array<float> score(std::vector<float>(N * E, 0.5f));
+  const simt::Array<int32_t> expert(std::vector<int32_t>{0, 1, 2, 5, 6, 63});
+  gate_backward(nullptr, {.dlogit = dlogit.stored(),
+                          .dweight = dweight.device(),
+                          .expert = expert.device(),
+                          .score = score.device(),
+                          .N = N,
+                          .E = E,
+                          .K = K});
+}
+void run(void (*route)(StreamHandle, const kernels::Route&)) {
+  constexpr int64_t N = 600, E = 4, K = 1;
+  std::vector<int32_t> experts(N * K);
+  for (int32_t n = 0; n < N; ++n) experts[static_cast<size_t>(n)] = n % E;
+  const simt::Array<int32_t> expert(experts), offsets(E + 1), row_token(N * K), slot_row(N * K);
+  route(nullptr, {.offsets = offsets.device(),
+                  .row_token = row_token.device(),
+                  .slot_row = slot_row.device(),
+                  .expert = expert.device(),
+                  .N = N,
+                  .E = E,
+                  .K = K});
+}
+
+void run(void (*grouped_gemm)(StreamHandle, const kernels::GroupedGemm&)) {
+  constexpr int64_t N = 8, K = 32, E = 2;
+  const simt::Array<uint16_t> x(std::vector<uint16_t>(18 * K, 0x3F80));
+  const simt::Array<uint16_t> w(std::vector<uint16_t>(E * N * K, 0x3F80));
+  const simt::Array<int32_t> offsets(std::vector<int32_t>{0, 1, 18});
+  const simt::Array<float> y(18 * N);
+  grouped_gemm(nullptr, {.gemm = {.y = y.device(),
+                                  .x = x.stored(),
+                                  .w = {w.stored().address, N, K},
+                                  .M = 18,
+                                  .ldy = N,
+                                  .ldx = K},
+                         .w_stride_bytes = N * K * 2,
+                         .num_groups = E,
+                         .offsets = offsets.device()});
+}
+// Of a weight (17, 33) by 95 rows, the same for each of two groups.
+kernels::WeightGradient gradient_of(const simt::Array<float>& dw,
+                                    const simt::Array<uint16_t>& ones) {
+  return {.dw = dw.device(),
+          .dy = ones.stored(),
+          .x = ones.stored(),
+          .T = 95,
+          .rows = 17,
+          .cols = 33,
+          .ldw = 33,
+          .lddy = 40,
+          .ldx = 40};
+}
+void run(void (*weight_gradient)(StreamHandle, const kernels::WeightGradient&)) {
+  const simt::Array<float> dw(std::vector<float>(17 * 33, 1.0f));
+  const simt::Array<uint16_t> ones(std::vector<uint16_t>(95 * 40, 0x3F80));
+  weight_gradient(nullptr, gradient_of(dw, ones));
+}
+void run(void (*grouped_weight_gradient)(StreamHandle, const kernels::GroupedWeightGradient&)) {
+  const simt::Array<float> dw(std::vector<float>(2 * 17 * 33, 1.0f));
+  const simt::Array<uint16_t> ones(std::vector<uint16_t>(95 * 40, 0x3F80));
+  const simt::Array<int32_t> offsets(std::vector<int32_t>{0, 50, 95});
+  grouped_weight_gradient(nullptr, {.gradient = gradient_of(dw, ones),
+                                    .num_groups = 2,
+                                    .dw_stride = 17 * 33,
+                                    .offsets = offsets.device()});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
   std::function<void()> runs;
   ProblemKind kind;
 };
+Planted planted(const char* name,
+                void (*operation)(StreamHandle, const kernels::AttentionBackward&,
+                                  kernels::Device<float>),
+                ProblemKind kind) {
+  return {name, [operation] { run(operation); }, kind};
+}
 template <class Args>
 Planted planted(const char* name, void (*operation)(StreamHandle, const Args&), ProblemKind kind) {
   return {name, [operation] { run(operation); }, kind};
@@ -318,6 +662,46 @@ const Planted kPlanted[] = {
     planted("query_too_wide", cuda::query_too_wide::mla_query, ProblemKind::kOutOfBounds),
     planted("query_gradient_of_the_next", cuda::query_gradient_of_the_next::mla_query_backward,
             ProblemKind::kOutOfBounds),
+    planted("latent_one_slot", cuda::latent_one_slot::mla_latent, ProblemKind::kRaceOfBlocks),
+    planted("latent_past_the_row", cuda::latent_past_the_row::mla_latent,
+            ProblemKind::kOutOfBounds),
+    planted("latent_gradient_of_the_padding",
+            cuda::latent_gradient_of_the_padding::mla_latent_backward, ProblemKind::kOutOfBounds),
+    planted("latent_gradient_past_its_columns",
+            cuda::latent_gradient_past_its_columns::mla_latent_backward, ProblemKind::kOutOfBounds),
+    planted("heads_past_the_last", cuda::heads_past_the_last::head_rows, ProblemKind::kOutOfBounds),
+    planted("heads_in_one_row", cuda::heads_in_one_row::head_rows, ProblemKind::kRaceOfBlocks),
+    planted("heads_gradient_of_the_next", cuda::heads_gradient_of_the_next::head_rows_backward,
+            ProblemKind::kOutOfBounds),
+    planted("heads_gradient_past_its_columns",
+            cuda::heads_gradient_past_its_columns::head_rows_backward, ProblemKind::kOutOfBounds),
+    planted("attention_without_barrier", cuda::attention_without_barrier::attention,
+            ProblemKind::kNeverWritten),
+    planted("attention_without_second_barrier", cuda::attention_without_second_barrier::attention,
+            ProblemKind::kRace),
+    planted("attention_without_last_barrier", cuda::attention_without_last_barrier::attention,
+            ProblemKind::kRace),
+    planted("attention_past_the_context", cuda::attention_past_the_context::attention,
+            ProblemKind::kOutOfBounds),
+    planted("attention_in_one_row", cuda::attention_in_one_row::attention,
+            ProblemKind::kRaceOfBlocks),
+    planted("logprob_one_set_of_partials", cuda::logprob_one_set_of_partials::token_logprob,
+            ProblemKind::kRace),
+    planted("logprob_one_row", cuda::logprob_one_row::token_logprob, ProblemKind::kRaceOfBlocks),
+    planted("logprob_gradient_past_the_row",
+            cuda::logprob_gradient_past_the_row::token_logprob_backward, ProblemKind::kOutOfBounds),
+    planted("sample_without_barrier", cuda::sample_without_barrier::sample, ProblemKind::kRace),
+    planted("sample_past_the_row", cuda::sample_past_the_row::sample, ProblemKind::kOutOfBounds),
+    planted("sample_one_token", cuda::sample_one_token::sample, ProblemKind::kRaceOfBlocks),
+    planted("attention_gradient_without_barrier",
+            cuda::attention_gradient_without_barrier::attention_backward, ProblemKind::kRace),
+    planted("attention_gradient_in_place", cuda::attention_gradient_in_place::attention_backward,
+            ProblemKind::kRace),
+    planted("attention_gradient_past_the_sequence",
+            cuda::attention_gradient_past_the_sequence::attention_backward,
+            ProblemKind::kOutOfBounds),
+    planted("attention_gradient_one_dot", cuda::attention_gradient_one_dot::attention_backward,
+            ProblemKind::kRaceOfBlocks),
     planted("swiglu_past_the_row", cuda::swiglu_past_the_row::swiglu, ProblemKind::kOutOfBounds),
     planted("swiglu_gradient_past_the_row", cuda::swiglu_gradient_past_the_row::swiglu_backward,
             ProblemKind::kOutOfBounds),
@@ -344,6 +728,43 @@ const Planted kPlanted[] = {
     planted("gate_return_before_a_shuffle", cuda::gate_return_before_a_shuffle::gate,
             ProblemKind::kDeadlock),
     planted("gate_one_row", cuda::gate_one_row::gate, ProblemKind::kRaceOfBlocks),
+    planted("store_past_the_row", cuda::store_past_the_row::store, ProblemKind::kOutOfBounds),
+    planted("round_past_the_end", cuda::round_past_the_end::round_bf16, ProblemKind::kOutOfBounds),
+    planted("pack_past_the_source", cuda::pack_past_the_source::pack, ProblemKind::kOutOfBounds),
+    planted("pack_without_barrier", cuda::pack_without_barrier::pack, ProblemKind::kNeverWritten),
+    planted("add_past_the_end", cuda::add_past_the_end::add, ProblemKind::kOutOfBounds),
+    planted("square_sums_without_barrier", cuda::square_sums_without_barrier::square_sums,
+            ProblemKind::kNeverWritten),
+    planted("square_sums_one_chunk", cuda::square_sums_one_chunk::square_sums,
+            ProblemKind::kRaceOfBlocks),
+    planted("bias_one_row", cuda::bias_one_row::add_bias, ProblemKind::kRaceOfBlocks),
+    planted("bias_gradient_past_its_columns", cuda::bias_gradient_past_its_columns::bias_gradient,
+            ProblemKind::kOutOfBounds),
+    planted("bias_gradient_without_barrier", cuda::bias_gradient_without_barrier::bias_gradient,
+            ProblemKind::kNeverWritten),
+    planted("gate_gradient_without_barrier", cuda::gate_gradient_without_barrier::gate_backward,
+            ProblemKind::kNeverWritten),
+    planted("gate_gradient_one_row", cuda::gate_gradient_one_row::gate_backward,
+            ProblemKind::kRaceOfBlocks),
+    planted("route_without_barrier", cuda::route_without_barrier::route,
+            ProblemKind::kNeverWritten),
+    planted("route_one_set", cuda::route_one_set::route, ProblemKind::kRace),
+    planted("route_past_its_experts", cuda::route_past_its_experts::route,
+            ProblemKind::kOutOfBounds),
+    planted("groups_past_the_last", cuda::groups_past_the_last::grouped_gemm,
+            ProblemKind::kOutOfBounds),
+    planted("groups_without_their_end", cuda::groups_without_their_end::grouped_gemm,
+            ProblemKind::kRaceOfBlocks),
+    planted("weight_gradient_without_wait", cuda::weight_gradient_without_wait::weight_gradient,
+            ProblemKind::kCopyOnItsWay),
+    planted("weight_gradient_without_barrier",
+            cuda::weight_gradient_without_barrier::weight_gradient, ProblemKind::kCopyOnItsWay),
+    planted("weight_gradient_past_the_rows", cuda::weight_gradient_past_the_rows::weight_gradient,
+            ProblemKind::kOutOfBounds),
+    planted("weight_gradient_past_the_columns",
+            cuda::weight_gradient_past_the_columns::weight_gradient, ProblemKind::kOutOfBounds),
+    planted("weight_gradient_one_group", cuda::weight_gradient_one_group::grouped_weight_gradient,
+            ProblemKind::kRaceOfBlocks),
 };
 
 TEST_CASE("simt: faults in the real kernels are found as what they are") {

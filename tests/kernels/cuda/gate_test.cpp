@@ -98,5 +98,88 @@ TEST_CASE("cuda gate: the reference's scores are the mathematics within float") 
   CHECK(double{sigmoid.weight[0]} == doctest::Approx(1));
 }
 
+// With equal gradients of weights a normalised gate's gradient is what rounding leaves of a zero,
+// so that its bits are those of every step on the way.
+void check_backward(const kernels::Gate& c, bool is_equal) {
+  CAPTURE(c.N);
+  CAPTURE(c.E);
+  Random random(static_cast<uint64_t>(c.E * 10 + c.K));
+  const std::vector<float> logit = random.numbers(c.N * c.E);
+  std::vector<float> dweight = random.numbers(c.N * c.K);
+  if (is_equal) std::fill(dweight.begin(), dweight.end(), 0.7f);
+  const cuda_reference::Gated gated = cuda_reference::gate(logit, {}, c);
+  kernels::GateBackward args{.N = c.N,
+                             .E = c.E,
+                             .K = c.K,
+                             .is_softmax = c.is_softmax,
+                             .normalises = c.normalises,
+                             .scaling = c.scaling};
+  const auto expected = cuda_reference::gate_backward(dweight, gated.expert, gated.score, args);
+  on_every_engine(4, [&] {
+    const simt::Array<uint16_t> dlogit(expected.size());
+    const simt::Array<float> device_dweight(dweight), score(gated.score);
+    const simt::Array<int32_t> expert(gated.expert);
+    args.dlogit = dlogit.stored();
+    args.dweight = device_dweight.device();
+    args.expert = expert.device();
+    args.score = score.device();
+    kernels::cuda::gate_backward(nullptr, args);
+    REQUIRE(dlogit.values() == expected);
+  });
+}
+
+TEST_CASE("cuda gate backward: the reference's bits from every engine and schedule") {
+  for (const kernels::Gate& c : kCases) {
+    check_backward(c, false);
+    check_backward(c, true);
+  }
+}
+
+TEST_CASE("cuda gate backward: the reference is the slope of the mathematics") {
+  constexpr size_t E = 6, K = 3;
+  const std::vector<double> logit = {0.3, -1.2, 0.8, 2.0, -0.4, 1.1};
+  const std::vector<int32_t> expert = {1, 3, 5};
+  const std::vector<float> dweight = {0.7f, -1.3f, 0.4f};
+  for (const bool is_softmax : {false, true}) {
+    for (const bool normalises : {false, true}) {
+      const auto scores = [&](const std::vector<double>& x) {
+        std::vector<double> s;
+        double sum = 0;
+        for (const double v : x) sum += std::exp(v);
+        for (const double v : x)
+          s.push_back(is_softmax ? std::exp(v) / sum : 1 / (1 + std::exp(-v)));
+        return s;
+      };
+      const auto loss = [&](const std::vector<double>& x) {
+        const std::vector<double> s = scores(x);
+        double sum = 0, total = 0;
+        for (const int32_t e : expert) sum += s[static_cast<size_t>(e)];
+        for (size_t k = 0; k < K; ++k) {
+          total +=
+              double{dweight[k]} * 2.5 * s[static_cast<size_t>(expert[k])] / (normalises ? sum : 1);
+        }
+        return total;
+      };
+      const std::vector<double> s = scores(logit);
+      const std::vector<uint16_t> got =
+          cuda_reference::gate_backward(dweight, expert, std::vector<float>(s.begin(), s.end()),
+                                        {.N = 1,
+                                         .E = E,
+                                         .K = K,
+                                         .is_softmax = is_softmax,
+                                         .normalises = normalises,
+                                         .scaling = 2.5f});
+      for (size_t e = 0; e < E; ++e) {
+        std::vector<double> up = logit, down = logit;
+        up[e] += 1e-5;
+        down[e] -= 1e-5;
+        const double want = (loss(up) - loss(down)) / 2e-5;
+        CHECK(std::abs(double{cuda_reference::from_bf16(got[e])} - want) <=
+              std::abs(want) / 256 + 1e-6);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace troupe::tests

@@ -54,9 +54,9 @@ struct Operands {
   Both expected() const { return {expected(TensorCore::kSm80), expected(TensorCore::kSm90)}; }
 };
 
-// Runs a product whose `args` lack the operands.
-void run(const Operands& o, kernels::Gemm args) {
-  const int64_t ldx = rounded_up(o.K, 8);
+// Runs a product whose `args` lack the operands. Rows of x lie on sixteen bytes if `gap` is 0.
+void run(const Operands& o, kernels::Gemm args, int64_t gap = 0) {
+  const int64_t ldx = rounded_up(o.K, 8) + gap;
   const Rows<uint16_t> x(o.x, o.M, o.K, ldx);
   const simt::Array<uint16_t> w(packed(o.w, o.N, o.K));
   args.x = x.stored();
@@ -133,6 +133,118 @@ TEST_CASE("cuda product: rounded where stored, added where it accumulates, rows 
       REQUIRE(std::equal(row, row + operands.N,
                          gathered_values.begin() + static_cast<int64_t>(r) * operands.N));
     }
+  });
+}
+
+TEST_CASE("cuda product: rows of x that do not lie on sixteen bytes give the same bits") {
+  for (const Case& c : {Case{.M = 1, .N = 1, .K = 1}, Case{.M = 15, .N = 9, .K = 40},
+                        Case{.M = 17, .N = 65, .K = 33}, Case{.M = 65, .N = 7, .K = 64}}) {
+    CAPTURE(c.M);
+    const Operands operands(c);
+    const auto expected = operands.expected();
+    on_every_engine(4, [&] {
+      const simt::Array<float> y(static_cast<size_t>(c.M * c.N));
+      run(operands, {.y = y.device()}, 3);
+      REQUIRE(has_same_bits(y.values(), expected.now()));
+    });
+  }
+}
+
+// Products of rows with the weight of their group, which has E of them.
+struct Groups {
+  std::vector<int32_t> offsets{0};
+  int64_t M, E, N, K;
+  std::vector<uint16_t> x, w;
+
+  Groups(const std::vector<int32_t>& sizes, int64_t rows, int64_t cols)
+      : E(static_cast<int64_t>(sizes.size())), N(rows), K(cols) {
+    for (const int32_t size : sizes) offsets.push_back(offsets.back() + size);
+    M = offsets.back();
+    x = random_bf16(M * K, 7);
+    w = random_bf16(E * N * K, 8);
+  }
+  std::vector<float> expected(TensorCore core) const {
+    std::vector<float> y;
+    for (size_t e = 0; e + 1 < offsets.size(); ++e) {
+      const std::vector<uint16_t> rows(x.begin() + offsets[e] * K, x.begin() + offsets[e + 1] * K);
+      const int64_t first = static_cast<int64_t>(e) * N * K;
+      const std::vector<uint16_t> weight(w.begin() + first, w.begin() + first + N * K);
+      const auto part =
+          cuda_reference::product(core, rows, weight, offsets[e + 1] - offsets[e], N, K);
+      y.insert(y.end(), part.begin(), part.end());
+    }
+    return y;
+  }
+  // M, as it is told, may be larger than the number of rows.
+  void run(kernels::Gemm gemm, int64_t told) const {
+    const simt::Array<uint16_t> device_w(packed(w, E * N, K));
+    const simt::Array<int32_t> device_offsets(offsets);
+    gemm.w = {device_w.stored().address, N, K};
+    gemm.M = told;
+    gemm.ldy = N;
+    kernels::cuda::grouped_gemm(nullptr, {.gemm = gemm,
+                                          .w_stride_bytes = N * kernels::padded(K) * 2,
+                                          .num_groups = E,
+                                          .offsets = device_offsets.device()});
+  }
+};
+
+TEST_CASE("cuda grouped product: each row by the weight of its group, on every engine") {
+  struct GroupCase {
+    std::vector<int32_t> sizes;
+    int64_t N, K;
+    uint64_t schedules;
+  };
+  std::vector<int32_t> many(70, 1);
+  many[31] = 0;
+  many[32] = 17;
+  many[69] = 0;
+  const GroupCase cases[] = {
+      {{0, 0}, 8, 32, 1},          {{1}, 1, 1, 4},           {{3, 0, 5, 1}, 33, 40, 32},
+      {{16, 17, 15}, 7, 64, 4},    {{130, 0, 65}, 9, 33, 2}, {{0, 0, 40}, 65, 32, 2},
+      {{64, 63, 1, 0}, 20, 96, 2}, {many, 5, 32, 2},
+  };
+  for (const GroupCase& c : cases) {
+    const Groups groups(c.sizes, c.N, c.K);
+    CAPTURE(groups.M);
+    CAPTURE(groups.E);
+    const std::vector<float> sm80 = groups.expected(TensorCore::kSm80);
+    const std::vector<float> sm90 = groups.expected(TensorCore::kSm90);
+    on_every_engine(c.schedules, [&] {
+      const auto& expected = simt::settings().tensor_core == TensorCore::kSm80 ? sm80 : sm90;
+      for (const int64_t gap : {0, 1}) {
+        const int64_t ldx = rounded_up(c.K, 8) + gap;
+        const Rows<uint16_t> x(groups.x, groups.M, c.K, ldx);
+        const simt::Array<float> y(expected.size());
+        groups.run({.y = y.device(), .x = x.stored(), .ldx = ldx}, groups.M + gap);
+        REQUIRE(has_same_bits(y.values(), expected));
+      }
+    });
+  }
+}
+
+TEST_CASE("cuda grouped product: rows where they are, added where it accumulates") {
+  const Groups groups({2, 0, 3}, 24, 40);
+  // Row m of y is row 4 - m of what is kept.
+  std::vector<uint16_t> kept;
+  std::vector<int32_t> rows;
+  for (int32_t m = 4; m >= 0; --m) {
+    kept.insert(kept.end(), groups.x.begin() + m * groups.K, groups.x.begin() + (m + 1) * groups.K);
+    rows.push_back(m);
+  }
+  on_every_engine(4, [&] {
+    const std::vector<float> sums = groups.expected(simt::settings().tensor_core);
+    const simt::Array<uint16_t> x(kept);
+    const simt::Array<int32_t> x_rows(rows);
+    const simt::Array<float> y(std::vector<float>(sums.size(), 0.75f));
+    groups.run({.y = y.device(),
+                .x = x.stored(),
+                .ldx = groups.K,
+                .x_rows = x_rows.device(),
+                .accumulates = true},
+               groups.M);
+    const std::vector<float> got = y.values();
+    for (size_t i = 0; i < sums.size(); ++i) REQUIRE(got[i] == 0.75f + sums[i]);
   });
 }
 

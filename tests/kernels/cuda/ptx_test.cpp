@@ -44,6 +44,8 @@ TEST_CASE("ptx: instructions do what the manual says") {
     uint64_t x, y, expected;
   };
   constexpr uint64_t kOne = 0x3F800000, kThree = 0x40400000, kNan = 0x7FC00000;
+  constexpr uint64_t kOneDouble = 0x3FF0000000000000, kThreeDouble = 0x4008000000000000,
+                     kFourDouble = 0x4010000000000000;
   const Case cases[] = {
       {"add.s32", 0xFFFFFFFF, 2, 1},
       {"add.s64", 0xFFFFFFFF, 2, 0x100000001},
@@ -67,6 +69,10 @@ TEST_CASE("ptx: instructions do what the manual says") {
       {"add.rn.f32", kOne, kOne, 0x40000000},
       {"div.rn.f32", kOne, kThree, 0x3EAAAAAB},
       {"max.f32", kNan, kOne, kOne},
+      {"add.rn.f64", kOneDouble, kThreeDouble, kFourDouble},
+      {"add.f64", kOneDouble, 0x3CA0000000000000, kOneDouble},  // A tie, to even.
+      {"mul.rn.f64", kThreeDouble, kThreeDouble, 0x4022000000000000},
+      {"div.rn.f64", kOneDouble, kThreeDouble, 0x3FD5555555555555},
   };
   for (const Case& c : cases) {
     CAPTURE(std::string(c.name));
@@ -86,6 +92,10 @@ TEST_CASE("ptx: conversions, comparisons and predicates") {
   CHECK(converted("cvt.rzi.s32.f32", 0xC0200000) == uint32_t(-2));
   CHECK(converted("cvt.rzi.s32.f32", 0x7F800000) == 0x7FFFFFFF);
   CHECK(converted("cvt.rzi.u32.f32", 0xC0200000) == 0);
+  CHECK(converted("cvt.f64.f32", 0xC0200000) == 0xC004000000000000);
+  CHECK(converted("cvt.rn.f32.f64", 0x3FF0000010000000) == 0x3F800000);  // A tie, to even.
+  CHECK(converted("cvt.rn.f64.s32", uint32_t(-2)) == 0xC000000000000000);
+  CHECK(converted("cvt.rzi.s32.f64", 0xC004000000000000) == uint32_t(-2));
   CHECK(converted("popc.b32", 0xF0F) == 8);
   CHECK(converted("clz.b32", 0x10000) == 15);
   CHECK(converted("neg.s32", 1) == 0xFFFFFFFF);
@@ -108,6 +118,22 @@ TEST_CASE("ptx: conversions, comparisons and predicates") {
   CHECK(!is("ge.f32", kNan, 0));
   CHECK(is("nan.f32", 0, kNan));
   CHECK(!is("num.f32", 0, kNan));
+  CHECK(is("lt.f64", 0x3FF0000000000000, 0x3FF0000000000001));
+  CHECK(!is("lt.f64", 0x3FF0000000000000, 0xBFF0000000000001));
+}
+
+TEST_CASE("ptx: moves put words together and take them apart, the lowest part first") {
+  CHECK(result_of("\tmov.b64 %rd4, {%rd2, %rd3};\n", 0x100000002, 3) == 0x300000002);
+  CHECK(result_of("\tmov.b32 %rd4, {%rd2, %rd3};\n", 0x10002, 3) == 0x30002);
+  const std::string both = "\tmov.b64 {%rd5, %rd4}, %rd2;\n\tshl.b64 %rd5, %rd5, 4;\n";
+  CHECK(result_of(both + "\tadd.s64 %rd4, %rd4, %rd5;\n", 0x700000001, 0) == 0x17);
+}
+
+TEST_CASE("ptx: bits are put into a word") {
+  CHECK(result_of("\tbfi.b64 %rd4, %rd2, %rd3, 32, 16;\n", 0x1F00F, 0x7777777733333333) ==
+        0x7777F00F33333333);
+  CHECK(result_of("\tbfi.b32 %rd4, %rd2, %rd3, 28, 8;\n", 0xFF, 3) == 0xF0000003);
+  CHECK(result_of("\tbfi.b64 %rd4, %rd2, %rd3, 64, 8;\n", 0xFF, 3) == 3);
 }
 
 TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line") {
@@ -124,7 +150,7 @@ TEST_CASE("ptx: what is not known, or no arithmetic of IEEE, is refused by line"
   CHECK(refused("\tadd.ftz.f32 %rd4, %rd2, %rd3;\n").find("IEEE") != std::string::npos);
   CHECK(refused("\ttanh.f32 %rd4, %rd2;\n").find("not known") != std::string::npos);
   CHECK(refused("\tld.local.u32 %rd4, [%rd2];\n").find("local") != std::string::npos);
-  CHECK(refused("\tadd.f64 %rd4, %rd2, %rd3;\n").find("four bytes") != std::string::npos);
+  CHECK(refused("\tadd.f16 %rd4, %rd2, %rd3;\n").find("four and eight") != std::string::npos);
   CHECK(refused("\tcvt.rn.bf16.f32 %rd4, %rd2;\n").find(".bf16") != std::string::npos);
   CHECK(refused("\tadd.rz.f32 %rd4, %rd2, %rd3;\n").find(".rz") != std::string::npos);
   CHECK(refused("\tatom.global.max.u32 %rd4, [%rd1], %rd3;\n").find(".add") != std::string::npos);

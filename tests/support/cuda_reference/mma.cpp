@@ -18,17 +18,20 @@ struct Split {
   int32_t significand[kTerms];
   int32_t exponent[kTerms];
   bool is_finite;
+  bool is_zero;
 };
 
 Split split(const uint16_t* x) {
   Split all;
   all.is_finite = true;
+  all.is_zero = true;
   for (int i = 0; i < kTerms; ++i) {
     const int field = x[i] >> 7 & 0xFF;
     const int size = (x[i] & 0x7F) | (field != 0 ? 0x80 : 0);
     all.significand[i] = x[i] >> 15 != 0 ? -size : size;
     all.exponent[i] = field != 0 ? field - 127 : kMinExponent;
     all.is_finite &= field != 0xFF;
+    all.is_zero &= size == 0;
   }
   return all;
 }
@@ -109,7 +112,9 @@ void mma_m16n8k16(TensorCore core, float (&d)[16][8], const uint16_t (&a)[16][16
     for (int n = 0; n < 8; ++n) {
       float& x = d[m][n];
       if (split_a[m].is_finite && split_b[n].is_finite && std::isfinite(x)) {
-        x = dot_split(core, split_a[m], split_b[n], x);
+        // Nothing is cut off a sum of zeros and a float, whose zero is +0.
+        x = split_a[m].is_zero || split_b[n].is_zero ? x + 0.0f
+                                                     : dot_split(core, split_a[m], split_b[n], x);
       } else {
         x = dot_not_finite(a[m], b[n], x);
       }

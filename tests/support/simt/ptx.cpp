@@ -35,6 +35,12 @@ struct State {
 
 float float_of(uint64_t x) { return std::bit_cast<float>(static_cast<uint32_t>(x)); }
 uint64_t bits_of(float x) { return std::bit_cast<uint32_t>(x); }
+uint64_t bits_of(double x) { return std::bit_cast<uint64_t>(x); }
+template <class T>
+T number_of(uint64_t x) {
+  if constexpr (sizeof(T) == 8) return std::bit_cast<T>(x);
+  return float_of(x);
+}
 
 uint64_t cut(uint64_t x, int bytes) {
   return bytes >= 8 ? x : x & ((uint64_t{1} << bytes * 8) - 1);
@@ -88,9 +94,11 @@ bool holds(Compare compare, T x, T y) {
   return false;
 }
 
+// T is float or double.
+template <class T>
 uint64_t of_floats(const Instruction& i, const State& s) {
-  const float x = float_of(s.operand(i, 1));
-  const float y = i.operands.size() > 2 ? float_of(s.operand(i, 2)) : 0;
+  const T x = number_of<T>(s.operand(i, 1));
+  const T y = i.operands.size() > 2 ? number_of<T>(s.operand(i, 2)) : 0;
   switch (i.op) {
     case Op::kAbs:
       return bits_of(std::fabs(x));
@@ -99,7 +107,7 @@ uint64_t of_floats(const Instruction& i, const State& s) {
     case Op::kDivide:
       return bits_of(x / y);
     case Op::kFma:
-      return bits_of(std::fma(x, y, float_of(s.operand(i, 3))));
+      return bits_of(std::fma(x, y, number_of<T>(s.operand(i, 3))));
     case Op::kMax:
       return bits_of(std::fmax(x, y));
     case Op::kMin:
@@ -109,7 +117,7 @@ uint64_t of_floats(const Instruction& i, const State& s) {
     case Op::kNegate:
       return bits_of(-x);
     case Op::kReciprocal:
-      return bits_of(1.0f / x);
+      return bits_of(1 / x);
     case Op::kSquareRoot:
       return bits_of(std::sqrt(x));
     case Op::kSubtract:
@@ -186,6 +194,9 @@ uint64_t of_integers(const Instruction& i, const State& s) {
 
 uint64_t compared(const Instruction& i, const State& s) {
   const uint64_t x = s.operand(i, 1), y = s.operand(i, 2);
+  if (i.type.is_float() && i.type.bytes == 8) {
+    return holds(i.compare, number_of<double>(x), number_of<double>(y));
+  }
   if (i.type.is_float()) return holds(i.compare, float_of(x), float_of(y));
   const uint64_t ex = extended(x, i.type), ey = extended(y, i.type);
   if (!i.type.is_signed()) return holds(i.compare, ex, ey);
@@ -195,7 +206,15 @@ uint64_t compared(const Instruction& i, const State& s) {
 uint64_t converted(const Instruction& i, const State& s) {
   const uint64_t x = extended(s.operand(i, 1), i.type);
   const Type from = i.type, to = i.result;
-  if (from.is_float() && to.is_float()) return x;
+  if (from.is_float() && to.is_float()) {
+    if (from.bytes == to.bytes) return x;
+    return to.bytes == 8 ? bits_of(double{float_of(x)})
+                         : bits_of(static_cast<float>(number_of<double>(x)));
+  }
+  if (to.is_float() && to.bytes == 8) {
+    return bits_of(from.is_signed() ? static_cast<double>(static_cast<int64_t>(x))
+                                    : static_cast<double>(x));
+  }
   if (to.is_float()) {
     // Straight to a float: by way of a double it could be rounded twice.
     return bits_of(from.is_signed() ? static_cast<float>(static_cast<int64_t>(x))
@@ -204,7 +223,8 @@ uint64_t converted(const Instruction& i, const State& s) {
   if (!from.is_float()) return cut(x, to.bytes);
   if (!i.rounds_to_zero) unknown(i, s);
   // What does not fit becomes the nearest that does, a NaN zero.
-  const double value = std::isnan(float_of(x)) ? 0 : double{float_of(x)};
+  const double given = from.bytes == 8 ? number_of<double>(x) : double{float_of(x)};
+  const double value = std::isnan(given) ? 0 : given;
   const double limit = std::ldexp(1.0, to.bytes * 8 - (to.is_signed() ? 1 : 0));
   if (to.bytes == 8) unknown(i, s);
   const double low = to.is_signed() ? -limit : 0;
@@ -243,6 +263,33 @@ void load_or_store(const Instruction& i, const State& s) {
     } else {
       std::memcpy(memory + n * bytes, &s.registers[i.operands[first + n]], bytes);
     }
+  }
+}
+
+// Result, bits, what they are put into, where, how many.
+void insert_bits(const Instruction& i, const State& s) {
+  const uint64_t place = s.operand(i, 3) & 0xFF, count = s.operand(i, 4) & 0xFF;
+  const uint64_t bits = static_cast<uint64_t>(i.type.bytes) * 8;
+  const uint64_t mask =
+      place >= bits ? 0 : (count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1) << place;
+  const uint64_t inserted = place >= bits ? 0 : s.operand(i, 1) << place;
+  s.result(i) = cut((s.operand(i, 2) & ~mask) | (inserted & mask), i.type.bytes);
+}
+
+// Elements of a word, the lowest first.
+void pack(const Instruction& i, const State& s) {
+  const int bytes = i.type.bytes / i.vector;
+  uint64_t word = 0;
+  for (int n = i.vector; n > 0; --n) {
+    word = word << bytes * 8 | cut(s.operand(i, static_cast<size_t>(n)), bytes);
+  }
+  s.result(i) = word;
+}
+void unpack(const Instruction& i, const State& s) {
+  const int bytes = i.type.bytes / i.vector;
+  const uint64_t word = s.operand(i, static_cast<size_t>(i.vector));
+  for (int n = 0; n < i.vector; ++n) {
+    s.registers[i.operands[static_cast<size_t>(n)]] = cut(word >> n * bytes * 8, bytes);
   }
 }
 
@@ -285,8 +332,9 @@ void multiply_matrices(const Instruction& i, const State& s) {
 
 void load_matrix(const Instruction& i, const State& s) {
   uint32_t r[4];
-  host::load_matrix_x4(r, space() + cut(s.operand(i, 4) + static_cast<uint64_t>(i.offset), 4),
-                       {s.file, i.line});
+  const auto load =
+      i.op == Op::kLoadMatrix ? host::load_matrix_x4 : host::load_matrix_x4_transposed;
+  load(r, space() + cut(s.operand(i, 4) + static_cast<uint64_t>(i.offset), 4), {s.file, i.line});
   for (size_t n = 0; n < 4; ++n) s.registers[i.operands[n]] = r[n];
 }
 
@@ -299,6 +347,12 @@ void execute(const Instruction& i, const State& s) {
     case Op::kMove:
       s.result(i) = cut(s.operand(i, 1), i.type.kind == 'p' ? 8 : i.type.bytes);
       return;
+    case Op::kBitInsert:
+      return insert_bits(i, s);
+    case Op::kPack:
+      return pack(i, s);
+    case Op::kUnpack:
+      return unpack(i, s);
     case Op::kSelect:
       s.result(i) = s.operand(i, 3) != 0 ? s.operand(i, 1) : s.operand(i, 2);
       return;
@@ -331,6 +385,7 @@ void execute(const Instruction& i, const State& s) {
     case Op::kMma:
       return multiply_matrices(i, s);
     case Op::kLoadMatrix:
+    case Op::kLoadMatrixTransposed:
       return load_matrix(i, s);
     case Op::kCopyAsync:
       return host::copy_async(
@@ -347,7 +402,9 @@ void execute(const Instruction& i, const State& s) {
                            static_cast<int32_t>(s.operand(i, 2)), place));
       return;
     default:
-      s.result(i) = i.type.is_float() ? of_floats(i, s) : of_integers(i, s);
+      s.result(i) = !i.type.is_float()  ? of_integers(i, s)
+                    : i.type.bytes == 8 ? of_floats<double>(i, s)
+                                        : of_floats<float>(i, s);
   }
 }
 

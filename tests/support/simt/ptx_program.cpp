@@ -23,6 +23,7 @@ const std::unordered_map<std::string, Op>& ops() {
       {"add", Op::kAdd},
       {"and", Op::kAnd},
       {"atom", Op::kAtomicAdd},
+      {"bfi", Op::kBitInsert},
       {"bra", Op::kBranch},
       {"clz", Op::kClz},
       {"cvt", Op::kConvert},
@@ -73,6 +74,7 @@ const std::unordered_map<std::string, Op>& whole_ops() {
 }
 constexpr const char* kMmaName = "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32";
 constexpr const char* kLoadMatrixName = "ldmatrix.sync.aligned.m8n8.x4.shared.b16";
+constexpr const char* kLoadTransposedName = "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16";
 
 // Parts of a name that say nothing to us: rounding to nearest, low halves, and what must be so.
 const std::set<std::string>& plain_parts() {
@@ -221,8 +223,9 @@ class Reader {
       value = shared->second;
     } else if (const auto parameter = parameters_.find(operand); parameter != parameters_.end()) {
       value = static_cast<uint64_t>(parameter->second);
-    } else if (operand.rfind("0f", 0) == 0 || operand.rfind("0F", 0) == 0) {
-      value = std::strtoull(operand.c_str() + 2, nullptr, 16);  // The bits of a float.
+    } else if (operand.rfind("0f", 0) == 0 || operand.rfind("0F", 0) == 0 ||
+               operand.rfind("0d", 0) == 0 || operand.rfind("0D", 0) == 0) {
+      value = std::strtoull(operand.c_str() + 2, nullptr, 16);  // The bits of a float or double.
     } else if (std::isdigit(operand[0]) != 0 || operand[0] == '-') {
       value = operand[0] == '-' ? static_cast<uint64_t>(std::strtoll(operand.c_str(), nullptr, 0))
                                 : std::strtoull(operand.c_str(), nullptr, 0);
@@ -254,7 +257,8 @@ class Reader {
     if (found == ops().end()) fail("the instruction " + name + " is not known");
     instruction.op = found->second;
     if (instruction.op == Op::kMma || instruction.op == Op::kLoadMatrix) {
-      if (name == kMmaName || name == kLoadMatrixName) return;
+      if (name == kLoadTransposedName) instruction.op = Op::kLoadMatrixTransposed;
+      if (name == kMmaName || name == kLoadMatrixName || name == kLoadTransposedName) return;
       fail("of this instruction another form is known, not " + name);
     }
     const auto needs = [&](const char* part) {
@@ -300,8 +304,8 @@ class Reader {
     }
     if (!types.empty()) instruction.type = types.back();
     if (types.size() > 1) instruction.result = types[types.size() - 2];
-    if (instruction.type.is_float() && instruction.type.bytes != 4) {
-      fail(name + ": only floats of four bytes are known");
+    if (instruction.type.is_float() && instruction.type.bytes < 4) {
+      fail(name + ": only floats of four and eight bytes are known");
     }
   }
 
@@ -333,6 +337,11 @@ class Reader {
         }
       }
       instruction.operands.push_back(slot(operand));
+    }
+    if (instruction.op == Op::kMove && instruction.operands.size() > 2) {
+      const bool unpacks = text.find('{') < text.find('%');
+      instruction.op = unpacks ? Op::kUnpack : Op::kPack;
+      instruction.vector = static_cast<int>(instruction.operands.size()) - 1;
     }
     kernel_->instructions.push_back(std::move(instruction));
   }

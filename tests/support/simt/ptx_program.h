@@ -17,6 +17,7 @@ enum class Op {
   kAtomicAdd,
   kBarrier,
   kBarrierWarp,
+  kBitInsert,
   kBranch,
   kClz,
   kConvert,
@@ -28,6 +29,7 @@ enum class Op {
   kFma,
   kLoad,
   kLoadMatrix,
+  kLoadMatrixTransposed,
   kMad,
   kMax,
   kMin,
@@ -37,6 +39,7 @@ enum class Op {
   kNegate,
   kNot,
   kOr,
+  kPack,
   kPopulation,
   kReciprocal,
   kRemainder,
@@ -49,6 +52,7 @@ enum class Op {
   kSquareRoot,
   kStore,
   kSubtract,
+  kUnpack,
   kVote,
   kXor,
 };
@@ -88,7 +92,7 @@ struct Instruction {
   Part part = Part::kLow;
   std::string mode{};  // Of a shuffle.
   bool rounds_to_zero = false;
-  int vector = 1;  // Elements of a load or store.
+  int vector = 1;  // Elements of a load or store, or that a move puts together or takes apart.
   int guard = -1;  // Runs where this predicate holds, or does not.
   bool guard_is_negated = false;
   std::vector<int> operands{};

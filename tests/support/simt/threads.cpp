@@ -99,9 +99,8 @@ std::vector<unsigned> random_order(unsigned size) {
   return order;
 }
 
-bool is_same(Place a, Place b) {
-  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
-}
+bool is_same(const char* a, const char* b) { return a == b || std::strcmp(a, b) == 0; }
+bool is_same(Place a, Place b) { return a.line == b.line && is_same(a.file, b.file); }
 
 void return_to_host() {
   Suspended abandoned;
@@ -264,7 +263,7 @@ void meet(const WarpOperation& operation, void* own, Place place) {
   }
   auto meeting = std::find_if(warp.meetings.begin(), warp.meetings.end(), [&](const Meeting& m) {
     return is_same(m.place, place) && m.operation.mask == operation.mask &&
-           std::strcmp(m.operation.what, operation.what) == 0 && (m.arrived & bit) == 0;
+           is_same(m.operation.what, operation.what) && (m.arrived & bit) == 0;
   });
   if (meeting == warp.meetings.end()) {
     TROUPE_CHECK(warp.meetings.size() < kMeetingsMax);

@@ -89,6 +89,20 @@ void combine_load_matrix(void* const* own, uint32_t mask, Place) {
   });
 }
 
+// Lane l gets of each matrix the elements of rows l % 4 * 2 and the next in column l / 4.
+void combine_load_transposed(void* const* own, uint32_t mask, Place) {
+  uint16_t rows[32][8];
+  for_each_lane<MatrixLane>(own, mask, [&](unsigned l, MatrixLane& lane) {
+    std::memcpy(rows[l], lane.row, sizeof rows[l]);
+  });
+  for_each_lane<MatrixLane>(own, mask, [&](unsigned l, MatrixLane& lane) {
+    for (unsigned matrix = 0; matrix < 4; ++matrix) {
+      const unsigned row = matrix * 8 + l % 4 * 2;
+      lane.r[matrix] = rows[row][l / 4] | static_cast<uint32_t>(rows[row + 1][l / 4]) << 16;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace troupe::simt
 
@@ -119,6 +133,13 @@ void load_matrix_x4(uint32_t* r, const void* row, Place place) {
   simt::access(row, 16, simt::AccessKind::kRead, {nullptr, place});
   simt::MatrixLane lane{r, row};
   simt::meet({"load_matrix_x4", simt::kAllLanes, simt::combine_load_matrix, false}, &lane, place);
+}
+
+void load_matrix_x4_transposed(uint32_t* r, const void* row, Place place) {
+  simt::access(row, 16, simt::AccessKind::kRead, {nullptr, place});
+  simt::MatrixLane lane{r, row};
+  simt::meet({"load_matrix_x4_transposed", simt::kAllLanes, simt::combine_load_transposed, false},
+             &lane, place);
 }
 
 int32_t atomic_add(int32_t* to, int32_t value, Place place) {
