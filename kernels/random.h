@@ -39,6 +39,7 @@ enum class StreamId : uint32_t {
   kEval = 4,         // Tokens of evaluations.
   kMakeData = 5,     // Generated problems.
   kReplacement = 6,  // Prompts that replace dropped groups.
+  kPlan = 7,         // Lengths and uncertain numbers of plans.
 };
 
 // The numbers of one (seed, stream, a, b). Streams that differ in any of the four never share a

@@ -37,6 +37,8 @@ void add_man(Command& program, const Program& of, int& exit_code);
 void add_bench(Command& program, int& exit_code);
 void add_verify(Command& program, int& exit_code);
 void add_doctor(Command& program, int& exit_code);
+void add_plan(Command& program, int& exit_code);
+void add_simulate(Command& program, int& exit_code);
 void add_keys(Command& program, int& exit_code);
 void add_deploy(Command& program, int& exit_code);
 void add_alive(Command& program, int& exit_code);

@@ -44,6 +44,8 @@ int run_command(int argc, char** argv) {
   add_bench(program, code);
   add_verify(program, code);
   add_doctor(program, code);
+  add_plan(program, code);
+  add_simulate(program, code);
   add_keys(program, code);
   add_deploy(program, code);
   add_alive(program, code);

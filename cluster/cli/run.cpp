@@ -16,6 +16,7 @@
 #include "cluster/keys/keys_folder.h"
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
+#include "cluster/planner/fits_here.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "schemas/json_text.h"
 
@@ -40,6 +41,7 @@ Result<JobState> run(const RunCommand& command) {
   if (!trusted) return trusted.error();
   auto job = load_job(command.job, command.overrides);
   if (!job) return job.error();
+  if (Status fits = check_fits_here(*job); !fits) return fits.error();
   auto backend = kernels::cpu_backend();
   if (!backend) return backend.error();
   watch_for_interrupts();
