@@ -10,8 +10,9 @@
 namespace troupe::cluster {
 namespace {
 
+// Of the value alone: these are microseconds.
 doctest::Approx near(double value, double share = 0.01) {
-  return doctest::Approx(value).epsilon(share);
+  return doctest::Approx(value).epsilon(share).scale(0);
 }
 
 constexpr DecodeFit kTrue{.overhead = 2e-4, .token = 8e-6, .position = 3e-9};
