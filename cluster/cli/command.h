@@ -39,6 +39,7 @@ void add_verify(Command& program, int& exit_code);
 void add_doctor(Command& program, int& exit_code);
 void add_plan(Command& program, int& exit_code);
 void add_simulate(Command& program, int& exit_code);
+void add_calibrate(Command& program, int& exit_code);
 void add_keys(Command& program, int& exit_code);
 void add_deploy(Command& program, int& exit_code);
 void add_alive(Command& program, int& exit_code);

@@ -46,6 +46,7 @@ int run_command(int argc, char** argv) {
   add_doctor(program, code);
   add_plan(program, code);
   add_simulate(program, code);
+  add_calibrate(program, code);
   add_keys(program, code);
   add_deploy(program, code);
   add_alive(program, code);

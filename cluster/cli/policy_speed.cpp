@@ -221,9 +221,13 @@ class PolicyBench::Forward {
 };
 
 PolicyBench::PolicyBench(const kernels::Backend& backend, std::string_view config, int num_threads)
+    : PolicyBench(backend, bench_config(config), num_threads) {}
+
+PolicyBench::PolicyBench(const kernels::Backend& backend, const model::TransformerConfig& config,
+                         int num_threads)
     : backend_(backend),
       table_(backend),
-      config_(bench_config(config)),
+      config_(config),
       layout_(config_),
       threads_(num_threads),
       initial_(model::initial_parameters(config_, layout_, /*seed=*/1)) {}

@@ -48,6 +48,8 @@ class PolicyBench {
 
   // `config` is one of kConfigs.
   PolicyBench(const kernels::Backend& backend, std::string_view config, int num_threads);
+  PolicyBench(const kernels::Backend& backend, const model::TransformerConfig& config,
+              int num_threads);
 
   // Steps of `batch` sequences per thread, each adding a token to a context of that length.
   PolicySpeed decode(int64_t batch, int64_t context);

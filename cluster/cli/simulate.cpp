@@ -10,6 +10,7 @@
 
 #include "cluster/cli/command.h"
 #include "cluster/cli/planning.h"
+#include "cluster/cli/simulate_jobs.h"
 #include "cluster/planner/simulation_text.h"
 #include "schemas/json_text.h"
 
@@ -23,6 +24,8 @@ struct SimulateCommand {
   std::string svg{};
   std::string trace{};
   bool has_failures = false;
+  std::string jobs{};
+  int64_t apart_seconds = 0;
   bool is_json = false;
 };
 
@@ -36,6 +39,11 @@ Status write_file(const std::string& path, const std::string& text) {
 
 Status print_simulation(const SimulateCommand& command) {
   const PlanningQuestion& question = command.question;
+  if (!command.jobs.empty()) {
+    return print_queue(question, {.jobs = command.jobs,
+                                  .apart_seconds = static_cast<double>(command.apart_seconds),
+                                  .is_json = command.is_json});
+  }
   const auto subject = read_subject(question);
   if (!subject) return subject.error();
   const auto plan = make_plan(
@@ -99,6 +107,12 @@ void add_simulate(Command& program, int& exit_code) {
   command.add_flag("--failures", state->has_failures, "Devices fail as often as their table says");
   command.add_option("--svg", state->svg, "A picture of some rounds to this file");
   command.add_option("--trace", state->trace, "All rounds to this file, for Perfetto");
+  command.add_option("--jobs", state->jobs,
+                     "Jobs that come before this one on the same cluster: a folder of job files, "
+                     "or a CSV file with submitted,seconds,devices; who waits, and for how long");
+  command.add_option("--apart", state->apart_seconds, "Seconds from one of these jobs to the next")
+      .show_default()
+      .range<int64_t>(0, 1'000'000'000);
   command.add_flag("--json", state->is_json, "One JSON object");
   command.footer(
       "The queue, the controller and the pool of workers are those that run jobs; only the "

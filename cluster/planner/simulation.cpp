@@ -541,11 +541,7 @@ class Simulation : public actors::RunPorts {
   void end_generation(Worker& worker) {
     const Generation& g = *worker.generation;
     result_.generating_busy += static_cast<double>(layout_.width) * (events_.now() - g.since);
-    if (options_.keeps_spans) {
-      const auto slot = static_cast<uint32_t>(&worker - workers_.data());
-      result_.spans.push_back({slot, false, g.since, events_.now(),
-                               static_cast<int64_t>(number(g.request.groups.front().id.round))});
-    }
+    if (options_.keeps_spans) keep_spans(static_cast<uint32_t>(&worker - workers_.data()), g);
     if (g.next < g.ends.size()) {
       // Given up or lost: so far had everybody come who was still at it.
       const double reached = g.pace.tokens_at(events_.now() - g.begun);
@@ -557,6 +553,22 @@ class Simulation : public actors::RunPorts {
       }
     }
     worker.generation.reset();
+  }
+
+  // A request in a few pieces, so that one sees when its last responses are alone.
+  void keep_spans(uint32_t slot, const Generation& g) {
+    constexpr size_t kPieces = 8;
+    const size_t groups = g.ends.size(), pieces = std::min(groups, kPieces);
+    const auto round = static_cast<int64_t>(number(g.request.groups.front().id.round));
+    double begin = g.since;
+    for (size_t i = 0; i < pieces; ++i) {
+      const size_t last = groups * (i + 1) / pieces - 1;
+      const double end = std::min(events_.now(), g.begun + g.ends[last].first);
+      if (end <= begin) continue;
+      result_.spans.push_back({slot, false, begin, end, round,
+                               1 - static_cast<double>(i) / static_cast<double>(pieces)});
+      begin = end;
+    }
   }
 
   GeneratedGroup finished_group(const Generation& g, const PromptGroup& from) {

@@ -28,11 +28,12 @@ struct SimulationOptions {
 };
 
 // Somebody's work: for pictures.
-struct WorkSpan {
+struct PlayedSpan {
   uint32_t slot = 0;
   bool is_learner = false;
   double begin = 0, end = 0;  // Seconds.
   int64_t round = 0;
+  double share = 1;  // Of the request's groups, those that are still under way.
 };
 
 struct SimulationResult {
@@ -55,7 +56,7 @@ struct SimulationResult {
   int64_t token_scale = 1;
   uint64_t events = 0;
   std::vector<double> round_ends{};  // Seconds, by round.
-  std::vector<WorkSpan> spans{};
+  std::vector<PlayedSpan> spans{};
 };
 
 // kInvalidArgument where the job has nothing to simulate; kInternal, with the run's own words,

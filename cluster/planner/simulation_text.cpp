@@ -105,6 +105,8 @@ Json to_json(const PlanSubject& subject, const PlanLayout& layout, const Simulat
           {"events", r.events}};
 }
 
+// A row for each worker and the learner's below: a colour is a round, and the fewer of a worker's
+// responses are still under way, the paler it is.
 std::string to_svg(const SimulationResult& result) {
   constexpr double kWidth = 1200, kRow = 14, kLeft = 80;
   constexpr size_t kRounds = 8;
@@ -113,23 +115,24 @@ std::string to_svg(const SimulationResult& result) {
   const double from = first > 0 ? ends[first - 1] : 0;
   const double to = last > 0 ? ends[std::min(last, first + kRounds) - 1] : 1;
   uint32_t slots = 1;
-  for (const WorkSpan& one : result.spans) slots = std::max(slots, one.slot + 1);
+  for (const PlayedSpan& one : result.spans) slots = std::max(slots, one.slot + 1);
   const double height = kRow * (slots + 3);
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0f}\" height=\"{:.0f}\" "
       "font-family=\"sans-serif\" font-size=\"10\">\n",
       kWidth + kLeft, height);
   const double scale = kWidth / std::max(1e-9, to - from);
-  for (const WorkSpan& one : result.spans) {
+  for (const PlayedSpan& one : result.spans) {
     if (one.end < from || one.begin > to) continue;
     const double begin = std::max(one.begin, from), end = std::min(one.end, to);
     const double row = one.is_learner ? slots + 1 : one.slot;
     svg += fmt::format(
         "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.0f}\" "
-        "fill=\"hsl({},60%,{}%)\">"
-        "<title>round {}, {:.0f} s</title></rect>\n",
+        "fill=\"hsl({},60%,{:.0f}%)\">"
+        "<title>round {}, {:.0f} s, {:.0f} % under way</title></rect>\n",
         kLeft + (begin - from) * scale, row * kRow, std::max(0.3, (end - begin) * scale), kRow - 2,
-        one.round * 67 % 360, one.is_learner ? 40 : 60, one.round, one.end - one.begin);
+        one.round * 67 % 360, one.is_learner ? 40 : 90 - 45 * one.share, one.round,
+        one.end - one.begin, 100 * one.share);
   }
   for (uint32_t slot = 0; slot < slots; ++slot) {
     svg += fmt::format("<text x=\"2\" y=\"{:.0f}\">worker {}</text>\n", slot * kRow + 10, slot);
@@ -145,11 +148,13 @@ std::string to_svg(const SimulationResult& result) {
 std::string to_chrome_trace(const SimulationResult& result) {
   std::string text = "{\"traceEvents\":[";
   bool is_first = true;
-  for (const WorkSpan& one : result.spans) {
+  for (const PlayedSpan& one : result.spans) {
     text += fmt::format(
-        "{}\n{{\"name\":\"{} {}\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.0f},\"dur\":{:.0f}}}",
+        "{}\n{{\"name\":\"{} {}\",\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.0f},\"dur\":{:.0f},"
+        "\"args\":{{\"under way, %\":{:.0f}}}}}",
         is_first ? "" : ",", one.is_learner ? "learn round" : "generate round", one.round,
-        one.is_learner ? 1'000'000 : one.slot, one.begin * 1e6, (one.end - one.begin) * 1e6);
+        one.is_learner ? 1'000'000 : one.slot, one.begin * 1e6, (one.end - one.begin) * 1e6,
+        100 * one.share);
     is_first = false;
   }
   return text + "\n]}\n";

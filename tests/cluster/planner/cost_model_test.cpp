@@ -13,7 +13,7 @@ namespace troupe::cluster {
 namespace {
 
 doctest::Approx near(double value, double share = 1e-3) {
-  return doctest::Approx(value).epsilon(share);
+  return doctest::Approx(value).epsilon(share).scale(0);
 }
 
 TEST_CASE("policy counts: every parameter is counted once, in each family") {
