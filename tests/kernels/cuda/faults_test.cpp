@@ -1,4 +1,5 @@
-// What is wrong with a kernel is found, and named; what is right gives no alarm.
+// What is wrong with a kernel is found, and named; what is right gives no alarm. In one file,
+// because the list of planted faults is read beside what shows them.
 #include <algorithm>
 #include <functional>
 #include <set>
