@@ -47,7 +47,7 @@ Status check(const Backend& backend) {
 
 Result<const Backend*> cuda_backend(const std::string& path) {
   void* const handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return unavailable(path, ::dlerror());
+  if (handle == nullptr) return Error{ErrorCode::kUnavailable, ::dlerror()};  // It names the file.
   auto* const function =
       reinterpret_cast<cuda::PluginFunction*>(::dlsym(handle, cuda::kPluginFunction));
   if (function == nullptr) return unavailable(path, "it is no backend of Troupe's");

@@ -140,6 +140,7 @@ struct ResourcesSpec {
   threadsPerWorker @4 :Int64;  # 0: the machine's cores shared out.
   reconnectSeconds @5 :Int64 = 30;  # Workers without a learner wait so long for another head.
   rolloutMax @6 :Int64;  # While slots are idle; 0: as many as rollout.
+  device @7 :Text = "cpu";  # Of workers: cpu, cuda, or auto.
 }
 
 struct PricesSpec {

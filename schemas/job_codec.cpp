@@ -366,6 +366,7 @@ void to_wire(wire::ResourcesSpec::Builder to, const ResourcesSpec& from) {
   to.setThreadsPerWorker(from.threads_per_worker);
   to.setReconnectSeconds(from.reconnect_seconds);
   to.setRolloutMax(from.rollout_max);
+  to.setDevice(wire::to_text(from.device, kNameBytesMax));
 }
 
 ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
@@ -376,6 +377,7 @@ ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
       .learner = from.getLearner(),
       .verifier = from.getVerifier(),
       .threads_per_worker = from.getThreadsPerWorker(),
+      .device = fields.text(from.getDevice(), kNameBytesMax, "device"),
       .reconnect_seconds = from.getReconnectSeconds(),
   };
 }
@@ -446,6 +448,7 @@ Status validate(const JobSpec& job) {
       {"grpo.zero_variance_groups", &job.grpo.zero_variance_groups},
       {"schedule.mode", &job.schedule.mode},
       {"resources.placement", &job.resources.placement},
+      {"resources.device", &job.resources.device},
   };
   for (const auto& [field, text] : texts) {
     if (Status status = validate_text(field, *text); !status) return status;

@@ -10,6 +10,7 @@
 #include "actors/transport.h"
 #include "actors/verifier/verifier_table.h"
 #include "kernels/collective/zmq_keys.h"
+#include "kernels/device_backend.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
 #include "schemas/check.h"
@@ -338,6 +339,7 @@ void RunState::start_worker(uint32_t slot) {
                       .token = random_token(),
                       .port = head.port,
                       .credentials_folder = head.credentials_folder,
+                      .device = std::string(kernels::device_of(setup_->record.arithmetic_id)),
                       .log_path = setup_->record.home + "/workers.log",
                       .node = node_of(slot),
                       .patience_seconds = static_cast<uint32_t>(job.resources.reconnect_seconds)};

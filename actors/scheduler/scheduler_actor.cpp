@@ -7,6 +7,7 @@
 
 #include "actors/job/checkpoints.h"
 #include "actors/scheduler/hub.h"
+#include "kernels/device_backend.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
 #include "schemas/monotonic_clock.h"
@@ -44,23 +45,26 @@ Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord rec
                                           uint64_t epoch) {
   auto job = head.with_paths(record);
   if (!job) return job.error();
-  auto prepared = prepare_job(*head.backend, *job, head.trusted_programs);
+  auto device = kernels::device_backend(job->resources.device, *head.backend);
+  if (!device) return device.error();
+  auto prepared = prepare_job(*device->backend, *job, head.trusted_programs);
   if (!prepared) return prepared.error();
   if (!record.data_sha256.empty() && record.data_sha256 != prepared->data_sha256) {
     return invalid_argument(
         "the files that the job learns from are not those that it began with; put them back, or "
         "begin a new job");
   }
-  if (!record.arithmetic_id.empty() && record.arithmetic_id != head.backend->arithmetic_id) {
+  if (!record.arithmetic_id.empty() && record.arithmetic_id != device->backend->arithmetic_id) {
     return invalid_argument(fmt::format("the job was begun with arithmetic {}, this machine has {}",
-                                        record.arithmetic_id, head.backend->arithmetic_id));
+                                        record.arithmetic_id, device->backend->arithmetic_id));
   }
   record.data_sha256 = prepared->data_sha256;
-  record.arithmetic_id = head.backend->arithmetic_id;
+  record.arithmetic_id = device->backend->arithmetic_id;
   const std::string checkpoints_folder = record.home + "/checkpoints";
   if (Status status = model::create_folders(checkpoints_folder); !status) return status.error();
   const Checkpoints checkpoints(record.home, epoch);
   std::vector<std::string> notes;
+  if (!device->note.empty()) notes.push_back(device->note);
   const auto verify = [&](const PointRecord& point) {
     const std::string path = checkpoints.path(point);
     const Status whole = model::verify_recovery_point(path, point);

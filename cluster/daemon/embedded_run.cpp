@@ -12,6 +12,7 @@
 #include "cluster/daemon/head.h"
 #include "cluster/jobs/specification.h"
 #include "cluster/monitor/metrics_log.h"
+#include "kernels/device_backend.h"
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"
 #include "schemas/metrics_codec.h"
@@ -209,7 +210,9 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     return invalid_argument(writable.error().message);
   }
   // The job is looked at before anything is written, and again by whoever runs it.
-  auto prepared = actors::prepare_job(backend, job, options.trusted_programs);
+  auto device = kernels::device_backend(job.resources.device, backend);
+  if (!device) return invalid_argument("resources.device: " + device.error().message);
+  auto prepared = actors::prepare_job(*device->backend, job, options.trusted_programs);
   if (!prepared) return prepared.error();
   const std::string specification = specification_hash(job);
 

@@ -160,10 +160,10 @@ Result<uint64_t> ProcessHost::start(const actors::WorkerLaunch& launch,
   }
   std::vector<std::string> words = {options_.program == kOwnProgram ? "troupe" : options_.program};
   words.insert(words.end(), options_.arguments_before.begin(), options_.arguments_before.end());
-  for (std::string word :
-       {std::string("--job"), std::to_string(launch.job), std::string("--slot"),
-        std::to_string(launch.slot), std::string("--port"), std::to_string(launch.port),
-        std::string("--credentials"), launch.credentials_folder}) {
+  for (std::string word : {std::string("--job"), std::to_string(launch.job), std::string("--slot"),
+                           std::to_string(launch.slot), std::string("--port"),
+                           std::to_string(launch.port), std::string("--credentials"),
+                           launch.credentials_folder, std::string("--device"), launch.device}) {
     words.push_back(std::move(word));
   }
   std::vector<std::string> environment = child_environment(launch);

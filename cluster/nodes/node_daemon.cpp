@@ -388,6 +388,7 @@ class NodeDaemon {
          .token = start.token,
          .port = port_,
          .credentials_folder = credentials_,
+         .device = start.device,
          .log_path = log},
         [this, job = start.job](const actors::ProcessEnd& end) { ended(job, end); });
     ProcessStarted started{.request_id = start.request_id};
