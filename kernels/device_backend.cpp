@@ -81,6 +81,12 @@ Result<DeviceChoice> device_backend(std::string_view device, const Backend& cpu)
   if (auto gpu = cuda_backend(cuda_library_path())) {
     choice.backend = *gpu;
   } else if (device == "cuda") {
+    return Error{
+        ErrorCode::kUnavailable,
+        fmt::format("there is no GPU to use ({}); \"cpu\" and \"auto\" need none, \"cuda\" "
+                    "needs a GPU with NVIDIA's driver and {} of this build",
+                    gpu.error().message, kLibrary)};
+  } else {
     choice.note = "no GPU is used, the CPU goes on: " + gpu.error().message;
   }
   return choice;

@@ -140,7 +140,8 @@ struct ResourcesSpec {
   threadsPerWorker @4 :Int64;  # 0: the machine's cores shared out.
   reconnectSeconds @5 :Int64 = 30;  # Workers without a learner wait so long for another head.
   rolloutMax @6 :Int64;  # While slots are idle; 0: as many as rollout.
-  device @7 :Text = "cpu";  # Of workers: cpu, cuda, or auto.
+  tracesKeptMib @7 :Int64 = 64;  # Of responses that people can read afterwards; 0: none.
+  device @8 :Text = "cpu";  # Of learner and rollouts: cpu, cuda, or auto.
 }
 
 struct PricesSpec {

@@ -152,6 +152,8 @@ struct ResourcesSpec {
   std::string device = "cpu";      // Of workers: cpu, cuda, or auto.
   // So long do workers without a learner wait for another head when theirs is gone; 0: they end.
   int64_t reconnect_seconds = 30;
+  // Responses that people can read afterwards take up to so much disk; 0: none are kept.
+  int64_t traces_kept_mib = 64;
 };
 
 struct PricesSpec {

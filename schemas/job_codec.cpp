@@ -366,6 +366,7 @@ void to_wire(wire::ResourcesSpec::Builder to, const ResourcesSpec& from) {
   to.setThreadsPerWorker(from.threads_per_worker);
   to.setReconnectSeconds(from.reconnect_seconds);
   to.setRolloutMax(from.rollout_max);
+  to.setTracesKeptMib(from.traces_kept_mib);
   to.setDevice(wire::to_text(from.device, kNameBytesMax));
 }
 
@@ -379,6 +380,7 @@ ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
       .threads_per_worker = from.getThreadsPerWorker(),
       .device = fields.text(from.getDevice(), kNameBytesMax, "device"),
       .reconnect_seconds = from.getReconnectSeconds(),
+      .traces_kept_mib = from.getTracesKeptMib(),
   };
 }
 

@@ -138,6 +138,7 @@ struct WorkerStatus {
   rank @6 :UInt32;  # Of a learner of several ranks, like the rest.
   numRanks @7 :UInt32 = 1;
   teamBytes @8 :UInt64;  # That it has sent to the others.
+  tokensGenerated @9 :UInt64;  # Of its slot, since the head that says so began.
 }
 
 struct RunSample {

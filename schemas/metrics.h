@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,6 +128,18 @@ struct WorkerStatus {
   uint32_t rank = 0;
   uint32_t num_ranks = 1;
   uint64_t team_bytes = 0;  // That it has sent to the others.
+  // Of its slot, since the head that says so began: tokens of whole responses.
+  uint64_t tokens_generated = 0;
+};
+
+// A piece of work that has ended. Times are seconds before the sample that tells of it.
+struct WorkSpan {
+  uint32_t slot = 0;
+  std::string role{};            // "rollout", "verifier" or "learner"
+  std::string what{};            // "generating 64 groups", "learning step 12"
+  std::optional<Round> round{};  // Of what it was for, where there is one.
+  double began_ago = 0;
+  double ended_ago = 0;
 };
 
 // The state of a run between its events, for people who watch: workers, queues, bill.
@@ -142,6 +155,7 @@ struct RunSample {
   double learner_busy_share = 0;
   double verdicts_per_second = 0;  // Since the sample before.
   Ledger ledger{};
+  std::vector<WorkSpan> work{};  // Since the sample before; for this process only.
 };
 
 }  // namespace troupe

@@ -244,6 +244,7 @@ void to_wire(wire::WorkerStatus::Builder to, const WorkerStatus& from) {
   to.setRank(from.rank);
   to.setNumRanks(from.num_ranks);
   to.setTeamBytes(from.team_bytes);
+  to.setTokensGenerated(from.tokens_generated);
 }
 
 WorkerStatus from_wire(wire::WorkerStatus::Reader from, FieldReader& fields) {
@@ -257,6 +258,7 @@ WorkerStatus from_wire(wire::WorkerStatus::Reader from, FieldReader& fields) {
       .rank = from.getRank(),
       .num_ranks = from.getNumRanks(),
       .team_bytes = from.getTeamBytes(),
+      .tokens_generated = from.getTokensGenerated(),
   };
 }
 

@@ -1,6 +1,6 @@
 @0x8d3c5921e39c5412;
-# What the head of a cluster and the daemon of another host say to each other: a LinkHeader and, in
-# a message of its own, a FromNode or a ToNode. node.h says when.
+# What the head of a cluster and the daemon of another host say to each other: a LinkHeader and,
+# behind it, a FromNode or a ToNode. node.h says when.
 #
 # Evolution: append fields with the next ordinal; a reader that meets an older message sees the
 # default. Never renumber, retype or reuse an ordinal or an enumerant.

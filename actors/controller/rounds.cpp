@@ -269,6 +269,7 @@ void Rounds::complete(GroupId id, GroupOfRound& group) {
   if (job_.grpo.zero_variance_groups != "keep" && !group.has_variance) {
     ledger.trajectories_dropped["zero_variance"] += count;
   }
+  sink_.group_judged(group.record, prompt_of(id), data_.format.tokenizer);
   group.encoded = encode(group.record);
   Batch batch = commits_.batch_with_ledger();
   batch.writes.push_back(

@@ -3,8 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <deque>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include "schemas/metrics.h"
 
 namespace troupe::actors {
 
@@ -22,12 +28,38 @@ struct Busy {
   }
 };
 
+// What of some workers has ended since it was last taken; the newest, if there is much of it.
+class WorkLog {
+ public:
+  static constexpr size_t kSpansMax = 1'024;
+
+  // Times are seconds of any one clock until they are taken.
+  void add(WorkSpan span) {
+    spans_.push_back(std::move(span));
+    if (spans_.size() > kSpansMax) spans_.pop_front();
+  }
+  void take(std::vector<WorkSpan>& into, double now) {
+    for (WorkSpan& span : spans_) {
+      span.began_ago = now - span.began_ago;
+      span.ended_ago = now - span.ended_ago;
+      into.push_back(std::move(span));
+    }
+    spans_.clear();
+  }
+
+ private:
+  std::deque<WorkSpan> spans_{};
+};
+
 class BusyTime {
  public:
-  void begin(double now) { from_ = now; }
-  void end(double now) {
-    if (from_) sum_ += now - *from_;
+  void begin(double now) { from_ = began_ = now; }
+  // When it began, if it had.
+  std::optional<double> end(double now) {
+    if (!from_) return std::nullopt;
+    sum_ += now - *from_;
     from_.reset();
+    return began_;
   }
   // What is under way counts up to now, and the rest of it the next time.
   void take(Busy& busy, double now) {
@@ -39,7 +71,8 @@ class BusyTime {
 
  private:
   double sum_ = 0;
-  std::optional<double> from_{};
+  double began_ = 0;
+  std::optional<double> from_{};  // Or since it was last taken.
 };
 
 }  // namespace troupe::actors

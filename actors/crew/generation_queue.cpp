@@ -66,7 +66,7 @@ void GenerationQueue::cancel_evaluation(double now) {
 
 void GenerationQueue::stop(uint32_t slot, double now) {
   Rollout& rollout = rollouts_[slot];
-  rollout.busy.end(now);
+  end_work(slot, now);
   outbox_.tell({slot, rollout.epoch}, rollout.request, 0, CancelGeneration{});
   rollout.request = 0;
   rollout.groups.clear();
@@ -141,7 +141,19 @@ void GenerationQueue::give(WorkerId worker, const Next& next, PolicyVersion vers
     at = wanted.waiting.erase(at);
     if (goes_alone) break;
   }
+  rollout.num_given = request.groups.size();
   rollout.request = outbox_.ask(worker, options_.generate_max, std::move(request));
+}
+
+void GenerationQueue::end_work(uint32_t slot, double now) {
+  Rollout& rollout = rollouts_[slot];
+  const auto began = rollout.busy.end(now);
+  if (!began) return;
+  const bool trains = rollout.batch.is_for_training;
+  WorkSpan span{.slot = slot, .role = "rollout", .began_ago = *began, .ended_ago = now};
+  span.what = fmt::format("{} {} groups", trains ? "generating" : "evaluating", rollout.num_given);
+  if (trains) span.round = Round{rollout.batch.number};
+  work_.add(std::move(span));
 }
 
 std::optional<std::vector<GroupKey>> GenerationQueue::arrived(uint32_t slot, uint64_t request_id,
@@ -152,11 +164,16 @@ std::optional<std::vector<GroupKey>> GenerationQueue::arrived(uint32_t slot, uin
   std::erase_if(generated.groups, [&](const GeneratedGroup& group) {
     return rollout.groups.erase(key_of(group)) == 0;
   });
+  for (const GeneratedGroup& group : generated.groups) {
+    for (const SampledResponse& response : group.responses) {
+      rollout.tokens += response.tokens.size();
+    }
+  }
   std::vector<GroupKey> further = take_segments(rollout, generated.segments);
   rollout.since = now;
   if (generated.is_last) {
     rollout.request = 0;
-    rollout.busy.end(now);
+    end_work(slot, now);
     // What it left out is not lost on purpose; somebody else may do it.
     auto& waiting = wanted_.at(rollout.batch).waiting;
     for (auto& [key, group] : rollout.groups) waiting.push_back(std::move(group));
@@ -193,7 +210,7 @@ GenerationQueue::Lost GenerationQueue::lost(uint32_t slot, double now) {
   forget_held(slot);
   Rollout& rollout = rollouts_[slot];
   if (rollout.request == 0) return {};
-  rollout.busy.end(now);
+  end_work(slot, now);
   rollout.request = 0;
   Lost lost{.batch = rollout.batch};
   for (auto& [key, group] : rollout.groups) lost.groups.push_back(std::move(group));

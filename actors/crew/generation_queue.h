@@ -83,7 +83,9 @@ class GenerationQueue {
   std::optional<Activity> activity(uint32_t slot) const;
   int64_t num_waiting() const;
   int64_t num_generating() const;
+  uint64_t tokens_of(uint32_t slot) const { return rollouts_[slot].tokens; }
   Busy take_busy(double now);
+  void take_work(std::vector<WorkSpan>& into, double now) { work_.take(into, now); }
 
  private:
   struct Wanted {
@@ -99,14 +101,17 @@ class GenerationQueue {
     uint64_t epoch = 0;    // Of whom it was given to.
     Batch batch{};
     double since = 0;
+    size_t num_given = 0;  // Groups of that request.
     std::map<GroupKey, PromptGroup> groups{};
     int64_t sequences_done = 0, sequences_total = 0;
     BusyTime busy{};
+    uint64_t tokens = 0;  // Of whole responses, whoever had the slot.
   };
 
   bool is_for(uint32_t slot, const PromptGroup& group, bool is_held) const;
   std::vector<GroupKey> take_segments(Rollout& rollout, ResponseSegments& segments);
   void stop(uint32_t slot, double now);
+  void end_work(uint32_t slot, double now);
   void forget_finished();
 
   const PoolOptions options_;
@@ -114,6 +119,7 @@ class GenerationQueue {
   std::map<Batch, Wanted> wanted_{};
   std::map<GroupKey, uint32_t> held_by_{};
   std::vector<Rollout> rollouts_{};
+  WorkLog work_{};
 };
 
 }  // namespace troupe::actors

@@ -34,11 +34,23 @@ void JudgingQueue::forget_failures_of_dropped() {
 void JudgingQueue::cancel(double now) {
   waiting_.clear();
   failed_at_.clear();
-  for (Verifier& verifier : verifiers_) {
-    verifier.busy.end(now);
+  for (uint32_t slot = 0; slot < verifiers_.size(); ++slot) {
+    Verifier& verifier = verifiers_[slot];
+    end_work(slot, now);
     verifier.request = 0;
     verifier.groups.clear();
   }
+}
+
+void JudgingQueue::end_work(uint32_t slot, double now) {
+  const Verifier& verifier = verifiers_[slot];
+  const auto began = verifiers_[slot].busy.end(now);
+  if (!began || verifier.groups.empty()) return;
+  const GroupToJudge& first = verifier.groups.front();
+  WorkSpan span{.slot = slot, .role = "verifier", .began_ago = *began, .ended_ago = now};
+  span.what = fmt::format("judging {} groups", verifier.groups.size());
+  if (first.purpose == GroupPurpose::kTrain) span.round = first.id.round;
+  work_.add(std::move(span));
 }
 
 void JudgingQueue::cancel_evaluation() {
@@ -49,7 +61,7 @@ void JudgingQueue::cancel_evaluation() {
 std::vector<GroupToJudge> JudgingQueue::lost(uint32_t slot, double now) {
   Verifier& verifier = verifiers_[slot];
   verifier.epoch = 0;
-  verifier.busy.end(now);
+  end_work(slot, now);
   verifier.request = 0;
   return std::exchange(verifier.groups, {});
 }
@@ -109,7 +121,7 @@ bool JudgingQueue::answered(uint32_t slot, uint64_t request_id, const GroupsJudg
   Verifier& verifier = verifiers_[slot];
   if (verifier.request == 0 || request_id != verifier.request) return false;
   verifier.request = 0;
-  verifier.busy.end(now);
+  end_work(slot, now);
   for (const JudgedGroup& group : judged.groups) {
     num_verdicts_ += static_cast<int64_t>(group.verdicts.size());
     failed_at_.erase(key_of(group));

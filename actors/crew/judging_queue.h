@@ -45,6 +45,7 @@ class JudgingQueue {
   std::optional<std::string> overdue(uint32_t slot, double now) const;
   std::optional<Activity> activity(uint32_t slot) const;
   Busy take_busy(double now);
+  void take_work(std::vector<WorkSpan>& into, double now) { work_.take(into, now); }
   // Since they were last taken.
   int64_t take_num_verdicts() { return std::exchange(num_verdicts_, 0); }
 
@@ -60,6 +61,7 @@ class JudgingQueue {
   };
 
   bool is_for_another(uint32_t slot, const GroupToJudge& group) const;
+  void end_work(uint32_t slot, double now);
   double seconds_for(const Verifier& verifier, size_t num_responses) const;
 
   const PoolOptions options_;
@@ -69,6 +71,7 @@ class JudgingQueue {
   // Whose verifier failed at a group: it is to be judged elsewhere.
   std::map<GroupKey, uint32_t> failed_at_{};
   int64_t num_verdicts_ = 0;
+  WorkLog work_{};
 };
 
 }  // namespace troupe::actors

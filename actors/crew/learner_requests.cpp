@@ -156,6 +156,14 @@ std::vector<FromWorker> LearnerRequests::answered(uint32_t slot, uint64_t reques
     if (std::any_of(parts.begin(), parts.end(), [](const Part& one) { return one.is_open(); })) {
       break;
     }
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      if (parts[i].id == 0) continue;
+      work_.add({.slot = slots_[i],
+                 .role = "learner",
+                 .what = requests_.front().what,
+                 .began_ago = since_,
+                 .ended_ago = now});
+    }
     auto answer = joined(std::move(requests_.front()));
     requests_.pop_front();
     since_ = now;

@@ -61,6 +61,7 @@ class LearnerRequests {
   std::string overdue_text() const;
   std::optional<Activity> activity(uint32_t slot) const;
   Busy take_busy(double now);
+  void take_work(std::vector<WorkSpan>& into, double now) { work_.take(into, now); }
 
  private:
   // One part for each rank that is asked, by rank.
@@ -89,6 +90,7 @@ class LearnerRequests {
   double since_ = 0;                      // Of the first.
   std::set<PolicyVersion> publishing_{};  // It has been asked for these.
   BusyTime busy_{};
+  WorkLog work_{};
   // Since a step was learned for the first time.
   uint32_t faults_ = 0, kills_ = 0;
   uint64_t learned_max_ = 0;

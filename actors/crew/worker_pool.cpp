@@ -394,7 +394,8 @@ void WorkerPool::describe(RunSample& sample, double now) {
                               .is_ready = slots_.is_ready(i),
                               .rank = plans_[i].rank,
                               .num_ranks = plans_[i].roles.learner ? team_.num_ranks() : 1,
-                              .team_bytes = team_.bytes_sent(i)});
+                              .team_bytes = team_.bytes_sent(i),
+                              .tokens_generated = generation_.tokens_of(i)});
   }
   sample.groups_waiting += generation_.num_waiting();
   sample.groups_generating += generation_.num_generating();
@@ -403,6 +404,9 @@ void WorkerPool::describe(RunSample& sample, double now) {
   sample.verifier_busy_share = judging_.take_busy(now).share(elapsed);
   sample.learner_busy_share = learner_.take_busy(now).share(elapsed);
   sample.verdicts_per_second = static_cast<double>(judging_.take_num_verdicts()) / elapsed;
+  generation_.take_work(sample.work, now);
+  judging_.take_work(sample.work, now);
+  learner_.take_work(sample.work, now);
   sampled_at_ = now;
 }
 

@@ -110,6 +110,10 @@ std::string Program::chosen_command() const {
   return chosen.empty() ? "" : chosen.front()->get_name();
 }
 
+void Program::version(std::function<std::string()> text) {
+  owned_app_->set_version_flag("--version", std::move(text), "Print version, build and arithmetic");
+}
+
 std::string Program::help() const { return owned_app_->help(); }
 
 }  // namespace troupe::cluster

@@ -71,6 +71,12 @@ class Program : public Command {
   std::optional<int> read(int argc, const char* const* argv);
   std::string chosen_command() const;  // Empty: none.
   std::string help() const;
+  // What a shell completes commands and options by: bash, zsh or fish.
+  std::string completion(const std::string& shell) const;
+  // Of all commands, as troff.
+  std::string man_page() const;
+  // What --version prints; asked for only then.
+  void version(std::function<std::string()> text);
 
  private:
   explicit Program(std::unique_ptr<CLI::App> app);

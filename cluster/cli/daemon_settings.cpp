@@ -48,6 +48,7 @@ const std::vector<Row>& rows() {
       {kHead, "slots", &S::slots},
       {kHead, "allow_paths", Paths{&S::allowed_paths}},
       {kHead, "trusted_verifiers", &S::trusted_verifiers},
+      {kHead, "dashboard", &S::dashboard},
       {kJoin, "head", &S::join},
       {kJoin, "key", Path{&S::key}},
       {kJoin, "home", Path{&S::home}},

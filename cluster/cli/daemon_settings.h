@@ -33,6 +33,7 @@ struct DaemonSettings {
   std::string keys{};
   std::vector<std::string> allowed_paths{};
   std::vector<std::string> trusted_verifiers{};
+  std::string dashboard{};
   // Of a host that joins one.
   std::string join{};  // HOST:PORT of the head.
   std::string key{};

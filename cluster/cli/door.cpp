@@ -194,19 +194,6 @@ Result<JobSummary> show_job(FrontDoorClient& client, uint64_t id) {
   return only_job(client.ask(ShowJob{id}));
 }
 
-nlohmann::ordered_json to_json(const JobSummary& job) {
-  return {{"id", job.id},
-          {"name", job.name},
-          {"state", name(job.state)},
-          {"message", job.message},
-          {"steps_done", job.steps_done},
-          {"steps_total", job.steps_total},
-          {"home", job.home},
-          {"weights_sha256", job.weights_sha256},
-          {"money", job.money},
-          {"owner", job.owner}};
-}
-
 void pause_for(std::chrono::milliseconds duration) {
   const auto until = Clock::now() + duration;
   while (!is_interrupted() && Clock::now() < until) {

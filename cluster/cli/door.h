@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "cluster/cli/command_line.h"
 #include "cluster/gateway/front_door_client.h"
+#include "cluster/monitor/job_json.h"
 #include "cluster/monitor/metrics_feed.h"
 #include "schemas/control.h"
 #include "schemas/result.h"
@@ -49,10 +49,6 @@ std::vector<JobSummary> without_own_name(std::vector<JobSummary> jobs,
 // The one job that a reply to show or a change is about.
 Result<JobSummary> only_job(const Result<ControlReply>& reply);
 Result<JobSummary> show_job(FrontDoorClient& client, uint64_t id);
-
-// {"id","name","state","message","steps_done","steps_total","home","weights_sha256","money",
-// "owner"}. Names are whatever users gave, and may be no UTF-8.
-nlohmann::ordered_json to_json(const JobSummary& job);
 
 // Waits, and returns early when the user asks for the stop.
 void pause_for(std::chrono::milliseconds duration);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "cluster/cli/command.h"
 #include "cluster/keys/keys_folder.h"
+#include "cluster/keys/web_tokens.h"
 #include "schemas/json_text.h"
 
 namespace troupe::cluster {
@@ -18,6 +20,7 @@ struct KeysCommand {
   std::string folder = default_keys_folder();
   std::string name{};
   std::string out{};
+  std::string dashboard{};
   bool is_operator = false;
   bool is_json = false;
 };
@@ -74,6 +77,17 @@ Status list(const KeysCommand& command) {
     text += fmt::format("\n{:{}}  {:8}  {}", one.identity.name, width, role, text_of(one.key));
   }
   return print_line(text);
+}
+
+Status web(const KeysCommand& command) {
+  const auto made =
+      make_web_token(command.folder, command.name, static_cast<int64_t>(std::time(nullptr)));
+  if (!made) return made.error();
+  return print_line(
+      fmt::format("for a browser, once and within {} minutes:\n  http://{}/#once={}\n"
+                  "for a program, as a header of each request:\n  Authorization: Bearer {}",
+                  kOnceSeconds / 60, command.dashboard.empty() ? "HEAD:PORT" : command.dashboard,
+                  made->once, made->token));
 }
 
 Status revoke(const KeysCommand& command) {
@@ -140,6 +154,15 @@ void add_keys(Command& program, int& exit_code) {
   Command listed = add_one("list", "Who may come in", list);
   listed.add_flag("--json", state->is_json, "One JSON object");
   listed.footer("Example:\n  troupe keys list");
+
+  Command token = add_one("web", "Make a token for the dashboard, and a link that works once", web);
+  add_name(token);
+  token.add_option("--dashboard", state->dashboard,
+                   "HOST:PORT of the head's dashboard, as the browser reaches it");
+  token.footer(
+      "For a user who has a key; an older token of theirs is none any more. What is sent is not\n"
+      "encrypted: between hosts, go through ssh -L or a proxy with TLS.\n"
+      "Example:\n  troupe keys web alice --dashboard head.example.org:7080");
 
   Command revoked = add_one("revoke", "Let somebody in no longer", revoke);
   add_name(revoked);

@@ -4,7 +4,11 @@
 #include <exception>
 #include <string_view>
 
+#include <fmt/format.h>
+
 #include "cluster/cli/command.h"
+#include "cluster/nodes/inventory.h"
+#include "kernels/cpu/cpu_backend.h"
 
 namespace troupe::cluster {
 namespace {
@@ -19,6 +23,13 @@ int run_command(int argc, char** argv) {
   program.footer(
       "Example:\n  troupe quickstart\n\n"
       "Exit codes: 0 done, 1 failed, 2 wrong input or usage, 3 stopped by the user.");
+  program.version([] {
+    const auto build = build_of_program();
+    const auto backend = kernels::cpu_backend();
+    return fmt::format("troupe {}, build {}, arithmetic {} by {}", TROUPE_VERSION,
+                       build ? *build : "unknown", backend ? (*backend)->arithmetic_id : "none",
+                       backend ? (*backend)->name : "nothing");
+  });
   int code = 0;
   add_quickstart(program, code);
   add_run(program, code);
@@ -28,6 +39,8 @@ int run_command(int argc, char** argv) {
   add_generate(program, code);
   add_score(program, code);
   add_export(program, code);
+  add_trace(program, code);
+  add_export_traces(program, code);
   add_bench(program, code);
   add_verify(program, code);
   add_doctor(program, code);
@@ -44,6 +57,8 @@ int run_command(int argc, char** argv) {
   add_top(program, code);
   add_nodes(program, code);
   add_node_changes(program, code);
+  add_completion(program, program, code);
+  add_man(program, program, code);
   if (const auto ended = program.read(argc, argv)) {
     if (*ended != 0) return *ended;
     const Status written = flush_output();

@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "cluster/cli/command.h"
+#include "cluster/cli/dashboard_option.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/number_checks.h"
 #include "cluster/cli/outcome.h"
 #include "cluster/daemon/embedded_run.h"
 #include "cluster/jobs/embedded_jobs.h"
 #include "cluster/jobs/job_file.h"
+#include "cluster/keys/keys_folder.h"
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -30,6 +32,7 @@ struct QuickstartCommand {
   std::string home = "runs/quickstart";
   uint64_t seed = 1;
   std::vector<std::string> overrides{};
+  std::string dashboard{};
   bool resumes = false;
   bool overwrites = false;
   bool is_json = false;
@@ -97,10 +100,15 @@ Result<JobState> quickstart(const QuickstartCommand& command) {
   overrides.insert(overrides.end(), command.overrides.begin(), command.overrides.end());
   auto job = parse_job(quickstart_job(), job_path, overrides);
   if (!job) return job.error();
+  auto dashboard = open_dashboard(command.dashboard, default_keys_folder());
+  if (!dashboard) return dashboard.error();
+  std::FILE* const people = command.is_json ? stderr : stdout;
   const RunOptions options{.home = command.home,
                            .resumes = command.resumes,
                            .overwrites = command.overwrites,
-                           .is_interrupted = is_interrupted};
+                           .is_interrupted = is_interrupted,
+                           .dashboard = dashboard->get(),
+                           .begins = [&] { print_dashboard(people, dashboard->get()); }};
   if (Status status = check_home(options); !status) return status.error();
   std::error_code error;
   std::filesystem::create_directories(command.home, error);
@@ -120,7 +128,6 @@ Result<JobState> quickstart(const QuickstartCommand& command) {
   if (Status s = model::write_file(job_path, to_toml(written)); !s) return s.error();
 
   watch_for_interrupts();
-  std::FILE* people = command.is_json ? stderr : stdout;
   RunOutcome outcome;
   {
     const auto view = make_view(people);
@@ -169,6 +176,7 @@ void add_quickstart(Command& program, int& exit_code) {
       .show_default();
   command.add_option("--set", state->overrides, "table.key=value, over what the job says")
       .may_repeat();
+  add_dashboard_option(command, state->dashboard);
   command.add_flag("--resume", state->resumes, "Go on with an unfinished quickstart in HOME");
   command.add_flag("--overwrite", state->overwrites,
                    "Replace the ended job in HOME, checkpoints included");

@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "cluster/cli/command.h"
+#include "cluster/cli/dashboard_option.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/outcome.h"
 #include "cluster/cli/trusted_verifiers.h"
 #include "cluster/daemon/embedded_run.h"
 #include "cluster/jobs/job_file.h"
+#include "cluster/keys/keys_folder.h"
 #include "cluster/monitor/run_view.h"
 #include "cluster/monitor/text.h"
 #include "kernels/cpu/cpu_backend.h"
@@ -26,6 +28,8 @@ struct RunCommand {
   std::vector<std::string> overrides{};
   std::vector<std::string> trusted_verifiers{};
   std::string replays{};
+  std::string dashboard{};
+  std::string keys = default_keys_folder();
   bool resumes = false;
   bool overwrites = false;
   bool is_json = false;
@@ -40,17 +44,22 @@ Result<JobState> run(const RunCommand& command) {
   if (!backend) return backend.error();
   watch_for_interrupts();
   const std::string home = command.home.empty() ? "runs/" + job->name : command.home;
-  const auto view = make_view(command.is_json ? stderr : stdout);
+  std::FILE* const people = command.is_json ? stderr : stdout;
+  auto dashboard = open_dashboard(command.dashboard, command.keys);
+  if (!dashboard) return dashboard.error();
+  const auto view = make_view(people);
   auto outcome = run_embedded(**backend, *job,
                               {.home = home,
                                .resumes = command.resumes,
                                .overwrites = command.overwrites,
                                .replays = command.replays,
                                .trusted_programs = std::move(*trusted),
-                               .is_interrupted = is_interrupted},
+                               .is_interrupted = is_interrupted,
+                               .dashboard = dashboard->get(),
+                               .begins = [&] { print_dashboard(people, dashboard->get()); }},
                               *view);
   if (!outcome) return outcome.error();
-  print_bill(command.is_json ? stderr : stdout, *outcome);
+  print_bill(people, *outcome);
   if (command.is_json) fmt::print("{}\n", to_text(to_json(*outcome)));
   return outcome->record.state;
 }
@@ -130,6 +139,10 @@ void add_run(Command& program, int& exit_code) {
   command.add_option("--replay", state->replays,
                      "The home of a finished run of this job that kept its groups: nothing is "
                      "generated, what it learned is learned again, and other weights are an error");
+  add_dashboard_option(command, state->dashboard);
+  command.add_option("--keys", state->keys,
+                     "Whose tokens the dashboard takes where its address is not of this host only; "
+                     "default $XDG_CONFIG_HOME/troupe/keys or ~/.config/troupe/keys");
   command.add_flag("--resume", state->resumes,
                    "Go on with the job in HOME; --set grpo.steps=N with a larger N goes on longer");
   command.add_flag("--overwrite", state->overwrites,

@@ -11,6 +11,7 @@
 
 #include "cluster/cli/command.h"
 #include "cluster/cli/daemon_settings.h"
+#include "cluster/cli/dashboard_option.h"
 #include "cluster/cli/door.h"
 #include "cluster/cli/interrupt.h"
 #include "cluster/cli/trusted_verifiers.h"
@@ -75,16 +76,20 @@ Status serve(const DaemonSettings& settings, std::shared_ptr<ServiceNotice> serv
   watch_for_interrupts();
   options.is_interrupted = is_interrupted;
   options.service = std::move(service);
+  const auto dashboard = open_dashboard(settings.dashboard, settings.keys);
+  if (!dashboard) return dashboard.error();
+  options.dashboard = dashboard->get();
   return run_daemon(**backend, options);
 }
 
 // On a host that works for a head elsewhere.
 Status join(const DaemonSettings& settings, std::shared_ptr<ServiceNotice> service) {
   if (!settings.listen.empty() || !settings.listen_nodes.empty() ||
-      !settings.allowed_paths.empty() || !settings.trusted_verifiers.empty()) {
+      !settings.allowed_paths.empty() || !settings.trusted_verifiers.empty() ||
+      !settings.dashboard.empty()) {
     return invalid_argument(
-        "--listen, --listen-nodes, --allow-path and --trusted-verifier are of a head, and --join "
-        "of a host that works for one");
+        "--listen, --listen-nodes, --allow-path, --trusted-verifier and --dashboard are of a head, "
+        "and --join of a host that works for one");
   }
   if (settings.key.empty()) {
     return invalid_argument(
@@ -150,6 +155,7 @@ std::optional<int> read_flags(int argc, char** argv, DaemonSettings& settings) {
                   "A folder of this host: users of other hosts may name what lies below it, as "
                   "data or as a model. Their own files travel with their jobs")
       .may_repeat();
+  add_dashboard_option(program, settings.dashboard);
   program.add_option("--join", settings.join,
                      "HOST:PORT of a head's nodes: this host works for it, and has no jobs");
   program.add_option("--key", settings.key, "This node's key, from troupe keys node NAME");

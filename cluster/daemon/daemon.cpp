@@ -14,13 +14,15 @@
 #include "actors/verifier/verifier_table.h"
 #include "cluster/daemon/head.h"
 #include "cluster/daemon/input_desk.h"
+#include "cluster/dashboard/dashboard.h"
+#include "cluster/formats/tensorboard_sink.h"
 #include "cluster/gateway/front_door.h"
 #include "cluster/gateway/front_door_client.h"
 #include "cluster/jobs/job_file.h"
 #include "cluster/keys/key_ring.h"
 #include "cluster/monitor/metrics_feed.h"
-#include "cluster/monitor/metrics_log.h"
 #include "cluster/monitor/run_view.h"
+#include "cluster/monitor/watched_job.h"
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"
 
@@ -68,16 +70,17 @@ ControlReply failed(Error error) {
   return reply;
 }
 
-// Who listens to a job: its metrics file, its log, and everybody at the feed.
+// A job and who listens to it beside its files: its log, and everybody at the feed.
 class JobWatch {
  public:
   JobWatch(const JobRecord& record, MetricsFeed::Publish publish)
       : file_(std::fopen((record.home + kLogFile).c_str(), "a")),
         log_(file_ ? file_.get() : stderr),
-        feed_(record.id, std::move(publish), log_),
-        metrics_(record.home + "/metrics.jsonl", feed_, /*goes_on=*/true) {}
+        feed_(record.id, std::move(publish)),
+        tensorboard_(record.home, true),
+        job_({.home = record.home, .goes_on = true, .listeners = {&log_, &feed_, &tensorboard_}}) {}
 
-  actors::MetricsSink& sink() { return metrics_; }
+  WatchedJob& job() { return job_; }
   const MetricsFeed& feed() const { return feed_; }
 
  private:
@@ -87,7 +90,8 @@ class JobWatch {
   std::unique_ptr<std::FILE, Close> file_;
   PlainView log_;
   MetricsFeed feed_;
-  MetricsLog metrics_;
+  TensorBoardSink tensorboard_;
+  WatchedJob job_;
 };
 
 class Daemon {
@@ -146,6 +150,16 @@ class Daemon {
       const std::lock_guard guard(head_mutex_);
       head_ = head->get();
     }
+    Showing showing(options_.dashboard,
+                    {.ask =
+                         [this](ControlRequest request, const Asker& asker,
+                                std::function<void(ControlReply)> answer) {
+                           serve(std::move(request), asker, std::move(answer));
+                         },
+                     .find_job = [this](uint64_t job) { return find_watched(job); }});
+    if (options_.dashboard != nullptr) {
+      fmt::print(stderr, "trouped: dashboard: {}\n", options_.dashboard->url());
+    }
     const auto network = door_->network_address();
     const auto nodes = (*head)->nodes_address();
     fmt::print(stderr, "trouped: serving {}{}, jobs in {}\n", options_.server,
@@ -163,6 +177,7 @@ class Daemon {
     fmt::print(stderr, "trouped: stopping after the step under way; a second signal stops now\n");
     (*head)->leave_nobody();
     const bool is_drained = (*head)->drain(kDrainPatience, [this] { give_sign_of_life(); });
+    showing.end();
     {
       const std::lock_guard guard(head_mutex_);
       head_ = nullptr;
@@ -238,7 +253,7 @@ class Daemon {
       const auto first = watches_.begin();
       watches_.erase(first->first == record.id ? std::next(first) : first);
     }
-    return {watch, &watch->sink()};
+    return {watch, &watch->job()};
   }
 
   // On the door's thread.
@@ -360,13 +375,19 @@ class Daemon {
     reply.next = std::max(number, first);
   }
 
+  std::shared_ptr<JobWatch> find_watch(uint64_t job) {
+    const std::lock_guard lock(mutex_);
+    const auto found = watches_.find(job);
+    return found == watches_.end() ? nullptr : found->second;
+  }
+
+  std::shared_ptr<WatchedJob> find_watched(uint64_t job) {
+    const auto watch = find_watch(job);
+    return watch ? std::shared_ptr<WatchedJob>(watch, &watch->job()) : nullptr;
+  }
+
   void add_events(ControlReply& reply, const WatchJob& watching) {
-    std::shared_ptr<JobWatch> watch;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto found = watches_.find(watching.id);
-      if (found != watches_.end()) watch = found->second;
-    }
+    const auto watch = find_watch(watching.id);
     if (watch) reply.events = watch->feed().history(watching.first_sequence, reply.next);
   }
 

@@ -15,6 +15,8 @@
 
 namespace troupe::cluster {
 
+class Dashboard;
+
 struct DaemonOptions {
   std::string home{};    // Store and jobs; created when missing.
   std::string server{};  // Folder of the front door's sockets.
@@ -22,6 +24,7 @@ struct DaemonOptions {
   std::optional<HostPort> listen{};
   std::optional<HostPort> listen_nodes{};  // Default: the port behind that.
   std::string keys{};
+  Dashboard* dashboard = nullptr;  // Shows its jobs; outlives the call.
   // Folders of this host below which users of other hosts may name files in their jobs.
   std::vector<std::string> allowed_paths{};
   // Programs that may verify without a sandbox, by the names that jobs may use.

@@ -10,8 +10,10 @@
 #include "actors/job/prepared_job.h"
 #include "actors/replay/replay_store.h"
 #include "cluster/daemon/head.h"
+#include "cluster/dashboard/dashboard.h"
+#include "cluster/formats/tensorboard_sink.h"
 #include "cluster/jobs/specification.h"
-#include "cluster/monitor/metrics_log.h"
+#include "cluster/monitor/watched_job.h"
 #include "kernels/device_backend.h"
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"
@@ -51,7 +53,7 @@ std::string progress_of(const ReplayStore& store, const JobRecord& record) {
 }
 
 // What a run leaves in its home, for a job that begins afresh.
-constexpr const char* kRunFolders[] = {"replay", "checkpoints", "policies"};
+constexpr const char* kRunFolders[] = {"replay", "checkpoints", "policies", "traces"};
 
 Result<RunOutcome> outcome_of(const ReplayStore& store, JobRecord record) {
   RunOutcome outcome{.record = std::move(record)};
@@ -287,12 +289,18 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   std::mutex mutex;
   std::condition_variable changed;
   std::optional<JobRecord> ended;
+  std::shared_ptr<WatchedJob> job_watched;
+  TensorBoardSink tensorboard(options.home, options.resumes);
   Head::Options head_options;
   head_options.folder = options.home;
   head_options.trusted_programs = options.trusted_programs;
   head_options.home_of = [home = options.home](uint64_t) { return home; };
   head_options.make_sink = [&](const JobRecord& of) {
-    return std::make_shared<MetricsLog>(of.home + "/metrics.jsonl", view, options.resumes);
+    auto watched = std::make_shared<WatchedJob>(WatchedJob::Options{
+        .home = of.home, .goes_on = options.resumes, .listeners = {&view, &tensorboard}});
+    const std::lock_guard lock(mutex);
+    job_watched = watched;
+    return watched;
   };
   head_options.job_changed = [&](const JobRecord& of) {
     if (!is_terminal(of.state) && of.state != JobState::kPaused) return;
@@ -302,6 +310,18 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
   };
   auto head = Head::open(backend, std::move(store), std::move(head_options));
   if (!head) return head.error();
+  options.begins();
+  Showing showing(
+      options.dashboard,
+      {.ask =
+           [&head](ControlRequest request, Asker asker, std::function<void(ControlReply)> answer) {
+             (*head)->ask(std::move(request), std::move(asker), std::move(answer));
+           },
+       .find_job =
+           [&](uint64_t) {
+             const std::lock_guard lock(mutex);
+             return job_watched;
+           }});
   bool is_pausing = false;
   {
     std::unique_lock lock(mutex);
@@ -316,6 +336,7 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
       if (!paused && !ended) return paused.error();
     }
   }
+  showing.end();
   head->reset();
   std::error_code ignored;
   fs::remove_all(options.home + "/credentials", ignored);

@@ -15,6 +15,8 @@
 
 namespace troupe::cluster {
 
+class Dashboard;
+
 struct RunOptions {
   std::string home{};
   bool resumes = false;     // Goes on with the job that `home` holds.
@@ -24,6 +26,8 @@ struct RunOptions {
   // Programs that may verify without a sandbox; from whoever runs this, never from the job.
   std::vector<TrustedProgram> trusted_programs{};
   std::function<bool()> is_interrupted = [] { return false; };
+  Dashboard* dashboard = nullptr;        // Shows the job while it runs; outlives the call.
+  std::function<void()> begins = [] {};  // Called once, when nothing is refused any more.
 };
 
 struct RunOutcome {

@@ -11,10 +11,13 @@ packages=(
   libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev
   libflint-dev libflint-arb-dev libgmp-dev
   libseccomp-dev libhwloc-dev python3
+  libboost-dev libjs-dygraphs
   doctest-dev
 )
-# Useful, not needed: the build works without them. Tests start Slurm's programs themselves.
-wanted=(ccache clang-format iproute2 procps slurmctld slurmd slurm-client munge)
+# Useful, not needed: the build works without them. Tests start Slurm's programs themselves, drive
+# the dashboard with Chromium, ask Prometheus' checker and install the package on a clean root.
+wanted=(ccache clang-format iproute2 procps slurmctld slurmd slurm-client munge
+  chromium chromium-driver prometheus debootstrap)
 
 missing_of() {
   # dpkg-query fails for a package that it has never heard of, which is an answer here.
@@ -47,7 +50,7 @@ end() {
 }
 trap end EXIT
 echo "installing: $(echo $missing $extra)" >&2
-services=$(echo "$extra" | grep -x 'slurmctld\|slurmd\|munge' || true)
+services=$(echo "$extra" | grep -x 'slurmctld\|slurmd\|munge\|prometheus' || true)
 if [ -n "$services" ] && [ ! -e "$policy" ]; then
   made_policy=yes
   printf '#!/bin/sh\nexit 101\n' | "${run[@]}" tee "$policy" >/dev/null

@@ -15,6 +15,7 @@
 
 #include "cluster/keys/private_file.h"
 #include "cluster/keys/toml_texts.h"
+#include "cluster/keys/web_tokens.h"
 #include "cluster/monitor/text.h"
 #include "model/formats/file.h"
 #include "schemas/nearest.h"
@@ -248,6 +249,8 @@ Result<Identity> revoke_key(const std::string& folder, const std::string& name) 
   if (::unlink(path.c_str()) != 0) {
     return invalid_argument(fmt::format("cannot remove {}: {}", path, std::strerror(errno)));
   }
+  // Whoever gets the name next has not what this one could show.
+  remove_web_token(folder, name);
   if (auto synced = model::sync_folder(folder); !synced) return synced.error();
   return who ? who->identity : Identity{.name = name};
 }

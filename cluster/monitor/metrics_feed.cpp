@@ -26,13 +26,8 @@ std::vector<Trace> cut(const std::vector<Trace>& traces) {
 
 std::string feed_topic(uint64_t job) { return "job/" + std::to_string(job) + "/"; }
 
-MetricsFeed::MetricsFeed(uint64_t job, Publish publish, actors::MetricsSink& forward,
-                         SecondsClock now)
-    : job_(job),
-      publish_(std::move(publish)),
-      forward_(forward),
-      now_(std::move(now)),
-      began_(now_()) {}
+MetricsFeed::MetricsFeed(uint64_t job, Publish publish, SecondsClock now)
+    : job_(job), publish_(std::move(publish)), now_(std::move(now)), began_(now_()) {}
 
 void MetricsFeed::Thinned::add(Kept event) {
   const bool is_kept = added_++ % stride_ == 0;
@@ -68,28 +63,24 @@ MetricsFeed::Kept MetricsFeed::tell(What what) {
 
 void MetricsFeed::run_started(const JobSpec& job, std::string_view weights_sha256,
                               int64_t num_parameters) {
-  forward_.run_started(job, weights_sha256, num_parameters);
   Kept event = tell(RunStarted{job, std::string(weights_sha256), num_parameters});
   const std::lock_guard lock(mutex_);
   started_ = std::move(event);
 }
 
 void MetricsFeed::progressed(std::string_view activity, int64_t done, int64_t total) {
-  forward_.progressed(activity, done, total);
   Kept event = tell(Progressed{cut(activity), done, total});
   const std::lock_guard lock(mutex_);
   progress_ = std::move(event);
 }
 
 void MetricsFeed::step_committed(const StepMetrics& step) {
-  forward_.step_committed(step);
   Kept event = tell(step);
   const std::lock_guard lock(mutex_);
   steps_.add(std::move(event));
 }
 
 void MetricsFeed::evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) {
-  forward_.evaluated(evaluation, traces);
   Kept event = tell(Evaluated{evaluation, cut(traces)});
   // What people read is the newest traces; of all others the numbers are enough.
   std::optional<Kept> older;
@@ -104,14 +95,12 @@ void MetricsFeed::evaluated(const EvalMetrics& evaluation, const std::vector<Tra
 }
 
 void MetricsFeed::sampled(const RunSample& sample) {
-  forward_.sampled(sample);
   Kept event = tell(sample);
   const std::lock_guard lock(mutex_);
   sample_ = std::move(event);
 }
 
 void MetricsFeed::noted(std::string_view line) {
-  forward_.noted(line);
   Kept event = tell(Noted{cut(line)});
   const std::lock_guard lock(mutex_);
   notes_.push_back(std::move(event));
@@ -120,7 +109,6 @@ void MetricsFeed::noted(std::string_view line) {
 
 void MetricsFeed::run_ended(const Ledger& ledger, std::string_view state,
                             std::string_view weights_sha256) {
-  forward_.run_ended(ledger, state, weights_sha256);
   Kept event = tell(RunEnded{ledger, cut(state), std::string(weights_sha256)});
   const std::lock_guard lock(mutex_);
   ended_ = std::move(event);

@@ -34,10 +34,8 @@ class MetricsFeed : public actors::MetricsSink {
 
   using Publish = std::function<void(std::string topic, std::vector<std::byte> event)>;
 
-  // `forward` hears everything too and outlives the feed. `now` counts from any moment; events
-  // carry the seconds since the feed was made.
-  MetricsFeed(uint64_t job, Publish publish, actors::MetricsSink& forward,
-              SecondsClock now = monotonic_seconds);
+  // `now` counts from any moment; events carry the seconds since the feed was made.
+  MetricsFeed(uint64_t job, Publish publish, SecondsClock now = monotonic_seconds);
 
   // From one thread.
   void run_started(const JobSpec& job, std::string_view weights_sha256,
@@ -85,7 +83,6 @@ class MetricsFeed : public actors::MetricsSink {
 
   const uint64_t job_;
   const Publish publish_;
-  actors::MetricsSink& forward_;
   const SecondsClock now_;
   const double began_;
   double seconds_ = 0;

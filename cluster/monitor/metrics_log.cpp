@@ -3,13 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "schemas/json_text.h"
 
 namespace troupe::cluster {
 
-using Json = nlohmann::ordered_json;
+using Json = MetricLine;
 
 namespace {
 
@@ -17,7 +16,7 @@ constexpr size_t kWaitingBytesMax = 1 << 20;  // While the disk is full; further
 
 }  // namespace
 
-std::string to_json_line(const StepMetrics& step) {
+MetricLine to_line(const StepMetrics& step) {
   Json json{{"policy_version", number(step.version)},
             {"stage", step.stage == Stage::kSft ? "sft" : "grpo"},
             {"step", step.stage_step},
@@ -64,45 +63,50 @@ std::string to_json_line(const StepMetrics& step) {
     json["timing_s/reward"] = step.verify_seconds;
     json["tokens/generated"] = step.tokens_generated;
   }
-  return to_text(json);
+  return json;
 }
 
-std::string to_json_line(const EvalMetrics& evaluation) {
+MetricLine to_line(const EvalMetrics& evaluation) {
   const auto [low, high] = wilson_interval_95(evaluation.solved, evaluation.problems);
-  return to_text(Json{{"policy_version", number(evaluation.version)},
-                      {"eval/pass_at_1", evaluation.pass_at_1()},
-                      {"eval/interval_95", {low, high}},
-                      {"eval/problems", evaluation.problems},
-                      {"eval/temperature", evaluation.temperature},
-                      {"eval/response_length/mean", evaluation.response_length_mean},
-                      {"eval/thinking", evaluation.thinking_share}});
+  return Json{{"policy_version", number(evaluation.version)},
+              {"eval/pass_at_1", evaluation.pass_at_1()},
+              {"eval/interval_95", {low, high}},
+              {"eval/problems", evaluation.problems},
+              {"eval/temperature", evaluation.temperature},
+              {"eval/response_length/mean", evaluation.response_length_mean},
+              {"eval/thinking", evaluation.thinking_share}};
 }
 
-std::string to_json_line(const RunSample& sample) {
+MetricLine to_line(const RunSample& sample) {
   const Ledger& ledger = sample.ledger;
-  return to_text(
-      Json{{"workers/ready", std::count_if(sample.workers.begin(), sample.workers.end(),
-                                           [](const auto& one) { return one.is_ready; })},
-           {"workers/lost", ledger.workers_lost},
-           {"busy/rollout", sample.rollout_busy_share},
-           {"busy/verifier", sample.verifier_busy_share},
-           {"busy/learner", sample.learner_busy_share},
-           {"queue/waiting", sample.groups_waiting},
-           {"queue/generating", sample.groups_generating},
-           {"queue/judging", sample.groups_judging},
-           {"queue/committing", sample.groups_committing},
-           {"verdicts_per_second", sample.verdicts_per_second},
-           {"verdicts", ledger.verdicts},
-           {"seconds/rollout", ledger.rollout_seconds},
-           {"seconds/verifier", ledger.verifier_seconds},
-           {"seconds/learner", ledger.learner_seconds},
-           {"seconds/wasted", ledger.wasted_seconds},
-           {"money", ledger.money}});
+  return Json{{"workers/ready", std::count_if(sample.workers.begin(), sample.workers.end(),
+                                              [](const auto& one) { return one.is_ready; })},
+              {"workers/lost", ledger.workers_lost},
+              {"busy/rollout", sample.rollout_busy_share},
+              {"busy/verifier", sample.verifier_busy_share},
+              {"busy/learner", sample.learner_busy_share},
+              {"queue/waiting", sample.groups_waiting},
+              {"queue/generating", sample.groups_generating},
+              {"queue/judging", sample.groups_judging},
+              {"queue/committing", sample.groups_committing},
+              {"verdicts_per_second", sample.verdicts_per_second},
+              {"verdicts", ledger.verdicts},
+              {"seconds/rollout", ledger.rollout_seconds},
+              {"seconds/verifier", ledger.verifier_seconds},
+              {"seconds/learner", ledger.learner_seconds},
+              {"seconds/wasted", ledger.wasted_seconds},
+              {"money", ledger.money}};
 }
 
-void MetricsLog::write(const std::string& line) {
+bool MetricsLog::open(bool goes_on) {
+  file_.reset(std::fopen(path_.c_str(), goes_on ? "a" : "w"));
+  return file_ != nullptr;
+}
+
+void MetricsLog::write(const MetricLine& line) {
   if (!file_) return;
-  if (waiting_.size() + line.size() < kWaitingBytesMax) waiting_ += line + '\n';
+  const std::string text = to_text(line) + '\n';
+  if (waiting_.size() + text.size() <= kWaitingBytesMax) waiting_ += text;
   // A full disk may take a part of it; half a line would spoil the next one.
   const int file = ::fileno(file_.get());
   const off_t before = ::lseek(file, 0, SEEK_END);
@@ -112,33 +116,6 @@ void MetricsLog::write(const std::string& line) {
   } else if (written > 0) {
     (void)!::ftruncate(file, before);
   }
-}
-
-void MetricsLog::run_started(const JobSpec& job, std::string_view weights_sha256,
-                             int64_t num_parameters) {
-  file_.reset(std::fopen(path_.c_str(), goes_on_ ? "a" : "w"));
-  view_.run_started(job, weights_sha256, num_parameters);
-  if (!file_) view_.noted("cannot write " + path_ + "; metrics are shown but not kept");
-}
-void MetricsLog::progressed(std::string_view activity, int64_t done, int64_t total) {
-  view_.progressed(activity, done, total);
-}
-void MetricsLog::step_committed(const StepMetrics& step) {
-  write(to_json_line(step));
-  view_.step_committed(step);
-}
-void MetricsLog::evaluated(const EvalMetrics& evaluation, const std::vector<Trace>& traces) {
-  write(to_json_line(evaluation));
-  view_.evaluated(evaluation, traces);
-}
-void MetricsLog::sampled(const RunSample& sample) {
-  write(to_json_line(sample));
-  view_.sampled(sample);
-}
-void MetricsLog::noted(std::string_view line) { view_.noted(line); }
-void MetricsLog::run_ended(const Ledger& ledger, std::string_view state,
-                           std::string_view weights_sha256) {
-  view_.run_ended(ledger, state, weights_sha256);
 }
 
 }  // namespace troupe::cluster

@@ -2,6 +2,7 @@
 
 #include <hwloc.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <sstream>
@@ -31,9 +32,10 @@ struct Topology {
 
 HostFacts take_inventory(const std::string& folder, uint32_t slots) {
   HostFacts facts{.cores = static_cast<uint32_t>(actors::available_cores())};
+  // Virtual machines that are given memory while they run may count it to no part.
+  facts.memory_bytes =
+      static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::getpagesize());
   if (const Topology host; host.is_loaded) {
-    const auto* const whole = hwloc_get_root_obj(host.topology);
-    facts.memory_bytes = whole->total_memory;
     for (hwloc_obj_t part = nullptr;
          (part = hwloc_get_next_obj_by_type(host.topology, HWLOC_OBJ_NUMANODE, part)) != nullptr;) {
       facts.cores_of_part.push_back(static_cast<uint32_t>(

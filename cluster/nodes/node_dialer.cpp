@@ -11,7 +11,6 @@
 #include <thread>
 #include <utility>
 
-#include "cluster/gateway/frame_bytes.h"
 #include "cluster/keys/curve_socket.h"
 #include "cluster/nodes/link_mailbox.h"
 #include "cluster/nodes/link_socket.h"
@@ -135,10 +134,10 @@ class NodeDialer::Impl {
 
   bool take_in() {
     for (int i = 0; i < kBatchMax; ++i) {
-      if (!receive_frames(socket_, 2, frames_)) return false;
-      if (frames_.size() != 2) continue;
-      const auto header = decode_link_header(bytes_of(frames_[0]));
-      if (header) member_.heard(*header, bytes_of(frames_[1]), monotonic_seconds());
+      if (!receive_frames(socket_, 1, frames_)) return false;
+      if (frames_.empty()) continue;
+      const auto frame = link_frame_in(frames_[0]);
+      if (frame) member_.heard(frame->header, frame->bytes, monotonic_seconds());
     }
     return true;
   }

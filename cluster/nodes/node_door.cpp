@@ -8,7 +8,6 @@
 #include <thread>
 #include <utility>
 
-#include "cluster/gateway/frame_bytes.h"
 #include "cluster/keys/authenticator.h"
 #include "cluster/keys/curve_socket.h"
 #include "cluster/nodes/link_mailbox.h"
@@ -121,8 +120,8 @@ class NodeDoor::Impl {
   // True: there may be more.
   bool take_in() {
     for (int i = 0; i < kBatchMax; ++i) {
-      if (!receive_frames(router_, 3, frames_)) return false;
-      if (frames_.size() == 3) take_message();
+      if (!receive_frames(router_, 2, frames_)) return false;
+      if (frames_.size() == 2) take_message();
     }
     return true;
   }
@@ -136,17 +135,16 @@ class NodeDoor::Impl {
       }
       return;
     }
-    const auto header = decode_link_header(bytes_of(frames_[1]));
-    if (!header) return;
-    const auto payload = bytes_of(frames_[2]);
-    if (header->sequence > 0 || payload.empty()) {
-      roster_.heard(sender->name, *header, payload, monotonic_seconds());
+    const auto frame = link_frame_in(frames_[1]);
+    if (!frame) return;
+    if (frame->header.sequence > 0 || frame->bytes.empty()) {
+      roster_.heard(sender->name, frame->header, frame->bytes, monotonic_seconds());
       return;
     }
-    auto message = decode_from_node(payload);
+    auto message = decode_from_node(frame->bytes);
     if (!message) return;
     if (auto* hello = std::get_if<NodeHello>(&*message)) {
-      const ToNode answer = roster_.hello(sender->name, address_of(frames_[1]), *header,
+      const ToNode answer = roster_.hello(sender->name, address_of(frames_[1]), frame->header,
                                           std::move(*hello), monotonic_seconds());
       LinkHeader with;
       if (std::holds_alternative<NodeWelcome>(answer)) {

@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "cluster/gateway/frame_bytes.h"
 #include "cluster/gateway/host_port.h"
 #include "cluster/keys/authenticator.h"
 #include "cluster/keys/curve_socket.h"
@@ -128,8 +127,8 @@ class PeerDoor::Impl {
   // True: there may be more.
   bool take_in() {
     for (int i = 0; i < kBatchMax; ++i) {
-      if (!receive_frames(router_, 3, frames_)) return false;
-      if (frames_.size() == 3) take_message();
+      if (!receive_frames(router_, 2, frames_)) return false;
+      if (frames_.size() == 2) take_message();
     }
     return true;
   }
@@ -138,7 +137,9 @@ class PeerDoor::Impl {
     // A connection outlives its key.
     const auto key = key_of(frames_[1]);
     if (!key || !find(*key)) return;
-    auto message = decode_from_node(bytes_of(frames_[2]));
+    const auto frame = link_frame_in(frames_[1]);
+    if (!frame) return;
+    auto message = decode_from_node(frame->bytes);
     if (!message) return;
     const auto* request = std::get_if<FileRequest>(&*message);
     const auto* what = request == nullptr ? nullptr : std::get_if<ReadCopy>(&request->what);

@@ -6,7 +6,6 @@
 #include <map>
 #include <utility>
 
-#include "cluster/gateway/frame_bytes.h"
 #include "cluster/gateway/host_port.h"
 #include "cluster/keys/curve_socket.h"
 #include "cluster/nodes/link_socket.h"
@@ -55,9 +54,11 @@ class PeerReader::Impl {
         if (error.num() != EINTR) throw;
       }
       if (is_ending()) return Error{ErrorCode::kInternal, "this daemon is about to end"};
-      while (receive_frames(dealer_, 2, frames_)) {
-        if (frames_.size() != 2) continue;
-        auto message = decode_to_node(bytes_of(frames_[1]));
+      while (receive_frames(dealer_, 1, frames_)) {
+        if (frames_.empty()) continue;
+        const auto frame = link_frame_in(frames_[0]);
+        if (!frame) continue;
+        auto message = decode_to_node(frame->bytes);
         auto* reply = message ? std::get_if<FileReply>(&*message) : nullptr;
         // Of an earlier call, or nothing that was asked for.
         if (reply == nullptr || reply->request_id < first || reply->request_id >= next_request_) {

@@ -266,7 +266,7 @@ inline void multiply_tiles(const uint32_t* tiles, int64_t m0, int64_t rows, cons
   const int64_t num_strips = (whole + kStripRows - 1) / kStripRows;
   const int64_t lines = num_strips > 0 ? (32 + num_strips - 1) / num_strips : 0;
   const auto rows_from = [&](int64_t m) { return whole - m < kStripRows ? whole - m : kStripRows; };
-  for (int64_t n = n0; num_strips > 0 && n < N; n += 32) {
+  const auto strips_at = [&](int64_t n) {
     const uint32_t* left_panel = panels + (n - n0) / 16 * panel_words;
     for (int64_t i = 0; i < num_strips; ++i) {
       const int64_t m = i * kStripRows;
@@ -284,13 +284,18 @@ inline void multiply_tiles(const uint32_t* tiles, int64_t m0, int64_t rows, cons
           left_panel + 2 * panel_words + (ahead < half ? ahead : panel_words + ahead - half), lines,
           outputs, waiting, buffer, emit);
     }
-  }
-  // What is left are at most 16 rows.
-  for (int64_t n = n0; whole < rows && n<N; n += N - n> 48 ? 64 : 16) {
+  };
+  // At most 16 rows, which meet four panels while the strips' are in the cache.
+  const auto rest_at = [&](int64_t n) {
     if (sums != nullptr) waiting.sums = sums + whole * kCutColumns + (n - n0);
     row_product(tiles + whole / kStripRows * strip_words, m0 + whole, rows - whole,
                 panels + (n - n0) / 16 * panel_words, panel_words, n, N, num_blocks, waiting,
                 buffer, emit);
+  };
+  for (int64_t group = n0; group < N; group += 64) {
+    const int64_t end = group + 64 < N ? group + 64 : N;
+    for (int64_t n = group; num_strips > 0 && n < end; n += 32) strips_at(n);
+    for (int64_t n = group; whole < rows && n<end; n += end - n> 48 ? 64 : 16) rest_at(n);
   }
 }
 

@@ -137,7 +137,8 @@ if [ "$short" != --short ]; then
   ports=()
   for host in a "${nodes[@]}"; do
     # Where only the host itself can come is no port of the network.
-    for port in $(on "$host" ss -ltnH | awk '$4 !~ /^(127\.|\[::1\])/ { sub(/.*:/, "", $4); print $4 }'); do
+    for port in $(on "$host" ss -ltnH |
+      awk '$4 !~ /^(127\.|\[::1\])/ { sub(/.*:/, "", $4); print $4 }'); do
       ports+=("$(address_of "$host"):$port")
     done
   done

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "model/formats/checkpoint.h"
 #include "tests/support/short_job.h"
@@ -48,6 +49,45 @@ struct Ran {
 const Ran& ran() {
   static const Ran instance;
   return instance;
+}
+
+TEST_CASE("commands: what shells and man know is what --help says") {
+  const Ended help = tests::troupe({"--help"});
+  const Ended man = tests::troupe({"man"});
+  CHECK(man.exit_code == 0);
+  CHECK(man.out.find(".TH troupe 1\n") == 0);
+  const size_t listed = help.out.find("Subcommands:\n");
+  REQUIRE(listed != std::string::npos);
+  std::istringstream lines(help.out.substr(listed));
+  std::string line;
+  std::getline(lines, line);
+  std::vector<std::string> commands;
+  while (std::getline(lines, line) && !line.empty()) {
+    if (line.size() > 2 && line[2] != ' ')
+      commands.push_back(line.substr(2, line.find(' ', 2) - 2));
+  }
+  CHECK(commands.size() > 20);
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Ended completion = tests::troupe({"completion", shell});
+    CHECK(completion.exit_code == 0);
+    for (const std::string& command : commands) {
+      CAPTURE(shell);
+      CAPTURE(command);
+      CHECK(completion.out.find(command) != std::string::npos);
+    }
+  }
+  for (const std::string& command : commands) {
+    CAPTURE(command);
+    std::string shown = command;
+    for (size_t at = 0; (at = shown.find('-', at)) != std::string::npos; at += 2) {
+      shown.replace(at, 1, "\\-");
+    }
+    CHECK(man.out.find(".SS troupe " + shown + "\n") != std::string::npos);
+  }
+  // What people are not to type is in neither.
+  CHECK(man.out.find(".SS troupe worker") == std::string::npos);
+  CHECK(tests::troupe({"completion", "csh"}).exit_code == 2);
+  CHECK(tests::troupe({"--version"}).out.find("arithmetic cpu-1") != std::string::npos);
 }
 
 TEST_CASE("run --json: one object with the state, the weights and what was done") {

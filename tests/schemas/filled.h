@@ -188,6 +188,7 @@ inline ResourcesSpec filled_resources_spec() {
       .threads_per_worker = 5,
       .device = "device",
       .reconnect_seconds = 7,
+      .traces_kept_mib = 9,
   };
 }
 
@@ -316,6 +317,7 @@ inline WorkerStatus filled_worker_status() {
       .rank = 7,
       .num_ranks = 8,
       .team_bytes = 9,
+      .tokens_generated = 10,
   };
 }
 
@@ -948,7 +950,7 @@ inline bool same(const ResourcesSpec& a, const ResourcesSpec& b) {
   return a.placement == b.placement && a.rollout == b.rollout && a.learner == b.learner &&
          a.verifier == b.verifier && a.threads_per_worker == b.threads_per_worker &&
          a.reconnect_seconds == b.reconnect_seconds && a.rollout_max == b.rollout_max &&
-         a.device == b.device;
+         a.device == b.device && a.traces_kept_mib == b.traces_kept_mib;
 }
 
 inline bool same(const PricesSpec& a, const PricesSpec& b) {
@@ -1016,7 +1018,8 @@ inline bool same(const Ledger& a, const Ledger& b) {
 inline bool same(const WorkerStatus& a, const WorkerStatus& b) {
   return a.slot == b.slot && a.roles == b.roles && a.activity == b.activity && a.pid == b.pid &&
          a.epoch == b.epoch && a.is_ready == b.is_ready && a.rank == b.rank &&
-         a.num_ranks == b.num_ranks && a.team_bytes == b.team_bytes;
+         a.num_ranks == b.num_ranks && a.team_bytes == b.team_bytes &&
+         a.tokens_generated == b.tokens_generated;
 }
 
 inline bool same(const RunSample& a, const RunSample& b) {

@@ -2,9 +2,10 @@
 
     python3 strangers.py TRIES ADDRESS:PORT...
 
-Each port is tried equally often, in seven ways: silence, the greetings of ZeroMQ's three mechanisms,
-HTTP, TLS without a certificate, and bytes that mean nothing. What a protocol says before it knows
-whom it speaks to (a greeting, an error, a handshake) is no answer; every other byte is counted.
+Each port is tried equally often, in seven ways: silence, the greetings of ZeroMQ's three
+mechanisms, HTTP, TLS without a certificate, and bytes that mean nothing. What a protocol says
+before it knows whom it speaks to (a greeting, an error, a handshake) is no answer; every other
+byte is counted.
 Prints one line of JSON: {"tries", "connected", "greeted", "bytes"}.
 """
 

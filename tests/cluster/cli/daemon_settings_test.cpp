@@ -107,7 +107,7 @@ TEST_CASE("daemon settings: the daemon takes the file, and flags win over it") {
   tests::write_text(file, "[head]\nhome = \"jobs\"\nslots = 0\nlistn = \"a\"\n");
   CHECK(refused_as({}) == "trouped: " + file +
                               ":4: unknown key head.listn; [head] has listen, slots, home, keys, "
-                              "server, listen_nodes, allow_paths, trusted_verifiers\n");
+                              "server, listen_nodes, dashboard, allow_paths, trusted_verifiers\n");
   tests::write_text(file, "[head]\nhome = \"jobs\"\nserver = \"door\"\nslots = 0\n");
   CHECK(refused_as({}).find("say --listen ADDR:PORT") != std::string::npos);
   CHECK(refused_as({"--slots", "9999"}).find("--slots 9999: at most 4096") != std::string::npos);

@@ -96,13 +96,9 @@ TEST_CASE("door commands: logs are printed to their end, harmless") {
 tests::Ended watch_a_run(JobState end) {
   const tests::TempDir dir;
   std::unique_ptr<FrontDoor> door;
-  tests::RecordingSink ignored;
-  MetricsFeed feed(
-      1,
-      [&door](std::string topic, std::vector<std::byte> event) {
-        door->publish(std::move(topic), "", std::move(event));
-      },
-      ignored);
+  MetricsFeed feed(1, [&door](std::string topic, std::vector<std::byte> event) {
+    door->publish(std::move(topic), "", std::move(event));
+  });
   std::atomic<bool> is_watched{false};
   std::atomic<JobState> state{JobState::kRunning};
   door = tests::open_door({.folder = dir.file("door")}, [&](const ControlRequest& request,

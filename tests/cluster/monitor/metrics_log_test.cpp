@@ -6,7 +6,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "cluster/monitor/run_view.h"
 #include "tests/support/temp_dir.h"
 
 namespace troupe::cluster {
@@ -15,12 +14,10 @@ namespace {
 TEST_CASE("metrics_log: a line per step and evaluation under the field's names, nothing before") {
   tests::TempDir dir;
   const std::string path = dir.file("metrics.jsonl");
-  std::FILE* nowhere = std::fopen("/dev/null", "w");
   {
-    PlainView view(nowhere);
-    MetricsLog log(path, view);
+    MetricsLog log(path);
     CHECK_FALSE(std::filesystem::exists(path));
-    log.run_started(JobSpec{}, "0123", 10);
+    REQUIRE(log.open(false));
     StepMetrics step;
     step.stage = Stage::kGrpo;
     step.version = PolicyVersion{7};
@@ -30,11 +27,9 @@ TEST_CASE("metrics_log: a line per step and evaluation under the field's names, 
     step.staleness_steps_max = 3;
     step.staleness_steps_by_length = {{"0-63", 1.25}};
     step.log_ratio_abs_by_length = {{"64-127", 0.125}};
-    log.step_committed(step);
-    log.evaluated({.version = PolicyVersion{7}, .problems = 4, .solved = 3}, {});
-    log.run_ended({}, "finished", "0123");
+    log.write(to_line(step));
+    log.write(to_line(EvalMetrics{.version = PolicyVersion{7}, .problems = 4, .solved = 3}));
   }
-  std::fclose(nowhere);
   std::ifstream file(path);
   std::string line;
   REQUIRE(std::getline(file, line));
@@ -58,7 +53,7 @@ TEST_CASE("metrics_log: importance weights are there with an off-policy correcti
   step.importance_weight_mean = 1.5;
   step.importance_weight_max = 2;
   step.importance_truncated_share = 0.25;
-  const auto json = nlohmann::json::parse(to_json_line(step));
+  const auto json = to_line(step);
   CHECK(json["importance_weight/mean"] == 1.5);
   CHECK(json["importance_weight/max"] == 2);
   CHECK(json["importance_weight/truncated"] == 0.25);
@@ -67,7 +62,7 @@ TEST_CASE("metrics_log: importance weights are there with an off-policy correcti
 TEST_CASE("metrics_log: a step of the cold start has no rewards") {
   StepMetrics step;
   step.stage = Stage::kSft;
-  const auto json = nlohmann::json::parse(to_json_line(step));
+  const auto json = to_line(step);
   CHECK(json["stage"] == "sft");
   CHECK_FALSE(json.contains("reward/mean"));
 }

@@ -116,7 +116,9 @@ TEST_CASE("node_door: hostile bytes at its port, and a node's nonsense, change n
       std::string& frame = bytes.below(4) == 0 ? first : second;
       frame[bytes.below(frame.size())] ^= static_cast<char>(1 << bytes.below(8));
     }
-    hostile.send({first, second});
+    first.insert(first.begin(), static_cast<char>(first.size() / 8));
+    if (bytes.below(20) == 0) first.front() = static_cast<char>(bytes.below(256));
+    hostile.send({first + second});
     say_now_and_then(i);
   }
   const size_t after = resident_bytes();

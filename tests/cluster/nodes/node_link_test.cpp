@@ -55,6 +55,25 @@ TEST_CASE("node_link: what is said arrives once and in order, though connections
   CHECK(node.back > 0);
 }
 
+TEST_CASE("node_link: connections may break at any moment of a stream of small messages") {
+  const LinkKeys keys;
+  TestHead head(keys);
+  TcpForwarder network({.to_port = head.door().address().port});
+  TestNode node(keys.key("b"), network.port());
+  REQUIRE(comes_true([&] { return node.joined == 1; }, 20s));
+  constexpr int kBreaks = 40;
+  constexpr uint64_t kMessagesOfBreak = 1'000;
+  uint64_t said = 0;
+  for (int i = 0; i < kBreaks; ++i) {
+    for (uint64_t k = 0; k < kMessagesOfBreak; ++k) head.door().say("b", KillProcess{++said});
+    pass(std::chrono::milliseconds(i % 7));
+    network.break_connections();
+    REQUIRE(comes_true([&] { return node.heard().size() == said; }, 20s));
+  }
+  CHECK(node.heard() == numbers(said));
+  CHECK(node.joined == 1);
+}
+
 TEST_CASE("node_link: a cut is noticed and mended within seconds, and loses nothing") {
   const LinkKeys keys;
   TestHead head(keys);
