@@ -43,6 +43,13 @@ TEST_CASE("device: without a GPU cuda is refused before anything is written, wit
   CHECK_FALSE(std::filesystem::exists(job.file("cuda")));
 }
 
+TEST_CASE("device: a benchmark of a GPU is refused where there is none") {
+  const Ended ended = tests::troupe({.arguments = {"bench", "--device", "cuda", "--only", "train."},
+                                     .environment = {{"TROUPE_CUDA_LIBRARY", kNowhere}}});
+  CHECK(ended.exit_code == 2);
+  CHECK(ended.error.find("--device: there is no GPU to use") != std::string::npos);
+}
+
 TEST_CASE("device: another word is refused with those that are there") {
   const ShortJob job;
   for (const char* word : {"gpu", "cuda-emulated"}) {
