@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What only a GPU can show, on a machine that has one: its bits are those of the written arithmetic, a
+# What only a GPU can show, on a machine with one: its bits are those of the written arithmetic, a
 # job runs on it, and nothing reads or writes where it should not. Needs nvcc for the build. Without
 # a GPU it says so and exits with 77. Options:
 #   --build FOLDER   a build that is there already; default: build, made anew

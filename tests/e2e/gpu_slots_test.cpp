@@ -25,12 +25,12 @@ class GpuHost {
   }
 
   Ended run(const std::string& home, const std::string& gpus, std::vector<std::string> set) {
-    return on_gpus(job_.run(home, std::move(set)), gpus);
-  }
-  Ended bench(const std::string& gpus) {
-    return on_gpus({.arguments = {"bench", "--device", "cuda", "--json", "--only",
-                                  "decode.bench-moe.b8.ctx192"}},
-                   gpus);
+    Invocation invocation = job_.run(home, std::move(set));
+    invocation.environment = {{"LD_LIBRARY_PATH", dir_.path()},
+                              {"TROUPE_TEST_GPUS", gpus},
+                              {"TROUPE_TEST_GPU_LOG", log()},
+                              {"TROUPE_CUDA_LIBRARY", TROUPE_GPU_HOST_CUDA}};
+    return tests::troupe(invocation);
   }
   // By process: what it was let see.
   std::map<int, std::string> seen() const {
@@ -43,13 +43,6 @@ class GpuHost {
   std::string file(const std::string& name) const { return job_.file(name); }
 
  private:
-  Ended on_gpus(Invocation invocation, const std::string& gpus) const {
-    invocation.environment = {{"LD_LIBRARY_PATH", dir_.path()},
-                              {"TROUPE_TEST_GPUS", gpus},
-                              {"TROUPE_TEST_GPU_LOG", log()},
-                              {"TROUPE_CUDA_LIBRARY", TROUPE_GPU_HOST_CUDA}};
-    return tests::troupe(invocation);
-  }
   std::string log() const { return dir_.file("seen"); }
 
   const tests::TempDir dir_{};
@@ -84,16 +77,6 @@ TEST_CASE("gpu slots: auto takes GPUs where there are some") {
   REQUIRE_MESSAGE(gpu.exit_code == 0, gpu.error);
   CHECK(host.seen().size() == 2);
   CHECK(gpu.error.find("the CPU goes on") == std::string::npos);
-}
-
-TEST_CASE("gpu slots: what a GPU does for policies is measured without a processor's bounds") {
-  GpuHost host;
-  const Ended ended = host.bench("2");
-  REQUIRE_MESSAGE(ended.exit_code == 0, ended.error);
-  const auto entries = nlohmann::json::parse(ended.out);
-  REQUIRE(entries.size() == 1);
-  CHECK(entries[0]["value"] > 0);
-  CHECK(entries[0]["bound"] == 0);
 }
 
 TEST_CASE("gpu slots: a job that needs more GPUs than there are is refused with what to do") {

@@ -31,6 +31,7 @@ Backend avx2_operations() { return portable_operations(); }
 Backend avx512_operations() { return portable_operations(); }
 Backend avx512bf16_operations() { return portable_operations(); }
 Backend amx_operations() { return portable_operations(); }
+bool dot_is_two_links() { return false; }
 double fma_loop_avx512(int64_t) { return 0; }
 double dot_loop_avx512bf16(int64_t) { return 0; }
 
