@@ -50,7 +50,7 @@ class GpuHost {
 };
 
 const std::vector<std::string> kSplit = {"resources.placement=\"split\"", "resources.rollout=2",
-                                         "resources.verifier=1", "sft.steps=2", "grpo.steps=1"};
+                                         "resources.verifier=1", "sft.steps=2"};
 
 std::vector<std::string> split_on(const std::string& device) {
   std::vector<std::string> set = kSplit;
