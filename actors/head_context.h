@@ -24,6 +24,7 @@ struct HeadContext {
   // This host: what placements call it, and how many workers with a device it takes at a time.
   std::string own_host{};
   uint32_t own_slots = 1;
+  bool own_slots_are_gpus = false;
   // Other hosts may join. Otherwise this one, while it is empty, takes any one job.
   bool may_be_joined = false;
   std::string credentials_folder{};

@@ -17,6 +17,7 @@ struct WorkerLaunch {
   std::string token{};               // It says this in its Hello.
   uint16_t port = 0;                 // Of whom it talks to, on 127.0.0.1.
   std::string credentials_folder{};  // TLS files.
+  std::string device = "cpu";        // Or cuda: which backend it is to have.
   std::string log_path{};            // Its standard error is appended there; empty: to ours.
   // ---- Of a cluster of several hosts.
   std::string node{};             // Where it is to run; empty: here.

@@ -11,7 +11,8 @@
 // query is +0 in the last block, so the bits of a query depend neither on how many queries run with
 // it (prefill, decoding and training agree) nor on where the cache's blocks lie. Rounding points:
 // query and cache rows and e as operands, o as stored. Nothing behind a query may be infinite or
-// NaN in a value: it meets a zero.
+// NaN in a value: it meets a zero. That is the CPU's arithmetic; CUDA's joins parts of the keys, as
+// kernels/cuda/README.md has it, and holds to the same independence.
 //
 // Backward, with do = dout and p from the kept max and sum:
 //   dp[j] = do . value[j]        ds[j] = p[j] (dp[j] - sum over j of p dp) scale

@@ -47,7 +47,7 @@ Status check(const Backend& backend) {
 
 Result<const Backend*> cuda_backend(const std::string& path) {
   void* const handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return unavailable(path, ::dlerror());
+  if (handle == nullptr) return Error{ErrorCode::kUnavailable, ::dlerror()};  // It names the file.
   auto* const function =
       reinterpret_cast<cuda::PluginFunction*>(::dlsym(handle, cuda::kPluginFunction));
   if (function == nullptr) return unavailable(path, "it is no backend of Troupe's");
@@ -81,6 +81,12 @@ Result<DeviceChoice> device_backend(std::string_view device, const Backend& cpu)
   if (auto gpu = cuda_backend(cuda_library_path())) {
     choice.backend = *gpu;
   } else if (device == "cuda") {
+    return Error{
+        ErrorCode::kUnavailable,
+        fmt::format("there is no GPU to use ({}); \"cpu\" and \"auto\" need none, \"cuda\" "
+                    "needs a GPU with NVIDIA's driver and {} of this build",
+                    gpu.error().message, kLibrary)};
+  } else {
     choice.note = "no GPU is used, the CPU goes on: " + gpu.error().message;
   }
   return choice;

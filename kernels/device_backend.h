@@ -23,14 +23,14 @@ std::string cuda_library_path();
 
 struct DeviceChoice {
   const Backend* backend = nullptr;
-  std::string note{};  // Why it is the CPU where a GPU was asked for; one line.
+  std::string note{};  // Why it is the CPU where a GPU would have been taken; one line.
 };
 
 // The device whose arithmetic this is: "cpu" or "cuda".
 std::string_view device_of(std::string_view arithmetic_id);
 
-// `device` is "cpu"; "cuda"; or "auto", a GPU where there is one. Without a GPU both go on on
-// `cpu`, "cuda" with a note. kInvalidArgument for another word.
+// `device` is "cpu"; "cuda"; or "auto", a GPU where there is one, else `cpu` with a note. Without a
+// GPU "cuda" is kUnavailable, with what to do. kInvalidArgument for another word.
 Result<DeviceChoice> device_backend(std::string_view device, const Backend& cpu);
 
 }  // namespace troupe::kernels

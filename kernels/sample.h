@@ -7,8 +7,9 @@
 //
 // Ties in probability go to the smaller id; at least one token stays. u is Philox's number of the
 // key (random.h), so a draw depends on what is drawn and on nothing else; sums are double in id
-// order. The logprob is that of the whole distribution, not of the set that top_p left: it is what
-// the learner compares with. Temperature 0 takes the largest logit, of equals the smaller id.
+// order (on CUDA sums of whole numbers, kernels/cuda/README.md). The logprob is that of the whole
+// distribution, not of the set that top_p left: it is what the learner compares with. Temperature 0
+// takes the largest logit, of equals the smaller id.
 #pragma once
 
 #include <cstdint>

@@ -5,9 +5,10 @@
 //   dlogit[v] = dlogprob / temperature ((v == token) - exp(z[v] - lse))           rounded as stored
 //
 // lse is kept for backward: the probabilities are never stored. Sums over v are sixteen partials
-// (v mod 16) folded 8-4-2-1, the logarithm is elementary.h's in double, so that sampling and
-// scoring a token give the same bits. For logits of size L the entropy loses about L 2^-24. A logit
-// that is no number makes the whole row's results none.
+// (v mod 16) folded 8-4-2-1, the logarithm is elementary.h's in double (CUDA's:
+// kernels/cuda/README.md), the same for both, so that sampling and scoring a token give the same
+// bits. For logits of size L the entropy loses about L 2^-24. A logit that is no number makes the
+// whole row's results none.
 #pragma once
 
 #include <cstdint>

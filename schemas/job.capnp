@@ -141,6 +141,7 @@ struct ResourcesSpec {
   reconnectSeconds @5 :Int64 = 30;  # Workers without a learner wait so long for another head.
   rolloutMax @6 :Int64;  # While slots are idle; 0: as many as rollout.
   tracesKeptMib @7 :Int64 = 64;  # Of responses that people can read afterwards; 0: none.
+  device @8 :Text = "cpu";  # Of learner and rollouts: cpu, cuda, or auto.
 }
 
 struct PricesSpec {

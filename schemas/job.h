@@ -149,6 +149,7 @@ struct ResourcesSpec {
   int64_t learner = 1;
   int64_t verifier = 1;            // 0: one per core.
   int64_t threads_per_worker = 0;  // 0: the machine's cores shared out.
+  std::string device = "cpu";      // Of workers: cpu, cuda, or auto.
   // So long do workers without a learner wait for another head when theirs is gone; 0: they end.
   int64_t reconnect_seconds = 30;
   // Responses that people can read afterwards take up to so much disk; 0: none are kept.

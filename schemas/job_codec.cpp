@@ -367,6 +367,7 @@ void to_wire(wire::ResourcesSpec::Builder to, const ResourcesSpec& from) {
   to.setReconnectSeconds(from.reconnect_seconds);
   to.setRolloutMax(from.rollout_max);
   to.setTracesKeptMib(from.traces_kept_mib);
+  to.setDevice(wire::to_text(from.device, kNameBytesMax));
 }
 
 ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
@@ -377,6 +378,7 @@ ResourcesSpec from_wire(wire::ResourcesSpec::Reader from, FieldReader& fields) {
       .learner = from.getLearner(),
       .verifier = from.getVerifier(),
       .threads_per_worker = from.getThreadsPerWorker(),
+      .device = fields.text(from.getDevice(), kNameBytesMax, "device"),
       .reconnect_seconds = from.getReconnectSeconds(),
       .traces_kept_mib = from.getTracesKeptMib(),
   };
@@ -448,6 +450,7 @@ Status validate(const JobSpec& job) {
       {"grpo.zero_variance_groups", &job.grpo.zero_variance_groups},
       {"schedule.mode", &job.schedule.mode},
       {"resources.placement", &job.resources.placement},
+      {"resources.device", &job.resources.device},
   };
   for (const auto& [field, text] : texts) {
     if (Status status = validate_text(field, *text); !status) return status;

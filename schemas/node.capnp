@@ -206,6 +206,7 @@ struct StartProcess {
   token @3 :Text;
   home @4 :Text;  # Of the job, at the head.
   patienceSeconds @5 :UInt32;  # How long it may live without a head.
+  device @6 :Text = "cpu";  # Or cuda.
 }
 
 struct DropFiles {

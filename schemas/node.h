@@ -234,6 +234,7 @@ struct StartProcess {
   std::string token{};
   std::string home{};             // Of the job, at the head.
   uint32_t patience_seconds = 0;  // How long it may live without a head.
+  std::string device = "cpu";     // Or cuda.
 };
 
 struct KillProcess {

@@ -390,6 +390,7 @@ void to_wire(wire::StartProcess::Builder to, const StartProcess& from) {
   to.setToken(wire::to_text(from.token, kNameBytesMax));
   to.setHome(wire::to_text(from.home, kNameBytesMax));
   to.setPatienceSeconds(from.patience_seconds);
+  to.setDevice(wire::to_text(from.device, kNameBytesMax));
 }
 
 StartProcess from_wire(wire::StartProcess::Reader from, FieldReader& fields) {
@@ -398,7 +399,8 @@ StartProcess from_wire(wire::StartProcess::Reader from, FieldReader& fields) {
           .slot = from.getSlot(),
           .token = fields.text(from.getToken(), kNameBytesMax, "token"),
           .home = fields.text(from.getHome(), kNameBytesMax, "home"),
-          .patience_seconds = from.getPatienceSeconds()};
+          .patience_seconds = from.getPatienceSeconds(),
+          .device = fields.text(from.getDevice(), kNameBytesMax, "device")};
 }
 
 void to_wire(wire::DropFiles::Builder to, const DropFiles& from) {

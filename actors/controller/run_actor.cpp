@@ -10,6 +10,7 @@
 #include "actors/transport.h"
 #include "actors/verifier/verifier_table.h"
 #include "kernels/collective/zmq_keys.h"
+#include "kernels/device_backend.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
 #include "schemas/check.h"
@@ -333,11 +334,15 @@ void RunState::finish_if_ended() {
 void RunState::start_worker(uint32_t slot) {
   const HeadContext& head = *setup_->head;
   const JobSpec& job = setup_->prepared.job;
+  const SlotCounts slots = count_slots(job.resources, verifier_workers(job));
+  const bool is_verifier = slot >= slots.required && slot < slots.first_lent();
+  const auto device = is_verifier ? "cpu" : kernels::device_of(setup_->record.arithmetic_id);
   WorkerLaunch launch{.job = setup_->record.id,
                       .slot = slot,
                       .token = random_token(),
                       .port = head.port,
                       .credentials_folder = head.credentials_folder,
+                      .device = std::string(device),
                       .log_path = setup_->record.home + "/workers.log",
                       .node = node_of(slot),
                       .patience_seconds = static_cast<uint32_t>(job.resources.reconnect_seconds)};

@@ -45,15 +45,14 @@ void ClusterQueue::wait(uint64_t id, bool is_new) {
   // Who was sent back has the place among its like that it had.
   const uint64_t number = is_new ? next_number_++ : job.turn.number;
   job.turn = {is_new, number, id};
-  const Kind kind{job.need.slots.learner, job.need.slots.required};
-  waiting_[job.need.priority][kind].insert(job.turn);
+  waiting_[job.need.priority][kind_of(job.need)].insert(job.turn);
 }
 
 void ClusterQueue::forget_waiting(uint64_t id) {
   const Job& job = at(id);
   const auto level = waiting_.find(job.need.priority);
   if (level == waiting_.end()) return;
-  const auto kind = level->second.find({job.need.slots.learner, job.need.slots.required});
+  const auto kind = level->second.find(kind_of(job.need));
   if (kind == level->second.end()) return;
   kind->second.erase(job.turn);
   if (kind->second.empty()) level->second.erase(kind);
@@ -93,7 +92,8 @@ std::optional<std::vector<uint32_t>> ClusterQueue::former_place(
   std::vector<uint32_t> placed;
   for (uint32_t i = 0; i < job.need.slots.required; ++i) {
     const auto found = host_numbers_.find(job.nodes[i]);
-    if (found == host_numbers_.end() || !takes_jobs(hosts_[found->second])) return std::nullopt;
+    if (found == host_numbers_.end()) return std::nullopt;
+    if (!suits(hosts_[found->second], job.need.needs_gpus)) return std::nullopt;
     if (--left[found->second] < 0) return std::nullopt;
     placed.push_back(found->second);
   }
@@ -217,7 +217,8 @@ void ClusterQueue::count(const Job& job, int64_t sign) {
 
 // ---- Hosts.
 
-void ClusterQueue::host_up(const std::string& name, uint32_t slots, bool is_elastic) {
+void ClusterQueue::host_up(const std::string& name, uint32_t slots, bool is_elastic,
+                           SlotKind kind) {
   const auto [found, is_new] =
       host_numbers_.try_emplace(name, static_cast<uint32_t>(hosts_.size()));
   if (is_new) hosts_.emplace_back().name = name;
@@ -226,6 +227,7 @@ void ClusterQueue::host_up(const std::string& name, uint32_t slots, bool is_elas
   host.state = host.is_drained ? HostState::kDraining : HostState::kUp;
   host.slots = slots;
   host.is_elastic = is_elastic;
+  host.kind = kind;
 }
 
 void ClusterQueue::host_away(const std::string& name, double now) {
@@ -390,7 +392,7 @@ void ClusterQueue::refill() {
   std::sort(lacking.begin(), lacking.end(), [&](uint64_t a, uint64_t b) {
     return std::pair(-at(a).need.priority, a) < std::pair(-at(b).need.priority, b);
   });
-  int64_t short_of = 0;
+  int64_t short_of = 0, short_of_gpus = 0;
   for (const uint64_t id : lacking) {
     Job& job = at(id);
     int64_t short_here = 0;
@@ -401,7 +403,8 @@ void ClusterQueue::refill() {
       for (uint32_t h = 0; h < hosts_.size(); ++h) {
         const Host& host = hosts_[h];
         const int64_t room = num_free(host);
-        if (!takes_jobs(host) || room <= best_room || still_leaves(job, i, h)) continue;
+        if (!suits(host, job.need.needs_gpus) || room <= best_room) continue;
+        if (still_leaves(job, i, h)) continue;
         best = h;
         best_room = room;
       }
@@ -422,25 +425,31 @@ void ClusterQueue::refill() {
       // It would keep its learner's slots for nothing.
       stop(id, JobState::kQueued, "no slot is free for its rollouts, whose hosts are gone");
     } else {
-      short_of += short_here;
+      (job.need.needs_gpus ? short_of_gpus : short_of) += short_here;
     }
   }
-  for (const Host& host : hosts_) short_of -= takes_jobs(host) ? host.leaving : 0;
-  for (uint32_t h = 0; h < hosts_.size() && short_of > 0; ++h) {
-    if (!takes_jobs(hosts_[h])) continue;
-    const int64_t taken = std::min(short_of, hosts_[h].lent);
-    take_back(h, taken);
-    short_of -= taken;
+  // GPUs first: what leaves there, or is lent, is of no use twice.
+  for (const bool needs_gpus : {true, false}) {
+    int64_t& left = needs_gpus ? short_of_gpus : short_of;
+    for (const Host& host : hosts_) left -= suits(host, needs_gpus) ? host.leaving : 0;
+    for (uint32_t h = 0; h < hosts_.size() && left > 0; ++h) {
+      if (!suits(hosts_[h], needs_gpus)) continue;
+      const int64_t taken = std::min(left, hosts_[h].lent);
+      take_back(h, taken);
+      left -= taken;
+    }
   }
 }
 
 // ---- Who begins.
 
-std::vector<HostRoom> ClusterQueue::rooms_of(const std::vector<int64_t>& room) const {
+std::vector<HostRoom> ClusterQueue::rooms_of(const std::vector<int64_t>& room,
+                                             const JobNeed& need) const {
   std::vector<HostRoom> rooms(hosts_.size());
   for (size_t i = 0; i < hosts_.size(); ++i) {
-    if (!takes_jobs(hosts_[i])) continue;
-    rooms[i] = {hosts_[i].slots, room[i], hosts_[i].is_elastic};
+    if (!suits(hosts_[i], need.needs_gpus)) continue;
+    // No two processes share a GPU, so a host of GPUs holds as many as it has.
+    rooms[i] = {hosts_[i].slots, room[i], hosts_[i].is_elastic && !need.needs_gpus};
   }
   return rooms;
 }
@@ -493,6 +502,7 @@ bool ClusterQueue::is_of_use(const Kind& kind, int64_t priority, const Rooms& ro
   if (!rooms.has_reserved) return true;
   int64_t room = 0;
   for (size_t i = 0; i < hosts_.size(); ++i) {
+    if (!suits(hosts_[i], kind.needs_gpus)) continue;
     if (hosts_[i].is_elastic) return true;
     room += std::max<int64_t>(0, rooms.soon[i]);
   }
@@ -511,13 +521,13 @@ bool ClusterQueue::serve(uint64_t id, double now, Rooms& rooms) {
 
 // There is room now, or will be without anybody's being preempted.
 bool ClusterQueue::fit(uint64_t id, double now, Rooms& rooms) {
-  const SlotCounts need = at(id).need.slots;
+  const JobNeed need = at(id).need;
   const uint32_t learner_hosts = options_.learner_hosts_max;
   const size_t num_hosts = hosts_.size();
   std::vector<int64_t> room(num_hosts);
   for (size_t i = 0; i < num_hosts; ++i) room[i] = std::min(rooms.now[i], rooms.soon[i]);
   auto placed = former_place(at(id), room);
-  if (!placed) placed = place(need, rooms_of(room), learner_hosts);
+  if (!placed) placed = place(need.slots, rooms_of(room, need), learner_hosts);
   if (placed) {
     for (const uint32_t host : *placed) {
       --rooms.now[host];
@@ -532,9 +542,9 @@ bool ClusterQueue::fit(uint64_t id, double now, Rooms& rooms) {
   for (const auto& excluded : {rooms.stopping, std::vector<int64_t>(num_hosts)}) {
     for (size_t i = 0; i < num_hosts; ++i) room[i] = rooms.soon[i] - excluded[i] - rooms.lent[i];
     if (keep_claim(id, room, rooms)) return true;
-    placed = place(need, rooms_of(room), learner_hosts);
+    placed = place(need.slots, rooms_of(room, need), learner_hosts);
     for (size_t i = 0; i < num_hosts; ++i) room[i] += rooms.lent[i];
-    if (!placed) placed = place(need, rooms_of(room), learner_hosts);
+    if (!placed) placed = place(need.slots, rooms_of(room, need), learner_hosts);
     if (!placed) continue;
     for (size_t i = 0; i < num_hosts; ++i) room[i] -= rooms.lent[i];
     claim(id, *placed, room, rooms);
@@ -545,7 +555,7 @@ bool ClusterQueue::fit(uint64_t id, double now, Rooms& rooms) {
 
 // For the first that comes here. Nothing is to be had for it yet.
 void ClusterQueue::reserve(uint64_t id, Rooms& rooms) {
-  const SlotCounts need = at(id).need.slots;
+  const JobNeed need = at(id).need;
   const uint32_t learner_hosts = options_.learner_hosts_max;
   const size_t num_hosts = hosts_.size();
   if (std::exchange(rooms.has_reserved, true)) return;
@@ -556,7 +566,7 @@ void ClusterQueue::reserve(uint64_t id, Rooms& rooms) {
              (hosts_[i].slots >= reservation_->slots[i] || hosts_[i].is_elastic));
   }
   if (!holds) {
-    auto slots = place_to_wait_for(need, rooms_of(rooms.soon), learner_hosts);
+    auto slots = place_to_wait_for(need.slots, rooms_of(rooms.soon, need), learner_hosts);
     // There is no room for it even without other jobs: hosts are missing, and nobody waits for it.
     rooms.has_reserved = !slots.empty();
     if (slots.empty()) return;
@@ -640,7 +650,7 @@ bool ClusterQueue::preempt(uint64_t id, double now, Rooms& rooms) {
     }
   };
   const auto place_in = [&](const std::vector<int64_t>& room) {
-    return place(need.slots, rooms_of(room), options_.learner_hosts_max);
+    return place(need.slots, rooms_of(room, need), options_.learner_hosts_max);
   };
   // As few of the first ones as are enough ...
   const auto with_first = [&](size_t n) {
@@ -724,8 +734,14 @@ void ClusterQueue::lend(const Rooms& rooms) {
       if (best != kNoHost) break;
     }
     if (best == kNoHost) {
-      best = static_cast<uint32_t>(std::max_element(room.begin(), room.end()) - room.begin());
+      int64_t most = 0;
+      for (uint32_t h = 0; h < hosts_.size(); ++h) {
+        if (room[h] <= most || !suits(hosts_[h], job.need.needs_gpus)) continue;
+        best = h;
+        most = room[h];
+      }
     }
+    if (best == kNoHost) continue;
     count(job, -1);
     job.hosts[slot] = best;
     count(job, +1);

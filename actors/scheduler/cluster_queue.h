@@ -23,6 +23,10 @@
 //               step's boundary, or where its learner is lost, and waits before those that have not
 //               begun.
 //
+// GPUs.         A job that needs GPUs is placed, refilled and lent to on hosts whose slots are
+// GPUs;
+//               what it waits for is there too. A job that needs none goes anywhere.
+//
 // A share of users, a quota or a budget would be one more part of `Turn`, which is the order.
 //
 // What it costs: each decision looks once at each host and at each running job, and of those that
@@ -99,7 +103,8 @@ class ClusterQueue {
   void resized(uint64_t job, uint64_t number);
 
   // A host is there, or there again, with so many slots.
-  void host_up(const std::string& host, uint32_t slots, bool is_elastic);
+  void host_up(const std::string& host, uint32_t slots, bool is_elastic,
+               SlotKind kind = SlotKind::kCores);
   // Nothing is heard of it; it may come back with what runs there.
   void host_away(const std::string& host, double now);
   // What ran there does not run any more.
@@ -159,9 +164,13 @@ class ClusterQueue {
   struct Kind {
     uint32_t learner = 0;
     uint32_t required = 0;
+    bool needs_gpus = false;
     auto operator<=>(const Kind&) const = default;
   };
   using Level = std::map<Kind, std::set<Turn>>;
+  static Kind kind_of(const JobNeed& need) {
+    return {need.slots.learner, need.slots.required, need.needs_gpus};
+  }
 
   // A slot that has been taken from a running job, whose process may still be there.
   struct Leaving {
@@ -188,6 +197,7 @@ class ClusterQueue {
     std::string name{};
     HostState state = HostState::kGone;
     bool is_elastic = false;
+    SlotKind kind = SlotKind::kCores;
     int64_t slots = 0;
     double away_since = 0;
     bool is_drained = false;  // Also while it is away.
@@ -229,6 +239,10 @@ class ClusterQueue {
   std::optional<std::vector<uint32_t>> former_place(const Job& job,
                                                     const std::vector<int64_t>& room) const;
   bool takes_jobs(const Host& host) const { return host.state == HostState::kUp; }
+  // With a device: a job's verifiers go where the job is.
+  bool suits(const Host& host, bool needs_gpus) const {
+    return takes_jobs(host) && (!needs_gpus || host.kind == SlotKind::kGpus);
+  }
   bool may_be_preempted(const Job& job, double now) const;
   bool is_lost(const Host& host, double now) const;
   bool is_to_be_empty(const Host& host, double now) const;
@@ -254,7 +268,7 @@ class ClusterQueue {
   int64_t num_free(const Host& host) const {
     return host.slots - host.required - host.lent - host.leaving - host.stopping;
   }
-  std::vector<HostRoom> rooms_of(const std::vector<int64_t>& room) const;
+  std::vector<HostRoom> rooms_of(const std::vector<int64_t>& room, const JobNeed& need) const;
   std::string hosts_missing(double now) const;
   std::string some_of(const std::set<uint64_t>& jobs) const;
   std::string why_waiting(uint64_t id, const Job& job, double now) const;

@@ -60,7 +60,7 @@ std::string ClusterQueue::hosts_missing(double now) const {
 }
 
 std::string ClusterQueue::why_waiting(uint64_t id, const Job& job, double now) const {
-  const SlotCounts& need = job.need.slots;
+  const JobNeed& need = job.need;
   std::string needs = "needs " + to_text(need, options_.learner_hosts_max);
   if (is_draining_) return needs + "; the daemon is about to stop";
   if (is_held(now)) {
@@ -68,15 +68,18 @@ std::string ClusterQueue::why_waiting(uint64_t id, const Job& job, double now) c
   }
   std::vector<int64_t> whole;
   int64_t all = 0, largest = 0, free = 0;
+  bool takes_any = false;
   for (const Host& host : hosts_) {
-    whole.push_back(takes_jobs(host) ? host.slots : 0);
+    takes_any = takes_any || takes_jobs(host);
+    whole.push_back(suits(host, need.needs_gpus) ? host.slots : 0);
     all += whole.back();
     largest = std::max(largest, whole.back());
-    free += takes_jobs(host) ? std::max<int64_t>(0, num_free(host)) : 0;
+    free += whole.back() > 0 ? std::max<int64_t>(0, num_free(host)) : 0;
   }
-  if (place_to_wait_for(need, rooms_of(whole), options_.learner_hosts_max).empty()) {
-    const std::string there = all == 0 ? "no host takes jobs"
-                              : all < need.required
+  if (place_to_wait_for(need.slots, rooms_of(whole, need), options_.learner_hosts_max).empty()) {
+    const std::string there = !takes_any ? "no host takes jobs"
+                              : all == 0 ? "no host that takes jobs has any"
+                              : all < need.slots.required
                                   ? fmt::format("all hosts together have {}", all)
                                   : fmt::format("the largest host has {}", largest);
     return needs + "; " + there + hosts_missing(now);
@@ -111,7 +114,7 @@ std::string ClusterQueue::why_waiting(uint64_t id, const Job& job, double now) c
     const Job& first = at(reservation_->job);
     return fmt::format("{}, {} free; waits behind job {}, which needs {}", needs,
                        free == 1 ? "1 is" : fmt::format("{} are", free), reservation_->job,
-                       to_text(first.need.slots, options_.learner_hosts_max));
+                       to_text(first.need, options_.learner_hosts_max));
   }
   return needs + "; waits for its turn";
 }

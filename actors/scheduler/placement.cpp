@@ -34,8 +34,11 @@ uint32_t tightest(std::span<const HostRoom> hosts, int64_t slots) {
 
 }  // namespace
 
-JobNeed need_of(const JobSpec& job) {
-  return {.slots = count_slots(job.resources, verifier_workers(job)), .priority = job.priority};
+JobNeed need_of(const JobSpec& job, bool auto_is_cuda) {
+  const std::string& device = job.resources.device;
+  return {.slots = count_slots(job.resources, verifier_workers(job)),
+          .priority = job.priority,
+          .needs_gpus = device == "cuda" || (device == "auto" && auto_is_cuda)};
 }
 
 std::optional<std::vector<uint32_t>> place(const SlotCounts& need, std::span<const HostRoom> hosts,
@@ -116,8 +119,10 @@ std::vector<uint32_t> spread_verifiers(uint32_t verifiers, std::span<const uint3
   return placed;
 }
 
-std::string to_text(const SlotCounts& need, uint32_t learner_hosts_max) {
-  std::string text = fmt::format("{} slot{}", need.required, need.required == 1 ? "" : "s");
+std::string to_text(const JobNeed& job, uint32_t learner_hosts_max) {
+  const SlotCounts& need = job.slots;
+  std::string text = fmt::format("{} {}{}", need.required, job.needs_gpus ? "GPU" : "slot",
+                                 need.required == 1 ? "" : "s");
   if (need.required == 1 || need.learner <= 1 || learner_hosts_max >= need.learner) return text;
   const std::string where =
       learner_hosts_max == 1 ? "one host" : fmt::format("{} hosts", learner_hosts_max);

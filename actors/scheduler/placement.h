@@ -1,7 +1,8 @@
 // What a job needs of hosts, and on which of them it fits: functions of numbers alone.
 //
 // A host has slots, one for each device or part of its cores. They are counted host by host: one
-// with fewer slots is a host with fewer slots, and nothing has to be a product of anything.
+// with fewer slots is a host with fewer slots, and nothing has to be a product of anything. Where
+// slots are GPUs, a job of processors takes them too; one of GPUs takes no others.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +17,16 @@
 
 namespace troupe::actors {
 
+// What a host's slots are: parts of its cores, or a GPU each.
+enum class SlotKind { kCores, kGpus };
+
 struct JobNeed {
   SlotCounts slots{};
   int64_t priority = 0;
+  bool needs_gpus = false;  // Each of its slots with a device is to be a GPU.
 };
-JobNeed need_of(const JobSpec& job);
+// `auto_is_cuda`: what resources.device = "auto" comes to.
+JobNeed need_of(const JobSpec& job, bool auto_is_cuda = false);
 
 // What of a host may be used.
 struct HostRoom {
@@ -49,7 +55,7 @@ std::vector<int64_t> place_to_wait_for(const SlotCounts& need, std::span<const H
 // Verifiers take no slots. They are spread over the job's hosts, those of `required`.
 std::vector<uint32_t> spread_verifiers(uint32_t verifiers, std::span<const uint32_t> required);
 
-// "4 slots on one host", "6 slots, 4 of them on one host", "1 slot".
-std::string to_text(const SlotCounts& need, uint32_t learner_hosts_max);
+// "4 slots on one host", "6 GPUs, 4 of them on one host", "1 slot".
+std::string to_text(const JobNeed& need, uint32_t learner_hosts_max);
 
 }  // namespace troupe::actors

@@ -7,6 +7,7 @@
 
 #include "actors/job/checkpoints.h"
 #include "actors/scheduler/hub.h"
+#include "kernels/device_backend.h"
 #include "model/formats/file.h"
 #include "model/formats/recovery_point.h"
 #include "schemas/monotonic_clock.h"
@@ -39,28 +40,42 @@ Error no_such_job(uint64_t id) {
 
 Error not_of_a_job() { return invalid_argument("the scheduler is asked about jobs only"); }
 
+// A job stays on the device that it began on. For a new one "auto" is what it comes to at the head,
+// by which its arithmetic is chosen, too.
+JobNeed need_on(const HeadContext& head, const JobRecord& record) {
+  if (record.spec.resources.device != "auto") return need_of(record.spec);
+  if (!record.arithmetic_id.empty()) {
+    return need_of(record.spec, kernels::device_of(record.arithmetic_id) == "cuda");
+  }
+  const auto device = kernels::device_backend(record.spec.resources.device, *head.backend);
+  return need_of(record.spec, device && device->backend != head.backend);
+}
+
 // Reading data and verifying recovery points takes as long as it takes, away from the scheduler.
 Result<std::shared_ptr<RunSetup>> prepare(const HeadContext& head, JobRecord record,
                                           uint64_t epoch) {
   auto job = head.with_paths(record);
   if (!job) return job.error();
-  auto prepared = prepare_job(*head.backend, *job, head.trusted_programs);
+  auto device = kernels::device_backend(job->resources.device, *head.backend);
+  if (!device) return invalid_argument("resources.device: " + device.error().message);
+  auto prepared = prepare_job(*device->backend, *job, head.trusted_programs);
   if (!prepared) return prepared.error();
   if (!record.data_sha256.empty() && record.data_sha256 != prepared->data_sha256) {
     return invalid_argument(
         "the files that the job learns from are not those that it began with; put them back, or "
         "begin a new job");
   }
-  if (!record.arithmetic_id.empty() && record.arithmetic_id != head.backend->arithmetic_id) {
+  if (!record.arithmetic_id.empty() && record.arithmetic_id != device->backend->arithmetic_id) {
     return invalid_argument(fmt::format("the job was begun with arithmetic {}, this machine has {}",
-                                        record.arithmetic_id, head.backend->arithmetic_id));
+                                        record.arithmetic_id, device->backend->arithmetic_id));
   }
   record.data_sha256 = prepared->data_sha256;
-  record.arithmetic_id = head.backend->arithmetic_id;
+  record.arithmetic_id = device->backend->arithmetic_id;
   const std::string checkpoints_folder = record.home + "/checkpoints";
   if (Status status = model::create_folders(checkpoints_folder); !status) return status.error();
   const Checkpoints checkpoints(record.home, epoch);
   std::vector<std::string> notes;
+  if (!device->note.empty()) notes.push_back(device->note);
   const auto verify = [&](const PointRecord& point) {
     const std::string path = checkpoints.path(point);
     const Status whole = model::verify_recovery_point(path, point);
@@ -94,10 +109,11 @@ void SchedulerState::begin(SchedulerActor::pointer self, SchedulerActor address,
   hub_ = std::move(hub);
   queue_.emplace(ClusterQueue::Options{});
   queue_->hold_until(monotonic_seconds() + kHostsPatience);
-  queue_->host_up(head->own_host, head->own_slots, !head->may_be_joined);
+  queue_->host_up(head->own_host, head->own_slots, !head->may_be_joined,
+                  head->own_slots_are_gpus ? SlotKind::kGpus : SlotKind::kCores);
   for (KnownJob& known : jobs) {
     const JobRecord& record = known.record;
-    queue_->restore(record.id, need_of(record.spec), record.state, record.nodes);
+    queue_->restore(record.id, need_on(*head, record), record.state, record.nodes);
     by_request_[{record.owner, record.request_id}] = record.id;
     Job& job = jobs_[record.id];
     job.epoch = known.epoch;
@@ -334,7 +350,7 @@ void SchedulerState::recorded(const JobRecorded& recorded) {
     head_->job_changed(lost);
   }
   if (is_new && recorded.status) {
-    queue_->submit(done.job, need_of(done.record.spec));
+    queue_->submit(done.job, need_on(*head_, done.record));
     obey_queue();
   } else if (is_new) {
     by_request_.erase({done.record.owner, done.record.request_id});
@@ -479,7 +495,7 @@ void SchedulerState::run_resized(const RunResized& resized) {
 }
 
 void SchedulerState::host_up(const HostUp& up) {
-  queue_->host_up(up.host, up.slots, false);
+  queue_->host_up(up.host, up.slots, false, up.kind);
   obey_queue();
 }
 

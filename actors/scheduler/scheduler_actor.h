@@ -55,6 +55,7 @@ struct RunResized {
 struct HostUp {
   std::string host{};
   uint32_t slots = 0;
+  SlotKind kind = SlotKind::kCores;
 };
 // Nothing is heard of it; it may come back with what runs there.
 struct HostAway {

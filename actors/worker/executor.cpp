@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "kernels/collective/device_team.h"
 #include "schemas/overloaded.h"
 #include "schemas/work_codec.h"
 
@@ -141,7 +142,9 @@ Status Executor::join_team(const JoinTeam& join) {
   }
   Status joined = mesh_->join(join.endpoints, std::chrono::steady_clock::now() + kJoinMax);
   if (!joined) return joined;
-  progress_.set_team(kernels::collective::communicator(mesh_, 0));
+  auto team = kernels::collective::device_team(backend_.arithmetic_id, mesh_, 0);
+  if (!team) return team.error();
+  progress_.set_team(std::move(*team));
   return play_roles();
 }
 

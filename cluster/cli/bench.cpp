@@ -22,6 +22,7 @@
 #include "cluster/cli/watching_speed.h"
 #include "kernels/cpu/ceilings.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/device_backend.h"
 #include "model/device.h"
 #include "schemas/json_text.h"
 
@@ -444,23 +445,33 @@ constexpr void (*kBenchmarks[])(Bench&) = {
 
 struct BenchCommand {
   std::string only{};
+  std::string device = "cpu";
   int threads = 1;
   bool is_json = false;
   bool shows_operations = false;
 };
 
 Status run_bench(const BenchCommand& command) {
-  auto backend = kernels::cpu_backend();
-  if (!backend) return backend.error();
-  Bench bench(**backend, {.num_threads = command.threads,
-                          .only = command.only,
-                          .prints = !command.is_json,
-                          .shows_operations = command.shows_operations});
+  auto cpu = kernels::cpu_backend();
+  if (!cpu) return cpu.error();
+  auto device = kernels::device_backend(command.device, **cpu);
+  if (!device) return invalid_argument("--device: " + device.error().message);
+  const kernels::Backend& backend = *device->backend;
+  Bench bench(backend, {.num_threads = command.threads,
+                        .only = command.only,
+                        .prints = !command.is_json,
+                        .shows_operations = command.shows_operations});
   if (!command.is_json) {
-    fmt::print("instruction set {}, arithmetic {}, threads {}\n", (*backend)->name,
-               (*backend)->arithmetic_id, command.threads);
+    fmt::print("instruction set {}, arithmetic {}, threads {}\n", backend.name,
+               backend.arithmetic_id, command.threads);
   }
-  for (const auto& benchmark : kBenchmarks) benchmark(bench);
+  // Of a GPU: tokens per second of whole policies, whose ends wait for it. The limits of this
+  // machine's processor are none of its, so that there is no bound beside them.
+  if (&backend == *cpu) {
+    for (const auto& benchmark : kBenchmarks) benchmark(bench);
+  } else {
+    bench_policies(bench);
+  }
   if (bench.entries().empty()) return invalid_argument("nothing starts with " + command.only);
   if (!command.is_json) return ok();
   auto json = nlohmann::json::array();
@@ -512,6 +523,10 @@ void add_bench(Command& program, int& exit_code) {
       "  troupe bench --only gemm.\n"
       "  troupe bench --only decode.bench-moe.b64.ctx192 --threads 2 --operations");
   command.add_option("--only", state->only, "Only what starts so, e.g. ceiling. or gemm.forward");
+  command
+      .add_option("--device", state->device,
+                  "cpu; cuda: policies on a GPU; auto: on one where there is one")
+      .show_default();
   command.add_option("--threads", state->threads, "Threads that work at the same time")
       .range(1, 1024)
       .show_default();

@@ -9,11 +9,14 @@
 
 #include "actors/job/prepared_job.h"
 #include "actors/replay/replay_store.h"
+#include "actors/scheduler/placement.h"
 #include "cluster/daemon/head.h"
 #include "cluster/dashboard/dashboard.h"
 #include "cluster/formats/tensorboard_sink.h"
 #include "cluster/jobs/specification.h"
+#include "cluster/monitor/gpu_reader.h"
 #include "cluster/monitor/watched_job.h"
+#include "kernels/device_backend.h"
 #include "model/formats/file.h"
 #include "schemas/job_codec.h"
 #include "schemas/metrics_codec.h"
@@ -194,6 +197,17 @@ Result<Home> open_home(const RunOptions& options) {
       home, name((*known)->state), progress_of(**store, **known)));
 }
 
+// No two of its processes share a GPU, so a job that needs more than there are would wait forever.
+Status check_gpus(const JobSpec& job, size_t gpus) {
+  const uint32_t needed = actors::need_of(job).slots.required;
+  if (needed <= gpus) return ok();
+  return invalid_argument(
+      fmt::format("resources: rollouts and ranks of the learner have a GPU each, together {}, and "
+                  "this host has {} that can be used; ask for fewer, share them "
+                  "(resources.placement = \"colocated\"), or say resources.device = \"cpu\"",
+                  needed, gpus));
+}
+
 }  // namespace
 
 Status check_home(const RunOptions& options) {
@@ -211,7 +225,12 @@ Result<RunOutcome> run_embedded(const kernels::Backend& backend, const JobSpec& 
     return invalid_argument(writable.error().message);
   }
   // The job is looked at before anything is written, and again by whoever runs it.
-  auto prepared = actors::prepare_job(backend, job, options.trusted_programs);
+  auto device = kernels::device_backend(job.resources.device, backend);
+  if (!device) return invalid_argument("resources.device: " + device.error().message);
+  if (device->backend != &backend) {
+    if (Status status = check_gpus(job, usable_gpus().size()); !status) return status.error();
+  }
+  auto prepared = actors::prepare_job(*device->backend, job, options.trusted_programs);
   if (!prepared) return prepared.error();
   const std::string specification = specification_hash(job);
 

@@ -19,6 +19,7 @@
 #include "cluster/daemon/lifeline.h"
 #include "cluster/daemon/process_card.h"
 #include "cluster/daemon/process_host.h"
+#include "cluster/monitor/gpu_reader.h"
 #include "cluster/nodes/cluster_host.h"
 #include "cluster/nodes/host_reading.h"
 #include "cluster/nodes/inventory.h"
@@ -46,7 +47,10 @@ uint64_t random_session() {
 ClusterHost::Watcher watcher_for(const actors::SchedulerActor& scheduler) {
   return {.node_up =
               [scheduler](const NodeFacts& node) {
-                caf::anon_send(scheduler, actors::HostUp{node.name, node.facts.slots});
+                const bool has_gpus = slots_are_gpus(node.facts.slots, node.facts.devices.size());
+                caf::anon_send(scheduler, actors::HostUp{node.name, node.facts.slots,
+                                                         has_gpus ? actors::SlotKind::kGpus
+                                                                  : actors::SlotKind::kCores});
               },
           .node_away =
               [scheduler](const std::string& node) {
@@ -89,7 +93,8 @@ class Head::Implementation {
   Implementation(const kernels::Backend& backend, std::unique_ptr<actors::ReplayStore> replay,
                  Options options, const std::string& credentials)
       : store(std::move(replay), actors::GroupCommit::kQueueBytesMax, std::move(options.noted)),
-        host(kOwnHost, {}),
+        gpus(usable_gpus()),
+        host(kOwnHost, {.gpus = gpus}),
         config(credentials),
         system(config) {
     folder = options.folder;
@@ -99,7 +104,10 @@ class Head::Implementation {
     context.credentials_folder = credentials;
     context.trusted_programs = std::move(options.trusted_programs);
     context.own_host = kOwnHost;
-    context.own_slots = options.slots.value_or(static_cast<uint32_t>(actors::available_cores()));
+    const size_t devices =
+        gpus.empty() ? static_cast<size_t>(actors::available_cores()) : gpus.size();
+    context.own_slots = options.slots.value_or(static_cast<uint32_t>(devices));
+    context.own_slots_are_gpus = slots_are_gpus(context.own_slots, gpus.size());
     context.may_be_joined = options.nodes_address.has_value();
     context.home_of = std::move(options.home_of);
     if (options.with_paths) context.with_paths = std::move(options.with_paths);
@@ -115,6 +123,7 @@ class Head::Implementation {
   }
 
   actors::GroupCommit store;
+  const std::vector<std::string> gpus;
   ClusterHost host;
   actors::HeadContext context{};
   actors::NodeConfig config;

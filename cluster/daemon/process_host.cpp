@@ -10,11 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
 #include <utility>
 
@@ -66,17 +68,39 @@ Descriptor behind_standard(int fd) {
   return Descriptor(::fcntl(fd, F_DUPFD_CLOEXEC, kLifelineNumber));
 }
 
-std::vector<std::string> child_environment(const actors::WorkerLaunch& launch) {
-  const std::string ours[] = {fmt::format("{}=", kTokenVariable),
-                              fmt::format("{}=", kLifelineVariable)};
+constexpr char kGpuVariable[] = "TROUPE_WORKER_GPU";         // Says which is the worker's ...
+constexpr char kVisibleVariable[] = "CUDA_VISIBLE_DEVICES";  // ... and this to CUDA.
+
+std::vector<std::string> child_environment(const actors::WorkerLaunch& launch,
+                                           const std::string& gpu) {
+  const std::string ours[] = {
+      fmt::format("{}=", kTokenVariable), fmt::format("{}=", kLifelineVariable),
+      fmt::format("{}=", kGpuVariable), fmt::format("{}=", kVisibleVariable)};
+  // Programs that a worker without a GPU starts may use what this process may.
+  const size_t replaced = gpu.empty() ? 3 : 4;
   std::vector<std::string> all;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    if (text.rfind(ours[0], 0) != 0 && text.rfind(ours[1], 0) != 0) all.emplace_back(text);
+    const bool is_ours = std::any_of(ours, ours + replaced,
+                                     [&](const auto& name) { return text.rfind(name, 0) == 0; });
+    if (!is_ours) all.emplace_back(text);
   }
   all.push_back(ours[0] + launch.token);
   all.push_back(ours[1] + std::to_string(kLifelineNumber));
+  if (gpu.empty()) return all;
+  all.push_back(ours[2] + gpu);
+  all.push_back(ours[3] + gpu);
   return all;
+}
+
+// What child_environment() gave a process that an earlier head has started.
+std::string gpu_of(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/environ", pid));
+  const std::string name = fmt::format("{}=", kGpuVariable);
+  for (std::string entry; std::getline(file, entry, '\0');) {
+    if (entry.rfind(name, 0) == 0) return entry.substr(name.size());
+  }
+  return {};
 }
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
@@ -160,18 +184,24 @@ Result<uint64_t> ProcessHost::start(const actors::WorkerLaunch& launch,
   }
   std::vector<std::string> words = {options_.program == kOwnProgram ? "troupe" : options_.program};
   words.insert(words.end(), options_.arguments_before.begin(), options_.arguments_before.end());
-  for (std::string word :
-       {std::string("--job"), std::to_string(launch.job), std::string("--slot"),
-        std::to_string(launch.slot), std::string("--port"), std::to_string(launch.port),
-        std::string("--credentials"), launch.credentials_folder}) {
+  for (std::string word : {std::string("--job"), std::to_string(launch.job), std::string("--slot"),
+                           std::to_string(launch.slot), std::string("--port"),
+                           std::to_string(launch.port), std::string("--credentials"),
+                           launch.credentials_folder, std::string("--device"), launch.device}) {
     words.push_back(std::move(word));
   }
-  std::vector<std::string> environment = child_environment(launch);
   const SpawnPlan plan(lifeline_read_.get(), log.get());
 
   // Held until the child is known, so that the reaper cannot miss it and stopping cannot overtake.
   const std::lock_guard guard(mutex_);
   if (is_stopping_) return Error{ErrorCode::kInternal, "no worker is started while all are ended"};
+  std::string gpu;
+  if (launch.device == "cuda") {
+    auto free = free_gpu();
+    if (!free) return free.error();
+    gpu = std::move(*free);
+  }
+  std::vector<std::string> environment = child_environment(launch, gpu);
   pid_t pid = 0;
   const int error = ::posix_spawn(&pid, options_.program.c_str(), plan.actions(), plan.attributes(),
                                   pointers(words).data(), pointers(environment).data());
@@ -184,7 +214,7 @@ Result<uint64_t> ProcessHost::start(const actors::WorkerLaunch& launch,
     ::waitpid(pid, nullptr, 0);
     return failed("watch a new process", reason);
   }
-  Child child{launch.job, launch.slot, std::move(process), {}, std::move(ended)};
+  Child child{launch.job, launch.slot, std::move(process), {}, std::move(gpu), std::move(ended)};
   if (!launch.credentials_folder.empty()) {
     child.card = worker_card(launch.credentials_folder, launch.job, launch.slot);
     // Without it the next head would not find the process, which then ends by itself.
@@ -216,10 +246,23 @@ std::vector<actors::Survivor> ProcessHost::take_over(
       continue;
     }
     survivors.push_back({worker.slot, static_cast<uint64_t>(card->pid), card->word});
-    children_.emplace(card->pid, Child{job, worker.slot, std::move(process), worker.path, ended});
+    children_.emplace(card->pid, Child{job, worker.slot, std::move(process), worker.path,
+                                       gpu_of(card->pid), ended});
   }
   wake();
   return survivors;
+}
+
+Result<std::string> ProcessHost::free_gpu() const {
+  for (const std::string& gpu : options_.gpus) {
+    const bool is_taken = std::any_of(children_.begin(), children_.end(),
+                                      [&](const auto& child) { return child.second.gpu == gpu; });
+    if (!is_taken) return gpu;
+  }
+  return Error{ErrorCode::kInternal,
+               options_.gpus.empty()
+                   ? "this host has no GPU whose driver's library (NVML) answers"
+                   : fmt::format("all {} GPUs of this host are taken", options_.gpus.size())};
 }
 
 void ProcessHost::end_left(const std::string& credentials_folder,

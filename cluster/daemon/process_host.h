@@ -30,6 +30,9 @@ class ProcessHost {
   struct Options {
     std::string program = "/proc/self/exe";
     std::vector<std::string> arguments_before = {"worker"};
+    // Ids of this host's GPUs. A process whose launch says cuda has one of them to itself, and sees
+    // no other.
+    std::vector<std::string> gpus{};
   };
 
   explicit ProcessHost(Options options);
@@ -39,7 +42,7 @@ class ProcessHost {
   ProcessHost& operator=(const ProcessHost&) = delete;
 
   // `ended` runs on the host's own thread, possibly before this returns, and may start the next.
-  // kInternal, and no call of it, when the program or the log cannot be opened.
+  // kInternal, and no call of it, when the program or the log cannot be opened, or no GPU is free.
   Result<uint64_t> start(const actors::WorkerLaunch& launch,
                          std::function<void(const actors::ProcessEnd&)> ended);
 
@@ -62,11 +65,13 @@ class ProcessHost {
     uint32_t slot = 0;
     Descriptor process{};  // A pidfd: it never means a later process with the same number.
     std::string card{};    // A file that names it; may be empty.
+    std::string gpu{};     // Its id; empty: it has none.
     std::function<void(const actors::ProcessEnd&)> ended{};
   };
 
   void reap();
   void report_end(pid_t pid);
+  Result<std::string> free_gpu() const;  // mutex_ is held.
   void wake() const;
 
   const Options options_;

@@ -3,7 +3,11 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 namespace troupe::cluster {
@@ -27,7 +31,47 @@ struct Utilization {
   unsigned memory = 0;
 };
 
+// The one GPU that a word of CUDA_VISIBLE_DEVICES means; nothing when there is none, or several.
+const GpuFacts* named(const std::vector<GpuFacts>& facts, std::string_view word) {
+  size_t number = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  if (error == std::errc() && end == word.data() + word.size()) {
+    return number < facts.size() ? &facts[number] : nullptr;
+  }
+  const GpuFacts* found = nullptr;
+  for (const GpuFacts& one : facts) {
+    if (one.id == word) return &one;
+    if (word.empty() || one.id.rfind(word, 0) != 0) continue;
+    if (found != nullptr) return nullptr;
+    found = &one;
+  }
+  return found;
+}
+
 }  // namespace
+
+std::vector<std::string> usable_gpus(const std::vector<GpuFacts>& facts, const char* visible) {
+  std::vector<std::string> ids;
+  if (visible == nullptr) {
+    for (const GpuFacts& one : facts) ids.push_back(one.id);
+    return ids;
+  }
+  std::string_view rest = visible;
+  while (!rest.empty()) {
+    const size_t comma = rest.find(',');
+    const GpuFacts* const one = named(facts, rest.substr(0, comma));
+    if (one == nullptr || std::find(ids.begin(), ids.end(), one->id) != ids.end()) break;
+    ids.push_back(one->id);
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  return ids;
+}
+
+std::vector<std::string> usable_gpus() {
+  const auto reader = GpuReader::open();
+  if (!reader) return {};
+  return usable_gpus((*reader)->facts(), std::getenv("CUDA_VISIBLE_DEVICES"));
+}
 
 struct GpuReader::Library {
   ~Library() {

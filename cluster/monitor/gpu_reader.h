@@ -29,6 +29,12 @@ struct GpuReading {
   std::string failure{};  // Empty, or why nothing can be said of it: it may be lost.
 };
 
+// The GPUs that this process may use, by their ids, in the order of their numbers; none without a
+// driver. `visible` is what CUDA_VISIBLE_DEVICES says, null where it is not set: numbers or ids,
+// cut off as long as they are unambiguous, up to the first that is no GPU's.
+std::vector<std::string> usable_gpus(const std::vector<GpuFacts>& facts, const char* visible);
+std::vector<std::string> usable_gpus();
+
 class GpuReader {
  public:
   // kUnavailable with why there are none to be read: no driver, or one that does not answer.

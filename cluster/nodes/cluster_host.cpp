@@ -131,7 +131,8 @@ void ClusterHost::start(const actors::WorkerLaunch& launch,
                                        .slot = launch.slot,
                                        .token = launch.token,
                                        .home = homes_[launch.job],
-                                       .patience_seconds = launch.patience_seconds});
+                                       .patience_seconds = launch.patience_seconds,
+                                       .device = launch.device});
 }
 
 void ClusterHost::serve_files(uint64_t job, const std::string& home,

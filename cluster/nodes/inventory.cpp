@@ -4,6 +4,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -48,11 +50,18 @@ HostFacts take_inventory(const std::string& folder, uint32_t slots) {
     facts.disk_free_bytes = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
   }
   if (const auto gpus = GpuReader::open()) {
-    for (const GpuFacts& gpu : (*gpus)->facts()) facts.devices.push_back(gpu.name);
+    const auto usable = usable_gpus((*gpus)->facts(), std::getenv("CUDA_VISIBLE_DEVICES"));
+    for (const GpuFacts& gpu : (*gpus)->facts()) {
+      const bool may_be_used = std::find(usable.begin(), usable.end(), gpu.id) != usable.end();
+      if (may_be_used) facts.devices.push_back(gpu.name);
+    }
   }
-  facts.slots = slots > 0 ? slots : facts.cores;
+  const auto devices = static_cast<uint32_t>(facts.devices.size());
+  facts.slots = slots > 0 ? slots : devices > 0 ? devices : facts.cores;
   return facts;
 }
+
+bool slots_are_gpus(uint32_t slots, size_t gpus) { return slots > 0 && slots <= gpus; }
 
 uint64_t disk_free_bytes(const std::string& folder) {
   struct statvfs disk {};

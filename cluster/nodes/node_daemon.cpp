@@ -25,6 +25,7 @@
 #include "actors/transport.h"
 #include "cluster/daemon/credentials.h"
 #include "cluster/daemon/process_host.h"
+#include "cluster/monitor/gpu_reader.h"
 #include "cluster/nodes/file_part.h"
 #include "cluster/nodes/file_service.h"
 #include "cluster/nodes/file_time.h"
@@ -139,7 +140,7 @@ class NodeDaemon {
 
     actors::NodeConfig config(credentials);
     caf::actor_system system(config);
-    ProcessHost processes({});
+    ProcessHost processes({.gpus = usable_gpus()});
     processes_ = &processes;
     CopyShelf shelf;
     auto peers = PeerDoor::open(any_address_like(options_.head), shelf);
@@ -388,6 +389,7 @@ class NodeDaemon {
          .token = start.token,
          .port = port_,
          .credentials_folder = credentials_,
+         .device = start.device,
          .log_path = log},
         [this, job = start.job](const actors::ProcessEnd& end) { ended(job, end); });
     ProcessStarted started{.request_id = start.request_id};

@@ -249,11 +249,12 @@ void attention(StreamHandle stream, const Attention& args) {
   TROUPE_CHECK(args.sequences.S <= INT32_MAX);
   if (args.sequences.S == 0 || args.H == 0) return;
   const TileShape shape = tile_shape(args.H, row.groups);
-  // As many as there may be tiles, but not more than a device runs at once.
+  // As many as there may be tiles, but not more than a device runs at once. Any number does.
   const int64_t tiles = args.sequences.S * shape.chunks * row.groups *
                         ((args.sequences.context_max + shape.tile_tokens - 1) / shape.tile_tokens);
-  if (tiles == 0) return;
-  const unsigned blocks = static_cast<unsigned>(tiles < kBlocksMax ? tiles : kBlocksMax);
+  const unsigned blocks = static_cast<unsigned>(tiles < 1            ? 1
+                                                : tiles < kBlocksMax ? tiles
+                                                                     : kBlocksMax);
   if (row.value_width <= 2 * 8 * kWarps) {
     launch(attention_kernel<2>, blocks, kThreads, 0, stream, args, shape);
   } else if (row.value_width <= 4 * 8 * kWarps) {

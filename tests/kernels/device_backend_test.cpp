@@ -41,22 +41,23 @@ TEST_CASE("device backend: a table is whole, of this version and of this size") 
   CHECK(check(other).error().message.find("lacks operation 1 of") != std::string::npos);
 }
 
-TEST_CASE("device backend: without a GPU the CPU goes on, and one line says why") {
+TEST_CASE("device backend: without a GPU auto is the CPU, and cuda is refused with what to do") {
   const Library nowhere("/nowhere/libtroupe_cuda.so");
   const auto plain = device_backend("cpu", cpu());
   REQUIRE(plain);
   CHECK(plain->backend == &cpu());
   CHECK(plain->note.empty());
-  // Nobody asked for more than what there is.
   const auto automatic = device_backend("auto", cpu());
   REQUIRE(automatic);
   CHECK(automatic->backend == &cpu());
-  CHECK(automatic->note.empty());
+  CHECK(automatic->note.find("/nowhere/libtroupe_cuda.so") != std::string::npos);
+  CHECK(automatic->note.find('\n') == std::string::npos);
   const auto asked = device_backend("cuda", cpu());
-  REQUIRE(asked);
-  CHECK(asked->backend == &cpu());
-  CHECK(asked->note.find("/nowhere/libtroupe_cuda.so") != std::string::npos);
-  CHECK(asked->note.find('\n') == std::string::npos);
+  REQUIRE_FALSE(asked);
+  CHECK(asked.error().code == ErrorCode::kUnavailable);
+  CHECK(asked.error().message.find("/nowhere/libtroupe_cuda.so") != std::string::npos);
+  CHECK(asked.error().message.find("NVIDIA's driver") != std::string::npos);
+  CHECK(asked.error().message.find('\n') == std::string::npos);
 }
 
 TEST_CASE("device backend: an arithmetic is of one device") {
@@ -67,10 +68,13 @@ TEST_CASE("device backend: an arithmetic is of one device") {
 }
 
 TEST_CASE("device backend: a word that is no device is refused with those that are") {
-  const auto refused = device_backend("gpu", cpu());
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().code == ErrorCode::kInvalidArgument);
-  CHECK(refused.error().message.find("\"cpu\", \"cuda\" or \"auto\"") != std::string::npos);
+  for (const char* word : {"gpu", "cuda-emulated", ""}) {
+    CAPTURE(word);
+    const auto refused = device_backend(word, cpu());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kInvalidArgument);
+    CHECK(refused.error().message.find("\"cpu\", \"cuda\" or \"auto\"") != std::string::npos);
+  }
 }
 
 TEST_CASE("device backend: a library of somebody else's is none") {

@@ -186,6 +186,7 @@ inline ResourcesSpec filled_resources_spec() {
       .learner = 3,
       .verifier = 4,
       .threads_per_worker = 5,
+      .device = "device",
       .reconnect_seconds = 7,
       .traces_kept_mib = 9,
   };
@@ -949,7 +950,7 @@ inline bool same(const ResourcesSpec& a, const ResourcesSpec& b) {
   return a.placement == b.placement && a.rollout == b.rollout && a.learner == b.learner &&
          a.verifier == b.verifier && a.threads_per_worker == b.threads_per_worker &&
          a.reconnect_seconds == b.reconnect_seconds && a.rollout_max == b.rollout_max &&
-         a.traces_kept_mib == b.traces_kept_mib;
+         a.device == b.device && a.traces_kept_mib == b.traces_kept_mib;
 }
 
 inline bool same(const PricesSpec& a, const PricesSpec& b) {

@@ -65,7 +65,8 @@ inline std::vector<ToNode> filled_to_node() {
                    .slot = 3,
                    .token = "token",
                    .home = "home",
-                   .patience_seconds = 4},
+                   .patience_seconds = 4,
+                   .device = "device"},
       KillProcess{.pid = 1},
       WorkerHears{.peer = 1, .envelope = {std::byte{2}}},
       DropFiles{.job = 1, .path = "path"},
@@ -147,7 +148,7 @@ inline bool same(const NodeRefused& a, const NodeRefused& b) {
 }
 inline bool same(const StartProcess& a, const StartProcess& b) {
   return a.request_id == b.request_id && a.job == b.job && a.slot == b.slot && a.token == b.token &&
-         a.home == b.home && a.patience_seconds == b.patience_seconds;
+         a.home == b.home && a.patience_seconds == b.patience_seconds && a.device == b.device;
 }
 inline bool same(const KillProcess& a, const KillProcess& b) { return a.pid == b.pid; }
 inline bool same(const WorkerHears& a, const WorkerHears& b) {

@@ -29,3 +29,8 @@ extern "C" __attribute__((visibility("default"))) const Backend* troupe_cuda_bac
   *why = begun.why.c_str();
   return begun.why.empty() ? &begun.table : nullptr;
 }
+
+extern "C" __attribute__((visibility("default"))) const troupe::kernels::cuda::QueueCalls*
+troupe_cuda_queue() {
+  return &troupe::kernels::cuda::queue_calls();
+}

@@ -10,16 +10,32 @@ namespace {
 constexpr int kDevice = 0;
 constexpr int kCapabilityMin = 8;  // Tensor cores with bf16.
 
-struct Runtime {
-  cudaStream_t queue = nullptr;
-  int capability = 0;  // Its major number.
-};
-Runtime runtime;
+int capability = 0;  // Its major number.
 
 std::string text_of(cudaError_t error) { return cudaGetErrorString(error); }
 
 void require(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw DeviceError(std::string(what) + ": " + text_of(error));
+}
+
+// Made when there is work: whoever only asks which arithmetic there is takes nothing of a GPU, and
+// the head is such a one.
+cudaStream_t work() {
+  static const cudaStream_t made = [] {
+    cudaStream_t stream = nullptr;
+    require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "the GPU takes no work");
+    return stream;
+  }();
+  return made;
+}
+
+cudaEvent_t last_mark() {
+  static const cudaEvent_t made = [] {
+    cudaEvent_t event = nullptr;
+    require(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "a mark in the GPU's queue");
+    return event;
+  }();
+  return made;
 }
 
 void* pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
@@ -37,20 +53,40 @@ std::string begin_runtime() {
   }
   if (counted != cudaSuccess) return "the driver for GPUs does not answer: " + text_of(counted);
   const cudaError_t asked =
-      cudaDeviceGetAttribute(&runtime.capability, cudaDevAttrComputeCapabilityMajor, kDevice);
+      cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, kDevice);
   if (asked != cudaSuccess) return "the GPU does not say what it is: " + text_of(asked);
-  if (runtime.capability < kCapabilityMin) {
-    return "the GPU has compute capability " + std::to_string(runtime.capability) +
+  if (capability < kCapabilityMin) {
+    return "the GPU has compute capability " + std::to_string(capability) +
            "; 8 or more is needed, for products of bf16";
   }
-  const cudaError_t made = cudaStreamCreateWithFlags(&runtime.queue, cudaStreamNonBlocking);
-  return made == cudaSuccess ? "" : "the GPU takes no work: " + text_of(made);
+  return "";
+}
+
+const QueueCalls& queue_calls() {
+  static const QueueCalls calls = {
+      .native = [] { return static_cast<void*>(work()); },
+      .mark = []() -> const char* {
+        const cudaError_t error = cudaEventRecord(last_mark(), work());
+        return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+      },
+      .has_passed =
+          [](const char** why) {
+            const cudaError_t error = cudaEventQuery(last_mark());
+            if (error != cudaSuccess && error != cudaErrorNotReady) {
+              *why = cudaGetErrorString(error);
+            }
+            return error == cudaSuccess;
+          },
+  };
+  return calls;
 }
 
 namespace machine {
 
 const char* name() { return "cuda"; }
-const char* arithmetic_id() { return runtime.capability >= 9 ? "cuda-sm90-1" : "cuda-sm80-1"; }
+const char* arithmetic_id() { return capability >= 9 ? "cuda-sm90-1" : "cuda-sm80-1"; }
+
+StreamHandle queue() { return work(); }
 
 uint64_t allocate(int64_t bytes) {
   void* memory = nullptr;
@@ -62,41 +98,38 @@ uint64_t allocate(int64_t bytes) {
   }
   require(error, "memory of the GPU");
   // Another thread may give this memory to work of its own before the queue comes to it.
-  require(cudaMemsetAsync(memory, 0, size, runtime.queue), "zeros for memory of the GPU");
-  require(cudaStreamSynchronize(runtime.queue), "zeros for memory of the GPU");
+  require(cudaMemsetAsync(memory, 0, size, work()), "zeros for memory of the GPU");
+  require(cudaStreamSynchronize(work()), "zeros for memory of the GPU");
   return reinterpret_cast<uint64_t>(memory);
 }
 
 void release(uint64_t address) {
   if (address == 0) return;
   // A destructor calls this: where the device has failed, whoever waits next learns of it.
-  cudaStreamSynchronize(runtime.queue);
+  cudaStreamSynchronize(work());
   cudaFree(pointer(address));
 }
-
-StreamHandle queue() { return runtime.queue; }
 
 // Memory that is not locked in place has been copied out of when the call returns (CUDA runtime,
 // "API synchronization behavior").
 void upload(uint64_t to, const void* from, int64_t bytes) {
   require(cudaMemcpyAsync(pointer(to), from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
-                          runtime.queue),
+                          work()),
           "bytes to the GPU");
 }
 void download(void* to, uint64_t from, int64_t bytes) {
   require(cudaMemcpyAsync(to, pointer(from), static_cast<size_t>(bytes), cudaMemcpyDeviceToHost,
-                          runtime.queue),
+                          work()),
           "bytes from the GPU");
-  require(cudaStreamSynchronize(runtime.queue), "work of the GPU");
+  require(cudaStreamSynchronize(work()), "work of the GPU");
 }
 void copy(uint64_t to, uint64_t from, int64_t bytes) {
   require(cudaMemcpyAsync(pointer(to), pointer(from), static_cast<size_t>(bytes),
-                          cudaMemcpyDeviceToDevice, runtime.queue),
+                          cudaMemcpyDeviceToDevice, work()),
           "bytes of the GPU");
 }
 void fill_zero(uint64_t to, int64_t bytes) {
-  require(cudaMemsetAsync(pointer(to), 0, static_cast<size_t>(bytes), runtime.queue),
-          "zeros of the GPU");
+  require(cudaMemsetAsync(pointer(to), 0, static_cast<size_t>(bytes), work()), "zeros of the GPU");
 }
 
 }  // namespace machine

@@ -129,8 +129,12 @@ TEST_CASE("slots: a process that is started too late for its slot is ended") {
 }
 
 TEST_CASE("slots: other arithmetic gets no lease, and the job hears of it") {
-  Fixture f({kVerifier}, {.arithmetic_id = "cpu-1"});
+  Fixture f({kRollout, kVerifier}, {.arithmetic_id = "cpu-1"});
   f.slots.started(0, "token", 7, f.now);
+  f.slots.started(1, "other", 8, f.now);
+  // Verdicts are no arithmetic's.
+  CHECK(f.slots.hello({.slot = 1, .token = "other", .arithmetic_id = "cpu-0"}, f.now));
+  CHECK(said<pool::GiveUp>(f.outbox).empty());
   CHECK_FALSE(f.slots.hello({.slot = 0, .token = "token", .arithmetic_id = "cpu-0"}, f.now));
   CHECK(said<pool::GiveUp>(f.outbox).at(0).state == JobState::kFailed);
   CHECK_FALSE(f.slots.ready(0, f.now));

@@ -76,11 +76,16 @@ TEST_CASE("placement: verifiers are spread over the hosts of the job") {
 }
 
 TEST_CASE("placement: what a job needs in words") {
-  CHECK(to_text({.learner = 1, .required = 1}, 1) == "1 slot");
-  CHECK(to_text({.learner = 4, .required = 4}, 1) == "4 slots on one host");
-  CHECK(to_text({.learner = 4, .required = 6}, 1) == "6 slots, 4 of them on one host");
-  CHECK(to_text({.learner = 4, .required = 6}, 2) == "6 slots, 4 of them on 2 hosts");
-  CHECK(to_text({.learner = 4, .required = 6}, kAnyNumber) == "6 slots");
+  const auto words = [](SlotCounts slots, uint32_t hosts, bool needs_gpus = false) {
+    return to_text(JobNeed{.slots = slots, .needs_gpus = needs_gpus}, hosts);
+  };
+  CHECK(words({.learner = 1, .required = 1}, 1) == "1 slot");
+  CHECK(words({.learner = 4, .required = 4}, 1) == "4 slots on one host");
+  CHECK(words({.learner = 4, .required = 6}, 1) == "6 slots, 4 of them on one host");
+  CHECK(words({.learner = 4, .required = 6}, 2) == "6 slots, 4 of them on 2 hosts");
+  CHECK(words({.learner = 4, .required = 6}, kAnyNumber) == "6 slots");
+  CHECK(words({.learner = 1, .required = 1}, 1, true) == "1 GPU");
+  CHECK(words({.learner = 4, .required = 6}, 1, true) == "6 GPUs, 4 of them on one host");
 }
 
 TEST_CASE("placement: a job's file says what it needs") {
@@ -94,6 +99,14 @@ TEST_CASE("placement: a job's file says what it needs") {
   CHECK(need.slots.required == 5);
   CHECK(need.slots.verifier == 2);
   CHECK(need.slots.lent == 2);
+  CHECK_FALSE(need.needs_gpus);
+  job.resources.device = "cuda";
+  CHECK(need_of(job).needs_gpus);
+  job.resources.device = "auto";
+  CHECK_FALSE(need_of(job).needs_gpus);
+  CHECK(need_of(job, true).needs_gpus);
+  job.resources.device = "cpu";
+  CHECK_FALSE(need_of(job, true).needs_gpus);
 }
 
 }  // namespace

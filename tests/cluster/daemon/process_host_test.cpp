@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -50,6 +51,50 @@ std::string said(const std::string& script, WorkerLaunch launch = {}) {
   ProcessHost host(shell(script));
   CHECK(end_of(host, launch).exit_code == 0);
   return tests::contents(launch.log_path);
+}
+
+TEST_CASE("process_host: who is to have a GPU has one to itself, until it has ended") {
+  const tests::TempDir dir;
+  const std::string fifo = dir.file("fifo");
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const int lines = ::open(fifo.c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(lines >= 0);
+  ProcessHost::Options options =
+      shell("echo $CUDA_VISIBLE_DEVICES >&2; read line < " + fifo + "; exit 0");
+  options.gpus = {"GPU-a", "GPU-b"};
+  ProcessHost host(options);
+  std::array<std::promise<ProcessEnd>, 3> ended;
+  const auto launch = [&](uint32_t slot, const std::string& device) {
+    return WorkerLaunch{.slot = slot, .device = device, .log_path = dir.file(std::to_string(slot))};
+  };
+  const auto say = [&](size_t i) {
+    return [&ended, i](const ProcessEnd& end) { ended[i].set_value(end); };
+  };
+  const auto first = host.start(launch(0, "cuda"), say(0));
+  const auto second = host.start(launch(1, "cuda"), say(1));
+  REQUIRE((first && second));
+  const auto third = host.start(launch(2, "cuda"), [](const ProcessEnd&) { FAIL("not started"); });
+  REQUIRE_FALSE(third);
+  CHECK(third.error().message == "all 2 GPUs of this host are taken");
+  // A process without one is not in anybody's way.
+  const auto other = host.start(launch(3, "cpu"), [](const ProcessEnd&) {});
+  REQUIRE(other);
+  host.kill(*first);
+  CHECK(ended[0].get_future().get().signal == SIGKILL);
+  REQUIRE(host.start(launch(2, "cuda"), say(2)));
+  REQUIRE(::write(lines, "\n\n\n", 3) == 3);  // Each of the three that are left may end.
+  CHECK(ended[1].get_future().get().exit_code == 0);
+  CHECK(ended[2].get_future().get().exit_code == 0);
+  CHECK(tests::contents(dir.file("1")) == "GPU-b\n");
+  CHECK(tests::contents(dir.file("2")) == "GPU-a\n");
+  ::close(lines);
+}
+
+TEST_CASE("process_host: on a host without GPUs nobody gets one") {
+  ProcessHost host(shell("exit 0"));
+  const auto none = host.start({.device = "cuda"}, [](const ProcessEnd&) {});
+  REQUIRE_FALSE(none);
+  CHECK(none.error().message.find("has no GPU") != std::string::npos);
 }
 
 TEST_CASE("process_host: how a process ended is said") {
@@ -94,7 +139,7 @@ TEST_CASE("process_host: a worker is told where its head is, the token not by it
   const std::string text =
       said("echo $0 $* >&2; echo $TROUPE_WORKER_TOKEN >&2; tr '\\0' ' ' < /proc/$$/cmdline >&2",
            {.job = 7, .slot = 2, .token = "s3cret", .port = 4711, .credentials_folder = "/tls"});
-  CHECK(text.find("--job 7 --slot 2 --port 4711 --credentials /tls\ns3cret\n") == 0);
+  CHECK(text.find("--job 7 --slot 2 --port 4711 --credentials /tls --device cpu\ns3cret\n") == 0);
   CHECK(text.find("s3cret", text.find("s3cret") + 1) == std::string::npos);
 }
 
@@ -196,12 +241,14 @@ TEST_CASE("process_host: a worker that waits" * doctest::skip()) {
 TEST_CASE("process_host: a head that waits" * doctest::skip()) {
   if (std::getenv(kFifoVariable) == nullptr) return;
   ProcessHost host({.program = "/proc/self/exe",
-                    .arguments_before = {"--no-skip", "-tc=process_host: a worker that waits"}});
+                    .arguments_before = {"--no-skip", "-tc=process_host: a worker that waits"},
+                    .gpus = {"GPU-a"}});
   const char* const folder = std::getenv(kFolderVariable);
   const WorkerLaunch launch{.job = 7,
                             .slot = 5,
                             .token = "s3cret",
-                            .credentials_folder = folder == nullptr ? "" : folder};
+                            .credentials_folder = folder == nullptr ? "" : folder,
+                            .device = "cuda"};
   if (!host.start(launch, [](const ProcessEnd&) {})) return;
   while (true) ::pause();
 }
@@ -274,7 +321,7 @@ TEST_CASE("process_host: a worker that waits for a head is taken over by the nex
     tests::write_text(folder.file(name), "nonsense\n");
   }
   std::promise<ProcessEnd> ended;
-  ProcessHost host({});
+  ProcessHost host({.program = "/bin/true", .gpus = {"GPU-a"}});
   const auto took =
       host.take_over(7, folder.path(), [&](const ProcessEnd& end) { ended.set_value(end); });
   REQUIRE(took.size() == 1);
@@ -282,6 +329,10 @@ TEST_CASE("process_host: a worker that waits for a head is taken over by the nex
   CHECK(took[0].token == "s3cret");
   CHECK(took[0].pid == static_cast<uint64_t>(rebooted->pid));
   CHECK(host.take_over(7, folder.path(), [](const ProcessEnd&) {}).empty());
+  // It has kept its GPU.
+  const auto another = host.start({.device = "cuda"}, [](const ProcessEnd&) {});
+  REQUIRE_FALSE(another);
+  CHECK(another.error().message == "all 1 GPUs of this host are taken");
   host.kill(took[0].pid);
   const ProcessEnd end = ended.get_future().get();
   CHECK(end.pid == took[0].pid);

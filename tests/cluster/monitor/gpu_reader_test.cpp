@@ -44,6 +44,21 @@ TEST_CASE("gpu reader: a host without a driver has no GPUs, and says why") {
   CHECK(silent.error().message == "the driver for GPUs does not answer: Driver Not Loaded");
 }
 
+TEST_CASE("gpu reader: those that a process may use, as CUDA reads its variable") {
+  using Ids = std::vector<std::string>;
+  const std::vector<GpuFacts> facts = {{.id = "GPU-ab0"}, {.id = "GPU-ab1"}, {.id = "GPU-c"}};
+  CHECK(usable_gpus(facts, nullptr) == Ids{"GPU-ab0", "GPU-ab1", "GPU-c"});
+  CHECK(usable_gpus(facts, "").empty());
+  CHECK(usable_gpus(facts, "-1").empty());
+  CHECK(usable_gpus(facts, "2,0") == Ids{"GPU-c", "GPU-ab0"});
+  CHECK(usable_gpus(facts, "GPU-c,1") == Ids{"GPU-c", "GPU-ab1"});
+  CHECK(usable_gpus(facts, "GPU-ab") == Ids{});          // Of two, nobody knows which.
+  CHECK(usable_gpus(facts, "1,3,0") == Ids{"GPU-ab1"});  // Behind what there is not nothing counts.
+  CHECK(usable_gpus(facts, "0,,1") == Ids{"GPU-ab0"});
+  CHECK(usable_gpus(facts, "1,1,2") == Ids{"GPU-ab1"});
+  CHECK(usable_gpus({}, nullptr).empty());
+}
+
 TEST_CASE("gpu reader: what a host has, which reach each other, and how they are") {
   const Environment set({{"TROUPE_TEST_GPUS", "3"}});
   const auto reader = GpuReader::open(TROUPE_GPU_HOST_NVML);

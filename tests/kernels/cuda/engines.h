@@ -40,10 +40,13 @@ inline std::string text_of(const std::vector<simt::Problem>& problems) {
 }
 
 // Runs `body` on every engine under schedules 1, 2, ... and requires that nothing is found wrong.
-// TROUPE_SCHEDULES asks for more of them.
+// Not more than kSchedules, unless TROUPE_SCHEDULES asks for more of them.
+inline constexpr uint64_t kSchedules = 4;
 inline void on_every_engine(uint64_t num_schedules, const std::function<void()>& body) {
   if (const char* asked = std::getenv("TROUPE_SCHEDULES")) {
     num_schedules = std::max<uint64_t>(num_schedules, std::strtoull(asked, nullptr, 10));
+  } else {
+    num_schedules = std::min(num_schedules, kSchedules);
   }
   for (const Engine& engine : engines()) {
     for (uint64_t seed = 1; seed <= num_schedules; ++seed) {

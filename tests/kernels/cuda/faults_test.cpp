@@ -96,6 +96,14 @@ TROUPE_PLANTED(weight_gradient_without_barrier, weight_gradient, WeightGradient)
 TROUPE_PLANTED(weight_gradient_past_the_rows, weight_gradient, WeightGradient)
 TROUPE_PLANTED(weight_gradient_past_the_columns, weight_gradient, WeightGradient)
 TROUPE_PLANTED(weight_gradient_one_group, grouped_weight_gradient, GroupedWeightGradient)
+#undef TROUPE_PLANTED
+#define TROUPE_PLANTED(name)                                                        \
+  namespace name {                                                                  \
+  void combine_experts(StreamHandle stream, const CombineExperts&, const Scratch&); \
+  }
+TROUPE_PLANTED(combine_past_its_columns)
+TROUPE_PLANTED(combine_one_row)
+TROUPE_PLANTED(combine_rows_of_the_next)
 }  // namespace troupe::kernels::cuda
 
 namespace troupe::tests {
@@ -623,6 +631,28 @@ void run(void (*grouped_weight_gradient)(StreamHandle, const kernels::GroupedWei
                                     .offsets = offsets.device()});
 }
 
+void run(void (*combine)(StreamHandle, const kernels::CombineExperts&, const cuda::Scratch&)) {
+  constexpr int64_t N = 2, K = 2, E = 2, D = 40, F = 16, M = N * K;
+  const simt::Array<uint16_t> x(std::vector<uint16_t>(M * F, 0x3F80));
+  const simt::Array<uint16_t> w(std::vector<uint16_t>(E * D * kernels::padded(F), 0x3F80));
+  const simt::Array<int32_t> slot_row(std::vector<int32_t>{0, 2, 1, 3});
+  const simt::Array<int32_t> offsets(std::vector<int32_t>{0, 2, 4});
+  const simt::Array<float> out(std::vector<float>(N * D, 1.0f)), scratch(M * 64);
+  combine(nullptr,
+          {.out = out.device(),
+           .x = x.stored(),
+           .w = {w.stored().address, D, F},
+           .w_stride_bytes = D * kernels::padded(F) * 2,
+           .slot_row = slot_row.device(),
+           .offsets = offsets.device(),
+           .N = N,
+           .K = K,
+           .D = D,
+           .E = E,
+           .F = F},
+          {.floats = scratch.device(), .size = M * 64});
+}
+
 // A real kernel with a fault in it.
 struct Planted {
   const char* name;
@@ -632,6 +662,12 @@ struct Planted {
 Planted planted(const char* name,
                 void (*operation)(StreamHandle, const kernels::AttentionBackward&,
                                   kernels::Device<float>),
+                ProblemKind kind) {
+  return {name, [operation] { run(operation); }, kind};
+}
+Planted planted(const char* name,
+                void (*operation)(StreamHandle, const kernels::CombineExperts&,
+                                  const cuda::Scratch&),
                 ProblemKind kind) {
   return {name, [operation] { run(operation); }, kind};
 }
@@ -755,6 +791,11 @@ const Planted kPlanted[] = {
             ProblemKind::kOutOfBounds),
     planted("groups_without_their_end", cuda::groups_without_their_end::grouped_gemm,
             ProblemKind::kRaceOfBlocks),
+    planted("combine_past_its_columns", cuda::combine_past_its_columns::combine_experts,
+            ProblemKind::kOutOfBounds),
+    planted("combine_one_row", cuda::combine_one_row::combine_experts, ProblemKind::kRaceOfBlocks),
+    planted("combine_rows_of_the_next", cuda::combine_rows_of_the_next::combine_experts,
+            ProblemKind::kOutOfBounds),
     planted("weight_gradient_without_wait", cuda::weight_gradient_without_wait::weight_gradient,
             ProblemKind::kCopyOnItsWay),
     planted("weight_gradient_without_barrier",

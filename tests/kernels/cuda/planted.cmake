@@ -149,6 +149,11 @@ troupe_plant(groups_past_the_last product.cu "group < groups ? offsets[group + 1
   "group <= groups ? offsets[group + 1] - offsets[group] : 0")
 troupe_plant(groups_without_their_end product.cu "return {begin, offsets[first + found + 1], first + found}"
   "return {begin, begin + tile_m, first + found}")
+troupe_plant(combine_past_its_columns combine_experts.cu "if (column >= width) return"
+  "if (column > width) return")
+troupe_plant(combine_one_row combine_experts.cu "[n * args.D + first + column]"
+  "[first + column]")
+troupe_plant(combine_rows_of_the_next combine_experts.cu "slot_row[k] * ld" "slot_row[k + 1] * ld")
 troupe_plant(weight_gradient_without_wait weight_gradient.cu "    copy_wait<kStages - 2>();\n"
   "")
 troupe_plant(weight_gradient_without_barrier weight_gradient.cu "    sync_block();  // All copies of this step have come, and the stage before it is free.\n"

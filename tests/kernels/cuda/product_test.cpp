@@ -93,6 +93,21 @@ TEST_CASE("cuda product: the reference's bits from every engine and schedule") {
   }
 }
 
+// Its sum is below every float: -0 from the last step, and +0 where a step of zeros follows.
+TEST_CASE("cuda product: the sign of a sum that is cut off to zero") {
+  constexpr uint16_t kMinus = 0x9A00, kPlus = 0x1A00;  // -2^-75, 2^-75
+  for (const int64_t K : {16, 32, 48, 64}) {
+    CAPTURE(K);
+    Operands operands(Case{.M = 1, .N = 1, .K = K});
+    for (auto* values : {&operands.x, &operands.w}) std::fill(values->begin(), values->end(), 0);
+    operands.x.back() = kMinus;
+    operands.w.back() = kPlus;
+    const auto expected = operands.expected();
+    CHECK(std::signbit(expected.sm90[0]) == (K % 32 == 0));
+    on_every_engine(2, [&] { REQUIRE(has_same_bits(product(operands), expected.now())); });
+  }
+}
+
 TEST_CASE("cuda product: a row's bits depend on no other row, nor on the tile") {
   const Operands all(Case{.M = 40, .N = 33, .K = 96});
   on_every_engine(2, [&] {

@@ -9,7 +9,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/random.h"
 #include "model/generation/generator.h"
-#include "tests/support/cuda_emulated/cuda_emulated.h"
+#include "tests/support/cuda_emulated/gpu.h"
 #include "tests/support/learn_batch.h"
 #include "tests/support/tiny_policy.h"
 
@@ -78,10 +78,15 @@ TEST_CASE("cuda learner: steps of SFT are the CPU's within bf16, in every family
   }
 }
 
+// And wherever: on a GPU, where there is one.
 TEST_CASE("cuda learner: a step is the same bits whenever it is made") {
   std::string hashes[2];
+  const kernels::Backend* const gpu = tests::gpu();
   for (std::string& hash : hashes) {
-    World world(tests::cuda_emulated(), tests::tiny_config());
+    const bool is_on_gpu = gpu != nullptr && &hash == &hashes[1];
+    const kernels::Backend& emulated =
+        tests::cuda_emulated(gpu != nullptr ? tests::core_of(*gpu) : TensorCore::kSm90);
+    World world(is_on_gpu ? *gpu : emulated, tests::tiny_config());
     for (uint64_t i = 0; i < 2; ++i) {
       world.step(tests::random_batch(8 + i, 6), tests::sft_options());
     }

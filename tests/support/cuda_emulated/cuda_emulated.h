@@ -1,5 +1,5 @@
 // CUDA kernels as a backend on a host processor: the table of kernels/cuda over tests/support/simt.
-// Its name is cuda-emulated, and it exists in tests alone. One thread at a time may use it.
+// Its name is cuda-emulated, and it exists in tests alone. Threads may use it; they take turns.
 #pragma once
 
 #include "kernels/backend.h"

@@ -34,9 +34,9 @@ std::vector<float> product(TensorCore core, const std::vector<uint16_t>& x,
   for (int64_t m = 0; m < M; ++m) {
     for (int64_t n = 0; n < N; ++n) {
       float sum = 0;
-      for (int64_t k = 0; k < K; k += 16) {
+      for (int64_t k = 0; k < kernels::padded(K); k += 16) {
         std::array<uint16_t, 16> a{}, b{};  // Zeros behind K.
-        const size_t left = static_cast<size_t>(std::min<int64_t>(16, K - k));
+        const size_t left = static_cast<size_t>(std::clamp<int64_t>(K - k, 0, 16));
         std::copy_n(&x[static_cast<size_t>(m * K + k)], left, a.begin());
         std::copy_n(&w[static_cast<size_t>(n * K + k)], left, b.begin());
         sum = dot16(core, a.data(), b.data(), sum);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -359,6 +360,9 @@ void copy_wait(unsigned groups_left) {
 }
 
 void run(const Launch& launch) {
+  // Ranks that are threads share the one device.
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
   const unsigned num_threads = launch.block.x * launch.block.y * launch.block.z;
   TROUPE_CHECK(num_threads > 0 && num_threads <= simt::kThreadsMax);
   TROUPE_CHECK(launch.grid.y <= simt::kGridMax && launch.grid.z <= simt::kGridMax);
